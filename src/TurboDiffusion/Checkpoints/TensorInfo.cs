@@ -1,0 +1,28 @@
+using TorchSharp;
+
+namespace TurboDiffusion.Checkpoints;
+
+/// <summary>What a checkpoint's header says of one tensor.</summary>
+/// <param name="Name">The name in the file.</param>
+/// <param name="Dtype">The element type in the file.</param>
+/// <param name="Shape">The sizes, outermost first; empty for a scalar.</param>
+public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyList<long> Shape)
+{
+    /// <summary>The number of elements.</summary>
+    public long ElementCount => Shape.Aggregate(1L, (n, d) => checked(n * d));
+
+    /// <summary>The number of bytes of the data.</summary>
+    public long ByteCount => checked(ElementCount * ElementSize(Dtype));
+
+    /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
+    public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
+
+    internal static int ElementSize(torch.ScalarType dtype) => dtype switch
+    {
+        torch.ScalarType.Bool or torch.ScalarType.Byte or torch.ScalarType.Int8 => 1,
+        torch.ScalarType.Int16 or torch.ScalarType.Float16 or torch.ScalarType.BFloat16 => 2,
+        torch.ScalarType.Int32 or torch.ScalarType.Float32 => 4,
+        torch.ScalarType.Int64 or torch.ScalarType.Float64 => 8,
+        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Checkpoints hold no tensors of this type."),
+    };
+}
