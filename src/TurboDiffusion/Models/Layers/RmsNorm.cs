@@ -1,0 +1,37 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Layers;
+
+/// <summary>Root-mean-square normalisation of the last axis, x / √(mean x² + ε) · weight, computed in float32.</summary>
+/// <remarks>The normalised value is cast to the input's dtype before the weight multiplies it, as Wan and umT5 do.</remarks>
+public sealed class RmsNorm : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")]
+    private readonly Parameter _weight;
+
+    private readonly double _eps;
+
+    /// <summary>Creates the layer; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="features">Size of the last axis.</param>
+    /// <param name="eps">ε.</param>
+    /// <param name="placement">Device and dtype of the weight.</param>
+    public RmsNorm(long features, double eps, Placement placement)
+        : base(nameof(RmsNorm))
+    {
+        _eps = eps;
+        _weight = placement.Empty(features);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = input.to_type(ScalarType.Float32);
+        Tensor normalised = x * (x.pow(2).mean([-1], keepdim: true) + _eps).rsqrt();
+        return (normalised.to_type(input.dtype) * _weight).MoveToOuterDisposeScope();
+    }
+}
