@@ -1,5 +1,5 @@
-using TorchSharp;
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
