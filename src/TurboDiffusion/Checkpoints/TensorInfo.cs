@@ -17,6 +17,9 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
     public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
 
+    internal static bool IsFloat(torch.ScalarType dtype) => dtype
+        is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
+
     internal static int ElementSize(torch.ScalarType dtype) => dtype switch
     {
         torch.ScalarType.Bool or torch.ScalarType.Byte or torch.ScalarType.Int8 => 1,

@@ -1,0 +1,76 @@
+using System.Globalization;
+using TorchSharp;
+
+namespace TurboDiffusion.Checkpoints;
+
+/// <summary>
+/// Fills a module from a checkpoint, all or nothing: every name, shape and type is checked in both directions before
+/// the first value is copied.
+/// </summary>
+/// <remarks>TorchSharp's own <c>load_state_dict</c> broadcasts a tensor of the wrong shape without a word.</remarks>
+public static class StrictLoader
+{
+    private const int NamesShown = 8;
+
+    /// <summary>
+    /// Copies every tensor of the checkpoint into the module's parameters and buffers, one at a time, onto the device
+    /// where each of them lives. A float parameter takes any float type and converts it to its own; every other type
+    /// must be the same in the file.
+    /// </summary>
+    /// <param name="module">The module; its parameters have memory (they are not on the meta device).</param>
+    /// <param name="checkpoint">A checkpoint with the module's names.</param>
+    /// <param name="progress">Told after each tensor how many are done, and of how many.</param>
+    /// <param name="cancellationToken">Checked before each tensor. A cancelled load leaves the module partly filled.</param>
+    /// <exception cref="CheckpointException">Names, shapes or types differ; nothing was copied. Or a tensor's data cannot be read.</exception>
+    /// <exception cref="ArgumentException">The module is on the meta device.</exception>
+    public static void Load(
+        torch.nn.Module module,
+        ICheckpoint checkpoint,
+        IProgress<(int Done, int Total)>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        using IDisposable noGrad = torch.no_grad();
+        Dictionary<string, torch.Tensor> state = module.state_dict();
+        if (state.FirstOrDefault(s => s.Value.device_type == DeviceType.META).Key is { } meta)
+            throw new ArgumentException($"'{meta}' is on the meta device and has no memory to load into.", nameof(module));
+        Check(state, checkpoint);
+
+        int done = 0;
+        // In the file's order, so that a disk is read from front to back.
+        foreach (string name in checkpoint.Tensors.Keys)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using torch.Tensor source = checkpoint.Read(name);
+            state[name].copy_(source);
+            progress?.Report((++done, state.Count));
+        }
+    }
+
+    private static void Check(Dictionary<string, torch.Tensor> state, ICheckpoint checkpoint)
+    {
+        IReadOnlyDictionary<string, TensorInfo> found = checkpoint.Tensors;
+        List<string> missing = [.. state.Keys.Where(name => !found.ContainsKey(name))];
+        List<string> unexpected = [.. found.Keys.Where(name => !state.ContainsKey(name))];
+        List<string> mismatched = [.. from entry in state
+                                      where found.ContainsKey(entry.Key) && !Fits(found[entry.Key], entry.Value)
+                                      select $"{entry.Key} (found {found[entry.Key]}, expected {Describe(entry.Value)})"];
+        if (missing.Count + unexpected.Count + mismatched.Count == 0) return;
+        var problems = new List<string>();
+        if (missing.Count > 0) problems.Add($"{missing.Count} missing: {Sample(missing)}");
+        if (unexpected.Count > 0) problems.Add($"{unexpected.Count} unexpected: {Sample(unexpected)}");
+        if (mismatched.Count > 0) problems.Add($"{mismatched.Count} of another shape or type: {Sample(mismatched)}");
+        throw new CheckpointException(checkpoint.Path, string.Create(CultureInfo.InvariantCulture,
+            $"holds {found.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", problems)}. Choose the checkpoint of this model, or the model of this checkpoint."));
+    }
+
+    private static bool Fits(TensorInfo info, torch.Tensor target) =>
+        info.Shape.SequenceEqual(target.shape)
+        && (info.Dtype == target.dtype || (TensorInfo.IsFloat(info.Dtype) && TensorInfo.IsFloat(target.dtype)));
+
+    private static string Describe(torch.Tensor tensor) => new TensorInfo("", tensor.dtype, tensor.shape).ToString();
+
+    internal static string Sample(IReadOnlyCollection<string> names) =>
+        string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? ", …" : "");
+}
