@@ -1,0 +1,30 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>
+/// The past of one clip that is encoded or decoded chunk by chunk: for every causal convolution, the last input frames
+/// that its next chunk needs. The network itself keeps no state, so clips can be interleaved, each with its own cache.
+/// </summary>
+internal sealed class CausalCache : IDisposable
+{
+    private readonly Dictionary<CausalConv3d, Tensor> _past = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
+    public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
+
+    /// <summary>Keeps a copy of the frames, in place of those kept before.</summary>
+    public void Keep(CausalConv3d convolution, Tensor frames)
+    {
+        // A copy, since a view would keep the whole chunk alive; out of all scopes, since it outlives this chunk's.
+        Tensor copy = frames.clone().DetachFromDisposeScope();
+        if (_past.Remove(convolution, out Tensor? old)) old.Dispose();
+        _past[convolution] = copy;
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor frames in _past.Values) frames.Dispose();
+        _past.Clear();
+    }
+}

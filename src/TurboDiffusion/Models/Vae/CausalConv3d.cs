@@ -1,0 +1,75 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>
+/// A 3D convolution that sees no future: an output frame depends on its own frame and those before it. Before a clip's
+/// first frame there are zeros (or, with <c>valid</c>, nothing, and the output is shorter); before a later chunk there
+/// are the last frames of the chunk before.
+/// </summary>
+internal sealed class CausalConv3d : VaeLayer
+{
+    [ComponentName(Name = "weight")]
+    private readonly Parameter _weight;
+
+    [ComponentName(Name = "bias")]
+    private readonly Parameter _bias;
+
+    private readonly long _kernelFrames;
+    private readonly long _overlap;
+    private readonly bool _valid;
+    private readonly long[] _stride;
+    private readonly long[] _padding;
+
+    /// <param name="inChannels">Channels of the input.</param>
+    /// <param name="outChannels">Channels of the output.</param>
+    /// <param name="kernelFrames">Frames that the kernel spans.</param>
+    /// <param name="kernelSize">Rows and columns that it spans, padded to keep the size.</param>
+    /// <param name="placement">Device and dtype of the weights.</param>
+    /// <param name="strideFrames">Input frames per output frame.</param>
+    /// <param name="valid">No zeros before the first frame.</param>
+    public CausalConv3d(
+        long inChannels, long outChannels, long kernelFrames, long kernelSize, Placement placement,
+        long strideFrames = 1, bool valid = false)
+    {
+        _kernelFrames = kernelFrames;
+        _overlap = kernelFrames - strideFrames;
+        _valid = valid;
+        _stride = [strideFrames, 1, 1];
+        _padding = [0, kernelSize / 2, kernelSize / 2];
+        _weight = placement.Empty(outChannels, inChannels, kernelFrames, kernelSize, kernelSize);
+        _bias = placement.Empty(outChannels);
+        RegisterComponents();
+    }
+
+    /// <summary>The dtype of the weights, in which the convolution is computed.</summary>
+    public ScalarType Dtype => _weight.dtype;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor input, CausalCache? cache)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = input;
+        if (_overlap > 0)
+        {
+            if (cache?.Past(this) is { } past) x = cat([past, x], dim: 2);
+            else if (!_valid) x = nn.functional.pad(x, [0, 0, 0, 0, _overlap, 0]);
+            cache?.Keep(this, x.narrow(2, x.shape[2] - _overlap, _overlap));
+        }
+        if (x.shape[2] < _kernelFrames)
+            return x.new_empty([x.shape[0], _bias.shape[0], 0, x.shape[3], x.shape[4]]).MoveToOuterDisposeScope();
+        return nn.functional.conv3d(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>conv(silu(norm(x))). At full resolution these are the largest tensors: each is freed once it has been read.</summary>
+    public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
+    {
+        using Tensor normalised = norm.forward(input);
+        using Tensor activated = nn.functional.silu(normalised);
+        normalised.Dispose();
+        return forward(activated, cache);
+    }
+}

@@ -1,0 +1,52 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>A 2D convolution of each frame by itself, <c>[N, C, H, W]</c> with frames in the batch.</summary>
+internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")]
+    private readonly Parameter _weight;
+
+    [ComponentName(Name = "bias")]
+    private readonly Parameter _bias;
+
+    private readonly long[] _stride;
+    private readonly long[] _padding;
+
+    /// <param name="inChannels">Channels of the input.</param>
+    /// <param name="outChannels">Channels of the output.</param>
+    /// <param name="kernelSize">Rows and columns that the kernel spans.</param>
+    /// <param name="placement">Device and dtype of the weights.</param>
+    /// <param name="stride">Pixels per output pixel.</param>
+    /// <param name="padding">Zeros on every side.</param>
+    public FrameConv2d(long inChannels, long outChannels, long kernelSize, Placement placement, long stride = 1, long padding = 0)
+        : base(nameof(FrameConv2d))
+    {
+        _stride = [stride, stride];
+        _padding = [padding, padding];
+        _weight = placement.Empty(outChannels, inChannels, kernelSize, kernelSize);
+        _bias = placement.Empty(outChannels);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor input) => nn.functional.conv2d(input, _weight, _bias, _stride, _padding);
+
+    /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
+    public static Tensor Fold(Tensor video)
+    {
+        long[] s = video.shape;
+        return video.transpose(1, 2).reshape(s[0] * s[2], s[1], s[3], s[4]);
+    }
+
+    /// <summary><c>[B·T, C, H, W] → [B, C, T, H, W]</c>.</summary>
+    public static Tensor Unfold(Tensor frames, long batch)
+    {
+        long[] s = frames.shape;
+        return frames.reshape(batch, s[0] / batch, s[1], s[2], s[3]).transpose(1, 2);
+    }
+}

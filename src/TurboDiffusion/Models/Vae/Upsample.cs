@@ -1,0 +1,55 @@
+using TorchSharp;
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>
+/// Doubles height and width and halves the channels; where temporal, doubles the number of frames after the first:
+/// 1 + n → 1 + 2n. The clip's first frame passes through alone, and the temporal convolution of the others sees zeros
+/// in its place.
+/// </summary>
+internal sealed class Upsample : VaeLayer
+{
+    [ComponentName(Name = "resample.1")]
+    private readonly FrameConv2d _conv;
+
+    [ComponentName(Name = "time_conv")]
+    private readonly CausalConv3d? _timeConv;
+
+    /// <param name="channels">Channels of the input; the output has half as many.</param>
+    /// <param name="temporal">Whether time is doubled too.</param>
+    /// <param name="placement">Device and dtype of the weights.</param>
+    public Upsample(long channels, bool temporal, Placement placement)
+    {
+        _conv = new FrameConv2d(channels, channels / 2, 3, placement, padding: 1);
+        if (temporal) _timeConv = new CausalConv3d(channels, 2 * channels, 3, 1, placement);
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor input, CausalCache? cache)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = input;
+        if (_timeConv is not null)
+        {
+            bool first = cache?.Past(_timeConv) is null;
+            Tensor later = first ? x.narrow(2, 1, x.shape[2] - 1) : x;
+            Tensor doubled = Interleave(_timeConv.forward(later, cache));
+            x = first ? cat([x.narrow(2, 0, 1), doubled], dim: 2) : doubled;
+        }
+        // At a factor of exactly 2, PyTorch's nearest and nearest-exact are the same.
+        Tensor enlarged = nn.functional.interpolate(FrameConv2d.Fold(x), scale_factor: [2, 2], mode: InterpolationMode.Nearest);
+        return FrameConv2d.Unfold(_conv.forward(enlarged), input.shape[0]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary><c>[B, 2·C, T, H, W] → [B, C, 2·T, H, W]</c>: the halves of the channels are alternate frames.</summary>
+    private static Tensor Interleave(Tensor x)
+    {
+        long[] s = x.shape;
+        return x.reshape(s[0], 2, s[1] / 2, s[2], s[3], s[4]).permute(0, 2, 3, 1, 4, 5)
+            .reshape(s[0], s[1] / 2, 2 * s[2], s[3], s[4]);
+    }
+}

@@ -1,0 +1,63 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>Features <c>[B, ZDim, T', H/8, W/8]</c> to video <c>[B, 3, T, H, W]</c>.</summary>
+internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
+{
+    [ComponentName(Name = "conv1")]
+    private readonly CausalConv3d _conv1;
+
+    [ComponentName(Name = "middle")]
+    private readonly ModuleList<VaeLayer> _middle;
+
+    [ComponentName(Name = "upsamples")]
+    private readonly ModuleList<VaeLayer> _upsamples = [];
+
+    [ComponentName(Name = "head")]
+    private readonly VaeHead _head;
+
+    public VaeDecoder(VaeConfig config, Placement placement)
+        : base(nameof(VaeDecoder))
+    {
+        long channels = config.Dim * config.DimMult[^1];
+        _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
+        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
+        for (int level = config.DimMult.Count - 1; level >= 0; level--)
+        {
+            for (int block = 0; block <= config.NumResBlocks; block++)
+            {
+                long outChannels = config.Dim * config.DimMult[level];
+                _upsamples.Add(new ResidualBlock(channels, outChannels, placement));
+                channels = outChannels;
+            }
+            if (level > 0)
+            {
+                _upsamples.Add(new Upsample(channels, config.TemporalDownsample[level - 1], placement));
+                channels /= 2;
+            }
+        }
+        _head = new VaeHead(channels, 3, placement);
+        RegisterComponents();
+    }
+
+    /// <summary>The dtype of the weights.</summary>
+    public ScalarType Dtype => _conv1.Dtype;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor latents, CausalCache? cache, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = _conv1.forward(latents, cache);
+        foreach (VaeLayer layer in _middle.Concat(_upsamples).Append(_head))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using Tensor input = x;
+            x = layer.forward(input, cache);
+        }
+        return x.MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,60 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>Video <c>[B, 3, T, H, W]</c> to features <c>[B, 2·ZDim, T', H/8, W/8]</c>.</summary>
+internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
+{
+    [ComponentName(Name = "conv1")]
+    private readonly CausalConv3d _conv1;
+
+    [ComponentName(Name = "downsamples")]
+    private readonly ModuleList<VaeLayer> _downsamples = [];
+
+    [ComponentName(Name = "middle")]
+    private readonly ModuleList<VaeLayer> _middle;
+
+    [ComponentName(Name = "head")]
+    private readonly VaeHead _head;
+
+    public VaeEncoder(VaeConfig config, Placement placement)
+        : base(nameof(VaeEncoder))
+    {
+        long channels = config.Dim;
+        _conv1 = new CausalConv3d(3, channels, 3, 3, placement);
+        for (int level = 0; level < config.DimMult.Count; level++)
+        {
+            for (int block = 0; block < config.NumResBlocks; block++)
+            {
+                long outChannels = config.Dim * config.DimMult[level];
+                _downsamples.Add(new ResidualBlock(channels, outChannels, placement));
+                channels = outChannels;
+            }
+            if (level < config.TemporalDownsample.Count)
+                _downsamples.Add(new Downsample(channels, config.TemporalDownsample[level], placement));
+        }
+        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
+        _head = new VaeHead(channels, 2 * config.ZDim, placement);
+        RegisterComponents();
+    }
+
+    /// <summary>The dtype of the weights.</summary>
+    public ScalarType Dtype => _conv1.Dtype;
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor video, CausalCache? cache, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = _conv1.forward(video, cache);
+        foreach (VaeLayer layer in _downsamples.Concat(_middle).Append(_head))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using Tensor input = x;
+            x = layer.forward(input, cache);
+        }
+        return x.MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,9 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>
+/// A layer of the VAE, <c>[B, C, T, H, W] → [B, C', T', H', W']</c>. With a cache, the input is the next chunk of a
+/// clip; without one it is the whole clip. Both give the same frames.
+/// </summary>
+internal abstract class VaeLayer() : nn.Module<Tensor, CausalCache?, Tensor>(nameof(VaeLayer));

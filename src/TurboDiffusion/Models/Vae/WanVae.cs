@@ -1,0 +1,183 @@
+using TorchSharp.Utils;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Vae;
+
+/// <summary>
+/// The causal video autoencoder of Wan 2.1. A video of 1 + 4n frames becomes 1 + n latent frames at an eighth of its
+/// height and width; frame 0 stands alone, so an image is a video of one frame.
+/// </summary>
+/// <remarks>
+/// Two forms of one network. In chunks (<see cref="Encode"/>, <see cref="Decode"/>, <see cref="DecodeChunks"/>): frame 0,
+/// then four frames (one latent frame) at a time, in memory that does not grow with the length, without gradients. Whole
+/// (<see cref="EncodeWhole"/>, <see cref="DecodeWhole"/>): all frames at once, with gradients where parameters or inputs
+/// ask for them. The two agree up to floating-point rounding. The module keeps no state between calls: calls may be
+/// interleaved or concurrent.
+/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; thu-ml/TurboDiffusion aaecff5 runs the same network.
+/// </remarks>
+public sealed class WanVae : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "encoder")]
+    private readonly VaeEncoder _encoder;
+
+    [ComponentName(Name = "conv1")]
+    private readonly CausalConv3d _toPosterior;
+
+    [ComponentName(Name = "conv2")]
+    private readonly CausalConv3d _fromLatent;
+
+    [ComponentName(Name = "decoder")]
+    private readonly VaeDecoder _decoder;
+
+    /// <summary>Creates the network; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="config">The sizes.</param>
+    /// <param name="placement">Device and dtype of the weights, in which the convolutions are computed.</param>
+    public WanVae(VaeConfig config, Placement placement)
+        : base(nameof(WanVae))
+    {
+        Config = config;
+        _encoder = new VaeEncoder(config, placement);
+        _toPosterior = new CausalConv3d(2 * config.ZDim, 2 * config.ZDim, 1, 1, placement);
+        _fromLatent = new CausalConv3d(config.ZDim, config.ZDim, 1, 1, placement);
+        _decoder = new VaeDecoder(config, placement);
+        RegisterComponents();
+    }
+
+    /// <summary>The sizes.</summary>
+    public VaeConfig Config { get; }
+
+    /// <summary>Encodes a video in chunks, without gradients.</summary>
+    /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1], any float dtype, on the device of the weights; T = 1 + 4n, H and W multiples of 8.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>The mean of the posterior, normalised per channel: <c>[B, ZDim, 1 + n, H/8, W/8]</c>, float32.</returns>
+    /// <exception cref="ArgumentException">The video has another shape.</exception>
+    public Tensor Encode(Tensor video, CancellationToken cancellationToken = default)
+    {
+        CheckVideo(video);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var cache = new CausalCache();
+        var features = new List<Tensor>();
+        for (long start = 0, length = 1; start < video.shape[2]; start += length, length = Config.TemporalFactor)
+            features.Add(_encoder.forward(video.narrow(2, start, length).to_type(_encoder.Dtype), cache, cancellationToken));
+        return Normalise(Posterior(cat(features, dim: 2)).Mean).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Encodes a video whole, with gradients; otherwise as <see cref="Encode"/>.</summary>
+    /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1].</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>Normalised latents, <c>[B, ZDim, 1 + n, H/8, W/8]</c>, float32.</returns>
+    /// <exception cref="ArgumentException">The video has another shape.</exception>
+    public Tensor EncodeWhole(Tensor video, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        return Normalise(EncodePosterior(video, cancellationToken).Mean).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The posterior of a video, whole and with gradients, in the VAE's own scale (not normalised): what VAE training needs.</summary>
+    /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1].</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>Mean and logarithm of the variance, each <c>[B, ZDim, 1 + n, H/8, W/8]</c>, in the weights' dtype.</returns>
+    /// <exception cref="ArgumentException">The video has another shape.</exception>
+    public (Tensor Mean, Tensor LogVariance) EncodePosterior(Tensor video, CancellationToken cancellationToken = default)
+    {
+        CheckVideo(video);
+        using var scope = NewDisposeScope();
+        (Tensor mean, Tensor logVariance) = Posterior(_encoder.forward(video.to_type(_encoder.Dtype), null, cancellationToken));
+        return (mean.MoveToOuterDisposeScope(), logVariance.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Decodes latents in chunks, without gradients.</summary>
+    /// <param name="latents">Normalised latents, <c>[B, ZDim, 1 + n, H/8, W/8]</c>, any float dtype, on the device of the weights.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>The video, <c>[B, 3, 1 + 4n, H, W]</c>, about [−1, 1] but not clamped, in the weights' dtype.</returns>
+    /// <exception cref="ArgumentException">The latents have another shape.</exception>
+    public Tensor Decode(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        return cat([.. DecodeChunks(latents, cancellationToken)], dim: 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Decodes latents chunk by chunk as the sequence is read: one frame, then four at a time.</summary>
+    /// <param name="latents">As for <see cref="Decode"/>; must live until the sequence has been read.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>Chunks <c>[B, 3, 1 or 4, H, W]</c>; each is the caller's to dispose (it joins the dispose scope current when it is made).</returns>
+    /// <exception cref="ArgumentException">The latents have another shape.</exception>
+    public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        CheckLatents(latents);
+        return Chunks();
+
+        IEnumerable<Tensor> Chunks()
+        {
+            using var cache = new CausalCache();
+            for (long frame = 0; frame < latents.shape[2]; frame++)
+                yield return DecodeChunk(latents, frame, cache, cancellationToken);
+        }
+    }
+
+    /// <summary>Decodes latents whole, with gradients; otherwise as <see cref="Decode"/>.</summary>
+    /// <param name="latents">Normalised latents, <c>[B, ZDim, 1 + n, H/8, W/8]</c>.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>The video, <c>[B, 3, 1 + 4n, H, W]</c>, not clamped, in the weights' dtype.</returns>
+    /// <exception cref="ArgumentException">The latents have another shape.</exception>
+    public Tensor DecodeWhole(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        CheckLatents(latents);
+        using var scope = NewDisposeScope();
+        return _decoder.forward(_fromLatent.forward(Denormalise(latents), null), null, cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The reconstruction of a video, whole: decode(encode(video)).</summary>
+    /// <param name="input"><c>[B, 3, T, H, W]</c> in [−1, 1].</param>
+    /// <returns>The video, <c>[B, 3, T, H, W]</c>, in the weights' dtype.</returns>
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        return DecodeWhole(EncodeWhole(input)).MoveToOuterDisposeScope();
+    }
+
+    // Not part of the iterator: a dispose scope or no_grad must not stay open while the consumer runs.
+    private Tensor DecodeChunk(Tensor latents, long frame, CausalCache cache, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Tensor z = _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null);
+        return _decoder.forward(z, cache, cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    private (Tensor Mean, Tensor LogVariance) Posterior(Tensor features)
+    {
+        Tensor[] parts = _toPosterior.forward(features, null).chunk(2, 1);
+        return (parts[0], parts[1]);
+    }
+
+    private Tensor Normalise(Tensor mean) =>
+        (mean.to_type(ScalarType.Float32) - PerChannel(Config.LatentMean, mean.device)) / PerChannel(Config.LatentStd, mean.device);
+
+    private Tensor Denormalise(Tensor latents) =>
+        (latents.to_type(ScalarType.Float32) * PerChannel(Config.LatentStd, latents.device) + PerChannel(Config.LatentMean, latents.device))
+            .to_type(_decoder.Dtype);
+
+    private static Tensor PerChannel(IReadOnlyList<float> values, Device device) =>
+        tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);
+
+    private void CheckVideo(Tensor video)
+    {
+        long[] s = video.shape;
+        if (s.Length != 5 || s[1] != 3 || s[2] < 1 || (s[2] - 1) % Config.TemporalFactor != 0
+            || s[3] < 1 || s[4] < 1 || s[3] % Config.SpatialFactor != 0 || s[4] % Config.SpatialFactor != 0)
+            throw new ArgumentException(
+                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {Config.TemporalFactor}·n and H and W multiples of {Config.SpatialFactor}.",
+                nameof(video));
+    }
+
+    private void CheckLatents(Tensor latents)
+    {
+        long[] s = latents.shape;
+        if (s.Length != 5 || s[1] != Config.ZDim || s[2] < 1)
+            throw new ArgumentException(
+                $"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.ZDim}, T, H, W] with T at least 1.", nameof(latents));
+    }
+}

@@ -1,0 +1,178 @@
+using System.Text.Json;
+using TorchSharp;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Tests.Golden;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Models;
+
+public class VaeTests
+{
+    private const double RTol = 1e-4, ATol = 1e-5;
+
+    [Fact]
+    public void The_tensors_of_the_published_checkpoint_are_those_of_the_module()
+    {
+        string path = GoldenFixtures.Require("manifests", "Wan2.1_VAE.json");
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(path));
+        var expected = json.RootElement.GetProperty("tensors").EnumerateObject().Select(t =>
+            $"{t.Name} {t.Value[0].GetString()} [{string.Join(", ", t.Value[1].EnumerateArray().Select(d => d.GetInt64()))}]");
+        using var vae = new WanVae(VaeConfig.Wan21, Placement.Meta);
+        var actual = vae.state_dict().Select(t => $"{t.Key} {t.Value.dtype.ToString().ToLowerInvariant()} [{string.Join(", ", t.Value.shape)}]");
+        Assert.Equal(expected.Order(StringComparer.Ordinal), actual.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(9)]
+    [InlineData(17)]
+    public void Encoding_in_chunks_equals_encoding_whole(long frames)
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        Tensor video = randn(2, 3, frames, 16, 24);
+        Tensor whole = vae.EncodeWhole(video);
+        Assert.Equal([2, 16, 1 + (frames - 1) / 4, 2, 3], whole.shape);
+        Comparison.Elementwise(whole, vae.Encode(video), RTol, ATol, "latents");
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(5)]
+    public void Decoding_in_chunks_equals_decoding_whole(long latentFrames)
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        Tensor latents = randn(2, 16, latentFrames, 2, 3);
+        Tensor whole = vae.DecodeWhole(latents);
+        Assert.Equal([2, 3, 1 + 4 * (latentFrames - 1), 16, 24], whole.shape);
+        Comparison.Elementwise(whole, vae.Decode(latents), RTol, ATol, "video");
+        Assert.Equal([1, .. Enumerable.Repeat(4L, (int)latentFrames - 1)], vae.DecodeChunks(latents).Select(c => c.shape[2]));
+    }
+
+    [Fact]
+    public void Interleaved_decodes_do_not_disturb_one_another()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        Tensor a = randn(1, 16, 3, 2, 2), b = randn(1, 16, 3, 2, 2);
+        (Tensor First, Tensor Second)[] pairs = [.. vae.DecodeChunks(a).Zip(vae.DecodeChunks(b))];
+        Comparison.Elementwise(vae.DecodeWhole(a), cat([.. pairs.Select(p => p.First)], 2), RTol, ATol, "first video");
+        Comparison.Elementwise(vae.DecodeWhole(b), cat([.. pairs.Select(p => p.Second)], 2), RTol, ATol, "second video");
+    }
+
+    [Fact]
+    public void A_frame_depends_on_no_later_frame()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        Tensor latents = randn(1, 16, 3, 2, 2);
+        Tensor changed = latents.clone();
+        changed.narrow(2, 2, 1).add_(1);
+        Tensor before = vae.DecodeWhole(latents), after = vae.DecodeWhole(changed);
+        Comparison.Elementwise(before.narrow(2, 0, 5), after.narrow(2, 0, 5), RTol, ATol, "frames before the change");
+        Assert.True((before - after).narrow(2, 5, 4).abs().max().item<float>() > 1e-3f);
+    }
+
+    [Fact]
+    public void Gradients_reach_every_parameter()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        foreach ((_, TorchSharp.Modules.Parameter p) in vae.named_parameters()) p.requires_grad = true;
+        Tensor video = randn(1, 3, 9, 16, 16);
+        (Tensor mean, Tensor logVariance) = vae.EncodePosterior(video);
+        // A different weight for every element: a plain mean over the channels of the latents would hide some of them.
+        Tensor loss = (vae.DecodeWhole(mean) * randn_like(video)).sum() + (logVariance * randn_like(logVariance)).sum();
+        loss.backward();
+        Assert.Empty(vae.named_parameters().Where(p => p.parameter.grad is not { } g || !(g.abs().sum().item<float>() > 0)).Select(p => p.name));
+    }
+
+    [Fact]
+    public void Nothing_is_left_alive_after_encoding_and_decoding()
+    {
+        using var outer = NewDisposeScope();
+        using WanVae vae = Small();
+        Tensor video = randn(1, 3, 5, 16, 16);
+        vae.Encode(video).Dispose();
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        using (NewDisposeScope())
+        {
+            Tensor latents = vae.Encode(video);
+            foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
+            foreach (Tensor chunk in vae.DecodeChunks(latents).Take(1)) chunk.Dispose();
+        }
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void Cancelling_ends_decoding()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small();
+        using var cancellation = new CancellationTokenSource();
+        using IEnumerator<Tensor> chunks = vae.DecodeChunks(randn(1, 16, 3, 2, 2), cancellation.Token).GetEnumerator();
+        Assert.True(chunks.MoveNext());
+        cancellation.Cancel();
+        Assert.Throws<OperationCanceledException>(() => chunks.MoveNext());
+    }
+
+    [Theory]
+    [InlineData(new long[] { 1, 3, 4, 16, 16 })]
+    [InlineData(new long[] { 1, 3, 5, 12, 16 })]
+    [InlineData(new long[] { 1, 4, 5, 16, 16 })]
+    [InlineData(new long[] { 3, 5, 16, 16 })]
+    public void Videos_of_other_shapes_are_refused(long[] shape)
+    {
+        using var vae = new WanVae(VaeConfig.WithDim(2), Placement.Meta);
+        using Tensor video = zeros(shape);
+        Assert.Contains("1 + 4·n", Assert.Throws<ArgumentException>(() => vae.Encode(video)).Message);
+    }
+
+    [Theory]
+    [InlineData(96, 2)]
+    [InlineData(6, 1)]
+    public void The_configuration_is_read_from_the_shapes(int dim, int blocks)
+    {
+        var config = new VaeConfig(dim, 16, [1, 2, 3, 4, 4], blocks, [false, true, true, false]);
+        using var checkpoint = new ShapesOnly(new WanVae(config, Placement.Meta));
+        Assert.Equal(config, VaeConfig.FromCheckpoint(checkpoint));
+    }
+
+    [Fact]
+    public void A_checkpoint_of_something_else_is_refused()
+    {
+        using var checkpoint = new ShapesOnly(nn.Linear(2, 2));
+        Assert.Contains("Wan 2.1 VAE", Assert.Throws<CheckpointException>(() => VaeConfig.FromCheckpoint(checkpoint)).Message);
+    }
+
+    [Fact]
+    public void Impossible_configurations_are_refused()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => VaeConfig.WithDim(0));
+        Assert.Throws<ArgumentException>(() => new VaeConfig(96, 8, [1, 2], 2, [true]));
+        Assert.Throws<ArgumentException>(() => new VaeConfig(96, 16, [1, 2], 2, [true, true]));
+        Assert.Throws<ArgumentException>(() => new VaeConfig(3, 16, [1, 3], 2, [true]));
+    }
+
+    /// <summary>A small network with values of the size that a trained one has.</summary>
+    private static WanVae Small()
+    {
+        manual_seed(1);
+        var vae = new WanVae(VaeConfig.WithDim(4), Placement.Cpu);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        foreach ((string name, TorchSharp.Modules.Parameter p) in vae.named_parameters())
+        {
+            double fanIn = p.shape.Skip(1).Aggregate(1L, (n, d) => n * d);
+            if (name.EndsWith("gamma", StringComparison.Ordinal)) p.fill_(1);
+            else p.copy_(randn_like(p) / Math.Sqrt(fanIn) * (name.EndsWith("bias", StringComparison.Ordinal) ? 0.1 : 1));
+        }
+        return vae;
+    }
+}
