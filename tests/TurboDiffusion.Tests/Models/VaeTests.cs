@@ -33,7 +33,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor video = randn(2, 3, frames, 16, 24);
+        Tensor video = randn([2, 3, frames, 16, 24]);
         Tensor whole = vae.EncodeWhole(video);
         Assert.Equal([2, 16, 1 + (frames - 1) / 4, 2, 3], whole.shape);
         Comparison.Elementwise(whole, vae.Encode(video), RTol, ATol, "latents");
@@ -48,7 +48,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor latents = randn(2, 16, latentFrames, 2, 3);
+        Tensor latents = randn([2, 16, latentFrames, 2, 3]);
         Tensor whole = vae.DecodeWhole(latents);
         Assert.Equal([2, 3, 1 + 4 * (latentFrames - 1), 16, 24], whole.shape);
         Comparison.Elementwise(whole, vae.Decode(latents), RTol, ATol, "video");
@@ -60,7 +60,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor a = randn(1, 16, 3, 2, 2), b = randn(1, 16, 3, 2, 2);
+        Tensor a = randn([1, 16, 3, 2, 2]), b = randn([1, 16, 3, 2, 2]);
         (Tensor First, Tensor Second)[] pairs = [.. vae.DecodeChunks(a).Zip(vae.DecodeChunks(b))];
         Comparison.Elementwise(vae.DecodeWhole(a), cat([.. pairs.Select(p => p.First)], 2), RTol, ATol, "first video");
         Comparison.Elementwise(vae.DecodeWhole(b), cat([.. pairs.Select(p => p.Second)], 2), RTol, ATol, "second video");
@@ -71,7 +71,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor latents = randn(1, 16, 3, 2, 2);
+        Tensor latents = randn([1, 16, 3, 2, 2]);
         Tensor changed = latents.clone();
         changed.narrow(2, 2, 1).add_(1);
         Tensor before = vae.DecodeWhole(latents), after = vae.DecodeWhole(changed);
@@ -85,7 +85,7 @@ public class VaeTests
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
         foreach ((_, TorchSharp.Modules.Parameter p) in vae.named_parameters()) p.requires_grad = true;
-        Tensor video = randn(1, 3, 9, 16, 16);
+        Tensor video = randn([1, 3, 9, 16, 16]);
         (Tensor mean, Tensor logVariance) = vae.EncodePosterior(video);
         // A different weight for every element: a plain mean over the channels of the latents would hide some of them.
         Tensor loss = (vae.DecodeWhole(mean) * randn_like(video)).sum() + (logVariance * randn_like(logVariance)).sum();
@@ -98,7 +98,7 @@ public class VaeTests
     {
         using var outer = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor video = randn(1, 3, 5, 16, 16);
+        Tensor video = randn([1, 3, 5, 16, 16]);
         vae.Encode(video).Dispose();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (NewDisposeScope())
@@ -116,7 +116,7 @@ public class VaeTests
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
         using var cancellation = new CancellationTokenSource();
-        using IEnumerator<Tensor> chunks = vae.DecodeChunks(randn(1, 16, 3, 2, 2), cancellation.Token).GetEnumerator();
+        using IEnumerator<Tensor> chunks = vae.DecodeChunks(randn([1, 16, 3, 2, 2]), cancellation.Token).GetEnumerator();
         Assert.True(chunks.MoveNext());
         cancellation.Cancel();
         Assert.Throws<OperationCanceledException>(() => chunks.MoveNext());

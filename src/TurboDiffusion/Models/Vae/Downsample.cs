@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
@@ -11,8 +12,8 @@ namespace TurboDiffusion.Models.Vae;
 /// </summary>
 internal sealed class Downsample : VaeLayer
 {
-    [ComponentName(Name = "resample.1")]
-    private readonly FrameConv2d _conv;
+    [ComponentName(Name = "resample")]
+    private readonly ModuleDict<FrameConv2d> _resample;
 
     [ComponentName(Name = "time_conv")]
     private readonly CausalConv3d? _timeConv;
@@ -22,7 +23,7 @@ internal sealed class Downsample : VaeLayer
     /// <param name="placement">Device and dtype of the weights.</param>
     public Downsample(long channels, bool temporal, Placement placement)
     {
-        _conv = new FrameConv2d(channels, channels, 3, placement, stride: 2);
+        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, channels, 3, placement, stride: 2)));
         if (temporal) _timeConv = new CausalConv3d(channels, channels, 3, 1, placement, strideFrames: 2, valid: true);
         RegisterComponents();
     }
@@ -32,7 +33,7 @@ internal sealed class Downsample : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor padded = nn.functional.pad(FrameConv2d.Fold(input), [0, 1, 0, 1]);
-        Tensor x = FrameConv2d.Unfold(_conv.forward(padded), input.shape[0]);
+        Tensor x = FrameConv2d.Unfold(_resample["1"].forward(padded), input.shape[0]);
         if (_timeConv is not null)
         {
             bool first = cache?.Past(_timeConv) is null;

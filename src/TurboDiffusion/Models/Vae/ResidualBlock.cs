@@ -4,20 +4,11 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>x + conv(silu(norm(conv(silu(norm(x)))))), with a 1×1×1 convolution on x where the channels change.</summary>
+/// <summary>x + <see cref="ResidualBranch"/>(x), with a 1×1×1 convolution on x where the channels change.</summary>
 internal sealed class ResidualBlock : VaeLayer
 {
-    [ComponentName(Name = "residual.0")]
-    private readonly ChannelRmsNorm _norm1;
-
-    [ComponentName(Name = "residual.2")]
-    private readonly CausalConv3d _conv1;
-
-    [ComponentName(Name = "residual.3")]
-    private readonly ChannelRmsNorm _norm2;
-
-    [ComponentName(Name = "residual.6")]
-    private readonly CausalConv3d _conv2;
+    [ComponentName(Name = "residual")]
+    private readonly ResidualBranch _residual;
 
     [ComponentName(Name = "shortcut")]
     private readonly CausalConv3d? _shortcut;
@@ -27,10 +18,7 @@ internal sealed class ResidualBlock : VaeLayer
     /// <param name="placement">Device and dtype of the weights.</param>
     public ResidualBlock(long inChannels, long outChannels, Placement placement)
     {
-        _norm1 = new ChannelRmsNorm(inChannels, 3, placement);
-        _conv1 = new CausalConv3d(inChannels, outChannels, 3, 3, placement);
-        _norm2 = new ChannelRmsNorm(outChannels, 3, placement);
-        _conv2 = new CausalConv3d(outChannels, outChannels, 3, 3, placement);
+        _residual = new ResidualBranch(inChannels, outChannels, placement);
         if (inChannels != outChannels) _shortcut = new CausalConv3d(inChannels, outChannels, 1, 1, placement);
         RegisterComponents();
     }
@@ -39,10 +27,7 @@ internal sealed class ResidualBlock : VaeLayer
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();
-        using Tensor hidden = _conv1.AfterNorm(_norm1, input, cache);
-        Tensor x = _conv2.AfterNorm(_norm2, hidden, cache);
-        hidden.Dispose();
         Tensor skip = _shortcut is null ? input : _shortcut.forward(input, cache);
-        return (x + skip).MoveToOuterDisposeScope();
+        return (_residual.forward(input, cache) + skip).MoveToOuterDisposeScope();
     }
 }

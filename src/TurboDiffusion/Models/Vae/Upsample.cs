@@ -1,4 +1,5 @@
 using TorchSharp;
+using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
@@ -12,8 +13,8 @@ namespace TurboDiffusion.Models.Vae;
 /// </summary>
 internal sealed class Upsample : VaeLayer
 {
-    [ComponentName(Name = "resample.1")]
-    private readonly FrameConv2d _conv;
+    [ComponentName(Name = "resample")]
+    private readonly ModuleDict<FrameConv2d> _resample;
 
     [ComponentName(Name = "time_conv")]
     private readonly CausalConv3d? _timeConv;
@@ -23,7 +24,7 @@ internal sealed class Upsample : VaeLayer
     /// <param name="placement">Device and dtype of the weights.</param>
     public Upsample(long channels, bool temporal, Placement placement)
     {
-        _conv = new FrameConv2d(channels, channels / 2, 3, placement, padding: 1);
+        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, channels / 2, 3, placement, padding: 1)));
         if (temporal) _timeConv = new CausalConv3d(channels, 2 * channels, 3, 1, placement);
         RegisterComponents();
     }
@@ -42,7 +43,7 @@ internal sealed class Upsample : VaeLayer
         }
         // At a factor of exactly 2, PyTorch's nearest and nearest-exact are the same.
         Tensor enlarged = nn.functional.interpolate(FrameConv2d.Fold(x), scale_factor: [2, 2], mode: InterpolationMode.Nearest);
-        return FrameConv2d.Unfold(_conv.forward(enlarged), input.shape[0]).MoveToOuterDisposeScope();
+        return FrameConv2d.Unfold(_resample["1"].forward(enlarged), input.shape[0]).MoveToOuterDisposeScope();
     }
 
     /// <summary><c>[B, 2·C, T, H, W] → [B, C, 2·T, H, W]</c>: the halves of the channels are alternate frames.</summary>
