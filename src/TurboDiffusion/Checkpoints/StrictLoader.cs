@@ -48,6 +48,12 @@ public static class StrictLoader
         }
     }
 
+    /// <summary>The check of <see cref="Load"/> alone; the module may be on the meta device.</summary>
+    /// <param name="module">The module.</param>
+    /// <param name="checkpoint">A checkpoint with the module's names.</param>
+    /// <exception cref="CheckpointException">Names, shapes or types differ.</exception>
+    public static void Check(torch.nn.Module module, ICheckpoint checkpoint) => Check(module.state_dict(), checkpoint);
+
     private static void Check(Dictionary<string, torch.Tensor> state, ICheckpoint checkpoint)
     {
         IReadOnlyDictionary<string, TensorInfo> found = checkpoint.Tensors;
