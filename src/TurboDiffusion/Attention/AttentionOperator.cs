@@ -1,0 +1,29 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Attention;
+
+/// <summary>
+/// A self-attention operator: q, k, v <c>[B, L, H, D]</c> of one float dtype, after normalisation and rotary embedding,
+/// to the output <c>[B, L, H, D]</c> in the same dtype. The softmax scale is 1/√D.
+/// </summary>
+public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tensor>
+{
+    /// <summary>Creates the operator.</summary>
+    /// <param name="name">The module's name.</param>
+    protected AttentionOperator(string name)
+        : base(name)
+    {
+    }
+
+    /// <summary>The operator that the options ask for.</summary>
+    /// <param name="options">Kind, ratio and block sizes.</param>
+    /// <param name="headDim">D.</param>
+    /// <param name="placement">Device and dtype of its weights, if it has any.</param>
+    public static AttentionOperator Create(AttentionOptions options, int headDim, Runtime.Placement placement) => options.Kind switch
+    {
+        AttentionKind.Dense => new DenseAttention(),
+        AttentionKind.Sla => new SparseLinearAttention(options, headDim, placement),
+        AttentionKind.SageSla => new SageSparseLinearAttention(options, headDim, placement),
+        _ => throw new ArgumentOutOfRangeException(nameof(options), options.Kind, "Unknown attention kind."),
+    };
+}

@@ -1,0 +1,66 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Wan;
+
+/// <summary>
+/// Rotary position embedding over (frame, row, column): interleaved channel pairs rotate by position · 10000^(−i/n). The
+/// rows and columns take 2·⌊D/6⌋ channels each, the frames the rest; order frames, rows, columns.
+/// </summary>
+public sealed class RotaryEmbedding : IDisposable
+{
+    private const double Theta = 10000;
+
+    private readonly Tensor _cosines;
+    private readonly Tensor _sines;
+
+    private RotaryEmbedding(Tensor cosines, Tensor sines)
+    {
+        _cosines = cosines;
+        _sines = sines;
+    }
+
+    /// <summary>The rotations of a grid of patches.</summary>
+    /// <param name="headDim">D, even.</param>
+    /// <param name="frames">Patches along time.</param>
+    /// <param name="rows">Patches along the height.</param>
+    /// <param name="columns">Patches along the width.</param>
+    /// <param name="device">Where q and k are.</param>
+    public static RotaryEmbedding Create(int headDim, long frames, long rows, long columns, Device device)
+    {
+        using var scope = NewDisposeScope();
+        int spatial = headDim / 6 * 2, temporal = headDim - 2 * spatial;
+        Tensor angles = cat(
+        [
+            Angles(frames, temporal).reshape(frames, 1, 1, -1).expand(frames, rows, columns, -1),
+            Angles(rows, spatial).reshape(1, rows, 1, -1).expand(frames, rows, columns, -1),
+            Angles(columns, spatial).reshape(1, 1, columns, -1).expand(frames, rows, columns, -1),
+        ], dim: -1).reshape(1, frames * rows * columns, 1, headDim / 2);
+        // Kept by the object, which its owner disposes.
+        return new RotaryEmbedding(
+            angles.cos().to(ScalarType.Float32, device).DetachFromDisposeScope(),
+            angles.sin().to(ScalarType.Float32, device).DetachFromDisposeScope());
+    }
+
+    /// <summary>Rotates q or k, in float32.</summary>
+    /// <param name="x"><c>[B, L, H, D]</c></param>
+    /// <returns><c>[B, L, H, D]</c> in x's dtype.</returns>
+    public Tensor Rotate(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        Tensor pairs = x.to_type(ScalarType.Float32).unflatten(-1, [-1, 2]);
+        Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
+        return stack([even * _cosines - odd * _sines, even * _sines + odd * _cosines], dim: -1)
+            .flatten(-2).to_type(x.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _cosines.Dispose();
+        _sines.Dispose();
+    }
+
+    private static Tensor Angles(long positions, int channels) =>
+        outer(arange(positions, ScalarType.Float64),
+            pow(Theta, -arange(0, channels, 2, ScalarType.Float64) / channels));
+}

@@ -1,0 +1,82 @@
+using TorchSharp.Utils;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
+
+namespace TurboDiffusion.Models.Wan;
+
+/// <summary>
+/// One transformer block: modulated self-attention, cross-attention to the text, modulated feed-forward, each added to
+/// the residual stream.
+/// </summary>
+public sealed class WanBlock : nn.Module
+{
+    [ComponentName(Name = "modulation")]
+    private readonly Parameter _modulation;
+
+    [ComponentName(Name = "self_attn")]
+    private readonly SelfAttention _selfAttention;
+
+    [ComponentName(Name = "norm3")]
+    private readonly LayerNorm _crossNorm;
+
+    [ComponentName(Name = "cross_attn")]
+    private readonly CrossAttention _crossAttention;
+
+    [ComponentName(Name = "ffn")]
+    private readonly FeedForward _feedForward;
+
+    private readonly double _eps;
+
+    /// <summary>Creates the block; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="config">The model's dimensions.</param>
+    /// <param name="attention">The self-attention operator.</param>
+    /// <param name="weights">Number format of the linear layers.</param>
+    /// <param name="placement">Device and dtype; the modulation stays in float32.</param>
+    public WanBlock(WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement)
+        : base(nameof(WanBlock))
+    {
+        _eps = config.Eps;
+        _modulation = placement.Empty(ScalarType.Float32, 1, 6, config.Dim);
+        _selfAttention = new SelfAttention(config, attention, weights, placement);
+        _crossNorm = new LayerNorm(config.Dim, config.Eps, placement);
+        _crossAttention = new CrossAttention(config, weights, placement);
+        _feedForward = new FeedForward(config.Dim, config.FfnDim, config.Dim, weights, placement);
+        RegisterComponents();
+    }
+
+    /// <summary>The text's keys and values for this block.</summary>
+    /// <param name="text">Embedded text <c>[B, S, dim]</c>.</param>
+    public (Tensor Keys, Tensor Values) ProjectText(Tensor text) => _crossAttention.Project(text);
+
+    /// <summary>Runs the block.</summary>
+    /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
+    /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>
+    /// <param name="text">What <see cref="ProjectText"/> gave.</param>
+    /// <param name="rotary">The rotations of the L positions.</param>
+    /// <param name="observe">Sees the self-attention's and cross-attention's outputs by name.</param>
+    /// <returns><c>[B, L, dim]</c></returns>
+    public Tensor Forward(
+        Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Action<string, Tensor>? observe = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] m = (time + _modulation).chunk(6, dim: 1);
+        (Tensor shift1, Tensor scale1, Tensor gate1, Tensor shift2, Tensor scale2, Tensor gate2) = (m[0], m[1], m[2], m[3], m[4], m[5]);
+
+        Tensor attended = _selfAttention.call(LayerNorm.Modulate(x, scale1, shift1, _eps).to_type(x.dtype), rotary);
+        observe?.Invoke("self_attn", attended);
+        Tensor hidden = AddGated(x, attended, gate1);
+
+        Tensor crossed = _crossAttention.call(_crossNorm.call(hidden), text);
+        observe?.Invoke("cross_attn", crossed);
+        hidden += crossed;
+
+        Tensor fed = _feedForward.call(LayerNorm.Modulate(hidden, scale2, shift2, _eps).to_type(x.dtype));
+        return AddGated(hidden, fed, gate2).MoveToOuterDisposeScope();
+    }
+
+    // x + y·gate in float32, rounded once.
+    private static Tensor AddGated(Tensor x, Tensor y, Tensor gate) => (x + y * gate).to_type(x.dtype);
+}

@@ -1,0 +1,78 @@
+namespace TurboDiffusion.Models.Wan;
+
+/// <summary>The dimensions of a Wan diffusion transformer. Checked at construction.</summary>
+/// <remarks>TurboDiffusion aaecff5, <c>rcm/networks/wan2pt1.py</c>.</remarks>
+public sealed record WanConfig
+{
+    /// <summary>Latent frames per patch.</summary>
+    public const int PatchFrames = 1;
+
+    /// <summary>Latent rows, and columns, per patch.</summary>
+    public const int PatchSize = 2;
+
+    /// <summary>Creates the dimensions.</summary>
+    /// <param name="dim">Width of the hidden state; a multiple of <paramref name="numHeads"/>.</param>
+    /// <param name="ffnDim">Width of the feed-forward layer.</param>
+    /// <param name="numHeads">Attention heads.</param>
+    /// <param name="numLayers">Transformer blocks.</param>
+    /// <param name="inDim">Channels of the input: 16, or 36 with the image condition of I2V.</param>
+    /// <param name="outDim">Channels of the output.</param>
+    /// <param name="textDim">Width of the text embedding.</param>
+    /// <param name="freqDim">Channels of the sinusoidal time embedding.</param>
+    /// <param name="eps">ε of every norm.</param>
+    /// <exception cref="InvalidRequestException">A dimension is not positive, or the width does not divide into even heads.</exception>
+    public WanConfig(
+        int dim, int ffnDim, int numHeads, int numLayers, int inDim = 16, int outDim = 16, int textDim = 4096,
+        int freqDim = 256, double eps = 1e-6)
+    {
+        foreach ((string name, int value) in new[]
+                 {
+                     ("dim", dim), ("ffn_dim", ffnDim), ("num_heads", numHeads), ("num_layers", numLayers), ("in_dim", inDim),
+                     ("out_dim", outDim), ("text_dim", textDim), ("freq_dim", freqDim),
+                 })
+            if (value <= 0)
+                throw new InvalidRequestException(name, $"The Wan model's {name} is {value}; it must be positive.");
+        if (dim % numHeads != 0 || dim / numHeads % 2 != 0)
+            throw new InvalidRequestException("dim", $"The Wan model's width {dim} does not divide into {numHeads} heads of an even size.");
+        if (freqDim % 2 != 0)
+            throw new InvalidRequestException("freq_dim", $"The Wan model's freq_dim is {freqDim}; it must be even.");
+        (Dim, FfnDim, NumHeads, NumLayers, InDim, OutDim, TextDim, FreqDim, Eps) =
+            (dim, ffnDim, numHeads, numLayers, inDim, outDim, textDim, freqDim, eps);
+    }
+
+    /// <summary>Width of the hidden state.</summary>
+    public int Dim { get; }
+
+    /// <summary>Width of the feed-forward layer.</summary>
+    public int FfnDim { get; }
+
+    /// <summary>Attention heads.</summary>
+    public int NumHeads { get; }
+
+    /// <summary>Transformer blocks.</summary>
+    public int NumLayers { get; }
+
+    /// <summary>Channels of the input.</summary>
+    public int InDim { get; }
+
+    /// <summary>Channels of the output.</summary>
+    public int OutDim { get; }
+
+    /// <summary>Width of the text embedding.</summary>
+    public int TextDim { get; }
+
+    /// <summary>Channels of the sinusoidal time embedding.</summary>
+    public int FreqDim { get; }
+
+    /// <summary>ε of every norm.</summary>
+    public double Eps { get; }
+
+    /// <summary>Channels per attention head.</summary>
+    public int HeadDim => Dim / NumHeads;
+
+    /// <summary>Input values per patch.</summary>
+    public int PatchChannels => InDim * PatchFrames * PatchSize * PatchSize;
+
+    /// <summary>Whether the input carries the image condition (4 mask channels and 16 latent channels).</summary>
+    public bool IsImageToVideo => InDim > OutDim;
+}

@@ -1,0 +1,43 @@
+using TorchSharp.Utils;
+using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
+
+namespace TurboDiffusion.Models.Wan;
+
+/// <summary>The output head: modulated norm and a linear layer to patches. In float32, like the time embedding.</summary>
+public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
+{
+    [ComponentName(Name = "modulation")]
+    private readonly Parameter _modulation;
+
+    [ComponentName(Name = "head")]
+    private readonly Linear _linear;
+
+    private readonly double _eps;
+
+    /// <summary>Creates the module; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="config">The model's dimensions.</param>
+    /// <param name="placement">Device of the weights.</param>
+    public WanHead(WanConfig config, Placement placement)
+        : base(nameof(WanHead))
+    {
+        Placement exact = placement with { Dtype = ScalarType.Float32 };
+        _eps = config.Eps;
+        _modulation = exact.Empty(1, 2, config.Dim);
+        _linear = new Linear(config.Dim, config.OutDim * WanConfig.PatchFrames * WanConfig.PatchSize * WanConfig.PatchSize, exact);
+        RegisterComponents();
+    }
+
+    /// <summary>Runs the head.</summary>
+    /// <param name="input">Hidden states <c>[B, L, dim]</c>.</param>
+    /// <param name="time">The time embedding <c>[B, dim]</c>, float32.</param>
+    /// <returns>Patches <c>[B, L, 4·out]</c>, float32.</returns>
+    public override Tensor forward(Tensor input, Tensor time)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] m = (time.unsqueeze(1) + _modulation).chunk(2, dim: 1);
+        return _linear.call(LayerNorm.Modulate(input, scale: m[1], shift: m[0], _eps)).MoveToOuterDisposeScope();
+    }
+}

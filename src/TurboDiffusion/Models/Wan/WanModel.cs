@@ -1,0 +1,143 @@
+using TorchSharp.Utils;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.Wan;
+
+/// <summary>
+/// The Wan diffusion transformer (Wan 2.1 T2V, and each expert of Wan 2.2 I2V): predicts the rectified-flow velocity
+/// v = noise − x₀ of latents x_t = (1 − t)·x₀ + t·noise.
+/// </summary>
+/// <remarks>arXiv 2503.20314; TurboDiffusion aaecff5, <c>rcm/networks/wan2pt1.py</c>.</remarks>
+public sealed class WanModel : nn.Module
+{
+    [ComponentName(Name = "patch_embedding")]
+    private readonly Linear _patchEmbedding;
+
+    [ComponentName(Name = "text_embedding")]
+    private readonly FeedForward _textEmbedding;
+
+    [ComponentName(Name = "time_embedding")]
+    private readonly TimeEmbedding _timeEmbedding;
+
+    [ComponentName(Name = "time_projection")]
+    private readonly TimeProjection _timeProjection;
+
+    [ComponentName(Name = "blocks")]
+    private readonly TorchSharp.Modules.ModuleList<WanBlock> _blocks;
+
+    [ComponentName(Name = "head")]
+    private readonly WanHead _head;
+
+    private readonly Placement _placement;
+
+    /// <summary>Creates the model; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="config">Its dimensions.</param>
+    /// <param name="attention">The self-attention operator of every block.</param>
+    /// <param name="weights">Number format of the blocks' linear layers.</param>
+    /// <param name="placement">Device and dtype.</param>
+    public WanModel(WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement)
+        : base(nameof(WanModel))
+    {
+        Config = config;
+        Attention = attention;
+        Weights = weights;
+        _placement = placement;
+        _patchEmbedding = new Linear(config.PatchChannels, config.Dim, placement);
+        _textEmbedding = new FeedForward(config.TextDim, config.Dim, config.Dim, WeightFormat.Float, placement);
+        _timeEmbedding = new TimeEmbedding(config, placement);
+        _timeProjection = new TimeProjection(config, placement);
+        _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers).Select(_ => new WanBlock(config, attention, weights, placement))]);
+        _head = new WanHead(config, placement);
+        RegisterComponents();
+    }
+
+    /// <summary>Its dimensions.</summary>
+    public WanConfig Config { get; }
+
+    /// <summary>The self-attention operator of every block.</summary>
+    public AttentionOptions Attention { get; }
+
+    /// <summary>Number format of the blocks' linear layers.</summary>
+    public WeightFormat Weights { get; }
+
+    /// <summary>Prepares a text for <see cref="Forward"/>: embeds it and projects every block's keys and values, once.</summary>
+    /// <param name="embedding">The text encoder's output <c>[B, S, text dim]</c>, padding rows zero. No mask is applied.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <param name="observe">Sees the intermediate values by name; for tests and debugging.</param>
+    /// <returns>The caller disposes it, or lets its dispose scope do so.</returns>
+    public TextContext PrepareText(Tensor embedding, CancellationToken cancellationToken = default, Action<string, Tensor>? observe = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor text = _textEmbedding.call(embedding.to(_placement.Dtype, _placement.Device));
+        observe?.Invoke("text_embedding", text);
+        var blocks = new List<(Tensor Keys, Tensor Values)>(_blocks.Count);
+        foreach (WanBlock block in _blocks)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            (Tensor keys, Tensor values) = block.ProjectText(text);
+            blocks.Add((keys, values));
+        }
+        foreach ((Tensor keys, Tensor values) in blocks)
+        {
+            keys.MoveToOuterDisposeScope();
+            values.MoveToOuterDisposeScope();
+        }
+        return new TextContext(blocks);
+    }
+
+    /// <summary>Predicts the velocity.</summary>
+    /// <param name="x">Noisy latents <c>[B, 16, T, H, W]</c>, H and W even; any float dtype.</param>
+    /// <param name="timesteps">t·1000, in [0, 1000], <c>[B]</c>.</param>
+    /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
+    /// <param name="condition">I2V only: mask and image latents <c>[B, 20, T, H, W]</c>.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <param name="observe">Sees the intermediate values by name; for tests and debugging.</param>
+    /// <returns>v <c>[B, 16, T, H, W]</c>, float32.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit the model.</exception>
+    public Tensor Forward(
+        Tensor x, Tensor timesteps, TextContext text, Tensor? condition = null, CancellationToken cancellationToken = default,
+        Action<string, Tensor>? observe = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor input = condition is null ? x : cat([x, condition.to(x.dtype, x.device)], dim: 1);
+        CheckInput(input);
+        (long frames, long height, long width) = (input.shape[2], input.shape[3], input.shape[4]);
+
+        Tensor hidden = _patchEmbedding.call(Patches.From(input).to(_placement.Dtype, _placement.Device));
+        observe?.Invoke("patch_embedding", hidden);
+        Tensor time = _timeEmbedding.call(timesteps.to(_placement.Device));
+        observe?.Invoke("time_embedding", time);
+        Tensor projected = _timeProjection.call(time);
+        observe?.Invoke("time_projection", projected.flatten(1));
+        using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, frames / WanConfig.PatchFrames,
+            height / WanConfig.PatchSize, width / WanConfig.PatchSize, _placement.Device);
+
+        for (int i = 0; i < _blocks.Count; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Action<string, Tensor>? observeBlock = observe is null ? null : Named(observe, i);
+            Tensor next = _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock);
+            hidden.Dispose();
+            hidden = next;
+            observe?.Invoke($"blocks.{i}", hidden);
+        }
+
+        Tensor patches = _head.call(hidden, time);
+        observe?.Invoke("head", patches);
+        return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
+    }
+
+    private static Action<string, Tensor> Named(Action<string, Tensor> observe, int block) =>
+        (name, value) => observe($"blocks.{block}.{name}", value);
+
+    private void CheckInput(Tensor input)
+    {
+        if (input.dim() != 5 || input.shape[1] != Config.InDim || input.shape[3] % WanConfig.PatchSize != 0 || input.shape[4] % WanConfig.PatchSize != 0)
+            throw new ArgumentException(
+                $"The transformer got latents of shape [{string.Join(", ", input.shape)}]; it takes [B, {Config.InDim}, T, H, W] with H and W even" +
+                (Config.IsImageToVideo ? ", 20 of the channels being the image condition." : "."));
+    }
+}
