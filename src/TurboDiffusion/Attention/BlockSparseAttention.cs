@@ -63,9 +63,13 @@ public static class BlockSparseAttention
                 .repeat_interleave(options.KeyBlock, dim: 2);
             Tensor scores = rows.matmul(Gather(keys, flatBlocks, rows.shape[0]).transpose(-1, -2)) * (rowScales * columnScales);
             scores = scores.masked_fill(hidden, double.NegativeInfinity);
-            // P reaches fp8's largest value, where its relative precision serves best; the factor cancels below.
-            Tensor p = (scores - scores.amax([-1], keepdim: true)).exp() * Fp8.MaxValue;
-            return Fp8.Round(p).matmul(Gather(values, flatBlocks, rows.shape[0])) / p.sum(dim: -1, keepdim: true);
+            // Online softmax, block after block as the kernel runs it: P is taken against the highest score so far, rounded
+            // to fp8 in [0, 1], and rescaled as later blocks raise the maximum. Normalised by the rounded P's own sum.
+            Tensor blocks = scores.unflatten(2, [-1, options.KeyBlock]);
+            Tensor highest = blocks.amax([-1], keepdim: true).cummax(2).values;
+            Tensor rescale = (highest - highest.narrow(2, -1, 1)).exp();
+            Tensor p = (Fp8.Round((blocks - highest).exp()) * rescale).flatten(2);
+            return p.matmul(Gather(values, flatBlocks, rows.shape[0])) / p.sum(dim: -1, keepdim: true);
         });
         return (output * vScale.transpose(1, 2)).MoveToOuterDisposeScope();
     }

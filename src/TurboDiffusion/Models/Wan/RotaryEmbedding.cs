@@ -47,10 +47,10 @@ public sealed class RotaryEmbedding : IDisposable
     public Tensor Rotate(Tensor x)
     {
         using var scope = NewDisposeScope();
-        Tensor pairs = x.to_type(ScalarType.Float32).unflatten(-1, [-1, 2]);
+        Tensor pairs = x.to_type(ScalarType.Float32).unflatten(x.dim() - 1, [-1, 2]);
         Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
         return stack([even * _cosines - odd * _sines, even * _sines + odd * _cosines], dim: -1)
-            .flatten(-2).to_type(x.dtype).MoveToOuterDisposeScope();
+            .flatten(x.dim() - 1).to_type(x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
