@@ -3,8 +3,8 @@ using TorchSharp;
 namespace TurboDiffusion.Checkpoints;
 
 /// <summary>
-/// An opened checkpoint: its header is read and checked; its data stays on disk, memory-mapped, until a tensor is
-/// asked for. Safe for concurrent reads.
+/// An opened checkpoint: its header is read and checked; its data stays on disk until a tensor is asked for. Safe for
+/// concurrent reads.
 /// </summary>
 public interface ICheckpoint : IDisposable
 {

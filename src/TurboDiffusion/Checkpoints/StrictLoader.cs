@@ -10,8 +10,6 @@ namespace TurboDiffusion.Checkpoints;
 /// <remarks>TorchSharp's own <c>load_state_dict</c> broadcasts a tensor of the wrong shape without a word.</remarks>
 public static class StrictLoader
 {
-    private const int NamesShown = 8;
-
     /// <summary>
     /// Copies every tensor of the checkpoint into the module's parameters and buffers, one at a time, onto the device
     /// where each of them lives. A float parameter takes any float type and converts it to its own; every other type
@@ -64,9 +62,9 @@ public static class StrictLoader
                                       select $"{entry.Key} (found {found[entry.Key]}, expected {Describe(entry.Value)})"];
         if (missing.Count + unexpected.Count + mismatched.Count == 0) return;
         var problems = new List<string>();
-        if (missing.Count > 0) problems.Add($"{missing.Count} missing: {Sample(missing)}");
-        if (unexpected.Count > 0) problems.Add($"{unexpected.Count} unexpected: {Sample(unexpected)}");
-        if (mismatched.Count > 0) problems.Add($"{mismatched.Count} of another shape or type: {Sample(mismatched)}");
+        if (missing.Count > 0) problems.Add($"{missing.Count} missing: {Quoted.List(missing)}");
+        if (unexpected.Count > 0) problems.Add($"{unexpected.Count} unexpected: {Quoted.List(unexpected)}");
+        if (mismatched.Count > 0) problems.Add($"{mismatched.Count} of another shape or type: {Quoted.List(mismatched)}");
         throw new CheckpointException(checkpoint.Path, string.Create(CultureInfo.InvariantCulture,
             $"holds {found.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", problems)}. Choose the checkpoint of this model, or the model of this checkpoint."));
     }
@@ -76,7 +74,4 @@ public static class StrictLoader
         && (info.Dtype == target.dtype || (TensorInfo.IsFloat(info.Dtype) && TensorInfo.IsFloat(target.dtype)));
 
     private static string Describe(torch.Tensor tensor) => new TensorInfo("", tensor.dtype, tensor.shape).ToString();
-
-    internal static string Sample(IReadOnlyCollection<string> names) =>
-        string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? ", …" : "");
 }

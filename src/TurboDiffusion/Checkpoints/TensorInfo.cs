@@ -17,6 +17,21 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
     public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
 
+    /// <summary>Whether the sizes multiply to something that fits a 64-bit byte count, with any zero size left out.</summary>
+    internal bool HasSaneSize
+    {
+        get
+        {
+            Int128 bytes = ElementSize(Dtype);
+            foreach (long size in Shape)
+            {
+                bytes *= Math.Max(size, 1);
+                if (size < 0 || bytes > long.MaxValue) return false;
+            }
+            return true;
+        }
+    }
+
     internal static bool IsFloat(torch.ScalarType dtype) => dtype
         is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
 

@@ -1,0 +1,77 @@
+using System.Buffers.Binary;
+
+namespace TurboDiffusion.Checkpoints;
+
+/// <summary>Opens checkpoints of every supported kind; the content decides which it is, never the file's name.</summary>
+public static class Checkpoint
+{
+    private const string Supported = "Supported are .safetensors, PyTorch .pth/.pt/.bin, and an .index.json beside its files.";
+
+    /// <summary>
+    /// Opens a checkpoint file, the index of a sharded one, or a folder that holds exactly one index (or, without an
+    /// index, exactly one <c>.safetensors</c> file). Only headers are read.
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <returns>The checkpoint with the file's own names; the caller disposes it.</returns>
+    /// <exception cref="CheckpointException">It is missing, broken, malicious, or of an unsupported kind.</exception>
+    public static ICheckpoint Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Directory.Exists(path) ? Open(FindInFolder(path))
+            : StartsWithJson(path) ? ShardedCheckpoint.Open(path)
+            : OpenFile(path);
+    }
+
+    // A single file, which an index must not be: an index cannot lead to another.
+    internal static ICheckpoint OpenFile(string path)
+    {
+        byte[] head;
+        long length;
+        using (CheckpointFile file = CheckpointFile.Open(path))
+        {
+            head = file.ReadUpTo(0, 64);
+            length = file.Length;
+        }
+        if (LooksLikeSafetensors(head, length)) return SafetensorsFile.Open(path);
+        throw new CheckpointException(path, Unsupported(head));
+    }
+
+    private static bool LooksLikeSafetensors(byte[] head, long length) =>
+        head.Length >= 9 && head[8] == '{'
+        || head.Length >= 8 && BinaryPrimitives.ReadUInt64LittleEndian(head) <= (ulong)length;
+
+    private static bool StartsWithJson(string path)
+    {
+        using CheckpointFile file = CheckpointFile.Open(path);
+        // A safetensors header of 0x…7b bytes also begins with a brace; then byte 7 of the length is zero, as no text is.
+        byte[] head = file.ReadUpTo(0, 8);
+        return head[0] == '{' && !head.Contains((byte)0);
+    }
+
+    private static string Unsupported(ReadOnlySpan<byte> head) =>
+        head.StartsWith("GGUF"u8) ? $"is a GGUF file, which is not supported. {Supported}"
+        : head.StartsWith("version https://git-lfs"u8) ? "is a Git LFS pointer, not the file itself. Run `git lfs pull`."
+        : head.StartsWith("<"u8) ? "is a web page, not a checkpoint: the download failed or needs a login. Download it again."
+        : $"is not a checkpoint of a known kind. {Supported}";
+
+    private static string FindInFolder(string folder)
+    {
+        foreach (string pattern in (string[])["*.index.json", "*.safetensors"])
+        {
+            string[] found;
+            try
+            {
+                found = Directory.GetFiles(folder, pattern);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new CheckpointException(folder, $"cannot be listed: {e.Message}", e);
+            }
+            if (found.Length == 1) return found[0];
+            if (found.Length > 1)
+                throw new CheckpointException(folder,
+                    $"holds {found.Length} files named {pattern}: {Quoted.List([.. found.Select(System.IO.Path.GetFileName).Order()!])}. Name one of them.");
+        }
+        throw new CheckpointException(folder, "is a folder without an .index.json and without a .safetensors file. Name the checkpoint file.");
+    }
+}
