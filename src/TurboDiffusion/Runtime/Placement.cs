@@ -24,6 +24,11 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     /// <summary>As <see cref="Empty(long[])"/>, with an element type of its own.</summary>
     /// <param name="dtype">The element type.</param>
     /// <param name="shape">The sizes.</param>
-    public Parameter Empty(torch.ScalarType dtype, params long[] shape) =>
-        new(torch.empty(shape, dtype, Device), requires_grad: false);
+    public Parameter Empty(torch.ScalarType dtype, params long[] shape)
+    {
+        var parameter = new Parameter(torch.empty(shape, dtype, Device), requires_grad: false);
+        // Weights live as long as their module, not as the dispose scope that it happens to be made in.
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
 }

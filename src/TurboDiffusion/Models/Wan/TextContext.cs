@@ -9,6 +9,16 @@ public sealed class TextContext : IDisposable
 
     internal IReadOnlyList<(Tensor Keys, Tensor Values)> Blocks { get; }
 
+    /// <summary>Takes the tensors out of the current dispose scope: they live until <see cref="Dispose"/>.</summary>
+    public void DetachFromDisposeScope()
+    {
+        foreach ((Tensor keys, Tensor values) in Blocks)
+        {
+            keys.DetachFromDisposeScope();
+            values.DetachFromDisposeScope();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,0 +1,102 @@
+using TurboDiffusion.Models.Wan;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Pipelines;
+
+/// <summary>
+/// The velocity of one generation: picks the expert by the noise level, applies guidance, adds the image condition, and
+/// prepares the text once per expert.
+/// </summary>
+public sealed class Denoiser : IDisposable
+{
+    private readonly IReadOnlyList<ModelSlot<WanModel>> _experts;
+    private readonly double _boundary;
+    private readonly Tensor _embedding;
+    private readonly Tensor? _negativeEmbedding;
+    private readonly double _guidanceScale;
+    private readonly Tensor? _condition;
+    private readonly Action<ModelSlot<WanModel>>? _loading;
+    private int _current = -1;
+    private TextContext? _text;
+    private TextContext? _negativeText;
+
+    /// <summary>Begins a generation. The tensors stay the caller's and must outlive it.</summary>
+    /// <param name="experts">One transformer, or two: high noise, then low noise.</param>
+    /// <param name="boundary">With two, the noise level in [0, 1] down to which the first serves.</param>
+    /// <param name="embedding">The prompt, <c>[1, S, text dim]</c>.</param>
+    /// <param name="negativeEmbedding">The negative prompt, likewise; needed where the guidance is not 1.</param>
+    /// <param name="guidanceScale">Classifier-free guidance; 1 is none.</param>
+    /// <param name="condition">Image to video: from <see cref="ImageCondition"/>.</param>
+    /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
+    public Denoiser(
+        IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding, Tensor? negativeEmbedding = null,
+        double guidanceScale = 1, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null)
+    {
+        if (guidanceScale != 1 && negativeEmbedding is null)
+            throw new ArgumentException("Guidance needs the embedding of a negative prompt.", nameof(negativeEmbedding));
+        (_experts, _boundary, _embedding, _negativeEmbedding, _guidanceScale, _condition, _loading) =
+            (experts, boundary, embedding, negativeEmbedding, guidanceScale, condition, loading);
+    }
+
+    /// <summary>The expert that serves a noise level: the first while it is at or above the boundary.</summary>
+    /// <param name="noiseLevel">t in [0, 1].</param>
+    /// <param name="boundary">The noise level of the switch.</param>
+    /// <param name="experts">How many experts there are.</param>
+    public static int ExpertFor(double noiseLevel, double boundary, int experts) => experts == 1 || noiseLevel >= boundary ? 0 : 1;
+
+    /// <summary>The velocity at a state: a <see cref="Sampling.VelocityFunction"/>.</summary>
+    /// <param name="x">Noisy latents <c>[1, 16, T, H, W]</c>.</param>
+    /// <param name="timestep">Noise level times 1000.</param>
+    /// <param name="step">Not used: experts depend on the noise level alone.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns>v, float32, shape of <paramref name="x"/>.</returns>
+    public Tensor Velocity(Tensor x, double timestep, int step, CancellationToken cancellationToken)
+    {
+        WanModel model = Use(ExpertFor(timestep / 1000, _boundary, _experts.Count), cancellationToken);
+        using var scope = NewDisposeScope();
+        Tensor input = x.to_type(ScalarType.Float32), t = full([x.shape[0]], timestep, ScalarType.Float32, x.device);
+        Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken);
+        if (_guidanceScale != 1)
+        {
+            Tensor negative = model.Forward(input, t, _negativeText!, _condition, cancellationToken);
+            velocity = negative + _guidanceScale * (velocity - negative);
+        }
+        return velocity.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        DisposeText();
+        if (_current >= 0) _experts[_current].Release();
+        _current = -1;
+    }
+
+    private WanModel Use(int expert, CancellationToken cancellationToken)
+    {
+        ModelSlot<WanModel> slot = _experts[expert];
+        if (expert == _current) return slot.Get(null, cancellationToken);
+        Dispose();
+        if (!slot.IsLoaded) _loading?.Invoke(slot);
+        WanModel model = slot.Get(null, cancellationToken);
+        _current = expert;
+        // Kept across steps, so outside the step's dispose scope; freed with this object.
+        _text = Prepare(model, _embedding, cancellationToken);
+        if (_guidanceScale != 1) _negativeText = Prepare(model, _negativeEmbedding!, cancellationToken);
+        return model;
+    }
+
+    private static TextContext Prepare(WanModel model, Tensor embedding, CancellationToken cancellationToken)
+    {
+        TextContext text = model.PrepareText(embedding, cancellationToken);
+        text.DetachFromDisposeScope();
+        return text;
+    }
+
+    private void DisposeText()
+    {
+        _text?.Dispose();
+        _negativeText?.Dispose();
+        _text = _negativeText = null;
+    }
+}

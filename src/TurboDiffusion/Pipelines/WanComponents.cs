@@ -1,0 +1,68 @@
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Pipelines;
+
+/// <summary>The models that make up a pipeline, and their dimensions, which are known before anything is loaded.</summary>
+public sealed record WanComponents : IDisposable
+{
+    /// <summary>The model's name, for messages and results.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Where everything runs.</summary>
+    public required Device Device { get; init; }
+
+    /// <summary>Prompt to token ids.</summary>
+    public required ITokenizer Tokenizer { get; init; }
+
+    /// <summary>Token ids to embedding.</summary>
+    public required ModelSlot<ITextEncoder> TextEncoder { get; init; }
+
+    /// <summary>The text encoder's dimensions.</summary>
+    public required UMT5Config TextEncoderConfig { get; init; }
+
+    /// <summary>One transformer, or two: high noise, then low noise.</summary>
+    public required IReadOnlyList<ModelSlot<WanModel>> Experts { get; init; }
+
+    /// <summary>The transformers' dimensions.</summary>
+    public required WanConfig TransformerConfig { get; init; }
+
+    /// <summary>With two transformers, the noise level in [0, 1] down to which the first serves.</summary>
+    public double Boundary { get; init; }
+
+    /// <summary>The video autoencoder.</summary>
+    public required ModelSlot<WanVae> Vae { get; init; }
+
+    /// <summary>The autoencoder's dimensions.</summary>
+    public required VaeConfig VaeConfig { get; init; }
+
+    /// <summary>Checks that the models fit together.</summary>
+    /// <exception cref="CheckpointException">They do not; the message says which and why.</exception>
+    public void Check()
+    {
+        if (Experts.Count is not (1 or 2))
+            throw new ArgumentException($"A pipeline has one or two transformers, not {Experts.Count}.");
+        if (TextEncoderConfig.Dim != TransformerConfig.TextDim)
+            throw new CheckpointException(Name,
+                $"the text encoder gives embeddings of width {TextEncoderConfig.Dim}, the transformer takes {TransformerConfig.TextDim}; use the text encoder that belongs to it");
+        if (Tokenizer.VocabularySize > TextEncoderConfig.Vocab)
+            throw new CheckpointException(Name,
+                $"the tokenizer has {Tokenizer.VocabularySize} tokens, the text encoder {TextEncoderConfig.Vocab}; use the tokenizer that belongs to it");
+        if (VaeConfig.ZDim != TransformerConfig.OutDim)
+            throw new CheckpointException(Name,
+                $"the VAE has latents of {VaeConfig.ZDim} channels, the transformer gives {TransformerConfig.OutDim}; use the VAE that belongs to it");
+        if (TransformerConfig.InDim != TransformerConfig.OutDim && TransformerConfig.InDim != 4 + 2 * TransformerConfig.OutDim)
+            throw new CheckpointException(Name,
+                $"the transformer takes {TransformerConfig.InDim} channels and gives {TransformerConfig.OutDim}; only text-to-video ({TransformerConfig.OutDim}) and image-to-video ({4 + 2 * TransformerConfig.OutDim}) inputs are known");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        TextEncoder.Dispose();
+        foreach (ModelSlot<WanModel> expert in Experts) expert.Dispose();
+        Vae.Dispose();
+    }
+}
