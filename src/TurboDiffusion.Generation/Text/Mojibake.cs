@@ -70,7 +70,8 @@ internal static class Mojibake
         {
             // An accented capital and a symbol. In sound text capitals precede it, and no small letter is beside it;
             // Â and Ã hardly occur outside words in capitals.
-            2 => !char.IsUpper(before) && (text[start] is 'Â' or 'Ã' || char.IsLower(before) || char.IsLower(after)),
+            2 => char.IsUpper(text[start]) && !char.IsUpper(before)
+                && (text[start] is 'Â' or 'Ã' || char.IsLower(before) || char.IsLower(after)),
             // An accented small letter and two symbols.
             3 => !Punctuation.Contains(text[start + 1]),
             _ => true,
