@@ -1,0 +1,8 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Networks;
+
+/// <summary>What a network is told about the samples of a batch.</summary>
+/// <param name="Text">Text embeddings, <c>[B, L, D]</c>.</param>
+/// <param name="Image">Image-to-video only: mask and first-frame latents, <c>[B, 20, T, H, W]</c>.</param>
+public sealed record Condition(Tensor Text, Tensor? Image = null);
