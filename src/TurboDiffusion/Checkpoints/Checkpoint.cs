@@ -32,13 +32,12 @@ public static class Checkpoint
             head = file.ReadUpTo(0, 64);
             length = file.Length;
         }
-        if (LooksLikeSafetensors(head, length)) return SafetensorsFile.Open(path);
+        if (head.Length > 8 && head[8] == '{') return SafetensorsFile.Open(path);
+        if (PyTorchFile.IsZip(head) || PyTorchFile.IsPickle(head)) return PyTorchFile.Open(path);
+        // A header length and then no header: the safetensors reader says what is wrong with it.
+        if (head.Length >= 8 && BinaryPrimitives.ReadUInt64LittleEndian(head) <= (ulong)length) return SafetensorsFile.Open(path);
         throw new CheckpointException(path, Unsupported(head));
     }
-
-    private static bool LooksLikeSafetensors(byte[] head, long length) =>
-        head.Length >= 9 && head[8] == '{'
-        || head.Length >= 8 && BinaryPrimitives.ReadUInt64LittleEndian(head) <= (ulong)length;
 
     private static bool StartsWithJson(string path)
     {

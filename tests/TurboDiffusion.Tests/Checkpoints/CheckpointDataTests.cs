@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using TorchSharp;
+using TurboDiffusion.Checkpoints;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Checkpoints;
+
+/// <summary>Files that PyTorch and safetensors wrote, whole and damaged.</summary>
+public class CheckpointDataTests
+{
+    private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data");
+
+    [Theory]
+    [InlineData("state_dict.pth", "")]
+    [InlineData("legacy.pth", "")]
+    [InlineData("nested_net_prefix.pth", "net.")]
+    public void A_PyTorch_file_holds_the_tensors_that_PyTorch_saved(string file, string prefix)
+    {
+        using var scope = torch.NewDisposeScope();
+        using ICheckpoint expected = Checkpoint.Open(Path.Combine(Folder, "expected.safetensors"));
+        using ICheckpoint actual = Checkpoint.Open(Path.Combine(Folder, file));
+        Assert.Equal(expected.Tensors.Keys.Order(), actual.Tensors.Keys.Select(k => k[prefix.Length..]).Order());
+        foreach ((string name, TensorInfo info) in expected.Tensors)
+        {
+            Assert.Equal(info.ToString(), actual.Tensors[prefix + name].ToString());
+            torch.Tensor read = actual.Read(prefix + name);
+            Assert.True(read.is_contiguous());
+            Comparison.Exact(expected.Read(name), read, name);
+        }
+        if (prefix.Length > 0) Assert.Equal("123", actual.Metadata["iteration"]);
+    }
+
+    [Theory]
+    [InlineData("corrupt.pth", "not a valid zip archive")]
+    [InlineData("truncated.pth", "truncated")]
+    [InlineData("malicious.pth", "posix.system.*nothing was executed")]
+    [InlineData("empty.safetensors", "empty")]
+    [InlineData("huge_header.safetensors", "claims a header of")]
+    [InlineData("not_json.safetensors", "not valid JSON")]
+    [InlineData("out_of_range.safetensors", "truncated or corrupt")]
+    [InlineData("overlap.safetensors", "overlapping")]
+    [InlineData("shape_mismatch.safetensors", "in a range of 16 bytes")]
+    [InlineData("truncated.safetensors", "truncated")]
+    public void A_broken_file_is_refused_in_bounded_memory_and_time(string file, string reason)
+    {
+        string path = Path.Combine(Folder, file);
+        long workingSet = Process.GetCurrentProcess().WorkingSet64, allocated = GC.GetAllocatedBytesForCurrentThread();
+        CheckpointException e = Assert.Throws<CheckpointException>(() => Checkpoint.Open(path));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, 2 << 20);
+        Assert.InRange(Process.GetCurrentProcess().WorkingSet64 - workingSet, long.MinValue, 256 << 20);
+        Assert.Contains(path, e.Message);
+        Assert.True(Regex.IsMatch(e.Message, reason), e.Message);
+        Assert.DoesNotContain('\n', e.Message);
+        Assert.False(File.Exists("/tmp/pwned-by-pickle"));
+    }
+}
