@@ -1,0 +1,93 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using FFMpegCore;
+
+namespace TurboDiffusion.Generation.Media;
+
+/// <summary>The ffmpeg program of this machine.</summary>
+public sealed record FFmpeg
+{
+    /// <summary>The environment variable that names ffmpeg, or the folder that it is in, where it is not on the PATH.</summary>
+    public const string Variable = "TURBODIFFUSION_FFMPEG";
+
+    private const string Remedy =
+        $"Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set {Variable} to its folder";
+
+    private static readonly string FileName = OperatingSystem.IsWindows() ? "ffmpeg.exe" : "ffmpeg";
+
+    private FFmpeg(string path, string version, IReadOnlySet<string> encoders) => (Path, Version, Encoders) = (path, version, encoders);
+
+    /// <summary>The program.</summary>
+    public string Path { get; }
+
+    /// <summary>Its version, such as <c>5.1.9</c>.</summary>
+    public string Version { get; }
+
+    /// <summary>The names of its encoders.</summary>
+    public IReadOnlySet<string> Encoders { get; }
+
+    /// <summary>Finds ffmpeg and asks what it can do.</summary>
+    /// <exception cref="EnvironmentException">There is no ffmpeg, or it does not run.</exception>
+    public static FFmpeg Locate() => Locate(Environment.GetEnvironmentVariable(Variable), Environment.GetEnvironmentVariable("PATH"));
+
+    internal static FFmpeg Locate(string? variable, string? searchPath)
+    {
+        string path = Find(variable, searchPath);
+        // First line: "ffmpeg version 5.1.9-0+deb12u1 Copyright …".
+        string version = Run(path, "-version").Split(' ', 4) is [_, "version", var v, ..] ? v : "unknown";
+        // Lines such as " V....D libx264   libx264 H.264 …", after a legend that ends in " ------".
+        var encoders = Run(path, "-encoders").Split('\n').SkipWhile(l => l.Trim() != "------").Skip(1)
+            .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(w => w.Length >= 2).Select(w => w[1]);
+        return new FFmpeg(path, version, encoders.ToHashSet(StringComparer.Ordinal));
+    }
+
+    /// <summary>Checks that a container can be written.</summary>
+    /// <param name="container">What is to be written.</param>
+    /// <exception cref="EnvironmentException">This ffmpeg was built without the encoder.</exception>
+    public void Require(VideoContainer container)
+    {
+        string? encoder = container switch
+        {
+            VideoContainer.Mp4 => "libx264",
+            VideoContainer.WebM => "libvpx-vp9",
+            VideoContainer.Gif => "gif",
+            _ => null,
+        };
+        if (encoder is not null && !Encoders.Contains(encoder))
+            throw new EnvironmentException("ffmpeg", $"{Path} (version {Version}) was built without the encoder {encoder}, which {container} needs. {Remedy}.");
+    }
+
+    /// <summary>Options that make FFMpegCore use this program.</summary>
+    internal FFOptions Options(string workingFolder) => new() { BinaryFolder = System.IO.Path.GetDirectoryName(Path)!, WorkingDirectory = workingFolder };
+
+    private static string Find(string? variable, string? searchPath)
+    {
+        if (variable is { Length: > 0 })
+        {
+            string named = Directory.Exists(variable) ? System.IO.Path.Combine(variable, FileName) : variable;
+            if (File.Exists(named) && System.IO.Path.GetFileName(named) == FileName) return System.IO.Path.GetFullPath(named);
+            throw new EnvironmentException("ffmpeg", $"{Variable} is '{variable}', where there is no {FileName}. {Remedy}.");
+        }
+        return (searchPath ?? "").Split(System.IO.Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Select(folder => System.IO.Path.Combine(folder, FileName)).FirstOrDefault(File.Exists)
+            ?? throw new EnvironmentException("ffmpeg", $"ffmpeg was not found on the PATH. {Remedy}.");
+    }
+
+    private static string Run(string path, string argument)
+    {
+        try
+        {
+            using Process process = Process.Start(new ProcessStartInfo(path, ["-hide_banner", argument]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            process.ErrorDataReceived += (_, _) => { };
+            process.BeginErrorReadLine();
+            string output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            if (process.ExitCode != 0) throw new EnvironmentException("ffmpeg", $"{path} {argument} ended with code {process.ExitCode}. {Remedy}.");
+            return output;
+        }
+        catch (Win32Exception e)
+        {
+            throw new EnvironmentException("ffmpeg", $"{path} does not run: {e.Message}. {Remedy}.", e);
+        }
+    }
+}
