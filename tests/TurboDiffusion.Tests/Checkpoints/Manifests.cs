@@ -1,0 +1,49 @@
+using System.IO.Compression;
+using System.Text.Json;
+using TorchSharp;
+using TurboDiffusion.Checkpoints;
+
+namespace TurboDiffusion.Tests.Checkpoints;
+
+/// <summary>The names, types and shapes of the published architectures, as checkpoints without data.</summary>
+public static class Manifests
+{
+    private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data", "manifests");
+
+    public static readonly string[] Transformers =
+        [.. from preset in (string[])["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.2-I2V-A14B"]
+            from variant in (string[])["original", "sla", "sla-quant"]
+            select $"{preset}.{variant}"];
+
+    public const string Vae = "Wan2.1_VAE", TextEncoder = "umt5-xxl-encoder";
+
+    public static HeaderCheckpoint Load(string name)
+    {
+        using var stream = new GZipStream(File.OpenRead(Path.Combine(Folder, name + ".json.gz")), CompressionMode.Decompress);
+        using JsonDocument json = JsonDocument.Parse(stream);
+        return new HeaderCheckpoint(from tensor in json.RootElement.GetProperty("tensors").EnumerateObject()
+                                    select new TensorInfo(tensor.Name,
+                                        Enum.Parse<torch.ScalarType>(tensor.Value[0].GetString()!, ignoreCase: true),
+                                        [.. tensor.Value[1].EnumerateArray().Select(d => d.GetInt64())]));
+    }
+}
+
+/// <summary>A checkpoint that has a header and no data.</summary>
+public sealed class HeaderCheckpoint(IEnumerable<TensorInfo> tensors) : ICheckpoint
+{
+    public string Path => "header";
+
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; } = tensors.ToDictionary(t => t.Name);
+
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
+    public torch.Tensor Read(string name) => throw new InvalidOperationException("Detection must not read data.");
+
+    /// <summary>Name, type and shape of every tensor, sorted.</summary>
+    public static IEnumerable<string> Describe(ICheckpoint checkpoint) =>
+        checkpoint.Tensors.Select(t => $"{t.Key} {t.Value.Name} {t.Value}").Order(StringComparer.Ordinal);
+
+    public void Dispose()
+    {
+    }
+}
