@@ -1,0 +1,43 @@
+using TorchSharp;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Pipelines;
+
+namespace TurboDiffusion.Generation;
+
+/// <summary>Writes the videos of a request to their files as the frames come; what is not completed leaves nothing behind.</summary>
+internal sealed class FileReceiver(
+    VideoRequest request, PipelineRequest plan, int framesPerSecond, ModelIdentity model, CancellationToken cancellationToken)
+    : IVideoReceiver, IDisposable
+{
+    private readonly List<(string Path, ulong Seed)> _finished = [];
+    private IFrameSink? _sink;
+    private (string Path, ulong Seed) _current;
+
+    public IReadOnlyList<(string Path, ulong Seed)> Finished => _finished;
+
+    public void Begin(int video, ulong seed)
+    {
+        _current = (Path.GetFullPath(request.PathOf(video)), seed);
+        _sink = VideoSink.Open(request.PathOf(video), new VideoFormat(plan.Width, plan.Height, framesPerSecond),
+            new VideoMetadata(plan.Prompt, seed, model.ToString(), VideoModel.Version), request.Output, cancellationToken);
+    }
+
+    public void Write(torch.Tensor frames)
+    {
+        using torch.Tensor bytes = VideoFrames.FromModelOutput(frames);
+        _sink!.Write(bytes);
+    }
+
+    public void End()
+    {
+        _sink!.CompleteAsync(cancellationToken).GetAwaiter().GetResult();
+        Dispose();
+        _finished.Add(_current);
+    }
+
+    public void Dispose()
+    {
+        _sink?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _sink = null;
+    }
+}

@@ -1,0 +1,18 @@
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Wan;
+
+namespace TurboDiffusion.Generation;
+
+/// <summary>Which model made a video, and how it was run.</summary>
+/// <param name="Name">The model's name.</param>
+/// <param name="Preset">The published preset of its dimensions, or <c>custom</c>.</param>
+/// <param name="Variant">The checkpoint's variant: <c>original</c>, <c>sla</c>, <c>sla-quant</c> or <c>quant</c>.</param>
+/// <param name="Attention">The attention that was run.</param>
+/// <param name="Weights">The number format that was run.</param>
+/// <param name="Device">The device.</param>
+public sealed record ModelIdentity(string Name, string Preset, string Variant, AttentionKind Attention, WeightFormat Weights, string Device)
+{
+    /// <summary>All of it in one line.</summary>
+    public override string ToString() =>
+        $"{Name} ({Preset}, {Variant}; {Attention.ToString().ToLowerInvariant()} attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
+}

@@ -1,0 +1,91 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace TurboDiffusion.Generation.Models;
+
+/// <summary>The files of a model. Relative names in a <c>model.json</c> are relative to its folder.</summary>
+public sealed record ModelFiles
+{
+    /// <summary>The description in a model's folder.</summary>
+    public const string DescriptionFile = "model.json";
+
+    internal static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
+
+    /// <summary>The model's name, for messages and results.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The transformer; of two experts, the high-noise one.</summary>
+    public required string Transformer { get; init; }
+
+    /// <summary>Of two experts, the low-noise one. The two cannot be told apart by content.</summary>
+    public string? LowNoiseTransformer { get; init; }
+
+    /// <summary>The video autoencoder.</summary>
+    public required string Vae { get; init; }
+
+    /// <summary>The umT5 text encoder.</summary>
+    public required string TextEncoder { get; init; }
+
+    /// <summary>The SentencePiece model of the text encoder.</summary>
+    public required string Tokenizer { get; init; }
+
+    /// <summary>What the model is best run with; null takes the published settings of its preset.</summary>
+    public GenerationDefaults? Defaults { get; init; }
+
+    /// <summary>Reads the description in a model's folder.</summary>
+    /// <param name="folder">A folder with a <c>model.json</c>.</param>
+    /// <exception cref="CheckpointException">There is none, it is malformed, or a file that it names is missing.</exception>
+    public static ModelFiles FromFolder(string folder)
+    {
+        string path = Path.Combine(folder, DescriptionFile);
+        if (!Directory.Exists(folder)) throw new CheckpointException(folder, "there is no such folder; give the folder of a model.");
+        if (!File.Exists(path))
+            throw new CheckpointException(folder, $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
+        try
+        {
+            if (new FileInfo(path).Length > 1 << 20) throw new CheckpointException(path, "is larger than 1 MiB; it is not a model's description.");
+            ModelFiles files = JsonSerializer.Deserialize<ModelFiles>(File.ReadAllText(path), Json)
+                ?? throw new CheckpointException(path, "is null; it must be a JSON object.");
+            return files.Resolve(folder);
+        }
+        catch (JsonException e)
+        {
+            throw new CheckpointException(path, $"is not a model's description: {e.Message}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(path, $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Writes the description beside the files, whole or not at all.</summary>
+    /// <param name="folder">The model's folder.</param>
+    public void Write(string folder)
+    {
+        string path = Path.Combine(folder, DescriptionFile), aside = $"{path}.{Path.GetRandomFileName()}.partial";
+        File.WriteAllText(aside, JsonSerializer.Serialize(this, Json) + "\n");
+        File.Move(aside, path, overwrite: true);
+    }
+
+    private ModelFiles Resolve(string folder)
+    {
+        string Full(string name) => Path.GetFullPath(Path.Combine(folder, name));
+        return this with
+        {
+            Transformer = Full(Transformer),
+            LowNoiseTransformer = LowNoiseTransformer is null ? null : Full(LowNoiseTransformer),
+            Vae = Full(Vae),
+            TextEncoder = Full(TextEncoder),
+            Tokenizer = Full(Tokenizer),
+        };
+    }
+}

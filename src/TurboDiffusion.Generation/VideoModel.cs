@@ -1,0 +1,231 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
+
+namespace TurboDiffusion.Generation;
+
+/// <summary>
+/// The generator that every adapter and the command line end in: a model's files, opened and checked, that turns requests into
+/// video files. Weights are read when they are first needed. One generation at a time; not thread-safe.
+/// </summary>
+public sealed class VideoModel : IDisposable
+{
+    // Above this size the CPU keeps one block of the text encoder in memory at a time.
+    private const long StreamedTextEncoderBytes = 4L << 30;
+
+    private readonly WanPipeline _pipeline;
+    private readonly List<ICheckpoint> _checkpoints;
+    private readonly long _weightBytes;
+    private readonly torch.ScalarType _dtype;
+
+    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, long weightBytes, torch.ScalarType dtype)
+    {
+        (_pipeline, _checkpoints, Identity, Defaults, _weightBytes, _dtype) = (pipeline, checkpoints, identity, defaults, weightBytes, dtype);
+    }
+
+    /// <summary>The version of this software, as files and results carry it.</summary>
+    public static string Version { get; } =
+        typeof(VideoModel).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>Which model it is and how it is run.</summary>
+    public ModelIdentity Identity { get; }
+
+    /// <summary>What it is run with where a request does not say.</summary>
+    public GenerationDefaults Defaults { get; }
+
+    /// <summary>The dimensions of its parts.</summary>
+    public WanComponents Components => _pipeline.Components;
+
+    /// <summary>Opens a model's files and checks that they are complete and belong together. Reads headers only.</summary>
+    /// <param name="files">The files.</param>
+    /// <param name="options">How it is to be run.</param>
+    /// <exception cref="CheckpointException">A file is missing, broken, or of another kind than its role.</exception>
+    /// <exception cref="InvalidRequestException">An option cannot be used.</exception>
+    /// <exception cref="EnvironmentException">The device is not there.</exception>
+    public static VideoModel Open(ModelFiles files, VideoModelOptions? options = null)
+    {
+        options ??= new VideoModelOptions();
+        torch.Device device = Devices.Parse(options.Device);
+        torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
+        var placement = new Placement(device, dtype);
+        var opened = new List<ICheckpoint>();
+        try
+        {
+            ICheckpoint Open(string path)
+            {
+                ICheckpoint checkpoint = Checkpoint.Open(path);
+                opened.Add(checkpoint);
+                return checkpoint;
+            }
+
+            ICheckpoint[] transformers = [.. new[] { files.Transformer, files.LowNoiseTransformer }.OfType<string>().Select(Open)];
+            ICheckpoint vae = Open(files.Vae), text = Open(files.TextEncoder);
+            WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
+            WanVariant variant = WanVariant.Of(transformers[0]);
+            if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
+                throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
+            GenerationDefaults defaults = files.Defaults ?? GenerationDefaults.Of(config, variant);
+            AttentionOptions attention = AttentionOptions.Of(
+                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? defaults.TopKRatio);
+            WeightFormat weights = options.Weights ?? variant.Weights;
+            CheckBeforeLoading(transformers, config, attention, weights);
+            VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);
+            UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
+
+            var components = new WanComponents
+            {
+                Name = files.Name,
+                Device = device,
+                Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer),
+                TextEncoder = TextEncoderSlot(text, textConfig, placement, options.LowMemory),
+                TextEncoderConfig = textConfig,
+                Experts = [.. transformers.Select(t => new ModelSlot<WanModel>(
+                    (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))],
+                TransformerConfig = config,
+                Boundary = WanPreset.I2VA14B.Boundary,
+                Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
+                VaeConfig = vaeConfig,
+            };
+            var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString());
+            long weightBytes = transformers.Max(t => WeightBytes(t, dtype)) * (options.LowMemory ? 1 : transformers.Length) + WeightBytes(vae, dtype);
+            return new VideoModel(new WanPipeline(components), opened, identity, defaults, weightBytes, dtype);
+        }
+        catch
+        {
+            foreach (ICheckpoint checkpoint in opened) checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Generates the videos of a request and writes them.</summary>
+    /// <param name="request">What to generate and where to write it.</param>
+    /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
+    /// <returns>The videos, in order.</returns>
+    /// <exception cref="TurboDiffusionException">The request cannot be met; found out before any heavy work where that is possible.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public IReadOnlyList<VideoResult> Generate(
+        VideoRequest request, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var scope = torch.NewDisposeScope();
+        PipelineRequest plan = Check(request);
+        using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), Identity, cancellationToken);
+        IReadOnlyDictionary<GenerationStage, TimeSpan> times = _pipeline.Run(plan, receiver, progress, cancellationToken);
+        return [.. receiver.Finished.Select(v => new VideoResult(
+            v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), Identity, times))];
+    }
+
+    /// <summary>Everything that <see cref="Generate"/> checks before heavy work: the request, the output, ffmpeg, memory.</summary>
+    /// <param name="request">A request.</param>
+    /// <returns>The request with every default filled in.</returns>
+    /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
+    public PipelineRequest Check(VideoRequest request)
+    {
+        if (FramesPerSecond(request) is < 1 or > 240)
+            throw new InvalidRequestException("fps", $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second.");
+        torch.Tensor? image = null;
+        VideoSize size = request.Size ?? new VideoSize(Defaults.Width, Defaults.Height);
+        if (request.StartImage is { } encoded)
+        {
+            if (!Components.TransformerConfig.IsImageToVideo)
+                throw new InvalidRequestException("image", $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+            torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
+            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2]);
+            image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
+        }
+        var plan = new PipelineRequest
+        {
+            Prompt = request.Prompt,
+            NegativePrompt = request.NegativePrompt ?? "",
+            StartImage = image,
+            Width = size.Width,
+            Height = size.Height,
+            Frames = request.Frames ?? Defaults.Frames,
+            Sampler = new SamplerOptions
+            {
+                Kind = request.Sampler ?? Defaults.Sampler,
+                Steps = request.Steps ?? (request.Sampler is null || request.Sampler == Defaults.Sampler ? Defaults.Steps : null),
+                Ode = request.Ode ?? ((request.Sampler ?? Defaults.Sampler) == SamplerKind.Rcm && Defaults.Ode),
+                SigmaMax = request.SigmaMax ?? Defaults.SigmaMax,
+                Shift = request.Shift ?? Defaults.Shift,
+            },
+            GuidanceScale = request.GuidanceScale ?? Defaults.GuidanceScale,
+            Seed = request.Seed ?? RandomSeed(),
+            Count = request.Count,
+        };
+        _pipeline.Check(plan);
+        for (int video = 0; video < plan.Count; video++) VideoSink.Check(request.PathOf(video), request.Output);
+        CheckMemory(plan);
+        return plan;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _pipeline.Dispose();
+        foreach (ICheckpoint checkpoint in _checkpoints) checkpoint.Dispose();
+        _checkpoints.Clear();
+    }
+
+    // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
+    private static void CheckBeforeLoading(IEnumerable<ICheckpoint> transformers, WanConfig config, AttentionOptions attention, WeightFormat weights)
+    {
+        using var model = new WanModel(config, attention, weights, Placement.Meta);
+        foreach (ICheckpoint transformer in transformers)
+            StrictLoader.Check(model, WanCheckpoint.As(transformer, config, attention, weights));
+    }
+
+    private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement, bool lowMemory) =>
+        lowMemory || placement.Device.type == DeviceType.CPU && WeightBytes(checkpoint, placement.Dtype) > StreamedTextEncoderBytes
+            ? new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement), keepLoaded: false)
+            : new((progress, ct) => Filled(new UMT5Encoder(config, placement), checkpoint, progress, ct), keepLoaded: true);
+
+    private static T Filled<T>(T module, ICheckpoint checkpoint, IProgress<(int Done, int Total)>? progress, CancellationToken cancellationToken)
+        where T : torch.nn.Module
+    {
+        try
+        {
+            StrictLoader.Load(module, checkpoint, progress, cancellationToken);
+            return module;
+        }
+        catch
+        {
+            module.Dispose();
+            throw;
+        }
+    }
+
+    private static long WeightBytes(ICheckpoint checkpoint, torch.ScalarType dtype) =>
+        checkpoint.Tensors.Values.Sum(t => TensorInfo.IsFloat(t.Dtype) ? t.ElementCount * TensorInfo.ElementSize(dtype) : t.ByteCount);
+
+    private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
+
+    private int FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Defaults.FramesPerSecond;
+
+    private void CheckMemory(PipelineRequest plan)
+    {
+        int elementSize = TensorInfo.ElementSize(_dtype);
+        VaeConfig vae = Components.VaeConfig;
+        long tokens = Patches.Count((plan.Frames - 1) / vae.TemporalFactor + 1, plan.Height / vae.SpatialFactor, plan.Width / vae.SpatialFactor);
+        long needed = Math.Max(
+            MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
+            MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
+        bool loaded = Components.Experts[0].IsLoaded;
+        long available = DeviceMemory.Available(Components.Device);
+        if ((loaded ? 0 : _weightBytes) + needed > available)
+            throw new InsufficientMemoryException(
+                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})",
+                (loaded ? 0 : _weightBytes) + needed, available, "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
+    }
+}

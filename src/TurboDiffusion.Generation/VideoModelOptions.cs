@@ -1,0 +1,27 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Wan;
+
+namespace TurboDiffusion.Generation;
+
+/// <summary>How a model is run. Null leaves the choice to the checkpoint and the device.</summary>
+public sealed record VideoModelOptions
+{
+    /// <summary><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>The element type of the weights; null: bfloat16 on a GPU, float32 on the CPU.</summary>
+    public torch.ScalarType? Dtype { get; init; }
+
+    /// <summary>The self-attention; null: SLA where the checkpoint has its projection, dense otherwise.</summary>
+    public AttentionKind? Attention { get; init; }
+
+    /// <summary>The share of key blocks that sparse attention keeps, in (0, 1]; null: the model's default.</summary>
+    public double? TopKRatio { get; init; }
+
+    /// <summary>The number format of the blocks' linear layers; null: the checkpoint's. Float weights are quantized at load when int8 is asked for.</summary>
+    public WeightFormat? Weights { get; init; }
+
+    /// <summary>Load every model when its stage begins and free it when the stage ends, instead of keeping all in memory.</summary>
+    public bool LowMemory { get; init; }
+}

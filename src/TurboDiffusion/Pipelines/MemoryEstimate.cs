@@ -1,0 +1,35 @@
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+
+namespace TurboDiffusion.Pipelines;
+
+/// <summary>
+/// About how many bytes the stages of a generation need, weights aside: enough to refuse what cannot work before hours are
+/// spent on it. Counts the largest tensors that live at once on the plain path.
+/// </summary>
+public static class MemoryEstimate
+{
+    // The plain path computes norms, rotations and attention in float32.
+    private const long Wide = 4;
+
+    /// <summary>One denoising step.</summary>
+    /// <param name="config">The transformer.</param>
+    /// <param name="tokens">L.</param>
+    /// <param name="elementSize">Bytes per value of the hidden state.</param>
+    public static long Denoising(WanConfig config, long tokens, int elementSize)
+    {
+        // Hidden state, its norm, q, k, v, two rotated copies and the attention's float32 inputs and output.
+        long attentionBytes = tokens * config.Dim * (4 * elementSize + 6 * Wide);
+        // GELU in float32: the layer's output, its cube, the tanh and the product.
+        long feedForwardBytes = tokens * config.FfnDim * (2 * elementSize + 3 * Wide);
+        return Math.Max(attentionBytes, feedForwardBytes) + 2 * tokens * config.Dim * elementSize;
+    }
+
+    /// <summary>The VAE: the largest layer runs at full resolution on one latent frame's worth of frames, with its cache and convolution workspace.</summary>
+    /// <param name="config">The VAE.</param>
+    /// <param name="width">Pixels.</param>
+    /// <param name="height">Pixels.</param>
+    /// <param name="elementSize">Bytes per value.</param>
+    public static long Decoding(VaeConfig config, int width, int height, int elementSize) =>
+        (long)width * height * config.TemporalFactor * 2 * config.Dim * elementSize * 4;
+}

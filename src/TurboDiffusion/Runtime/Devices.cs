@@ -1,0 +1,36 @@
+using System.Globalization;
+using TorchSharp;
+
+namespace TurboDiffusion.Runtime;
+
+/// <summary>Names of devices.</summary>
+public static class Devices
+{
+    /// <summary>The device of a name.</summary>
+    /// <param name="name"><c>auto</c> (the first GPU, or the CPU where there is none), <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</param>
+    /// <exception cref="InvalidRequestException">The name is none of these.</exception>
+    /// <exception cref="EnvironmentException">A GPU was asked for that is not there.</exception>
+    public static torch.Device Parse(string name)
+    {
+        string lower = name.Trim().ToLowerInvariant();
+        if (lower == "cpu" || lower == "auto" && !torch.cuda.is_available()) return torch.CPU;
+        if (lower == "auto") return new torch.Device(DeviceType.CUDA, 0);
+        string[] parts = lower.Split(':');
+        int index = 0;
+        if (parts[0] != "cuda" || parts.Length > 2
+            || parts.Length == 2 && !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out index))
+            throw new InvalidRequestException("device", $"There is no device '{name}'; choose auto, cpu, cuda or cuda:N.");
+        if (!torch.cuda.is_available())
+            throw new EnvironmentException("cuda",
+                $"The device {name} was asked for, and libtorch sees no GPU. Install the NVIDIA driver and a CUDA libtorch " +
+                $"(build with -p:TorchBackend=cuda, or set {LibTorch.FolderVariable}), or choose the device cpu.");
+        int count = torch.cuda.device_count();
+        return index < count ? new torch.Device(DeviceType.CUDA, index)
+            : throw new EnvironmentException("cuda", $"The device {name} was asked for, and there {(count == 1 ? "is 1 GPU" : $"are {count} GPUs")}: cuda:0 to cuda:{count - 1}.");
+    }
+
+    /// <summary>The element type that a device computes in best: bfloat16 on a GPU; float32 on the CPU, whose bfloat16 is many times slower.</summary>
+    /// <param name="device">The device.</param>
+    public static torch.ScalarType DefaultDtype(torch.Device device) =>
+        device.type == DeviceType.CUDA ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+}
