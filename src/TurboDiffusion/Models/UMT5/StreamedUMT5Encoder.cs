@@ -16,7 +16,7 @@ public sealed class StreamedUMT5Encoder : ITextEncoder
     private readonly Placement _placement;
 
     /// <summary>Creates the encoder, and checks every name and shape of the checkpoint; nothing is read yet.</summary>
-    /// <param name="checkpoint">The weights under their official names. Must stay open; disposed with this encoder.</param>
+    /// <param name="checkpoint">The weights under their official names. It stays the caller's and must stay open.</param>
     /// <param name="config">Sizes.</param>
     /// <param name="placement">Device and dtype of the computation.</param>
     /// <exception cref="CheckpointException">Names, shapes or types differ from those of the configuration.</exception>
@@ -36,8 +36,10 @@ public sealed class StreamedUMT5Encoder : ITextEncoder
     public Tensor Encode(Tensor ids, Tensor mask, CancellationToken cancellationToken = default) =>
         TextEmbedding.Compute(ids, mask, (i, m) => Hidden(i, m, cancellationToken));
 
-    /// <inheritdoc/>
-    public void Dispose() => _checkpoint.Dispose();
+    /// <summary>Does nothing: between calls the encoder holds no memory, and the checkpoint is the caller's.</summary>
+    public void Dispose()
+    {
+    }
 
     private Tensor Hidden(Tensor ids, Tensor mask, CancellationToken cancellationToken)
     {

@@ -1,0 +1,58 @@
+namespace TurboDiffusion.Generation.Models;
+
+/// <summary>Where models are kept, and the one that is used when none is named.</summary>
+public static class ModelLibrary
+{
+    /// <summary>The environment variable that names the folder of models.</summary>
+    public const string FolderVariable = "TURBODIFFUSION_MODELS";
+
+    private const string TrialModel = "small-random";
+
+    /// <summary>The folder of models: <c>TURBODIFFUSION_MODELS</c>, or <c>turbodiffusion/models</c> in the user's cache folder.</summary>
+    public static string Folder
+    {
+        get
+        {
+            if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } folder) return Path.GetFullPath(folder);
+            string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg ? xdg
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
+            return Path.Combine(cache, "turbodiffusion", "models");
+        }
+    }
+
+    /// <summary>The names of the models in the folder.</summary>
+    public static IReadOnlyList<string> Names => Directory.Exists(Folder)
+        ? [.. Directory.GetDirectories(Folder).Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)]
+        : [];
+
+    /// <summary>A model by the name of its folder in <see cref="Folder"/>, or by the path of its folder.</summary>
+    /// <param name="nameOrPath">Which; null is the trial model, a small one of random weights, made at its first use.</param>
+    /// <exception cref="CheckpointException">There is no such model, or it is not complete.</exception>
+    public static ModelFiles Find(string? nameOrPath)
+    {
+        if (nameOrPath is null) return Trial();
+        if (Directory.Exists(nameOrPath)) return ModelFiles.FromFolder(nameOrPath);
+        string inLibrary = Path.Combine(Folder, nameOrPath);
+        if (Directory.Exists(inLibrary)) return ModelFiles.FromFolder(inLibrary);
+        throw new CheckpointException(nameOrPath,
+            $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "which has none" : $"which has {string.Join(", ", Names)}")}).");
+    }
+
+    private static ModelFiles Trial()
+    {
+        string folder = Path.Combine(Folder, TrialModel);
+        if (File.Exists(Path.Combine(folder, ModelFiles.DescriptionFile))) return ModelFiles.FromFolder(folder);
+        // Made aside and renamed, so that two first uses at once do not meet.
+        string aside = $"{folder}.{Path.GetRandomFileName()}.partial";
+        try
+        {
+            new SmallModel().Write(aside);
+            Directory.Move(aside, folder);
+        }
+        catch (IOException) when (Directory.Exists(folder))
+        {
+            Directory.Delete(aside, recursive: true);
+        }
+        return ModelFiles.FromFolder(folder);
+    }
+}

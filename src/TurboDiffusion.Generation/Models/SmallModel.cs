@@ -1,0 +1,125 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Quantization;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
+
+namespace TurboDiffusion.Generation.Models;
+
+/// <summary>
+/// A whole model of small size with random weights: every file of a real one, made in a moment, for trials and tests. Its
+/// pictures are noise.
+/// </summary>
+public sealed record SmallModel
+{
+    private const string TokenizerFile = "spiece.model";
+
+    /// <summary>Width of the transformer; a multiple of the head size.</summary>
+    public int Dim { get; init; } = 128;
+
+    /// <summary>Channels per attention head.</summary>
+    public int HeadDim { get; init; } = 64;
+
+    /// <summary>Transformer blocks.</summary>
+    public int Layers { get; init; } = 2;
+
+    /// <summary>Width of the VAE's first level.</summary>
+    public int VaeDim { get; init; } = 8;
+
+    /// <summary>Width of the text encoder.</summary>
+    public int TextDim { get; init; } = 64;
+
+    /// <summary>Whether it turns an image into a video, with two experts, instead of generating from text alone.</summary>
+    public bool ImageToVideo { get; init; }
+
+    /// <summary>The number format of the blocks' linear layers.</summary>
+    public WeightFormat Weights { get; init; }
+
+    /// <summary>The seed of the weights.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Writes the model's files and their description into a folder.</summary>
+    /// <param name="folder">The folder; made if it is not there. Files of the same names are replaced.</param>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <returns>The files.</returns>
+    /// <exception cref="InvalidRequestException">A size does not fit.</exception>
+    /// <exception cref="EnvironmentException">The folder cannot be written.</exception>
+    public ModelFiles Write(string folder, CancellationToken cancellationToken = default)
+    {
+        var config = new WanConfig(Dim, 2 * Dim, Dim / Math.Max(1, HeadDim), Layers, ImageToVideo ? 36 : 16, textDim: TextDim, freqDim: 64);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            string tokenizer = Path.Combine(folder, TokenizerFile);
+            WriteTokenizer(tokenizer);
+            // The table is as large as the vocabulary, rounded up as published models do.
+            int vocabulary = (SentencePieceTextTokenizer.Open(tokenizer).VocabularySize + 63) / 64 * 64;
+            var text = new UMT5Config(vocabulary, TextDim, TextDim, 2 * TextDim, 1, 2);
+            string[] transformers = ImageToVideo ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"] : ["transformer.safetensors"];
+            for (int i = 0; i < transformers.Length; i++)
+                WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32, AttentionOptions.Sla(), null, cancellationToken);
+            using (var vae = new WanVae(VaeConfig.WithDim(VaeDim), Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
+            using (var encoder = new UMT5Encoder(text, Placement.Meta)) Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
+            new ModelFiles
+            {
+                Name = ImageToVideo ? "small random image-to-video model" : "small random model",
+                Transformer = transformers[0],
+                LowNoiseTransformer = transformers.ElementAtOrDefault(1),
+                Vae = "vae.safetensors",
+                TextEncoder = "text_encoder.safetensors",
+                Tokenizer = TokenizerFile,
+                Defaults = new GenerationDefaults
+                {
+                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, Sampler = SamplerKind.Rcm, RandomWeights = true,
+                    Ode = ImageToVideo, SigmaMax = (ImageToVideo ? WanPreset.I2VA14B : WanPreset.T2V1_3B).SigmaMax,
+                },
+            }.Write(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"{folder} cannot be written: {e.Message}", e);
+        }
+        return ModelFiles.FromFolder(folder);
+    }
+
+    /// <summary>Writes a transformer of random weights and any size, tensor by tensor.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="config">Its dimensions.</param>
+    /// <param name="weights">The number format of the blocks' linear layers.</param>
+    /// <param name="seed">The seed of the weights.</param>
+    /// <param name="dtype">The element type of the float tensors.</param>
+    /// <param name="attention">Dense: the original variant; sparse kinds: with the projection.</param>
+    /// <param name="progress">Told how many bytes of how many are written.</param>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    public static void WriteTransformer(
+        string path, WanConfig config, WeightFormat weights, ulong seed, torch.ScalarType dtype, AttentionOptions attention,
+        IProgress<(long Done, long Total)>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var model = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
+        var metadata = new Dictionary<string, string> { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(System.Globalization.CultureInfo.InvariantCulture) };
+        ICheckpoint random = new RandomCheckpoint(model, seed, dtype, metadata);
+        using ICheckpoint checkpoint = weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random;
+        SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);
+    }
+
+    private void Write(string folder, string file, torch.nn.Module module, CancellationToken cancellationToken)
+    {
+        using var random = new RandomCheckpoint(module, Seed);
+        SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
+    }
+
+    private static void WriteTokenizer(string path)
+    {
+        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
+        using (Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!)
+        using (FileStream file = File.Create(aside))
+            resource.CopyTo(file);
+        File.Move(aside, path, overwrite: true);
+    }
+}
