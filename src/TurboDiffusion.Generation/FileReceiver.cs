@@ -24,7 +24,7 @@ internal sealed class FileReceiver(
 
     public void Write(torch.Tensor frames)
     {
-        using torch.Tensor bytes = VideoFrames.FromModelOutput(frames);
+        using torch.Tensor batch = VideoFrames.FromModelOutput(frames), bytes = batch.squeeze(0);
         _sink!.Write(bytes);
     }
 

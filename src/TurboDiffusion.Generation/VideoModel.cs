@@ -27,11 +27,11 @@ public sealed class VideoModel : IDisposable
     private readonly WanPipeline _pipeline;
     private readonly List<ICheckpoint> _checkpoints;
     private readonly long _weightBytes;
-    private readonly torch.ScalarType _dtype;
+    private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, long weightBytes, torch.ScalarType dtype)
+    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, long weightBytes, Placement placement)
     {
-        (_pipeline, _checkpoints, Identity, Defaults, _weightBytes, _dtype) = (pipeline, checkpoints, identity, defaults, weightBytes, dtype);
+        (_pipeline, _checkpoints, Identity, Defaults, _weightBytes, _placement) = (pipeline, checkpoints, identity, defaults, weightBytes, placement);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -99,7 +99,7 @@ public sealed class VideoModel : IDisposable
             };
             var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString());
             long weightBytes = transformers.Max(t => WeightBytes(t, dtype)) * (options.LowMemory ? 1 : transformers.Length) + WeightBytes(vae, dtype);
-            return new VideoModel(new WanPipeline(components), opened, identity, defaults, weightBytes, dtype);
+            return new VideoModel(new WanPipeline(components), opened, identity, defaults, weightBytes, placement);
         }
         catch
         {
@@ -207,7 +207,7 @@ public sealed class VideoModel : IDisposable
     }
 
     private static long WeightBytes(ICheckpoint checkpoint, torch.ScalarType dtype) =>
-        checkpoint.Tensors.Values.Sum(t => TensorInfo.IsFloat(t.Dtype) ? t.ElementCount * TensorInfo.ElementSize(dtype) : t.ByteCount);
+        checkpoint.Tensors.Values.Sum(t => t.ByteCountAs(dtype));
 
     private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
 
@@ -215,7 +215,7 @@ public sealed class VideoModel : IDisposable
 
     private void CheckMemory(PipelineRequest plan)
     {
-        int elementSize = TensorInfo.ElementSize(_dtype);
+        int elementSize = _placement.ElementSize;
         VaeConfig vae = Components.VaeConfig;
         long tokens = Patches.Count((plan.Frames - 1) / vae.TemporalFactor + 1, plan.Height / vae.SpatialFactor, plan.Width / vae.SpatialFactor);
         long needed = Math.Max(

@@ -8,7 +8,7 @@ namespace TurboDiffusion.Generation.Media;
 /// <param name="Seed">The seed of its noise.</param>
 /// <param name="Model">The model's identity.</param>
 /// <param name="Version">The version of this software.</param>
-public sealed record VideoMetadata(string Prompt, long Seed, string Model, string Version)
+public sealed record VideoMetadata(string Prompt, ulong Seed, string Model, string Version)
 {
     private static readonly JsonSerializerOptions Json = new()
     {

@@ -32,6 +32,11 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
         }
     }
 
+    /// <summary>The number of bytes when float tensors are converted.</summary>
+    /// <param name="floatDtype">The type that floats become.</param>
+    public long ByteCountAs(torch.ScalarType floatDtype) =>
+        checked(ElementCount * ElementSize(IsFloat(Dtype) ? floatDtype : Dtype));
+
     internal static bool IsFloat(torch.ScalarType dtype) => dtype
         is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
 

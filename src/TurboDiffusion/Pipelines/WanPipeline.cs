@@ -104,19 +104,19 @@ public sealed class WanPipeline : IDisposable
     {
         ITextEncoder encoder = Load(_components.TextEncoder, stages, cancellationToken);
         using IDisposable timing = stages.Begin(GenerationStage.EncodingText, 1);
-        Tensor embedding = Embed(encoder, request.Prompt, cancellationToken);
-        Tensor? negative = request.GuidanceScale == 1 ? null : Embed(encoder, request.NegativePrompt, cancellationToken);
+        // One batch, so that a streamed encoder reads its checkpoint once.
+        Tensor both = Embed(encoder, request.GuidanceScale == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt], cancellationToken);
         _components.TextEncoder.Release();
         stages.Report(1);
-        return (embedding, negative);
+        return (both.narrow(0, 0, 1), both.shape[0] == 1 ? null : both.narrow(0, 1, 1));
     }
 
-    private Tensor Embed(ITextEncoder encoder, string text, CancellationToken cancellationToken)
+    private Tensor Embed(ITextEncoder encoder, IEnumerable<string> texts, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        TokenizedPrompt prompt = _components.Tokenizer.Encode(text);
-        Tensor ids = tensor(prompt.Ids.ToArray(), ScalarType.Int64).unsqueeze(0);
-        Tensor mask = arange(prompt.Ids.Count, ScalarType.Int64).lt(prompt.Length).to_type(ScalarType.Int64).unsqueeze(0);
+        TokenizedPrompt[] prompts = [.. texts.Select(_components.Tokenizer.Encode)];
+        Tensor ids = stack(prompts.Select(p => tensor(p.Ids.ToArray(), ScalarType.Int64)));
+        Tensor mask = stack(prompts.Select(p => arange(p.Ids.Count, ScalarType.Int64).lt(p.Length).to_type(ScalarType.Int64)));
         return encoder.Encode(ids, mask, cancellationToken).to(_components.Device).MoveToOuterDisposeScope();
     }
 

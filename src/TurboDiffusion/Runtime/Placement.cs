@@ -11,6 +11,9 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     /// <summary>Float32 on the CPU: the reference placement.</summary>
     public static Placement Cpu { get; } = new(torch.CPU, torch.ScalarType.Float32);
 
+    /// <summary>Bytes per float value.</summary>
+    public int ElementSize => Checkpoints.TensorInfo.ElementSize(Dtype);
+
     /// <summary>Names, types and shapes without memory.</summary>
     public static Placement Meta { get; } = new(torch.META, torch.ScalarType.Float32);
 

@@ -1,0 +1,57 @@
+using System.Globalization;
+using TorchSharp;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Pipelines;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Generation;
+
+public class MemoryTests(SmallModelFixture models)
+{
+    private const int Generations = 100;
+    private const int WarmUp = 10;
+
+    [Fact]
+    public void A_hundred_generations_leave_managed_and_native_memory_flat_after_the_tenth()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = "cpu" });
+        var receiver = new Discard();
+        PipelineRequest Plan(ulong seed) => model.Check(models.Request() with { Seed = seed });
+        using var pipeline = new WanPipeline(model.Components);
+        long tensors = 0, managed = 0, resident = 0;
+        for (int i = 0; i < Generations; i++)
+        {
+            pipeline.Run(Plan((ulong)i), receiver, null, TestContext.Current.CancellationToken);
+            if (i != WarmUp - 1 && i != Generations - 1) continue;
+            long nowTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+            long nowManaged = GC.GetTotalMemory(forceFullCollection: true), nowResident = ResidentBytes();
+            if (i == WarmUp - 1) (tensors, managed, resident) = (nowTensors, nowManaged, nowResident);
+            else
+            {
+                Assert.Equal(tensors, nowTensors);
+                Assert.True(nowManaged - managed < 1 << 20, $"managed memory grew by {nowManaged - managed} bytes");
+                // Other tests share the process; a leak of one frame a generation would show as more than this.
+                Assert.True(nowResident - resident < 64 << 20, $"resident memory grew by {nowResident - resident} bytes");
+            }
+        }
+        Assert.Equal(Generations, receiver.Videos);
+    }
+
+    private static long ResidentBytes() =>
+        long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1], CultureInfo.InvariantCulture) * Environment.SystemPageSize;
+
+    private sealed class Discard : IVideoReceiver
+    {
+        public int Videos { get; private set; }
+
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(torch.Tensor frames)
+        {
+        }
+
+        public void End() => Videos++;
+    }
+}

@@ -1,0 +1,225 @@
+using FFMpegCore;
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Sampling;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Generation;
+
+public class VideoModelTests(SmallModelFixture models)
+{
+    private static readonly VideoModelOptions Cpu = new() { Device = "cpu" };
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void A_prompt_becomes_a_video_file()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoRequest request = models.Request() with { Size = new(64, 48), Frames = 9, FramesPerSecond = 12 };
+        VideoResult result = Assert.Single(model.Generate(request, cancellationToken: Token));
+        Assert.Equal((64, 48, 9, 12, 7ul), (result.Width, result.Height, result.Frames, result.FramesPerSecond, result.Seed));
+        Assert.Equal(request.OutputPath, result.Path);
+        Assert.Equal("custom", result.Model.Preset);
+        Assert.Equal(AttentionKind.Sla, result.Model.Attention);
+        Assert.All([GenerationStage.Loading, GenerationStage.EncodingText, GenerationStage.Denoising, GenerationStage.Decoding],
+            stage => Assert.True(result.StageTimes[stage] > TimeSpan.Zero));
+        IMediaAnalysis video = FFProbe.Analyse(result.Path);
+        Assert.Equal((64, 48), (video.PrimaryVideoStream!.Width, video.PrimaryVideoStream.Height));
+        Assert.Equal(12.0, video.PrimaryVideoStream.AverageFrameRate);
+        Assert.Equal(9 / 12.0, video.Duration.TotalSeconds, 0.1);
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_video_and_another_seed_another()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoRequest first = models.Request(), again = models.Request(), other = models.Request() with { Seed = 8 };
+        foreach (VideoRequest request in new[] { first, again, other }) model.Generate(request, cancellationToken: Token);
+        Assert.Equal(File.ReadAllBytes(first.OutputPath), File.ReadAllBytes(again.OutputPath));
+        Assert.NotEqual(File.ReadAllBytes(first.OutputPath), File.ReadAllBytes(other.OutputPath));
+    }
+
+    [Fact]
+    public void Several_videos_come_from_consecutive_seeds_and_equal_those_made_one_by_one()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        IReadOnlyList<VideoResult> both = model.Generate(models.Request() with { Count = 2 }, cancellationToken: Token);
+        Assert.Equal([7ul, 8ul], both.Select(v => v.Seed));
+        Assert.EndsWith("video-1.mp4", both[0].Path);
+        Assert.EndsWith("video-2.mp4", both[1].Path);
+        VideoResult second = model.Generate(models.Request() with { Seed = 8 }, cancellationToken: Token)[0];
+        Assert.Equal(File.ReadAllBytes(second.Path), File.ReadAllBytes(both[1].Path));
+    }
+
+    [Fact]
+    public void Without_a_seed_the_drawn_one_makes_the_video_again()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoResult drawn = model.Generate(models.Request() with { Seed = null }, cancellationToken: Token)[0];
+        VideoResult again = model.Generate(models.Request() with { Seed = drawn.Seed }, cancellationToken: Token)[0];
+        Assert.Equal(File.ReadAllBytes(drawn.Path), File.ReadAllBytes(again.Path));
+    }
+
+    [Theory]
+    [InlineData(AttentionKind.Dense, WeightFormat.Float)]
+    [InlineData(AttentionKind.Dense, WeightFormat.Int8)]
+    [InlineData(AttentionKind.Sla, WeightFormat.Int8)]
+    [InlineData(AttentionKind.SageSla, WeightFormat.Float)]
+    [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
+    public void Attention_kinds_and_weight_formats_combine_freely(AttentionKind attention, WeightFormat weights)
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu with { Attention = attention, Weights = weights, TopKRatio = 0.5 });
+        VideoResult result = model.Generate(models.Request(), cancellationToken: Token)[0];
+        Assert.Equal((attention, weights), (result.Model.Attention, result.Model.Weights));
+    }
+
+    [Theory]
+    [InlineData(SamplerKind.UniPc)]
+    [InlineData(SamplerKind.Euler)]
+    public void Undistilled_sampling_uses_guidance_and_a_negative_prompt(SamplerKind sampler)
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoRequest guided = models.Request() with { Sampler = sampler, Steps = 3, GuidanceScale = 5, NegativePrompt = "blue" };
+        VideoRequest otherNegative = guided with { NegativePrompt = "a square", OutputPath = models.Request().OutputPath };
+        model.Generate(guided, cancellationToken: Token);
+        model.Generate(otherNegative, cancellationToken: Token);
+        Assert.NotEqual(File.ReadAllBytes(guided.OutputPath), File.ReadAllBytes(otherNegative.OutputPath));
+    }
+
+    [Fact]
+    public void An_image_becomes_a_video_at_its_own_aspect_ratio()
+    {
+        using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu with { LowMemory = true });
+        byte[] image = TestImage(200, 100);
+        VideoResult result = model.Generate(models.Request() with { StartImage = image, AdaptiveSize = true, Steps = 4 }, cancellationToken: Token)[0];
+        Assert.Equal((48, 16), (result.Width, result.Height));
+        Assert.Contains(GenerationStage.EncodingImage, result.StageTimes.Keys);
+    }
+
+    [Fact]
+    public void Progress_tells_every_stage_in_order_and_to_its_end()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        var seen = new List<GenerationProgress>();
+        model.Generate(models.Request(), new Collector(seen), Token);
+        Assert.Equal(
+            [GenerationStage.Loading, GenerationStage.EncodingText, GenerationStage.Loading, GenerationStage.Denoising, GenerationStage.Loading, GenerationStage.Decoding],
+            seen.Select(p => p.Stage).Aggregate(new List<GenerationStage>(), (list, s) => { if (list.Count == 0 || list[^1] != s) list.Add(s); return list; }));
+        Assert.Equal([0, 1, 2], seen.Where(p => p.Stage == GenerationStage.Denoising).Select(p => p.Step).Distinct());
+        Assert.Equal([0, 1, 5], seen.Where(p => p.Stage == GenerationStage.Decoding).Select(p => p.Step).Distinct());
+        Assert.Equal(TimeSpan.Zero, seen[^1].Remaining);
+    }
+
+    [Fact]
+    public void Low_memory_frees_each_model_after_its_stage_and_gives_the_same_video()
+    {
+        using VideoModel kept = VideoModel.Open(models.TextToVideo, Cpu), freed = VideoModel.Open(models.TextToVideo, Cpu with { LowMemory = true });
+        VideoResult a = kept.Generate(models.Request(), cancellationToken: Token)[0], b = freed.Generate(models.Request(), cancellationToken: Token)[0];
+        Assert.Equal(File.ReadAllBytes(a.Path), File.ReadAllBytes(b.Path));
+        Assert.True(kept.Components.Experts[0].IsLoaded && kept.Components.Vae.IsLoaded);
+        Assert.False(freed.Components.Experts[0].IsLoaded || freed.Components.Vae.IsLoaded || freed.Components.TextEncoder.IsLoaded);
+    }
+
+    [Fact]
+    public void Bad_requests_end_before_anything_is_loaded()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        (string Parameter, VideoRequest Request)[] bad =
+        [
+            ("prompt", models.Request(" \t")),
+            ("frames", models.Request() with { Frames = 6 }),
+            ("frames", models.Request() with { Frames = 0 }),
+            ("steps", models.Request() with { Steps = 7 }),
+            ("sigmaMax", models.Request() with { SigmaMax = 1 }),
+            ("guidance", models.Request() with { GuidanceScale = double.NaN }),
+            ("count", models.Request() with { Count = 0 }),
+            ("fps", models.Request() with { FramesPerSecond = 0 }),
+            ("image", models.Request() with { StartImage = TestImage(8, 8) }),
+            ("output", models.Request() with { OutputPath = "/nowhere/video.mp4" }),
+            ("output", models.Request() with { OutputPath = "video.xyz" }),
+            ("width", models.Request() with { Size = new(16384, 16) }),
+        ];
+        foreach ((string parameter, VideoRequest request) in bad)
+        {
+            var error = Assert.Throws<InvalidRequestException>(() => model.Generate(request, cancellationToken: Token));
+            Assert.Equal(parameter, error.Parameter);
+            Assert.DoesNotContain('\n', error.Message);
+        }
+        Assert.Equal("width", Assert.Throws<InvalidRequestException>(() => new VideoSize(100, 64)).Parameter);
+        Assert.False(model.Components.TextEncoder.IsLoaded || model.Components.Experts[0].IsLoaded || model.Components.Vae.IsLoaded);
+    }
+
+    [Fact]
+    public void An_image_model_asks_for_an_image_and_refuses_what_is_none()
+    {
+        using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu);
+        Assert.Equal("image", Assert.Throws<InvalidRequestException>(() => model.Generate(models.Request(), cancellationToken: Token)).Parameter);
+        Assert.Throws<InvalidRequestException>(() => model.Generate(models.Request() with { StartImage = new byte[] { 1, 2, 3 } }, cancellationToken: Token));
+    }
+
+    [Fact]
+    public void A_video_that_cannot_fit_into_memory_is_refused()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        var error = Assert.Throws<InsufficientMemoryException>(
+            () => model.Generate(models.Request() with { Size = new(8192, 8192), Frames = 1025 }, cancellationToken: Token));
+        Assert.True(error.NeededBytes > error.AvailableBytes);
+        Assert.False(model.Components.Experts[0].IsLoaded);
+    }
+
+    [Fact]
+    public void Files_in_the_wrong_role_are_refused_at_opening()
+    {
+        ModelFiles good = models.TextToVideo;
+        foreach (ModelFiles bad in new[]
+                 {
+                     good with { Transformer = good.Vae }, good with { Vae = good.TextEncoder }, good with { TextEncoder = good.Vae },
+                     good with { Tokenizer = good.Vae }, good with { Transformer = "/nowhere" }, good with { LowNoiseTransformer = models.ImageToVideo.Transformer },
+                     good with { TextEncoder = WiderTextEncoder() },
+                 })
+            Assert.Throws<CheckpointException>(() => VideoModel.Open(bad, Cpu).Dispose());
+    }
+
+    [Fact]
+    public void Cancellation_ends_the_call_and_leaves_no_file_and_the_next_call_works()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        foreach (GenerationStage stage in Enum.GetValues<GenerationStage>().Except([GenerationStage.EncodingImage]))
+        {
+            using var cancellation = new CancellationTokenSource();
+            VideoRequest request = models.Request();
+            // ReSharper disable once AccessToDisposedClosure
+            Assert.ThrowsAny<OperationCanceledException>(() => model.Generate(
+                request, new Canceller(p => { if (p.Stage == stage) cancellation.Cancel(); }), cancellation.Token));
+            Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(request.OutputPath)!));
+            Assert.Single(model.Generate(models.Request(), cancellationToken: Token));
+            model.Components.Experts[0].Dispose();
+        }
+    }
+
+    private string WiderTextEncoder() => new SmallModel { TextDim = 128 }.Write(models.NewFolder()).TextEncoder;
+
+    private static byte[] TestImage(int width, int height)
+    {
+        using var bitmap = new SkiaSharp.SKBitmap(width, height);
+        bitmap.Erase(SkiaSharp.SKColors.Teal);
+        using SkiaSharp.SKData data = bitmap.Encode(SkiaSharp.SKEncodedImageFormat.Png, 100);
+        return data.ToArray();
+    }
+
+    private sealed class Collector(List<GenerationProgress> seen) : IProgress<GenerationProgress>
+    {
+        public void Report(GenerationProgress value) => seen.Add(value);
+    }
+
+    private sealed class Canceller(Action<GenerationProgress> report) : IProgress<GenerationProgress>
+    {
+        public void Report(GenerationProgress value) => report(value);
+    }
+}
