@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Makes a video from a prompt: ./run.sh "a prompt" [options of 'turbodiffusion generate']. Installs and builds what is missing.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/.ci/prerequisites.sh"
+
+program="$here/src/TurboDiffusion.Cli/bin/Release/net10.0/TurboDiffusion.Cli.dll"
+changed() { find "$here/src" "$here"/Directory.* "$here/global.json" -newer "$program" \( -name '*.cs' -o -name '*.csproj' -o -name '*.props' -o -name '*.targets' -o -name '*.json' \) -not -path '*/obj/*' -not -path '*/bin/*' -print -quit; }
+if [ ! -f "$program" ] || [ -n "$(changed)" ]; then
+  echo "Building ..." >&2
+  # From the repository, so that its global.json and settings hold wherever the user stands.
+  (cd "$here" && dotnet build src/TurboDiffusion.Cli -c Release -v quiet --nologo ${TURBODIFFUSION_BACKEND:+-p:TorchBackend=$TURBODIFFUSION_BACKEND} >&2)
+  touch "$program"
+fi
+exec dotnet "$program" generate "$@"
