@@ -22,6 +22,27 @@ public static class Checkpoint
             : OpenFile(path);
     }
 
+    /// <summary>
+    /// Opens a checkpoint of any supported kind and key layout and shows it under our names (those of the official
+    /// code), ready to be loaded into a model. Only headers are read.
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <returns>The checkpoint; the caller disposes it.</returns>
+    /// <exception cref="CheckpointException">It is missing, broken, malicious, or of no known model.</exception>
+    public static ICheckpoint OpenModel(string path)
+    {
+        ICheckpoint checkpoint = Open(path);
+        try
+        {
+            return CheckpointLayout.Detect(checkpoint).Apply(checkpoint);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
     // A single file, which an index must not be: an index cannot lead to another.
     internal static ICheckpoint OpenFile(string path)
     {

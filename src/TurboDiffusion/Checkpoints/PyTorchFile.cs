@@ -89,7 +89,7 @@ public sealed class PyTorchFile : ICheckpoint
         int length = zip.ReadAll(pickles[0], MaxPickleBytes).Length;
         ZipEntry pickle = zip.Find(pickles[0]);
         var unpickler = new Unpickler(_file, pickle.Position, pickle.Position + length);
-        object? root = unpickler.Load();
+        var state = new StateDict(Path, unpickler.Load());
         foreach ((string key, PickleStorage storage) in unpickler.Storages)
         {
             ZipEntry entry = zip.Find($"{folder}data/{key}");
@@ -97,7 +97,7 @@ public sealed class PyTorchFile : ICheckpoint
                 throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements in {entry.Length} bytes");
             _storages.Add(key, entry);
         }
-        AddTensors(root);
+        AddTensors(state);
     }
 
     // Pickles of the magic number, the version, the system, the object and the storages' keys; then each storage's
@@ -109,7 +109,7 @@ public sealed class PyTorchFile : ICheckpoint
         if (unpickler.Load() is not 1001L) throw Bad("is a PyTorch checkpoint of an unknown version");
         if (unpickler.Load() is not PickleDict system || system.Items.GetValueOrDefault("little_endian") is not true)
             throw Bad("was saved on a big-endian machine, which is not supported");
-        object? root = unpickler.Load();
+        var state = new StateDict(Path, unpickler.Load());
         if (unpickler.Load() is not List<object?> keys) throw Bad("has no list of storages");
         long position = unpickler.Position;
         Span<byte> count = stackalloc byte[8];
@@ -128,12 +128,11 @@ public sealed class PyTorchFile : ICheckpoint
         }
         if (unpickler.Storages.Keys.FirstOrDefault(key => !_storages.ContainsKey(key)) is { } missing)
             throw Bad($"does not list storage {Quoted.Name(missing)}, which a tensor uses");
-        AddTensors(root);
+        AddTensors(state);
     }
 
-    private void AddTensors(object? root)
+    private void AddTensors(StateDict state)
     {
-        var state = new StateDict(Path, root);
         _metadata = state.Metadata;
         foreach ((string name, PickleTensor view) in state.Tensors)
         {

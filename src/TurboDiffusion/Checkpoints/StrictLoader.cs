@@ -52,7 +52,24 @@ public static class StrictLoader
     /// <exception cref="CheckpointException">Names, shapes or types differ.</exception>
     public static void Check(torch.nn.Module module, ICheckpoint checkpoint) => Check(module.state_dict(), checkpoint);
 
+    /// <summary>What keeps a checkpoint from being loaded into a module; empty if nothing does. Reads no data.</summary>
+    /// <param name="module">The module, on any device; on the meta device it takes no memory.</param>
+    /// <param name="checkpoint">A checkpoint with the module's names.</param>
+    public static IReadOnlyList<string> Differences(torch.nn.Module module, ICheckpoint checkpoint)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        return Differences(module.state_dict(), checkpoint);
+    }
+
     private static void Check(Dictionary<string, torch.Tensor> state, ICheckpoint checkpoint)
+    {
+        if (Differences(state, checkpoint) is { Count: > 0 } differences)
+            throw new CheckpointException(checkpoint.Path, string.Create(CultureInfo.InvariantCulture,
+                $"holds {checkpoint.Tensors.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", differences)}. Choose the checkpoint of this model, or the model of this checkpoint."));
+    }
+
+    private static List<string> Differences(Dictionary<string, torch.Tensor> state, ICheckpoint checkpoint)
     {
         IReadOnlyDictionary<string, TensorInfo> found = checkpoint.Tensors;
         List<string> missing = [.. state.Keys.Where(name => !found.ContainsKey(name))];
@@ -60,13 +77,11 @@ public static class StrictLoader
         List<string> mismatched = [.. from entry in state
                                       where found.ContainsKey(entry.Key) && !Fits(found[entry.Key], entry.Value)
                                       select $"{entry.Key} (found {found[entry.Key]}, expected {Describe(entry.Value)})"];
-        if (missing.Count + unexpected.Count + mismatched.Count == 0) return;
-        var problems = new List<string>();
-        if (missing.Count > 0) problems.Add($"{missing.Count} missing: {Quoted.List(missing)}");
-        if (unexpected.Count > 0) problems.Add($"{unexpected.Count} unexpected: {Quoted.List(unexpected)}");
-        if (mismatched.Count > 0) problems.Add($"{mismatched.Count} of another shape or type: {Quoted.List(mismatched)}");
-        throw new CheckpointException(checkpoint.Path, string.Create(CultureInfo.InvariantCulture,
-            $"holds {found.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", problems)}. Choose the checkpoint of this model, or the model of this checkpoint."));
+        var differences = new List<string>();
+        if (missing.Count > 0) differences.Add($"{missing.Count} missing: {Quoted.List(missing)}");
+        if (unexpected.Count > 0) differences.Add($"{unexpected.Count} unexpected: {Quoted.List(unexpected)}");
+        if (mismatched.Count > 0) differences.Add($"{mismatched.Count} of another shape or type: {Quoted.List(mismatched)}");
+        return differences;
     }
 
     private static bool Fits(TensorInfo info, torch.Tensor target) =>

@@ -44,10 +44,15 @@ public sealed class KeyRuleSet
     /// <param name="checkpoint">Any checkpoint.</param>
     public IReadOnlyList<string> Problems(ICheckpoint checkpoint) => Map(checkpoint.Tensors.Values).Problems;
 
+    /// <summary>Whether a checkpoint is of this layout; quick to say no.</summary>
+    /// <param name="checkpoint">Any checkpoint.</param>
+    public bool Fits(ICheckpoint checkpoint) =>
+        checkpoint.Tensors.Keys.All(name => Find(name) is not null) && Problems(checkpoint).Count == 0;
+
     /// <summary>How many of a checkpoint's names match no rule.</summary>
     /// <param name="checkpoint">Any checkpoint.</param>
     internal int CountUnmatched(ICheckpoint checkpoint) =>
-        checkpoint.Tensors.Values.Count(info => !_rules.Any(rule => rule.Foreign.Match(info.Name).Success));
+        checkpoint.Tensors.Keys.Count(name => Find(name) is null);
 
     private (Dictionary<string, Renaming> Renamed, List<string> Problems) Map(IEnumerable<TensorInfo> tensors)
     {

@@ -1,0 +1,14 @@
+namespace TurboDiffusion.Checkpoints;
+
+/// <summary>Which part of a video model a checkpoint holds.</summary>
+public enum ModelKind
+{
+    /// <summary>The diffusion transformer, or one of its two experts.</summary>
+    Transformer,
+
+    /// <summary>The video autoencoder.</summary>
+    Vae,
+
+    /// <summary>The umT5 text encoder.</summary>
+    TextEncoder,
+}
