@@ -1,0 +1,97 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Runtime;
+
+namespace TurboDiffusion.Models;
+
+/// <summary>
+/// Tells from a checkpoint's names, shapes and types which model it is, in which layout and variant, and whether it is
+/// complete. Reads no data and never looks at the file's name.
+/// </summary>
+public static class CheckpointInspector
+{
+    /// <summary>The name of the VAE's preset.</summary>
+    public const string VaePreset = "Wan2.1-VAE";
+
+    /// <summary>The name of the text encoder's preset.</summary>
+    public const string TextEncoderPreset = "umT5-xxl";
+
+    private const string Custom = "custom";
+
+    /// <summary>Looks at a checkpoint.</summary>
+    /// <param name="checkpoint">A checkpoint with the file's own names; stays the caller's.</param>
+    /// <returns>The report; what is wrong with the checkpoint is in its <see cref="CheckpointReport.Problems"/>.</returns>
+    public static CheckpointReport Inspect(ICheckpoint checkpoint)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        var report = new CheckpointReport
+        {
+            Path = checkpoint.Path,
+            TensorCount = checkpoint.Tensors.Count,
+            Bytes = checkpoint.Tensors.Values.Sum(t => t.ByteCount),
+            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Dtype).ToDictionary(g => g.Key, g => g.Count()),
+        };
+        try
+        {
+            CheckpointLayout layout = CheckpointLayout.Detect(checkpoint);
+            report = report with { Layout = layout };
+            ICheckpoint view = layout.Apply(checkpoint);
+            return layout.Kind switch
+            {
+                ModelKind.Transformer => Transformer(report, view),
+                ModelKind.Vae => Vae(report, view),
+                ModelKind.TextEncoder => TextEncoder(report, view),
+                _ => throw new InvalidOperationException($"There is no model of the kind {layout.Kind}."),
+            };
+        }
+        catch (CheckpointException e)
+        {
+            return report with { Problems = [e.Reason] };
+        }
+    }
+
+    private static CheckpointReport Transformer(CheckpointReport report, ICheckpoint view)
+    {
+        WanConfig config = WanCheckpoint.ReadConfig(view);
+        WanVariant variant = WanVariant.Of(view);
+        WanPreset? preset = WanPreset.Of(config);
+        AttentionKind attention = variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense;
+        using var model = new WanModel(config, AttentionOptions.Of(attention), variant.Weights, Placement.Meta);
+        return report with
+        {
+            Preset = preset?.Name ?? Custom,
+            Variant = variant,
+            Transformer = config,
+            Note = preset?.Experts > 1 ? "It is one of the two experts; shapes do not tell the high-noise one from the low-noise one." : null,
+            Problems = StrictLoader.Differences(model, view),
+        };
+    }
+
+    private static CheckpointReport Vae(CheckpointReport report, ICheckpoint view)
+    {
+        VaeConfig config = VaeConfig.FromCheckpoint(view);
+        using var model = new WanVae(config, Placement.Meta);
+        return report with
+        {
+            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : Custom,
+            Vae = config,
+            Problems = StrictLoader.Differences(model, view),
+        };
+    }
+
+    private static CheckpointReport TextEncoder(CheckpointReport report, ICheckpoint view)
+    {
+        UMT5Config config = UMT5Config.FromCheckpoint(view);
+        using var model = new UMT5Encoder(config, Placement.Meta);
+        return report with
+        {
+            Preset = config == UMT5Config.Xxl ? TextEncoderPreset : Custom,
+            TextEncoder = config,
+            Problems = StrictLoader.Differences(model, view),
+        };
+    }
+}
