@@ -6,7 +6,8 @@ namespace TurboDiffusion.Generation;
 
 /// <summary>Writes the videos of a request to their files as the frames come; what is not completed leaves nothing behind.</summary>
 internal sealed class FileReceiver(
-    VideoRequest request, PipelineRequest plan, int framesPerSecond, ModelIdentity model, CancellationToken cancellationToken)
+    VideoRequest request, PipelineRequest plan, int framesPerSecond, ModelIdentity model, IVideoReceiver? observer,
+    CancellationToken cancellationToken)
     : IVideoReceiver, IDisposable
 {
     private readonly List<(string Path, ulong Seed)> _finished = [];
@@ -17,6 +18,7 @@ internal sealed class FileReceiver(
 
     public void Begin(int video, ulong seed)
     {
+        observer?.Begin(video, seed);
         _current = (Path.GetFullPath(request.PathOf(video)), seed);
         _sink = VideoSink.Open(request.PathOf(video), new VideoFormat(plan.Width, plan.Height, framesPerSecond),
             new VideoMetadata(plan.Prompt, seed, model.ToString(), VideoModel.Version), request.Output, cancellationToken);
@@ -24,6 +26,7 @@ internal sealed class FileReceiver(
 
     public void Write(torch.Tensor frames)
     {
+        observer?.Write(frames);
         using torch.Tensor batch = VideoFrames.FromModelOutput(frames), bytes = batch.squeeze(0);
         _sink!.Write(bytes);
     }
@@ -33,6 +36,7 @@ internal sealed class FileReceiver(
         _sink!.CompleteAsync(cancellationToken).GetAwaiter().GetResult();
         Dispose();
         _finished.Add(_current);
+        observer?.End();
     }
 
     public void Dispose()

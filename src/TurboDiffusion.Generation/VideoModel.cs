@@ -111,16 +111,18 @@ public sealed class VideoModel : IDisposable
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
     /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
     /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
     /// <returns>The videos, in order.</returns>
     /// <exception cref="TurboDiffusionException">The request cannot be met; found out before any heavy work where that is possible.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public IReadOnlyList<VideoResult> Generate(
-        VideoRequest request, IProgress<GenerationProgress>? progress = null, CancellationToken cancellationToken = default)
+        VideoRequest request, IProgress<GenerationProgress>? progress = null, IVideoReceiver? frames = null,
+        CancellationToken cancellationToken = default)
     {
         using var scope = torch.NewDisposeScope();
         PipelineRequest plan = Check(request);
-        using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), Identity, cancellationToken);
+        using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), Identity, frames, cancellationToken);
         IReadOnlyDictionary<GenerationStage, TimeSpan> times = _pipeline.Run(plan, receiver, progress, cancellationToken);
         return [.. receiver.Finished.Select(v => new VideoResult(
             v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), Identity, times))];

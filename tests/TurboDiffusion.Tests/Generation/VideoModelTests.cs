@@ -107,13 +107,22 @@ public class VideoModelTests(SmallModelFixture models)
     {
         using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
         var seen = new List<GenerationProgress>();
-        model.Generate(models.Request(), new Collector(seen), Token);
+        model.Generate(models.Request(), new Collector(seen), cancellationToken: Token);
         Assert.Equal(
             [GenerationStage.Loading, GenerationStage.EncodingText, GenerationStage.Loading, GenerationStage.Denoising, GenerationStage.Loading, GenerationStage.Decoding],
             seen.Select(p => p.Stage).Aggregate(new List<GenerationStage>(), (list, s) => { if (list.Count == 0 || list[^1] != s) list.Add(s); return list; }));
         Assert.Equal([0, 1, 2], seen.Where(p => p.Stage == GenerationStage.Denoising).Select(p => p.Step).Distinct());
         Assert.Equal([0, 1, 5], seen.Where(p => p.Stage == GenerationStage.Decoding).Select(p => p.Step).Distinct());
         Assert.Equal(TimeSpan.Zero, seen[^1].Remaining);
+    }
+
+    [Fact]
+    public void An_observer_sees_every_frame_of_every_video()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        var observer = new FrameCounter();
+        model.Generate(models.Request() with { Count = 2 }, frames: observer, cancellationToken: Token);
+        Assert.Equal(["begin 7", "1", "4", "end", "begin 8", "1", "4", "end"], observer.Seen);
     }
 
     [Fact]
@@ -196,7 +205,7 @@ public class VideoModelTests(SmallModelFixture models)
             VideoRequest request = models.Request();
             // ReSharper disable once AccessToDisposedClosure
             Assert.ThrowsAny<OperationCanceledException>(() => model.Generate(
-                request, new Canceller(p => { if (p.Stage == stage) cancellation.Cancel(); }), cancellation.Token));
+                request, new Canceller(p => { if (p.Stage == stage) cancellation.Cancel(); }), cancellationToken: cancellation.Token));
             Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(request.OutputPath)!));
             Assert.Single(model.Generate(models.Request(), cancellationToken: Token));
             model.Components.Experts[0].Dispose();
@@ -211,6 +220,17 @@ public class VideoModelTests(SmallModelFixture models)
         bitmap.Erase(SkiaSharp.SKColors.Teal);
         using SkiaSharp.SKData data = bitmap.Encode(SkiaSharp.SKEncodedImageFormat.Png, 100);
         return data.ToArray();
+    }
+
+    private sealed class FrameCounter : IVideoReceiver
+    {
+        public List<string> Seen { get; } = [];
+
+        public void Begin(int video, ulong seed) => Seen.Add($"begin {seed}");
+
+        public void Write(torch.Tensor frames) => Seen.Add($"{frames.shape[2]}");
+
+        public void End() => Seen.Add("end");
     }
 
     private sealed class Collector(List<GenerationProgress> seen) : IProgress<GenerationProgress>
