@@ -15,6 +15,9 @@ public sealed class PublicApiTests
 {
     [Theory]
     [InlineData("TurboDiffusion.Abstractions")]
+    [InlineData("TurboDiffusion.Extensions.AI")]
+    [InlineData("TurboDiffusion.SemanticKernel")]
+    [InlineData("TurboDiffusion.ML")]
     public void The_public_API_is_the_approved_one(string assembly)
     {
         var api = Assembly.Load(assembly).GeneratePublicApi(new ApiGeneratorOptions

@@ -1,0 +1,42 @@
+using System.Text.Json.Serialization;
+
+namespace TurboDiffusion.Extensions.AI;
+
+/// <summary>
+/// What a model is told of a generated video: where it is and what it is like, never its bytes. Either
+/// <see cref="VideoUri"/> or <see cref="Error"/> is set.
+/// </summary>
+public sealed record VideoGenerationFunctionResult
+{
+    /// <summary>The address of the video, such as <c>file:///videos/cat.mp4</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? VideoUri { get; init; }
+
+    /// <summary>The media type, such as <c>video/mp4</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? MediaType { get; init; }
+
+    /// <summary>Width in pixels.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Width { get; init; }
+
+    /// <summary>Height in pixels.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Height { get; init; }
+
+    /// <summary>Length in seconds.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? DurationSeconds { get; init; }
+
+    /// <summary>Frames per second of playback.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? FramesPerSecond { get; init; }
+
+    /// <summary>The seed that gives the same video again.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Seed { get; init; }
+
+    /// <summary>What the model, or its user, can correct.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Error { get; init; }
+}

@@ -1,0 +1,358 @@
+using System.Diagnostics;
+using Microsoft.Extensions.AI;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
+using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.ML;
+using Xunit;
+
+namespace TurboDiffusion.Extensions.Tests.ML;
+
+public sealed class VideoGenerationTransformTests : IDisposable
+{
+    private readonly MLContext _ml = new(seed: 1);
+    private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+    private readonly List<(VideoGenerationRequest Request, VideoGenerationOptions Options)> _calls = [];
+    private readonly TestVideoGenerator _generator;
+
+    public VideoGenerationTransformTests() => _generator = new TestVideoGenerator
+    {
+        OnGenerate = (request, options, _) =>
+        {
+            lock (_calls)
+                _calls.Add((request, options!));
+            return Task.FromResult(Videos.Response(Videos.Data((byte)request.Prompt!.Length)));
+        },
+    };
+
+    [Fact]
+    public void Each_row_gets_the_video_of_its_prompt()
+    {
+        using var transformer = _ml.Transforms.GenerateVideo(_generator, options: new() { FramesPerSecond = 8 }).Fit(Rows("a", "bb", "ccc"));
+
+        var videos = _ml.Data.CreateEnumerable<VideoRow>(transformer.Transform(Rows("a", "bb", "ccc")), reuseRowObject: false).ToList();
+
+        Assert.Equal(["a", "bb", "ccc"], videos.Select(row => row.Prompt));
+        Assert.Equal([1, 2, 3], videos.Select(row => (int)row.Video!.GetBytes().Span[0]));
+        Assert.All(videos, row => Assert.Equal((Videos.Info, "video/mp4", null), (row.Video!.Info, row.Video.MediaType, row.Video.Path)));
+        Assert.All(_calls, call => Assert.Equal((8, 1), (call.Options.FramesPerSecond, call.Options.Count)));
+    }
+
+    [Fact]
+    public void One_video_is_generated_for_each_row_read_and_none_for_what_is_not_asked_for()
+    {
+        var rows = Rows([.. Enumerable.Range(0, 200).Select(i => $"prompt {i}")]);
+        using var transformer = _ml.Transforms.GenerateVideo(_generator).Fit(rows);
+        Assert.Empty(_calls);
+
+        var view = transformer.Transform(rows);
+        Assert.Empty(_calls);
+
+        Read(view, 3, "Video");
+        Assert.Equal(3, _calls.Count);
+
+        _calls.Clear();
+        Assert.Equal(200, view.GetColumn<string>("Prompt").Count());
+        Assert.Empty(_calls);
+
+        view.Preview(maxRows: 1);
+        Assert.Single(_calls);
+
+        _calls.Clear();
+        using var engine = _ml.Model.CreatePredictionEngine<PromptRow, VideoRow>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+        Assert.NotNull(engine.Predict(new() { Prompt = "a" }).Video);
+        Assert.Single(_calls);
+    }
+
+    [Fact]
+    public void The_path_column_read_with_the_video_is_as_lazy_as_the_video()
+    {
+        VideoGeneratorRegistry.Register("path-test", () => _generator);
+        var rows = Rows([.. Enumerable.Range(0, 200).Select(i => $"prompt {i}")]);
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions
+        {
+            GeneratorName = "path-test",
+            PathColumnName = "Path",
+            OutputDirectory = _folder,
+        }).Fit(rows);
+        var view = transformer.Transform(rows);
+
+        Read(view, 2, "Video", "Path");
+        Assert.Equal(2, _calls.Count);
+
+        var row = _ml.Data.CreateEnumerable<PathRow>(_ml.Data.TakeRows(view, 1), reuseRowObject: false).Single();
+        Assert.Equal(row.Video!.Path, row.Path);
+        Assert.Equal(_folder, Path.GetDirectoryName(row.Path));
+        Assert.Equal(row.Video.GetBytes().ToArray(), File.ReadAllBytes(row.Path));
+
+        // On its own ML.NET reads a text column ahead, but still generates each row once.
+        _calls.Clear();
+        Assert.Equal(200, view.GetColumn<string>("Path").Count());
+        Assert.Equal(200, _calls.Count);
+        VideoGeneratorRegistry.Remove("path-test");
+    }
+
+    [Fact]
+    public void Seeds_and_start_images_come_from_their_columns()
+    {
+        var image = Path.Combine(_folder, "start.png");
+        File.WriteAllBytes(image, [4, 5]);
+        var rows = _ml.Data.LoadFromEnumerable(new[]
+        {
+            new FullRow { Prompt = "a", Image = image, Seed = 9_007_199_254_740_991 },
+            new FullRow { Prompt = "b", Image = "", Seed = 2 },
+        });
+        using var transformer = Transformer(rows, new() { StartImageColumnName = "Image", SeedColumnName = "Seed" });
+
+        Read(transformer.Transform(rows), 2, "Video");
+
+        Assert.Equal([9_007_199_254_740_991, 2L], _calls.Select(call => call.Options.Seed));
+        Assert.Equal([4, 5], Assert.IsType<DataContent>(_calls[0].Request.StartFrame).Data.ToArray());
+        Assert.Null(_calls[1].Request.StartFrame);
+    }
+
+    [Fact]
+    public void Built_in_transforms_work_before_and_after()
+    {
+        using (var bitmap = MLImage.CreateFromPixels(4, 2, MLPixelFormat.Rgba32, [.. Enumerable.Repeat(new byte[] { 200, 100, 50, 255 }, 8).SelectMany(pixel => pixel)]))
+            bitmap.Save(Path.Combine(_folder, "start.png"));
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new FullRow { Prompt = "A CAT", Image = "start.png" } });
+        var options = new VideoGenerationTransformOptions
+        {
+            InputColumnName = "Lower",
+            StartImageColumnName = "Resized",
+            PathColumnName = "Path",
+            OutputDirectory = _folder,
+            GeneratorName = "chain-test",
+        };
+        VideoGeneratorRegistry.Register("chain-test", () => _generator);
+        var pipeline = _ml.Transforms.Text.NormalizeText("Lower", "Prompt")
+            .Append(_ml.Transforms.LoadImages("Loaded", _folder, "Image"))
+            .Append(_ml.Transforms.ResizeImages("Resized", 16, 8, "Loaded"))
+            .Append(_ml.Transforms.GenerateVideo(options))
+            .Append(_ml.Transforms.Text.TokenizeIntoWords("PathParts", "Path", ['/']));
+
+        var model = pipeline.Fit(rows);
+        Assert.Empty(_calls);
+        var view = model.Transform(rows);
+        var parts = view.GetColumn<string[]>("PathParts").Single();
+
+        var (request, _) = Assert.Single(_calls);
+        Assert.Equal("a cat", request.Prompt);
+        var start = Assert.IsType<DataContent>(request.StartFrame);
+        using var sent = MLImage.CreateFromStream(new MemoryStream(start.Data.ToArray()));
+        Assert.Equal((16, 8), (sent.Width, sent.Height));
+        Assert.Equal(sent.PixelFormat == MLPixelFormat.Rgba32 ? [200, 100, 50, 255] : [50, 100, 200, 255], sent.Pixels[..4].ToArray());
+        Assert.EndsWith(".mp4", parts[^1], StringComparison.Ordinal);
+
+        // A loaded model takes images as well.
+        _calls.Clear();
+        var path = Path.Combine(_folder, "chain.zip");
+        _ml.Model.Save(model, rows.Schema, path);
+        Read(new MLContext().Model.Load(path, out _).Transform(rows), 1, "Video");
+        Assert.Equal("image/png", Assert.IsType<DataContent>(Assert.Single(_calls).Request.StartFrame).MediaType);
+        VideoGeneratorRegistry.Remove("chain-test");
+    }
+
+    [Fact]
+    public void Schemas_are_checked_with_ML_NETs_errors()
+    {
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new FullRow { Prompt = "a", Image = "", Seed = 1 } });
+
+        Fails("Could not find input column 'Missing'", new() { InputColumnName = "Missing" });
+        Fails("Schema mismatch for input column 'Seed': expected String, got Int64", new() { InputColumnName = "Seed" });
+        Fails("Schema mismatch for input column 'Seed': expected Image or String, got Int64", new() { StartImageColumnName = "Seed" });
+        Fails("Could not find input column 'None'", new() { SeedColumnName = "None" });
+
+        var estimator = _ml.Transforms.GenerateVideo("Clip");
+        var shape = SchemaShapeOf(rows);
+        Assert.Contains(estimator.GetOutputSchema(shape), column => column.Name == "Clip" && column.ItemType is VideoDataViewType);
+        Assert.DoesNotContain(estimator.GetOutputSchema(shape), column => column.Name.StartsWith("__td", StringComparison.Ordinal));
+        Assert.DoesNotContain(estimator.Fit(rows).Transform(rows).Schema, column => column.Name.StartsWith("__td", StringComparison.Ordinal) && !column.IsHidden);
+
+        void Fails(string message, VideoGenerationTransformOptions options)
+        {
+            var fit = Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateVideo(options).Fit(rows));
+            Assert.StartsWith(message, fit.Message, StringComparison.Ordinal);
+            var schema = Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateVideo(options).GetOutputSchema(SchemaShapeOf(rows)));
+            Assert.StartsWith(message, schema.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Progress_is_reported_and_cancellation_ends_the_row()
+    {
+        using var source = new CancellationTokenSource();
+        var progress = new List<VideoGenerationProgress>();
+        using var transformer = Transformer(Rows("a"), new()
+        {
+            Progress = new Collect(progress.Add),
+            CancellationToken = source.Token,
+        });
+        var view = transformer.Transform(Rows("a"));
+
+        Read(view, 1, "Video");
+        Assert.Equal(new VideoGenerationProgress("denoise", 1, 4), Assert.Single(progress));
+
+        source.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => Read(view, 1, "Video"));
+    }
+
+    [Fact]
+    public void A_failed_row_leaves_the_transformer_usable()
+    {
+        using var transformer = Transformer(Rows("a"), new());
+        var answer = _generator.OnGenerate;
+        _generator.OnGenerate = (_, _, _) => throw new TimeoutException("too slow");
+        Assert.Throws<TimeoutException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
+
+        _generator.OnGenerate = answer;
+        Read(transformer.Transform(Rows("a")), 1, "Video");
+        Assert.Single(_calls);
+    }
+
+    [Fact]
+    public async Task A_saved_model_generates_in_a_fresh_process()
+    {
+        var model = Path.Combine(_folder, "model.zip");
+        var options = new VideoGenerationTransformOptions
+        {
+            GeneratorName = "loader",
+            SeedColumnName = "Seed",
+            PathColumnName = "Path",
+            OutputDirectory = _folder,
+            VideoOptions = new() { VideoSize = new(64, 32), AdditionalProperties = new() { ["style"] = "\"ink\" \\ ünïcode" } },
+        };
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new FullRow { Prompt = "x", Image = "" } });
+        using (var transformer = _ml.Transforms.GenerateVideo(options).Fit(rows))
+            _ml.Model.Save(transformer, rows.Schema, model);
+
+        var start = new ProcessStartInfo(Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            ArgumentList = { Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), model },
+        };
+        using var process = Process.Start(start)!;
+        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        Assert.True(process.ExitCode == 0, output + error);
+        // Calls before the first read, then prompt, size, seed and style that the generator saw, then the file's bytes.
+        Assert.Equal("0|a cat|64x32|7|\"ink\" \\ ünïcode|1|5,5", output.Trim());
+    }
+
+    [Fact]
+    public void A_missing_generator_is_named()
+    {
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "nobody" }).Fit(Rows("a"));
+
+        var error = Assert.Throws<InvalidOperationException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
+
+        Assert.Contains("'nobody'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_registry_keeps_names_apart_and_creates_late()
+    {
+        var created = 0;
+        VideoGeneratorRegistry.Register("late", () =>
+        {
+            created++;
+            return _generator;
+        });
+        Assert.Throws<ArgumentException>(() => VideoGeneratorRegistry.Register("late", () => _generator));
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "late" }).Fit(Rows("a", "b"));
+        Assert.Equal(0, created);
+
+        Read(transformer.Transform(Rows("a", "b")), 2, "Video");
+
+        Assert.Equal(1, created);
+        Assert.True(VideoGeneratorRegistry.Remove("late"));
+        Assert.False(VideoGeneratorRegistry.Remove("late"));
+    }
+
+    [Fact]
+    public void The_column_type_and_its_attribute_are_equal_to_themselves()
+    {
+        Assert.Equal(new VideoDataViewType(), (object)new VideoDataViewType());
+        Assert.Equal(new VideoDataViewType().GetHashCode(), new VideoDataViewType().GetHashCode());
+        Assert.False(new VideoDataViewType().Equals(TextDataViewType.Instance));
+        Assert.True(new VideoTypeAttribute().Equals((object)new VideoTypeAttribute()));
+        Assert.Equal("Video", new VideoDataViewType().ToString());
+        Assert.Throws<ArgumentException>(() => new MLVideo(new TextContent("no video")));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static void Read(IDataView view, int rows, params string[] columns)
+    {
+        var wanted = columns.Select(name => view.Schema[name]).ToList();
+        using var cursor = view.GetRowCursor(wanted);
+        var video = cursor.GetGetter<MLVideo>(view.Schema["Video"]);
+        var path = columns.Contains("Path") ? cursor.GetGetter<ReadOnlyMemory<char>>(view.Schema["Path"]) : null;
+        for (var i = 0; i < rows; i++)
+        {
+            Assert.True(cursor.MoveNext());
+            MLVideo value = null!;
+            video(ref value);
+            Assert.NotNull(value);
+            ReadOnlyMemory<char> text = default;
+            path?.Invoke(ref text);
+        }
+    }
+
+    private IDataView Rows(params string[] prompts) =>
+        _ml.Data.LoadFromEnumerable(prompts.Select(prompt => new PromptRow { Prompt = prompt }));
+
+    private VideoGenerationTransformer Transformer(IDataView rows, VideoGenerationTransformOptions options)
+    {
+        options.GeneratorName = Guid.NewGuid().ToString();
+        VideoGeneratorRegistry.Register(options.GeneratorName, () => _generator);
+        return _ml.Transforms.GenerateVideo(options).Fit(rows);
+    }
+
+    private static SchemaShape SchemaShapeOf(IDataView view)
+    {
+        // The one public way to a shape: an estimator's output over nothing is what SchemaShape.Create makes of a schema.
+        var create = typeof(SchemaShape).GetMethod("Create", System.Reflection.BindingFlags.Static | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
+        return (SchemaShape)create.Invoke(null, [view.Schema])!;
+    }
+
+    private sealed class Collect(Action<VideoGenerationProgress> add) : IProgress<VideoGenerationProgress>
+    {
+        public void Report(VideoGenerationProgress value) => add(value);
+    }
+
+    private sealed class PromptRow
+    {
+        public string Prompt { get; set; } = "";
+    }
+
+    private sealed class FullRow
+    {
+        public string Prompt { get; set; } = "";
+
+        public string Image { get; set; } = "";
+
+        public long Seed { get; set; }
+    }
+
+    private sealed class VideoRow
+    {
+        public string Prompt { get; set; } = "";
+
+        [VideoType]
+        public MLVideo? Video { get; set; }
+    }
+
+    private sealed class PathRow
+    {
+        [VideoType]
+        public MLVideo? Video { get; set; }
+
+        public string Path { get; set; } = "";
+    }
+}
