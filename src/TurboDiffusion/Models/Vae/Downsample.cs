@@ -28,6 +28,9 @@ internal sealed class Downsample : VaeLayer
         RegisterComponents();
     }
 
+    /// <summary>Whether the number of frames changes.</summary>
+    public bool IsTemporal => _timeConv is not null;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {

@@ -20,6 +20,9 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     [ComponentName(Name = "head")]
     private readonly VaeHead _head;
 
+    private readonly VaeLayer[] _first;
+    private readonly VaeLayer[] _afterTime;
+
     public VaeDecoder(VaeConfig config, Placement placement)
         : base(nameof(VaeDecoder))
     {
@@ -41,6 +44,9 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
             }
         }
         _head = new VaeHead(channels, 3, placement);
+        VaeLayer[] layers = [_conv1, .. _middle, .. _upsamples, _head];
+        _first = layers[..(Array.FindLastIndex(layers, l => l is Upsample { IsTemporal: true }) + 1)];
+        _afterTime = layers[_first.Length..];
         RegisterComponents();
     }
 
@@ -51,13 +57,7 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor latents, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = _conv1.forward(latents, cache);
-        foreach (VaeLayer layer in _middle.Concat(_upsamples).Append(_head))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            using Tensor input = x;
-            x = layer.forward(input, cache);
-        }
-        return x.MoveToOuterDisposeScope();
+        Tensor x = VaeLayers.Run(_first, latents, cache, cancellationToken);
+        return VaeLayers.RunFrameByFrame(_afterTime, x, cache, cancellationToken).MoveToOuterDisposeScope();
     }
 }

@@ -20,6 +20,9 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     [ComponentName(Name = "head")]
     private readonly VaeHead _head;
 
+    private readonly VaeLayer[] _beforeTime;
+    private readonly VaeLayer[] _afterwards;
+
     public VaeEncoder(VaeConfig config, Placement placement)
         : base(nameof(VaeEncoder))
     {
@@ -38,6 +41,10 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
         }
         _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
         _head = new VaeHead(channels, 2 * config.ZDim, placement);
+        VaeLayer[] layers = [_conv1, .. _downsamples, .. _middle, _head];
+        int firstTemporal = Array.FindIndex(layers, l => l is Downsample { IsTemporal: true });
+        _beforeTime = layers[..(firstTemporal < 0 ? layers.Length : firstTemporal)];
+        _afterwards = layers[_beforeTime.Length..];
         RegisterComponents();
     }
 
@@ -48,13 +55,7 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor video, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = _conv1.forward(video, cache);
-        foreach (VaeLayer layer in _downsamples.Concat(_middle).Append(_head))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            using Tensor input = x;
-            x = layer.forward(input, cache);
-        }
-        return x.MoveToOuterDisposeScope();
+        Tensor x = VaeLayers.RunFrameByFrame(_beforeTime, video, cache, cancellationToken);
+        return VaeLayers.Run(_afterwards, x, cache, cancellationToken).MoveToOuterDisposeScope();
     }
 }
