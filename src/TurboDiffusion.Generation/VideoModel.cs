@@ -93,7 +93,7 @@ public sealed class VideoModel : IDisposable
                 Experts = [.. transformers.Select(t => new ModelSlot<WanModel>(
                     (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))],
                 TransformerConfig = config,
-                Boundary = WanPreset.I2VA14B.Boundary,
+                Boundary = CheckedBoundary(options.Boundary ?? WanPreset.I2VA14B.Boundary),
                 Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
@@ -210,6 +210,10 @@ public sealed class VideoModel : IDisposable
 
     private static long WeightBytes(ICheckpoint checkpoint, torch.ScalarType dtype) =>
         checkpoint.Tensors.Values.Sum(t => t.ByteCountAs(dtype));
+
+    private static double CheckedBoundary(double boundary) => boundary is > 0 and < 1
+        ? boundary
+        : throw new InvalidRequestException("boundary", $"The boundary between the experts is {boundary}; give a time above 0 and below 1 (default {WanPreset.I2VA14B.Boundary}).");
 
     private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
 

@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using TurboDiffusion.Cli.Commands;
+using TurboDiffusion.Cli.Help;
+
+namespace TurboDiffusion.Cli;
+
+/// <summary>The <c>turbodiffusion</c> command: its subcommands, and how their ends become exit codes.</summary>
+internal static class CommandLine
+{
+    private const string VerboseName = "--verbose";
+
+    /// <summary>Runs a command line.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <param name="terminal">Where it writes.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static int Run(string[] args, Terminal terminal)
+    {
+        // No response files: a prompt may begin with @.
+        ParseResult parsed = Root(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (parsed.Action is ParseErrorAction) return Usage(parsed, terminal);
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Out,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+        }
+        // Ctrl-C reaches ffmpeg too, so that the first error seen may be that of its end.
+        catch (Exception e) when (e is OperationCanceledException || terminal.Cancelled.IsCancellationRequested || e is EnvironmentException { Dependency: "ffmpeg" } && SoonCancelled(terminal))
+        {
+            terminal.Error.WriteLine("cancelled");
+            return ExitCode.Cancelled;
+        }
+        catch (Exception e)
+        {
+            terminal.Error.WriteLine($"error: {ErrorMessage.Of(e)}");
+            if (parsed.GetValue<bool>(VerboseName)) terminal.Error.WriteLine(e);
+            return ExitCode.Error;
+        }
+    }
+
+    private static RootCommand Root(Terminal terminal)
+    {
+        var root = new RootCommand("Videos from text and images with TurboDiffusion and Wan models.")
+        {
+            new GenerateCommand(terminal),
+        };
+        root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });
+        root.Options.OfType<HelpOption>().Single().Action = new HelpPage(terminal);
+        root.SetAction(_ =>
+        {
+            HelpPage.Write(root, terminal.Error, terminal.Width);
+            return ExitCode.Usage;
+        });
+        return root;
+    }
+
+    private static int Usage(ParseResult parsed, Terminal terminal)
+    {
+        foreach (string message in parsed.Errors.Select(e => e.Message).Distinct()) terminal.Error.WriteLine($"error: {message}");
+        terminal.Error.WriteLine($"See {HelpPage.PathOf(parsed.CommandResult.Command)} --help.");
+        return ExitCode.Usage;
+    }
+
+    private static bool SoonCancelled(Terminal terminal) => terminal.Cancelled.WaitHandle.WaitOne(TimeSpan.FromSeconds(0.3));
+}

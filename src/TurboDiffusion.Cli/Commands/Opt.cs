@@ -1,0 +1,63 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
+using TorchSharp;
+
+namespace TurboDiffusion.Cli.Commands;
+
+/// <summary>Options of the kinds that the commands have. One that is not given is null.</summary>
+internal static class Opt
+{
+    /// <summary>The element types of weights.</summary>
+    public static IReadOnlyDictionary<string, torch.ScalarType> Dtypes { get; } = new OrderedDictionary<string, torch.ScalarType>
+    {
+        ["float32"] = torch.ScalarType.Float32,
+        ["bfloat16"] = torch.ScalarType.BFloat16,
+        ["float16"] = torch.ScalarType.Float16,
+    };
+
+    /// <summary>A switch.</summary>
+    public static Option<bool> Flag(string name, string description) => new(name) { Description = description };
+
+    /// <summary>A word, a name or a path.</summary>
+    public static Option<string?> Text(string name, string value, string description, params string[] aliases) =>
+        new(name, aliases) { HelpName = value, Description = description };
+
+    /// <summary>A number.</summary>
+    public static Option<T?> Number<T>(string name, string value, string description, params string[] aliases)
+        where T : struct, INumber<T>
+    {
+        string kind = T.IsInteger(T.One / (T.One + T.One)) ? "whole number" : "number";
+        return Parsed<T>(name, value, description, aliases,
+            text => T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out T number) ? number : null, $"give a {kind}");
+    }
+
+    /// <summary>One of several words.</summary>
+    public static Option<T?> Choice<T>(string name, string description, IReadOnlyDictionary<string, T> choices)
+        where T : struct
+    {
+        Option<T?> option = Parsed<T>(name, string.Join('|', choices.Keys), description, [],
+            text => choices.TryGetValue(text.ToLowerInvariant(), out T choice) ? choice : null, $"choose one of {string.Join(", ", choices.Keys)}");
+        option.CompletionSources.Add([.. choices.Keys]);
+        return option;
+    }
+
+    /// <summary>One of an enumeration's words in small letters.</summary>
+    public static Option<T?> Choice<T>(string name, string description)
+        where T : struct, Enum =>
+        Choice(name, description, new OrderedDictionary<string, T>(Enum.GetValues<T>().Select(v => KeyValuePair.Create(v.ToString().ToLowerInvariant(), v))));
+
+    private static Option<T?> Parsed<T>(string name, string value, string description, string[] aliases, Func<string, T?> parse, string remedy)
+        where T : struct => new(name, aliases)
+        {
+            HelpName = value,
+            Description = description,
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                if (parse(text) is { } found) return found;
+                result.AddError($"{name} is '{text}'; {remedy}.");
+                return null;
+            },
+        };
+}

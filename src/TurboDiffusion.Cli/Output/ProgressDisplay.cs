@@ -1,0 +1,36 @@
+using Spectre.Console;
+
+namespace TurboDiffusion.Cli.Output;
+
+/// <summary>Shows progress: one bar that is redrawn on a screen, lines where the standard error is redirected.</summary>
+internal static class ProgressDisplay
+{
+    /// <summary>Does work and shows how far it has come.</summary>
+    /// <param name="terminal">Where; null shows nothing.</param>
+    /// <param name="work">The work.</param>
+    public static T Run<T>(Terminal? terminal, Func<IProgress<ProgressState>, T> work)
+    {
+        if (terminal is null) return work(new Silence());
+        if (terminal.Live is not { } console) return work(new ProgressLines(terminal.Error, TimeProvider.System));
+        return console.Progress().AutoClear(true)
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            .Start(context => work(new Bar(context.AddTask("starting"))));
+    }
+
+    private sealed class Bar(ProgressTask task) : IProgress<ProgressState>
+    {
+        public void Report(ProgressState value)
+        {
+            task.Description = Markup.Escape(value.ToString());
+            task.MaxValue = Math.Max(1, value.Total);
+            task.Value = value.Done;
+        }
+    }
+
+    private sealed class Silence : IProgress<ProgressState>
+    {
+        public void Report(ProgressState value)
+        {
+        }
+    }
+}

@@ -1,0 +1,22 @@
+namespace TurboDiffusion.Cli.Output;
+
+/// <summary>Progress for logs: a line when a stage begins, when it ends, and now and then between.</summary>
+internal sealed class ProgressLines(TextWriter output, TimeProvider time) : IProgress<ProgressState>
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    private ProgressState? _last;
+    private long _written;
+
+    public void Report(ProgressState value)
+    {
+        bool begins = _last is not { } last || last.Stage != value.Stage || last.Done > value.Done;
+        bool ends = value.Done == value.Total && !(_last is { } before && before.Stage == value.Stage && before.Done == value.Done);
+        if (begins || ends || time.GetElapsedTime(_written) >= Interval)
+        {
+            output.WriteLine(value);
+            _written = time.GetTimestamp();
+        }
+        _last = value;
+    }
+}
