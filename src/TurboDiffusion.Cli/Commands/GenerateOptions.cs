@@ -84,7 +84,7 @@ internal sealed class GenerateOptions
         {
             Prompt = parsed.GetRequiredValue(_prompt),
             NegativePrompt = parsed.GetValue(_negative),
-            StartImage = image is null ? null : ReadImage(image),
+            StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ReadImage(image),
             StartImageName = image ?? "",
             AdaptiveSize = parsed.GetValue(_adaptive),
             Size = Size(parsed),

@@ -11,7 +11,7 @@ internal readonly record struct ProgressState(string Stage, long Done, long Tota
     /// <summary>All of it in one line.</summary>
     public override string ToString()
     {
-        string count = Unit.Length == 0 ? ""
+        string count = Unit.Length == 0 || Total == 0 ? ""
             : Unit == "bytes" ? $", {Format.Bytes(Done)} of {Format.Bytes(Total)}" : $", {Done} of {Total} {Unit}";
         string left = Remaining is { } time && Done < Total ? $", {Format.Clock(time)} left" : "";
         return Stage + count + left;
