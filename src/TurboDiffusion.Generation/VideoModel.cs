@@ -64,7 +64,7 @@ public sealed class VideoModel : IDisposable
         {
             ICheckpoint Open(string path)
             {
-                ICheckpoint checkpoint = Checkpoint.Open(path);
+                ICheckpoint checkpoint = Checkpoint.OpenModel(path);
                 opened.Add(checkpoint);
                 return checkpoint;
             }
