@@ -38,7 +38,7 @@ internal sealed class GenerateCommand : CliCommand
         VideoRequest request = _options.Request(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
-            display => model.Generate(request, new StageProgress(display), Terminal.Cancelled));
+            display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
         if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.Defaults.RandomWeights));
         else if (quiet) foreach (VideoResult video in videos) Terminal.Out.WriteLine(video.Path);
         else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.Defaults.RandomWeights));
