@@ -91,6 +91,8 @@ internal sealed class FFmpegSink : IFrameSink
                 .CancellableThrough(_abort.Token, TimeSpan.Zero)
                 .ProcessAsynchronously(throwOnError: false, ffmpeg.Options(_target.Folder)).ConfigureAwait(false);
             _abort.Token.ThrowIfCancellationRequested();
+            // Ctrl-C in a terminal reaches ffmpeg as well, at times before the token here is cancelled.
+            if (IsInterruption(result.ExitCode)) throw new OperationCanceledException("ffmpeg was interrupted.");
             if (!result.Success || _pipe.Broken)
                 throw new EnvironmentException("ffmpeg",
                     $"ffmpeg failed with code {result.ExitCode}: {result.StandardError.LastOrDefault(l => !string.IsNullOrWhiteSpace(l)) ?? "no reason given"}");
@@ -112,6 +114,9 @@ internal sealed class FFmpegSink : IFrameSink
         VideoContainer.Gif => "-filter_complex split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1 -loop 0 -f gif",
         _ => throw new ArgumentOutOfRangeException(nameof(crf), _target.Container, "ffmpeg does not write this container."),
     };
+
+    // 255 is what ffmpeg itself returns after SIGINT or SIGTERM; 128 + the signal is what a process shows that had no handler yet.
+    private static bool IsInterruption(int exitCode) => exitCode is 255 or 128 + 2 or 128 + 15;
 
     private string Tags() =>
         $"-metadata title={Quote(_metadata.Prompt)} -metadata description={Quote(_metadata.Prompt)} -metadata comment={Quote(_metadata.ToJson())}";

@@ -123,6 +123,30 @@ public sealed class VideoSinkTests : IDisposable
     }
 
     [Fact]
+    public async Task An_interrupted_encoder_is_a_cancellation_and_leaves_nothing()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "ffmpeg's process is found through /proc");
+        using torch.Tensor frames = Frames(4);
+        await using (IFrameSink sink = VideoSink.Open(_folder.File("video.mp4"), Format, Metadata))
+        {
+            sink.Write(frames);
+            int encoder;
+            while ((encoder = ProcessIn(_folder.Path)) == 0) await Task.Delay(20);
+            // Ctrl-C in a terminal: SIGINT goes to ffmpeg too.
+            using (var kill = System.Diagnostics.Process.Start("kill", ["-INT", $"{encoder}"])) await kill.WaitForExitAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+            {
+                for (int i = 0; i < 1000; i++)
+                {
+                    sink.Write(frames);
+                    await Task.Delay(10);
+                }
+            });
+        }
+        Assert.Empty(_folder.Entries);
+    }
+
+    [Fact]
     public async Task A_failing_encoder_is_reported_with_its_reason_and_leaves_nothing()
     {
         // libx264 refuses pictures wider than 16384.
@@ -205,6 +229,23 @@ public sealed class VideoSinkTests : IDisposable
         torch.Tensor t = torch.arange(count, torch.float32).view(-1, 1, 1, 1) * 8;
         torch.Tensor y = torch.arange(Height, torch.float32).view(1, -1, 1, 1) * 2, x = torch.arange(Width, torch.float32).view(1, 1, -1, 1) * 3;
         return torch.cat([(t + x + 0 * y).remainder(256), (t + y + 0 * x).remainder(256), (x + y + 0 * t).remainder(256)], 3).to(torch.uint8).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The id of a process whose working folder is this one, or 0.</summary>
+    private static int ProcessIn(string folder) => Directory.GetDirectories("/proc")
+        .Where(d => int.TryParse(Path.GetFileName(d), out _) && WorkingFolder(d) == folder)
+        .Select(d => int.Parse(Path.GetFileName(d), System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
+
+    private static string? WorkingFolder(string process)
+    {
+        try
+        {
+            return new FileInfo(Path.Combine(process, "cwd")).LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private static void AssertTags(IMediaAnalysis media)
