@@ -11,7 +11,7 @@ public sealed record KeyRule
     /// <param name="native">The name here.</param>
     public KeyRule(string foreign, string native)
     {
-        Dictionary<string, string> words = new(
+        Dictionary<string, string[]> words = new(
             KeyTemplate.DeclaredWords(foreign).Concat(KeyTemplate.DeclaredWords(native)).DistinctBy(w => w.Key));
         (Foreign, Native) = (new KeyTemplate(foreign, words), new KeyTemplate(native, words));
     }

@@ -1,5 +1,3 @@
-using System.Text.RegularExpressions;
-
 namespace TurboDiffusion.Checkpoints.Keys;
 
 /// <summary>
@@ -62,7 +60,7 @@ public sealed class KeyRuleSet
         var unused = new HashSet<KeyRule>(_rules.Where(r => !r.Optional && !r.Dropped), ReferenceEqualityComparer.Instance);
         foreach (TensorInfo info in tensors)
         {
-            if (Find(info.Name) is not var (rule, match))
+            if (Find(info.Name) is not var (rule, values))
             {
                 unmatched.Add(Quoted.Name(info.Name));
                 continue;
@@ -75,7 +73,7 @@ public sealed class KeyRuleSet
             }
             unused.Remove(rule);
             if (rule.Dropped) continue;
-            string name = rule.Native.Fill(match);
+            string name = rule.Native.Fill(values);
             if (!renamed.TryAdd(name, new Renaming(info.Name, info with { Name = name, Shape = shape }))) collisions.Add(Quoted.Name(name));
         }
         var problems = new List<string>();
@@ -85,10 +83,10 @@ public sealed class KeyRuleSet
         return (renamed, problems);
     }
 
-    private (KeyRule Rule, Match Match)? Find(string key)
+    private (KeyRule Rule, Dictionary<string, string> Values)? Find(string key)
     {
         foreach (KeyRule rule in _rules)
-            if (rule.Foreign.Match(key) is { Success: true } match) return (rule, match);
+            if (rule.Foreign.Match(key) is { } values) return (rule, values);
         return null;
     }
 }
