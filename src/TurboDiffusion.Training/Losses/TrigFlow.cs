@@ -54,8 +54,11 @@ public static class TrigFlow
         if (guidance.Scale == 1) return Predict(network, x, time, guidance.Positive);
         using var scope = NewDisposeScope();
         TrigPrediction positive = Predict(network, x, time, guidance.Positive), negative = Predict(network, x, time, guidance.Negative);
-        Tensor clean = negative.Clean.lerp(positive.Clean, guidance.Scale), velocity = negative.Velocity.lerp(positive.Velocity, guidance.Scale);
-        return new TrigPrediction(clean.MoveToOuterDisposeScope(), velocity.MoveToOuterDisposeScope());
+        return new TrigPrediction(
+            Guide(positive.Clean, negative.Clean).MoveToOuterDisposeScope(),
+            Guide(positive.Velocity, negative.Velocity).MoveToOuterDisposeScope());
+
+        Tensor Guide(Tensor towards, Tensor from) => from + guidance.Scale * (towards - from);
     }
 
     /// <summary>A value per sample, <c>[B] → [B, 1, 1, 1, 1]</c>.</summary>

@@ -37,7 +37,9 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     public long ByteCountAs(torch.ScalarType floatDtype) =>
         checked(ElementCount * ElementSize(IsFloat(Dtype) ? floatDtype : Dtype));
 
-    internal static bool IsFloat(torch.ScalarType dtype) => dtype
+    /// <summary>Whether a type is a floating-point one.</summary>
+    /// <param name="dtype">The type.</param>
+    public static bool IsFloat(torch.ScalarType dtype) => dtype
         is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
 
     internal static int ElementSize(torch.ScalarType dtype) => dtype switch

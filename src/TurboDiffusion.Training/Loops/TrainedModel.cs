@@ -1,0 +1,72 @@
+using TorchSharp.Modules;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Loops;
+
+/// <summary>A model in training: its weights, its optimiser, and the average of its weights.</summary>
+public sealed class TrainedModel : IDisposable
+{
+    private readonly Dictionary<string, Parameter> _parameters;
+
+    /// <summary>Makes every parameter of a module trainable.</summary>
+    /// <param name="name">Unique within a task; the prefix in saved states.</param>
+    /// <param name="module">The module; not owned.</param>
+    /// <param name="optimizer">The optimiser's constants.</param>
+    /// <param name="emaWidth">Width of the weight average relative to the length of training; null: none is kept.</param>
+    public TrainedModel(string name, nn.Module module, AdamWOptions optimizer, double? emaWidth = null)
+    {
+        Name = name;
+        Module = module;
+        _parameters = module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (Parameter parameter in _parameters.Values) parameter.requires_grad_(true);
+        Optimizer = new Optimization.AdamW(_parameters, optimizer);
+        Ema = emaWidth is { } width ? new Ema(_parameters, width) : null;
+    }
+
+    /// <summary>The name within its task.</summary>
+    public string Name { get; }
+
+    /// <summary>The module.</summary>
+    public nn.Module Module { get; }
+
+    /// <summary>The optimiser.</summary>
+    public Optimization.AdamW Optimizer { get; }
+
+    /// <summary>The average of the weights, or null.</summary>
+    public Ema? Ema { get; }
+
+    /// <summary>The trained parameters by checkpoint key.</summary>
+    public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
+
+    /// <summary>Everything that a resume needs, by name. Live tensors.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State =>
+        _parameters.Select(p => KeyValuePair.Create($"{Name}.weight.{p.Key}", (Tensor)p.Value))
+            .Concat(Optimizer.State.Select(s => KeyValuePair.Create($"{Name}.optimizer.{s.Key}", s.Value)))
+            .Concat(Ema is null ? [] : Ema.Averages.Select(a => KeyValuePair.Create($"{Name}.ema.{a.Key}", a.Value)));
+
+    /// <summary>Forgets the gradients.</summary>
+    public void ClearGradients() => Module.zero_grad(set_to_none: true);
+
+    /// <summary>Writes the weights (their average, where one is kept) as a checkpoint of the model.</summary>
+    /// <param name="path">A <c>.safetensors</c> file.</param>
+    /// <param name="metadata">Free text for the file's header.</param>
+    public void Export(string path, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        var sources = new List<TensorSource>();
+        foreach ((string name, Tensor value) in Module.state_dict())
+        {
+            Tensor source = Ema is null ? value : Ema.Averages.GetValueOrDefault(name, value);
+            sources.Add(new TensorSource(new TensorInfo(name, value.dtype, value.shape), () => source.detach().to(value.dtype, copy: true)));
+        }
+        SafetensorsWriter.Write(path, sources, metadata);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Optimizer.Dispose();
+        Ema?.Dispose();
+    }
+}

@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using TorchSharp.Modules;
+using TurboDiffusion.Sampling;
+using TurboDiffusion.Training.Losses;
+using TurboDiffusion.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Loops;
+
+/// <summary>
+/// The training loop: every task runs through it. Deterministic on one device: a seed gives the same losses, and a run
+/// that was stopped and resumed is bit for bit the run that was not.
+/// </summary>
+public sealed class Trainer
+{
+    /// <summary>The file of the saved state within a run's folder.</summary>
+    public const string StateFile = "state.safetensors";
+
+    // A single overflow is survivable; a row of them means that the weights are lost.
+    private const int MaxSkippedInARow = 10;
+
+    private readonly ITrainingTask _task;
+    private readonly TrainingOptions _options;
+    private readonly string _statePath;
+
+    /// <summary>Creates a trainer; continues from the folder's saved state if there is one.</summary>
+    /// <param name="task">What to train.</param>
+    /// <param name="options">How.</param>
+    /// <param name="folder">Where the state is saved; made if it does not exist.</param>
+    /// <exception cref="CheckpointException">The saved state is of another configuration.</exception>
+    /// <exception cref="InvalidRequestException">An option is out of range.</exception>
+    public Trainer(ITrainingTask task, TrainingOptions options, string folder)
+    {
+        if (options.Iterations < 0 || options.Accumulation < 1 || options.BatchSize < 1)
+            throw new InvalidRequestException("training", $"Iterations is {options.Iterations}, accumulation {options.Accumulation}, batch size {options.BatchSize}; iterations must not be negative, the others at least 1.");
+        _task = task;
+        _options = options;
+        _statePath = Path.Combine(Directory.CreateDirectory(folder).FullName, StateFile);
+        ulong offset = 0;
+        if (File.Exists(_statePath)) (offset, Iteration) = TrainingState.Load(_statePath, task, options.Seed);
+        Random = new PhiloxNoise(options.Seed, offset);
+    }
+
+    /// <summary>Iterations finished, those before a resume included.</summary>
+    public int Iteration { get; private set; }
+
+    private PhiloxNoise Random { get; set; }
+
+    /// <summary>Trains up to <see cref="TrainingOptions.Iterations"/>, saving on the way, at the end and on cancellation.</summary>
+    /// <param name="progress">Told after every iteration.</param>
+    /// <param name="cancellationToken">Checked before every loss. The iteration in progress is given up and redone on resume.</param>
+    /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
+    /// <exception cref="InvalidRequestException">The training diverged.</exception>
+    public void Run(IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var clock = Stopwatch.StartNew();
+        int first = Iteration, skipped = 0;
+        while (Iteration < _options.Iterations)
+        {
+            ulong offset = Random.Offset;
+            TrainingProgress done;
+            try
+            {
+                done = Iterate(clock, first, cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                Random = new PhiloxNoise(_options.Seed, offset);
+                Save();
+                throw;
+            }
+            Iteration++;
+            skipped = done.Skipped ? skipped + 1 : 0;
+            if (skipped == MaxSkippedInARow)
+                throw new InvalidRequestException("learningRate",
+                    $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from an earlier state with a lower learning rate, or clip gradients.");
+            if (_options.SaveEvery > 0 && Iteration % _options.SaveEvery == 0 && Iteration < _options.Iterations && skipped == 0) Save();
+            progress?.Report(done);
+        }
+        if (Iteration > first) Save();
+    }
+
+    private TrainingProgress Iterate(Stopwatch clock, int first, CancellationToken cancellationToken)
+    {
+        TrainedModel model = _task.ModelOf(Iteration);
+        var losses = new Dictionary<string, double>();
+        model.ClearGradients();
+        for (int batch = 0; batch < _options.Accumulation; batch++)
+        {
+            using var scope = NewDisposeScope();
+            foreach (LossTerm term in _task.Losses(Iteration, Random))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                double loss = BackPropagate(term);
+                losses[term.Name] = losses.GetValueOrDefault(term.Name) + loss;
+            }
+        }
+
+        ICollection<Parameter> parameters = [.. model.Parameters.Values];
+        double norm = GradientNorm.Of(parameters), factor = _options.Schedule.Factor(model.Optimizer.Updates);
+        bool skip = !double.IsFinite(norm);
+        if (!skip)
+        {
+            GradientNorm.Clip(parameters, norm, _options.GradientClip);
+            model.Optimizer.Step(factor);
+            model.Ema?.Update(model.Optimizer.Updates);
+        }
+        model.ClearGradients();
+        TimeSpan elapsed = clock.Elapsed;
+        int finished = Iteration + 1;
+        return new TrainingProgress(finished, _options.Iterations, model.Name, losses, norm, factor * model.Optimizer.LearningRate,
+            skip, elapsed, elapsed / (finished - first) * (_options.Iterations - finished));
+    }
+
+    private double BackPropagate(LossTerm term)
+    {
+        using var scope = NewDisposeScope();
+        LossResult result = term.Compute();
+        Tensor mean = result.PerSample.mean() / _options.Accumulation;
+        mean.backward();
+        return mean.to_type(ScalarType.Float64).item<double>();
+    }
+
+    private void Save() => TrainingState.Save(_statePath, _task, _options.Seed, Random.Offset, Iteration);
+}

@@ -1,0 +1,17 @@
+using TurboDiffusion.Models.Wan;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Networks;
+
+/// <summary>A Wan transformer as the losses see it.</summary>
+/// <param name="Model">The model.</param>
+public sealed record WanNetwork(WanModel Model) : IVelocityNetwork
+{
+    /// <inheritdoc/>
+    public Tensor Predict(Tensor x, Tensor timestep, Condition condition)
+    {
+        using var scope = NewDisposeScope();
+        using TextContext text = Model.PrepareText(condition.Text);
+        return Model.Forward(x, timestep, text, condition.Image).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,32 @@
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Networks;
+
+/// <summary>Copies of weights between models.</summary>
+public static class Weights
+{
+    /// <summary>Copies every weight of a model into another of the same or a larger set of names, exactly.</summary>
+    /// <param name="from">The source.</param>
+    /// <param name="to">The destination: a model that has every tensor of <paramref name="from"/>, in the same shape.</param>
+    /// <returns>The names in <paramref name="to"/> that <paramref name="from"/> does not have; they are left as they were.</returns>
+    /// <exception cref="ArgumentException">A tensor of <paramref name="from"/> is missing in <paramref name="to"/>, or has another shape.</exception>
+    public static IReadOnlyList<string> Copy(nn.Module from, nn.Module to)
+    {
+        using var noGrad = no_grad();
+        Dictionary<string, Tensor> source = from.state_dict(), target = to.state_dict();
+        foreach ((string name, Tensor value) in source)
+        {
+            if (!target.TryGetValue(name, out Tensor? place) || !place.shape.SequenceEqual(value.shape))
+                throw new ArgumentException($"'{name}' [{string.Join(", ", value.shape)}] has no counterpart of that shape in the destination.", nameof(to));
+            place.copy_(value);
+        }
+        return [.. target.Keys.Where(name => !source.ContainsKey(name))];
+    }
+
+    /// <summary>Makes a model's weights constant.</summary>
+    /// <param name="module">A teacher.</param>
+    public static void Freeze(nn.Module module)
+    {
+        foreach (TorchSharp.Modules.Parameter parameter in module.parameters()) parameter.requires_grad_(false);
+    }
+}
