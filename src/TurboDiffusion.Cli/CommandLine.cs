@@ -49,6 +49,11 @@ internal static class CommandLine
         var root = new RootCommand("Videos from text and images with TurboDiffusion and Wan models.")
         {
             new GenerateCommand(terminal),
+            new ModelsCommand(terminal),
+            new InspectCommand(terminal),
+            new ConvertCommand(terminal),
+            new QuantizeCommand(terminal),
+            new NewCommand(terminal),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });
         root.Options.OfType<HelpOption>().Single().Action = new HelpPage(terminal);

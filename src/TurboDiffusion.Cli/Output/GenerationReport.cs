@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Pipelines;
 
@@ -12,14 +10,6 @@ internal static class GenerationReport
 {
     private const string Noise =
         "The weights of this model are random: the picture is noise. For real pictures, get a trained model (docs/checkpoints.md) and name it with --model.";
-
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        DictionaryKeyPolicy = JsonNamingPolicy.CamelCase,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        WriteIndented = true,
-    };
 
     /// <summary>For people.</summary>
     public static string Text(IReadOnlyList<VideoResult> videos, bool randomWeights)
@@ -40,7 +30,7 @@ internal static class GenerationReport
     public static string Json(IReadOnlyList<VideoResult> videos, bool randomWeights)
     {
         VideoResult first = videos[0];
-        return JsonSerializer.Serialize(new
+        return Output.Json.Of(new
         {
             Videos = videos.Select(v => new { v.Path, v.Prompt, v.Seed, v.Width, v.Height, v.Frames, v.FramesPerSecond }),
             Model = new
@@ -56,7 +46,7 @@ internal static class GenerationReport
             StageSeconds = first.StageTimes.ToDictionary(t => t.Key.ToString(), t => t.Value.TotalSeconds),
             Seconds = first.Elapsed.TotalSeconds,
             VideoModel.Version,
-        }, Options);
+        });
     }
 
     /// <summary>A stage in words.</summary>

@@ -44,6 +44,11 @@ public sealed record SmallModel
     /// <summary>The seed of the weights.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>The dimensions of the transformer.</summary>
+    /// <exception cref="InvalidRequestException">A size does not fit.</exception>
+    public WanConfig TransformerConfig =>
+        new(Dim, 2 * Dim, Dim / Math.Max(1, HeadDim), Layers, ImageToVideo ? 36 : 16, textDim: TextDim, freqDim: 64);
+
     /// <summary>Writes the model's files and their description into a folder.</summary>
     /// <param name="folder">The folder; made if it is not there. Files of the same names are replaced.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
@@ -52,7 +57,7 @@ public sealed record SmallModel
     /// <exception cref="EnvironmentException">The folder cannot be written.</exception>
     public ModelFiles Write(string folder, CancellationToken cancellationToken = default)
     {
-        var config = new WanConfig(Dim, 2 * Dim, Dim / Math.Max(1, HeadDim), Layers, ImageToVideo ? 36 : 16, textDim: TextDim, freqDim: 64);
+        WanConfig config = TransformerConfig;
         try
         {
             Directory.CreateDirectory(folder);

@@ -1,0 +1,66 @@
+using System.Globalization;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+
+namespace TurboDiffusion.Cli.Output;
+
+/// <summary>What a checkpoint is.</summary>
+internal static class InspectionReport
+{
+    /// <summary>In one line, such as <c>Wan2.1-T2V-1.3B transformer, sla-quant, 1.5 GiB</c>.</summary>
+    public static string Line(CheckpointReport report) =>
+        string.Join(", ", new[] { Model(report), report.Variant?.Name, Format.Bytes(report.Bytes) }.OfType<string>());
+
+    /// <summary>For people.</summary>
+    public static void Write(TextWriter output, CheckpointReport report, ICheckpoint? tensorsOf)
+    {
+        output.WriteLine(report.Path);
+        var rows = new List<string[]> { new[] { "model", Model(report) } };
+        if (report.Variant is { } variant) rows.Add(["variant", variant.Name]);
+        if (report.Layout is { } layout) rows.Add(["layout", layout.ToString()]);
+        rows.Add(["tensors", string.Create(CultureInfo.InvariantCulture, $"{report.TensorCount}, {Format.Bytes(report.Bytes)}")]);
+        rows.Add(["dtypes", string.Join(", ", report.Dtypes.Select(d => string.Create(CultureInfo.InvariantCulture, $"{d.Key} ({d.Value} tensors)")))]);
+        rows.AddRange(Dimensions(report).Select(d => new[] { d.Name, d.Value.ToString()! }));
+        if (report.Note is { } note) rows.Add(["note", note]);
+        rows.AddRange(report.Problems.Select(p => new[] { "problem", p }));
+        TextTable.Write(output, rows, indent: 2);
+        if (tensorsOf is null) return;
+        output.WriteLine("  tensors as the file names them:");
+        TextTable.Write(output, [.. tensorsOf.Tensors.Values.Select(t => new[] { t.Name, t.ToString() })], indent: 4);
+    }
+
+    /// <summary>For programs.</summary>
+    public static object Json(CheckpointReport report, ICheckpoint? tensorsOf) => new
+    {
+        report.Path,
+        Kind = report.Layout?.Kind,
+        report.Preset,
+        Variant = report.Variant?.Name,
+        Layout = report.Layout?.ToString(),
+        report.TensorCount,
+        report.Bytes,
+        Dtypes = report.Dtypes.ToDictionary(d => d.Key.ToString(), d => d.Value),
+        Dimensions = Dimensions(report).ToDictionary(d => d.Name, d => d.Value),
+        report.Note,
+        report.Problems,
+        Tensors = tensorsOf?.Tensors.Values.Select(t => new { t.Name, Dtype = t.Dtype.ToString(), t.Shape }),
+    };
+
+    private static string Model(CheckpointReport report) => report.Layout is { } layout
+        ? $"{report.Preset ?? "incomplete"} {layout.Kind switch { ModelKind.Transformer => "transformer", ModelKind.Vae => "VAE", ModelKind.TextEncoder => "text encoder", _ => "" }}"
+        : "unknown";
+
+    private static IEnumerable<(string Name, object Value)> Dimensions(CheckpointReport report)
+    {
+        if (report.Transformer is WanConfig t)
+            return [("width", t.Dim), ("feed-forward width", t.FfnDim), ("heads", t.NumHeads), ("layers", t.NumLayers),
+                ("input channels", t.InDim), ("output channels", t.OutDim), ("text width", t.TextDim)];
+        if (report.Vae is VaeConfig v) return [("width", v.Dim), ("latent channels", v.ZDim), ("levels", v.DimMult.Count)];
+        if (report.TextEncoder is UMT5Config e)
+            return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers), ("vocabulary", e.Vocab)];
+        return [];
+    }
+}
