@@ -1,0 +1,107 @@
+using System.Globalization;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
+using TurboDiffusion.Training.Data;
+using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Networks;
+
+namespace TurboDiffusion.Training.Configuration;
+
+/// <summary>
+/// A whole training run from its configuration: models, data, loop, and in the output folder the saved state, the
+/// configuration and the trained model. A run continues where the folder's state ends.
+/// </summary>
+public static class TrainingRun
+{
+    /// <summary>The trained model in the output folder: the weight average, where one is kept.</summary>
+    public const string ModelFile = "model.safetensors";
+
+    /// <summary>The configuration in the output folder.</summary>
+    public const string ConfigFile = "config.json";
+
+    /// <summary>Pre-trains a transformer.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="progress">Told after every iteration.</param>
+    /// <param name="cancellationToken">Saves the state and stops.</param>
+    /// <exception cref="TurboDiffusionException">The configuration, the data or a checkpoint cannot be used.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
+    public static void Run(TeacherConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        if (config.Model is null == config.Initial is null)
+            throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
+        var data = new LatentFolder(config.Data);
+        using WanModel model = config.Initial is null
+            ? new WanModel(config.Model!, AttentionOptions.Dense, WeightFormat.Float, config.Placement)
+            : Load(config.Initial, AttentionOptions.Dense, config, cancellationToken);
+        if (config.Initial is null) WeightInitialization.Initialize(model, InitialRandom(config));
+        using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training);
+        Train(config, task, task.Model, progress, cancellationToken);
+    }
+
+    /// <summary>Tunes a transformer for sparse-linear attention.</summary>
+    /// <inheritdoc cref="Run(TeacherConfig, IProgress{TrainingProgress}?, CancellationToken)"/>
+    public static void Run(SlaConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var data = new LatentFolder(config.Data);
+        using WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
+        using WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config, cancellationToken);
+        using var task = new SlaTuning(student, teacher, data, config.Times.Create(), config.Training);
+        Train(config, task, task.Model, progress, cancellationToken);
+    }
+
+    /// <summary>Distils a transformer.</summary>
+    /// <inheritdoc cref="Run(TeacherConfig, IProgress{TrainingProgress}?, CancellationToken)"/>
+    public static void Run(RcmConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var data = new LatentFolder(config.Data);
+        using WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
+        using WanModel student = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
+        using WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken) : null;
+        using var task = new RcmDistillation(student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(),
+            config.Rcm, config.CriticOptimizer, config.Training);
+        Train(config, task, task.Student, progress, cancellationToken);
+    }
+
+    /// <summary>Trains a VAE.</summary>
+    /// <inheritdoc cref="Run(TeacherConfig, IProgress{TrainingProgress}?, CancellationToken)"/>
+    public static void Run(VaeTrainingConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        if (config.Width is null == config.Initial is null)
+            throw new InvalidRequestException("width", "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
+        using var data = new ClipFolder(config.Data, config.Frames, config.Height, config.CropWidth);
+        using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
+        using var vae = new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial), config.Placement);
+        if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
+        else StrictLoader.Load(vae, initial, cancellationToken: cancellationToken);
+        using var task = new VaeTraining(vae, data, config.Loss, config.Training);
+        Train(config, task, task.Model, progress, cancellationToken);
+    }
+
+    private static void Train(
+        RunConfig config, ITrainingTask task, TrainedModel result, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
+        var trainer = new Trainer(task, config.Training, config.Output);
+        File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
+        trainer.Run(progress, cancellationToken);
+        var metadata = new Dictionary<string, string>
+        {
+            ["training"] = task.Name,
+            ["iterations"] = trainer.Iteration.ToString(CultureInfo.InvariantCulture),
+            ["seed"] = config.Training.Seed.ToString(CultureInfo.InvariantCulture),
+        };
+        if (result.Module is WanModel wan) metadata[WanCheckpoint.HeadsMetadata] = wan.Config.NumHeads.ToString(CultureInfo.InvariantCulture);
+        result.Export(Path.Combine(config.Output, ModelFile), metadata);
+    }
+
+    private static WanModel Load(string path, AttentionOptions attention, RunConfig config, CancellationToken cancellationToken)
+    {
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        return WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: cancellationToken);
+    }
+
+    // Another stream than the training's, which the seed itself names.
+    private static PhiloxNoise InitialRandom(RunConfig config) => new(~config.Training.Seed);
+}

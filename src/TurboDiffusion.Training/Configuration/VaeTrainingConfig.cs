@@ -1,0 +1,28 @@
+using TurboDiffusion.Training.Losses;
+
+namespace TurboDiffusion.Training.Configuration;
+
+/// <summary>Training of a VAE: from nothing (<see cref="Width"/>) or from a checkpoint (<see cref="Initial"/>).</summary>
+public sealed record VaeTrainingConfig : RunConfig
+{
+    /// <summary>The folder of clips: <see cref="Data.ClipFolder"/>.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Channels at full resolution of a new VAE; Wan 2.1's has 96.</summary>
+    public int? Width { get; init; }
+
+    /// <summary>The checkpoint to begin from.</summary>
+    public string? Initial { get; init; }
+
+    /// <summary>Frames per clip, 1 + 4n.</summary>
+    public int Frames { get; init; } = 17;
+
+    /// <summary>Rows per crop, a multiple of 8.</summary>
+    public int Height { get; init; } = 64;
+
+    /// <summary>Columns per crop, a multiple of 8.</summary>
+    public int CropWidth { get; init; } = 64;
+
+    /// <summary>Weights of the loss's terms.</summary>
+    public VaeLossOptions Loss { get; init; } = new();
+}

@@ -1,0 +1,117 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
+using TurboDiffusion.Tests.Checkpoints;
+using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Data;
+using TurboDiffusion.Training.Losses;
+using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Merging;
+using Xunit;
+
+namespace TurboDiffusion.Training.Tests.Configuration;
+
+public class TrainingRunTests
+{
+    [Fact]
+    public void The_whole_chain_runs_from_files_to_a_merged_model()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        string data = folder.File("data");
+        var random = new PhiloxNoise(3);
+        for (int i = 0; i < 3; i++) LatentFolder.Add(data, $"{i}", random.Normal(16, 2, 8, 8), random.Normal(3, 8));
+        LatentFolder.SetNegative(data, torch.zeros(3, 8));
+        var training = new TrainingOptions { Iterations = 3, SaveEvery = 0 };
+        string Output(string name) => folder.File(name);
+        string Model(string name) => Path.Combine(Output(name), TrainingRun.ModelFile);
+        CancellationToken token = TestContext.Current.CancellationToken;
+
+        TrainingRun.Run(new TeacherConfig
+        {
+            Output = Output("teacher"), Data = data, Training = training,
+            Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
+        }, null, token);
+        TrainingRun.Run(new SlaConfig { Output = Output("sla"), Data = data, Teacher = Model("teacher"), Training = training, TopK = 0.5, QueryBlock = 16, KeyBlock = 16 }, null, token);
+        TrainingRun.Run(new RcmConfig
+        {
+            Output = Output("rcm"), Data = data, Teacher = Model("teacher"), Training = training,
+            Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 },
+        }, null, token);
+
+        using ICheckpoint rcm = Checkpoint.OpenModel(Model("rcm")), teacher = Checkpoint.OpenModel(Model("teacher")), sla = Checkpoint.OpenModel(Model("sla"));
+        MergeReport report = CheckpointMerge.Merge(rcm, teacher, sla, 1, folder.File("turbo.safetensors"), null, token);
+        Assert.All(report.CarriedFromTuned, name => Assert.Contains("proj_l", name));
+        Assert.Equal(2, report.CarriedFromTuned.Count);
+        Assert.Empty(report.KeptFromBase);
+
+        using ICheckpoint turbo = Checkpoint.OpenModel(folder.File("turbo.safetensors"));
+        using WanModel model = WanCheckpoint.Load(turbo, AttentionOptions.Sla(0.5, 16, 16), WeightFormat.Float, Placement.Cpu, cancellationToken: token);
+        Assert.Equal(2, model.Config.NumHeads);
+    }
+
+    [Fact]
+    public void A_vae_trains_from_a_folder_of_clips()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        string data = folder.File("clips");
+        ClipFolder.Add(data, "a", torch.full([3, 5, 16, 16], 100, torch.ScalarType.Byte));
+        var config = new VaeTrainingConfig
+        {
+            Output = folder.File("vae"), Data = data, Width = 8, Frames = 5, Height = 16, CropWidth = 16,
+            Training = new TrainingOptions { Iterations = 1 },
+        };
+        TrainingRun.Run(config, null, TestContext.Current.CancellationToken);
+        using ICheckpoint vae = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
+        Assert.Equal(8, Models.Vae.VaeConfig.FromCheckpoint(vae).Dim);
+        Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Frames = 9 }, null, TestContext.Current.CancellationToken));
+        Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Width = null }, null, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void A_configuration_survives_its_file()
+    {
+        using var folder = new TestFolder();
+        var config = new RcmConfig
+        {
+            Output = "out", Data = "data", Teacher = "t.safetensors",
+            Rcm = new RcmOptions { SimulationTimes = [1.2], Discrete = true }, MatchingTimes = new TimeOptions { Shift = 3 },
+        };
+        RcmConfig read = RunConfig.Load<RcmConfig>(folder.Write("c.json", config.ToJson()));
+        Assert.Equal(config.ToJson(), read.ToJson());
+        Assert.Equal([1.2], read.Rcm.SimulationTimes);
+
+        TeacherConfig teacher = RunConfig.Load<TeacherConfig>(folder.Write("t.json", """
+            { "output": "o", "data": "d", "model": { "dim": 64, "ffnDim": 96, "numHeads": 4, "numLayers": 2 }, // a comment
+              "training": { "iterations": 5, "optimizer": { "learningRate": 0.1 } } }
+            """));
+        Assert.Equal(new WanConfig(64, 96, 4, 2), teacher.Model);
+        Assert.Equal(0.1, teacher.Training.Optimizer.LearningRate);
+    }
+
+    [Theory]
+    [InlineData("""{ "output": "o", "data": "d", "teacher": "t", "learning_rate": 1 }""", "learning_rate")]
+    [InlineData("""{ "output": "o", "data": "d" }""", "teacher")]
+    [InlineData("""{ "output": """, "config")]
+    public void A_wrong_configuration_is_refused_by_name(string json, string culprit)
+    {
+        using var folder = new TestFolder();
+        InvalidRequestException error = Assert.Throws<InvalidRequestException>(() => RunConfig.Load<SlaConfig>(folder.Write("c.json", json)));
+        Assert.Contains(culprit, error.Message);
+        Assert.Throws<InvalidRequestException>(() => RunConfig.Load<SlaConfig>(folder.File("none.json")));
+    }
+
+    [Fact]
+    public void An_unknown_device_or_type_is_refused()
+    {
+        var config = new SlaConfig { Output = "o", Data = "d", Teacher = "t" };
+        Assert.Equal(torch.ScalarType.BFloat16, (config with { Dtype = "bfloat16" }).Placement.Dtype);
+        Assert.Throws<InvalidRequestException>(() => (config with { Dtype = "int8" }).Placement);
+        Assert.Throws<InvalidRequestException>(() => (config with { Device = "tpu" }).Placement);
+        Assert.Throws<InvalidRequestException>(() => (config with { Device = "cuda:99" }).Placement);
+    }
+}
