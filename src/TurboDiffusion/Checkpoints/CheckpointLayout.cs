@@ -10,6 +10,9 @@ namespace TurboDiffusion.Checkpoints;
 /// <param name="Prefix">What stands before every name, such as <c>net.</c>; removed before the rules apply.</param>
 public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, string Prefix)
 {
+    // umT5 has 10, the transformers 27 and more.
+    private const int FewestTensorsPerBlock = 8;
+
     private static readonly (ModelKind Kind, KeyRuleSet Rules)[] Known =
     [
         .. WanLayouts.All.Select(rules => (ModelKind.Transformer, rules)),
@@ -48,6 +51,8 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     public ICheckpoint Apply(ICheckpoint checkpoint)
     {
         ICheckpoint view = Rules.Apply(Prefix.Length > 0 ? KeyPrefix.Strip(checkpoint).View : checkpoint);
+        if (view.Tensors.Values.FirstOrDefault(t => t.ElementCount == 0) is { } empty)
+            throw new CheckpointException(view.Path, $"has an empty tensor {Quoted.Name(empty.Name)} of {empty}. It is incomplete.");
         CheckBlocks(view);
         return view;
     }
@@ -55,7 +60,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     /// <inheritdoc/>
     public override string ToString() => Prefix.Length > 0 ? $"{Rules.Name} behind '{Prefix}'" : Rules.Name;
 
-    // A name such as blocks.99999.modulation must not make anyone build that many blocks.
+    // A name such as blocks.99999.modulation must not make anyone build that many blocks, nor 99999 such names.
     private static void CheckBlocks(ICheckpoint view)
     {
         IEnumerable<IGrouping<string, int>> lists = view.Tensors.Keys.Select(name => BlockName().Match(name)).Where(m => m.Success)
@@ -66,6 +71,8 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
             if (found.Max() + 1 != found.Count)
                 throw new CheckpointException(view.Path,
                     $"has {found.Count} of the blocks {list.Key}.0 to {list.Key}.{found.Max()}; {list.Key}.{Enumerable.Range(0, found.Count).First(n => !found.Contains(n))} is missing. It is incomplete.");
+            if (list.Key == "blocks" && list.Count() < FewestTensorsPerBlock * found.Count)
+                throw new CheckpointException(view.Path, $"has {list.Count()} tensors in {found.Count} blocks, fewer than any model. It is incomplete.");
         }
     }
 

@@ -1,4 +1,4 @@
-using TorchSharp;
+using System.Runtime.InteropServices;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.UMT5;
@@ -51,6 +51,10 @@ public static class CheckpointInspector
         catch (CheckpointException e)
         {
             return report with { Problems = [e.Reason] };
+        }
+        catch (Exception e) when (e is OverflowException or ExternalException)
+        {
+            return report with { Problems = ["has sizes that no model can have"] };
         }
     }
 

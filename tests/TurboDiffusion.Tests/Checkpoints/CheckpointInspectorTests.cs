@@ -1,3 +1,4 @@
+using CsCheck;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
@@ -11,6 +12,8 @@ namespace TurboDiffusion.Tests.Checkpoints;
 
 public class CheckpointInspectorTests
 {
+    private static readonly long[] Sizes = [0, 1, 2, 128, 1536, 1L << 31, 1L << 40];
+
     public static TheoryData<string> Transformers() => [.. Manifests.Transformers];
 
     [Theory]
@@ -64,5 +67,38 @@ public class CheckpointInspectorTests
         Assert.Null(unknown.Layout);
         Assert.Contains("no known model", Assert.Single(unknown.Problems));
         Assert.Equal(3, unknown.Bytes);
+    }
+
+    [Fact]
+    public void A_header_of_any_names_and_shapes_makes_a_report()
+    {
+        TensorInfo[][] files = [.. ((string[])["Wan2.1-T2V-1.3B.sla-quant", Manifests.Vae, Manifests.TextEncoder]).Select(m => Manifests.Load(m).Tensors.Values.ToArray())];
+        Gen<IReadOnlyList<long>> shape = Gen.Int[0, Sizes.Length - 1].Select(i => Sizes[i]).Array[0, 4].Select(s => (IReadOnlyList<long>)s);
+        (from file in Gen.Int[0, files.Length - 1]
+         from edits in Gen.Select(Gen.Int[0, 2000], Gen.Int[0, 3], shape).Array[1, 3]
+         select (file, edits)).Sample(
+            sample =>
+            {
+                var tensors = files[sample.file].ToDictionary(t => t.Name);
+                string[] names = [.. tensors.Keys];
+                foreach ((int at, int kind, IReadOnlyList<long> newShape) in sample.edits)
+                {
+                    TensorInfo tensor = files[sample.file][at % names.Length];
+                    if (kind == 0) tensors.Remove(tensor.Name);
+                    else if (kind == 1) tensors["blocks.7777.modulation"] = tensor with { Name = "blocks.7777.modulation" };
+                    else if ((tensor with { Shape = newShape }).HasSaneSize) tensors[tensor.Name] = tensor with { Shape = newShape };
+                }
+                CheckpointReport report = CheckpointInspector.Inspect(new HeaderCheckpoint(tensors.Values));
+                Assert.All(report.Problems, problem => Assert.DoesNotContain('\n', problem));
+            },
+            iter: 60, threads: 1);
+    }
+
+    [Fact]
+    public void Many_blocks_with_little_in_them_are_not_built()
+    {
+        var file = new HeaderCheckpoint(Manifests.Load("Wan2.1-T2V-1.3B.original").Tensors.Values.Concat(
+            Enumerable.Range(30, 50_000).Select(n => new TensorInfo($"blocks.{n}.modulation", torch.ScalarType.Float32, [1, 6, 1536]))));
+        Assert.Contains("tensors in 50030 blocks, fewer than any model", Assert.Single(CheckpointInspector.Inspect(file).Problems));
     }
 }
