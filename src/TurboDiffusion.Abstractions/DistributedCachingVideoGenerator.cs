@@ -117,6 +117,7 @@ public sealed class DistributedCachingVideoGenerator(IVideoGenerator innerGenera
             json["version"] = KeyVersion;
             json["provider"] = metadata?.ProviderName;
             json["defaultModel"] = metadata?.DefaultModelId;
+            json["modelVariant"] = metadata?.ModelVariant;
             if (options.RawRepresentationFactory?.Invoke(InnerGenerator) is { } raw)
             {
                 json["raw"] = JsonSerializer.SerializeToNode(raw, raw.GetType(), AIJsonUtilities.DefaultOptions);

@@ -1,4 +1,7 @@
+using FFMpegCore;
+using FFMpegCore.Exceptions;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Data;
 using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.ML;
@@ -42,4 +45,48 @@ public sealed class MLVideo
     /// <summary>Gives the bytes of the video file; a file is read on every call.</summary>
     /// <returns>The bytes.</returns>
     public ReadOnlyMemory<byte> GetBytes() => _data?.Data ?? File.ReadAllBytes(Path!);
+
+    /// <summary>Decodes the frames, in order. Needs ffmpeg; every call decodes anew.</summary>
+    /// <returns>The frames; dispose each. Frames that are not read are decoded to temporary files all the same.</returns>
+    /// <exception cref="EnvironmentException">ffmpeg is missing or cannot decode the video.</exception>
+    public IEnumerable<MLImage> ReadFrames()
+    {
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        try
+        {
+            foreach (var frame in Directory.Exists(Path) ? FramesOf(Path) : Decode(folder))
+                yield return MLImage.CreateFromFile(frame);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private IEnumerable<string> Decode(string folder)
+    {
+        var path = Path;
+        if (path is null)
+        {
+            path = System.IO.Path.Combine(folder, "video");
+            File.WriteAllBytes(path, GetBytes().ToArray());
+        }
+
+        try
+        {
+            FFMpegArguments.FromFileInput(path)
+                .OutputToFile(System.IO.Path.Combine(folder, "frame_%05d.png"), addArguments: output => output
+                    .WithCustomArgument("-fps_mode passthrough"))
+                .ProcessSynchronously();
+        }
+        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception)
+        {
+            throw new EnvironmentException("ffmpeg", $"ffmpeg cannot decode the video {Path}: {exception.Message}", exception);
+        }
+
+        return FramesOf(folder);
+    }
+
+    private static IEnumerable<string> FramesOf(string folder) =>
+        Directory.GetFiles(folder, "frame_*.png").Order(StringComparer.Ordinal);
 }

@@ -8,7 +8,7 @@ namespace Microsoft.ML;
 /// <summary>Adds video generation to <see cref="MLContext.Transforms"/>.</summary>
 public static class VideoGenerationCatalog
 {
-    /// <summary>Generates a video for each prompt with the generator that is registered as <c>default</c>.</summary>
+    /// <summary>Generates a video for each prompt with the generator that is registered as <c>default</c>, or the engine.</summary>
     /// <param name="catalog">The transforms.</param>
     /// <param name="outputColumnName">The new column of videos.</param>
     /// <param name="inputColumnName">The text column with the prompts.</param>

@@ -10,6 +10,7 @@ namespace TurboDiffusion.ML;
 /// <summary>What the mapping needs beside the columns. It is saved as text in the ML.NET model.</summary>
 /// <param name="Id">Finds what cannot be saved, in the process that created the transformer.</param>
 /// <param name="GeneratorName">The generator in the registry.</param>
+/// <param name="Engine">How the engine is run where no generator has that name.</param>
 /// <param name="WriteFiles">Whether videos that come as bytes are written to a file.</param>
 /// <param name="OutputDirectory">Where they are written.</param>
 /// <param name="VideoOptions">The options for every row.</param>
@@ -18,6 +19,7 @@ namespace TurboDiffusion.ML;
 internal sealed record VideoGenerationSettings(
     Guid Id,
     string GeneratorName,
+    TurboDiffusionOptions Engine,
     bool WriteFiles,
     string? OutputDirectory,
     VideoGenerationOptions? VideoOptions,
@@ -38,6 +40,7 @@ internal sealed record VideoGenerationSettings(
         var settings = new VideoGenerationSettings(
             Guid.NewGuid(),
             options.GeneratorName,
+            options.Engine,
             options.PathColumnName is not null,
             options.OutputDirectory,
             options.VideoOptions,

@@ -26,8 +26,17 @@ public sealed class VideoGenerationTransformOptions
     /// </summary>
     public string? PathColumnName { get; set; }
 
-    /// <summary>The generator in the <see cref="VideoGeneratorRegistry"/>.</summary>
+    /// <summary>
+    /// The generator in the <see cref="VideoGeneratorRegistry"/>. Where no generator has that name, the engine is run
+    /// with <see cref="Engine"/>.
+    /// </summary>
     public string GeneratorName { get; set; } = VideoGeneratorRegistry.DefaultName;
+
+    /// <summary>
+    /// The model, the device and so on, where no generator is registered under <see cref="GeneratorName"/>. Saved with
+    /// an ML.NET model, which then generates in any process that has the model's files.
+    /// </summary>
+    public TurboDiffusionOptions Engine { get; set; } = new();
 
     /// <summary>Where videos are written that come as bytes.</summary>
     public string? OutputDirectory { get; set; }

@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.ML;
 
 /// <summary>
-/// The generators of this process by name. A saved ML.NET model holds the name only: ML.NET creates the parts of a
-/// loaded model itself and has no way to hand them a service.
+/// The generators of this process by name. A saved ML.NET model holds the name, because ML.NET creates the parts of a
+/// loaded model itself and has no way to hand them a service. A name that is not registered means the engine.
 /// </summary>
 public static class VideoGeneratorRegistry
 {
@@ -13,6 +14,7 @@ public static class VideoGeneratorRegistry
     public const string DefaultName = "default";
 
     private static readonly ConcurrentDictionary<string, RegisteredGenerator> Generators = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, RegisteredGenerator> Engines = new(StringComparer.Ordinal);
 
     /// <summary>Registers a generator under a name that is free.</summary>
     /// <param name="name">The name.</param>
@@ -31,9 +33,11 @@ public static class VideoGeneratorRegistry
     /// <returns>Whether there was one.</returns>
     public static bool Remove(string name) => Generators.TryRemove(name, out _);
 
-    internal static RegisteredGenerator Get(string name) =>
+    /// <summary>The generator of a name, or the engine, of which each set of options has one for the life of the process.</summary>
+    internal static RegisteredGenerator Get(string name, TurboDiffusionOptions engine) =>
         Generators.TryGetValue(name, out var generator)
             ? generator
-            : throw new InvalidOperationException(
-                $"The ML.NET model needs a video generator named '{name}', and none is registered. Call {nameof(VideoGeneratorRegistry)}.{nameof(Register)}(\"{name}\", …) first.");
+            : Engines.GetOrAdd(
+                JsonSerializer.Serialize(engine),
+                _ => new RegisteredGenerator(() => new TurboDiffusionVideoGenerator(engine)));
 }

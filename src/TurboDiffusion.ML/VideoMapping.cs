@@ -36,7 +36,7 @@ internal static class VideoMapping
             : long.TryParse(input.Seed, CultureInfo.InvariantCulture, out var whole) ? whole
             : (long)double.Parse(input.Seed, CultureInfo.InvariantCulture);
         // ML.NET has no asynchronous rows.
-        var response = VideoGeneratorRegistry.Get(settings.GeneratorName)
+        var response = VideoGeneratorRegistry.Get(settings.GeneratorName, settings.Engine)
             .GenerateAsync(
                 new VideoGenerationRequest(input.Prompt, startFrame),
                 settings.RowOptions(seed),

@@ -206,10 +206,10 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
 
     private sealed record OtherKnobs(int Steps);
 
-#pragma warning disable CS0618 // The clock that the memory cache knows.
+
     private sealed class MovableClock : Microsoft.Extensions.Internal.ISystemClock
     {
         public DateTimeOffset UtcNow { get; set; } = DateTimeOffset.UtcNow;
     }
-#pragma warning restore CS0618
+
 }

@@ -245,13 +245,34 @@ public sealed class VideoGenerationTransformTests : IDisposable
     }
 
     [Fact]
-    public void A_missing_generator_is_named()
+    public void Without_a_registered_generator_the_engine_runs()
     {
-        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "nobody" }).Fit(Rows("a"));
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions
+        {
+            GeneratorName = "nobody",
+            PathColumnName = "Path",
+            Engine = new() { Model = EngineModels.TextToVideo, Device = "cpu", OutputDirectory = _folder },
+            VideoOptions = new()
+            {
+                VideoSize = new(32, 32),
+                Duration = TimeSpan.FromSeconds(5 / 8.0),
+                FramesPerSecond = 8,
+                Seed = 7,
+                RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 1 },
+            },
+        }).Fit(Rows("a cat"));
 
-        var error = Assert.Throws<InvalidOperationException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
+        var row = _ml.Data.CreateEnumerable<PathRow>(transformer.Transform(Rows("a cat")), reuseRowObject: false).Single();
 
-        Assert.Contains("'nobody'", error.Message, StringComparison.Ordinal);
+        Assert.Equal(new VideoInfo(32, 32, 5, 8, 7), row.Video!.Info);
+        Assert.Equal(_folder, Path.GetDirectoryName(row.Path));
+        foreach (var video in new[] { row.Video, new MLVideo(new DataContent(row.Video.GetBytes(), "video/mp4")) })
+        {
+            var frames = video.ReadFrames().ToList();
+            Assert.Equal(5, frames.Count);
+            Assert.All(frames, frame => Assert.Equal((32, 32), (frame.Width, frame.Height)));
+            frames.ForEach(frame => frame.Dispose());
+        }
     }
 
     [Fact]

@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.AI;
+using SkiaSharp;
+using TorchSharp;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Pipelines;
+
+namespace TurboDiffusion.Extensions.AI;
+
+/// <summary>Turns frames into streaming updates as they are decoded: previews, and all finished frames where asked for.</summary>
+/// <param name="previews">How many previews of each video.</param>
+/// <param name="allFrames">Whether every frame is wanted.</param>
+/// <param name="totalFrames">Frames of each video.</param>
+/// <param name="yield">Takes the updates.</param>
+internal sealed class FrameStream(int previews, bool allFrames, int totalFrames, Action<VideoGenerationResponseUpdate> yield)
+    : IVideoReceiver
+{
+    private int _next;
+    private int _shown;
+
+    public void Begin(int video, ulong seed) => (_next, _shown) = (0, 0);
+
+    public void Write(torch.Tensor frames)
+    {
+        using var scope = torch.NewDisposeScope();
+        var levels = VideoFrames.FromModelOutput(frames.squeeze(0));
+        var finished = new List<AIContent>();
+        for (var i = 0; i < levels.shape[0]; i++, _next++)
+        {
+            // Previews lie evenly between the first frame and the last.
+            var preview = _shown < previews && _next >= (long)_shown * (totalFrames - 1) / Math.Max(1, previews - 1);
+            if (!preview && !allFrames)
+                continue;
+
+            var image = Encode(levels[i], _next);
+            if (allFrames)
+                finished.Add(image);
+            if (preview)
+            {
+                _shown++;
+                yield(new VideoGenerationResponseUpdate([image]) { Kind = VideoGenerationResponseUpdateKind.VideoUpdating });
+            }
+        }
+
+        if (allFrames)
+            yield(new VideoGenerationResponseUpdate(finished) { Kind = VideoGenerationResponseUpdateKind.FramesUpdated });
+    }
+
+    public void End()
+    {
+    }
+
+    /// <summary>Encodes one frame <c>[H, W, 3]</c>, uint8, as PNG.</summary>
+    private static DataContent Encode(torch.Tensor frame, int number)
+    {
+        var (height, width) = ((int)frame.shape[0], (int)frame.shape[1]);
+        var opaque = torch.full([height, width, 1], 255, torch.uint8);
+        var rgba = torch.cat([frame, opaque], dim: 2);
+        var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        using var image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
+        using var png = image.Encode(SKEncodedImageFormat.Png, 100);
+        return new DataContent(png.ToArray(), "image/png") { Name = $"frame_{number:00000}.png" };
+    }
+}

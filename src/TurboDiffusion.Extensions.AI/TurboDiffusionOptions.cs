@@ -1,0 +1,35 @@
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Wan;
+
+namespace TurboDiffusion.Extensions.AI;
+
+/// <summary>Which model a <see cref="TurboDiffusionVideoGenerator"/> runs, and how. They hold for the life of the generator.</summary>
+public sealed class TurboDiffusionOptions
+{
+    /// <summary>
+    /// A model by the name of its folder among the models, or by the path of its folder; <see langword="null"/> is the
+    /// trial model of random weights.
+    /// </summary>
+    public string? Model { get; set; }
+
+    /// <summary><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
+    public string Device { get; set; } = "auto";
+
+    /// <summary>The self-attention; <see langword="null"/> leaves it to the checkpoint.</summary>
+    public AttentionKind? Attention { get; set; }
+
+    /// <summary>The share of key blocks that sparse attention keeps, in (0, 1]; <see langword="null"/> leaves it to the model.</summary>
+    public double? TopKRatio { get; set; }
+
+    /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
+    public WeightFormat? Weights { get; set; }
+
+    /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
+    public bool LowMemory { get; set; }
+
+    /// <summary>Where videos are written; <see langword="null"/> is the folder <c>turbodiffusion-videos</c> among the temporary files.</summary>
+    public string? OutputDirectory { get; set; }
+
+    /// <summary>Requests that may wait for the device; one more fails with <see cref="VideoGeneratorQueueFullException"/>.</summary>
+    public int MaxQueuedRequests { get; set; } = 16;
+}

@@ -1,0 +1,43 @@
+using TurboDiffusion.Sampling;
+
+namespace TurboDiffusion.Extensions.AI;
+
+/// <summary>
+/// The knobs of one request that <see cref="VideoGenerationOptions"/> has no property for; supplied through its
+/// <see cref="VideoGenerationOptions.RawRepresentationFactory"/>. What is <see langword="null"/> follows the model's defaults.
+/// </summary>
+public sealed class TurboDiffusionRequestOptions
+{
+    /// <summary>The sampler.</summary>
+    public SamplerKind? Sampler { get; set; }
+
+    /// <summary>Model calls.</summary>
+    public int? Steps { get; set; }
+
+    /// <summary>rCM: follow the deterministic flow instead of adding fresh noise.</summary>
+    public bool? Ode { get; set; }
+
+    /// <summary>rCM: noise over signal at the first step.</summary>
+    public double? SigmaMax { get; set; }
+
+    /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
+    public double? Shift { get; set; }
+
+    /// <summary>Classifier-free guidance; 1 is none.</summary>
+    public double? GuidanceScale { get; set; }
+
+    /// <summary>Frames, 4k + 1. Wins over the duration.</summary>
+    public int? Frames { get; set; }
+
+    /// <summary>
+    /// Whether a streaming call yields every frame as PNG once it is decoded. Without it, the call yields as many frames
+    /// as <see cref="VideoGenerationOptions.StreamingCount"/> says, as previews.
+    /// </summary>
+    public bool StreamFrames { get; set; }
+
+    /// <summary>
+    /// The file to write: .mp4, .webm, .gif, or a folder of PNG frames (ends in /). Wins over the media type. An existing
+    /// file is not overwritten.
+    /// </summary>
+    public string? OutputPath { get; set; }
+}

@@ -1,0 +1,373 @@
+using System.Diagnostics;
+using FFMpegCore;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
+using TurboDiffusion.Extensions.AI;
+using Xunit;
+
+namespace TurboDiffusion.Extensions.Tests.AI;
+
+// The generators of these tests share the device's queue, which some of them count.
+[Collection("device")]
+public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_prompt_becomes_a_file()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.FramesPerSecond = 8;
+        options.Count = 2;
+
+        var response = await generator.GenerateVideoAsync("a cat", options, Token);
+
+        Assert.Equal("small random model", response.ModelId);
+        Assert.Equal(2, response.Contents.Count);
+        Assert.Equal([7L, 8L], response.Contents.Select(video => video.GetVideoInfo()!.Seed));
+        foreach (var video in response.Contents.Cast<UriContent>())
+        {
+            Assert.Equal("video/mp4", video.MediaType);
+            Assert.Equal(_folder, Path.GetDirectoryName(video.Uri.LocalPath));
+            Assert.Equal((32, 48), (video.GetVideoInfo()!.Height, FFProbe.Analyse(video.Uri.LocalPath).PrimaryVideoStream!.Width));
+            Assert.Equal(new VideoInfo(48, 32, 5, 8), video.GetVideoInfo()! with { Seed = null });
+        }
+    }
+
+    [Fact]
+    public async Task Bytes_leave_no_file_and_the_same_seed_gives_the_same_bytes()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.ResponseFormat = VideoGenerationResponseFormat.Data;
+        options.MediaType = "image/gif";
+
+        var videos = new List<DataContent>();
+        for (var i = 0; i < 2; i++)
+            videos.Add((DataContent)(await generator.GenerateVideoAsync("a cat", options, Token)).Contents[0]);
+
+        Assert.Equal("image/gif", videos[0].MediaType);
+        Assert.Equal(videos[0].Data.ToArray(), videos[1].Data.ToArray());
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public async Task A_streaming_call_tells_every_stage_and_step_and_then_the_video()
+    {
+        using var generator = Generator();
+        var options = Options(steps: 3);
+
+        var updates = await generator.GenerateStreamingAsync(new("a cat"), options, Token).ToListAsync(Token);
+
+        var stages = updates.Select(update => update.Progress?.Stage).OfType<string>().Distinct().ToList();
+        Assert.Equal(["decoding", "denoising", "encoding_text", "loading"], stages.Order());
+        var steps = updates.Where(update => update.Progress?.Stage == "denoising").Select(update => update.Progress!.Value.Step!.Value).Distinct().ToList();
+        Assert.Equal([0, 1, 2, 3], steps);
+        Assert.Equal(VideoGenerationResponseUpdateKind.VideoUpdated, updates[^1].Kind);
+        Assert.IsType<UriContent>(Assert.Single(updates[^1].Contents));
+        Assert.Single(updates.Select(update => update.ResponseId).OfType<string>().Distinct());
+    }
+
+    [Fact]
+    public async Task Previews_and_finished_frames_come_before_the_video()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.StreamingCount = 2;
+        options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 1, Frames = 9, StreamFrames = true };
+
+        var updates = await generator.GenerateStreamingAsync(new("a cat"), options, Token).ToListAsync(Token);
+
+        Assert.Equal(["frame_00000.png", "frame_00008.png"], Frames(VideoGenerationResponseUpdateKind.VideoUpdating).Select(frame => frame.Name));
+        var frames = Frames(VideoGenerationResponseUpdateKind.FramesUpdated);
+        Assert.Equal(Enumerable.Range(0, 9).Select(i => $"frame_{i:00000}.png"), frames.Select(frame => frame.Name));
+        using var image = Microsoft.ML.Data.MLImage.CreateFromStream(new MemoryStream(frames[0].Data.ToArray()));
+        Assert.Equal((48, 32), (image.Width, image.Height));
+        Assert.Single(updates.ToVideoGenerationResponse().Contents);
+
+        List<DataContent> Frames(VideoGenerationResponseUpdateKind kind) =>
+            [.. updates.Where(update => update.Kind == kind).SelectMany(update => update.Contents).Cast<DataContent>()];
+    }
+
+    [Fact]
+    public async Task An_image_becomes_the_start_of_a_video_in_its_own_shape()
+    {
+        using var generator = Generator(model: EngineModels.ImageToVideo);
+        var png = Path.Combine(_folder, "start.png");
+        using (var image = Microsoft.ML.Data.MLImage.CreateFromPixels(64, 32, Microsoft.ML.Data.MLPixelFormat.Rgba32, new byte[64 * 32 * 4]))
+            image.Save(png);
+        var options = Options();
+        options.VideoSize = null;
+
+        foreach (var start in new AIContent[] { await DataContent.LoadFromAsync(png, cancellationToken: Token), new UriContent(new Uri(png), "image/png") })
+        {
+            var info = (await generator.AnimateImageAsync(start, "it waves", options, Token)).Contents[0].GetVideoInfo()!;
+            Assert.Equal(2.0, (double)info.Width / info.Height, 0.3);
+        }
+    }
+
+    [Fact]
+    public async Task Requests_that_cannot_be_met_are_refused_with_the_reason()
+    {
+        using var generator = Generator();
+
+        await Refused("prompt", " ", _ => { });
+        await Refused("seed", "a cat", options => options.Seed = -1);
+        await Refused("media type", "a cat", options => options.MediaType = "video/avi");
+        await Refused("width", "a cat", options => options.VideoSize = new(33, 32));
+        await Refused("model", "a cat", options => options.ModelId = "another");
+        await Refused("duration", "a cat", options => (options.RawRepresentationFactory, options.Duration) = (null, TimeSpan.MaxValue));
+        await Refused("aspect ratio", "a cat", options => (options.VideoSize, options.AspectRatio) = (null, "wide"));
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.AnimateImageAsync(
+            new UriContent("http://example.com/a.png", "image/png"), "a cat", Options(), Token));
+        Assert.Equal("image", error.Parameter);
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+
+        async Task Refused(string parameter, string prompt, Action<VideoGenerationOptions> change)
+        {
+            var options = Options();
+            change(options);
+            var refused = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.GenerateVideoAsync(prompt, options, Token));
+            Assert.Equal(parameter, refused.Parameter);
+        }
+    }
+
+    [Theory]
+    [InlineData(0.0, 1)]
+    [InlineData(0.5, 5)]
+    [InlineData(0.75, 5)]
+    [InlineData(1.1, 9)]
+    public async Task The_nearest_supported_duration_is_used(double seconds, int frames)
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 1 };
+        (options.Duration, options.FramesPerSecond) = (TimeSpan.FromSeconds(seconds), 8);
+
+        var response = await generator.GenerateVideoAsync("a cat", options, Token);
+
+        Assert.Equal(frames, response.Contents[0].GetVideoInfo()!.FrameCount);
+    }
+
+    [Fact]
+    public async Task Cancellation_at_any_time_ends_the_call_soon_and_the_next_call_works()
+    {
+        using var generator = Generator();
+        var random = new Random(20252);
+        var whole = Stopwatch.StartNew();
+        await generator.GenerateVideoAsync("a cat", Options(steps: 4), Token);
+        var usual = whole.Elapsed;
+
+        for (var i = 0; i < 12; i++)
+        {
+            using var source = CancellationTokenSource.CreateLinkedTokenSource(Token);
+            source.CancelAfter(random.NextDouble() * usual);
+            try
+            {
+                if (i % 2 == 0)
+                    await generator.GenerateVideoAsync("a cat", Options(steps: 50), source.Token);
+                else
+                    await generator.GenerateStreamingAsync(new("a cat"), Options(steps: 50), source.Token).ToListAsync(Token);
+                Assert.Fail("50 steps end before 4 do.");
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.True(source.IsCancellationRequested);
+            }
+        }
+
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
+        Assert.Equal(2, Directory.GetFileSystemEntries(_folder).Length);
+    }
+
+    [Fact]
+    public async Task Cancellation_within_a_step_ends_the_call_before_the_next_step()
+    {
+        using var generator = Generator();
+        using var source = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var steps = 0;
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var update in generator.GenerateStreamingAsync(new("a cat"), Options(steps: 50), source.Token))
+            {
+                if (update.Progress is { Stage: "denoising", Step: var step })
+                {
+                    steps = step!.Value;
+                    if (step == 1)
+                        await source.CancelAsync();
+                }
+            }
+        });
+
+        Assert.InRange(steps, 1, 3);
+    }
+
+    [Fact]
+    public async Task A_reader_who_leaves_ends_the_generation()
+    {
+        using var generator = Generator();
+
+        await foreach (var update in generator.GenerateStreamingAsync(new("a cat"), Options(steps: 50), Token))
+        {
+            if (update.Progress?.Stage == "denoising")
+                break;
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
+    }
+
+    [Fact]
+    public async Task Concurrent_callers_are_served_in_turn_and_a_full_queue_refuses()
+    {
+        using var generator = Generator(queue: 1);
+        var order = new List<int>();
+        var first = Run(1, Options(steps: 30));
+        await Task.Delay(100, Token);
+        var second = Run(2, Options());
+        await Task.Delay(100, Token);
+
+        var error = await Assert.ThrowsAsync<VideoGeneratorQueueFullException>(() => generator.GenerateVideoAsync("a cat", Options(), Token));
+        Assert.Contains("1 requests", error.Message, StringComparison.Ordinal);
+        await Task.WhenAll(first, second);
+        Assert.Equal([1, 2], order);
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
+
+        async Task Run(int number, VideoGenerationOptions options)
+        {
+            await generator.GenerateVideoAsync("a cat", options, Token);
+            lock (order)
+                order.Add(number);
+        }
+    }
+
+    [Fact]
+    public async Task Two_models_on_one_device_take_turns()
+    {
+        using var one = Generator();
+        using var two = Generator();
+        var running = one.GenerateStreamingAsync(new("a cat"), Options(steps: 10), Token).ToListAsync(Token).AsTask();
+        await Task.Delay(100, Token);
+
+        var updates = await two.GenerateStreamingAsync(new("a cat"), Options(), Token).ToListAsync(Token);
+
+        Assert.True(running.IsCompleted);
+        Assert.Equal(VideoGenerationResponseUpdateKind.Queued, updates[0].Kind);
+        Assert.Equal(1, updates[0].Progress!.Value.QueuePosition);
+        await running;
+    }
+
+    [Fact]
+    public async Task Disposing_at_any_time_during_a_run_is_safe()
+    {
+        var random = new Random(20253);
+        for (var i = 0; i < 8; i++)
+        {
+            var generator = Generator();
+            var running = generator.GenerateVideoAsync("a cat", Options(steps: 200), Token);
+            var waiting = generator.GenerateVideoAsync("a cat", Options(), Token);
+            await Task.Delay(random.Next(400), Token);
+
+            generator.Dispose();
+            generator.Dispose();
+
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => running);
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => waiting);
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => generator.GenerateVideoAsync("a cat", Options(), Token));
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public async Task Each_stage_is_a_span_below_the_call_and_a_metric_with_its_unit()
+    {
+        var spans = new List<Activity>();
+        var metrics = new List<Metric>();
+        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(spans).Build();
+        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(metrics).Build();
+        using var generator = Generator().AsBuilder().UseOpenTelemetry().Build();
+
+        await generator.GenerateVideoAsync("a cat", Options(steps: 3), Token);
+        metering.ForceFlush();
+
+        var call = spans.Single(span => span.DisplayName.StartsWith("generate_content", StringComparison.Ordinal));
+        foreach (var stage in new[] { "loading", "encoding_text", "denoising", "decoding" })
+        {
+            Assert.Contains(spans, span => span.DisplayName == $"turbodiffusion.{stage}" && span.ParentSpanId == call.SpanId && span.Duration > TimeSpan.Zero);
+            Assert.True(Point("turbodiffusion.stage.duration", "s", stage).GetHistogramSum() > 0);
+        }
+
+        Assert.Equal(3, Point("turbodiffusion.step.duration", "s").GetHistogramCount());
+        Assert.Equal(5, Point("turbodiffusion.frames", "{frame}").GetSumLong());
+        Assert.Equal(1, Point("gen_ai.client.operation.duration", "s").GetHistogramCount());
+
+        MetricPoint Point(string name, string unit, string? stage = null)
+        {
+            var metric = metrics.Last(metric => metric.Name == name);
+            Assert.Equal(unit, metric.Unit);
+            foreach (var point in metric.GetMetricPoints())
+            {
+                var tags = new Dictionary<string, object?>();
+                foreach (var tag in point.Tags)
+                    tags[tag.Key] = tag.Value;
+                if (stage is null || Equals(tags["turbodiffusion.stage"], stage))
+                    return point;
+            }
+
+            throw new InvalidOperationException($"{name} has no point for {stage}.");
+        }
+    }
+
+    [Fact]
+    public async Task The_model_is_opened_once_and_its_loading_is_logged()
+    {
+        var logs = new LogCollector(LogLevel.Information);
+        using var generator = new TurboDiffusionVideoGenerator(EngineOptions(), new Logger<TurboDiffusionVideoGenerator>(logs));
+        Assert.Empty(logs.Entries);
+
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
+
+        Assert.Single(logs.Entries, entry => entry.Message.StartsWith("Opened the model small random model", StringComparison.Ordinal));
+        Assert.Contains(logs.Entries, entry => entry.Message.StartsWith("Loading weights: 100 %", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Services_of_the_generator()
+    {
+        using var generator = Generator();
+
+        Assert.Equal("turbodiffusion", generator.GetRequiredService<VideoGeneratorMetadata>().ProviderName);
+        Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+        Assert.Contains("cpu", generator.GetRequiredService<VideoGeneratorMetadata>().ModelVariant, StringComparison.Ordinal);
+        Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<TurboDiffusionOptions>().Model);
+        Assert.Null(generator.GetService<VideoGeneratorMetadata>("key"));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static VideoGenerationOptions Options(int steps = 1) => new()
+    {
+        VideoSize = new(48, 32),
+        Seed = 7,
+        RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Sampler = Sampling.SamplerKind.Euler, Steps = steps, Frames = 5 },
+    };
+
+    private TurboDiffusionOptions EngineOptions(int queue = 16, string? model = null) => new()
+    {
+        Model = model ?? EngineModels.TextToVideo,
+        Device = "cpu",
+        OutputDirectory = _folder,
+        MaxQueuedRequests = queue,
+    };
+
+    private TurboDiffusionVideoGenerator Generator(int queue = 16, string? model = null) => new(EngineOptions(queue, model));
+}
