@@ -8,6 +8,10 @@ namespace TurboDiffusion.Models.UMT5;
 /// <remarks>arXiv 2304.09151 (umT5); thu-ml/TurboDiffusion aaecff5, turbodiffusion/rcm/utils/umt5.py, <c>umt5_xxl</c>.</remarks>
 public sealed partial record UMT5Config
 {
+    // No real model comes near; larger claims of a file are refused before anything is sized by them.
+    private const long MaxSize = 1 << 24;
+    private const long MaxLayers = 512;
+
     /// <summary>Creates the configuration.</summary>
     /// <param name="vocab">Number of token ids.</param>
     /// <param name="dim">Width of the hidden states.</param>
@@ -25,6 +29,8 @@ public sealed partial record UMT5Config
         (Vocab, Dim, DimAttn, DimFfn) = (Positive(vocab), Positive(dim), Positive(dimAttn), Positive(dimFfn));
         (NumHeads, NumLayers) = (Positive(numHeads), Positive(numLayers));
         (NumBuckets, MaxDistance) = (numBuckets, maxDistance);
+        if (numLayers > MaxLayers)
+            throw new ArgumentException($"numLayers is {numLayers}; expected at most {MaxLayers}.", nameof(numLayers));
         if (dimAttn % numHeads != 0)
             throw new ArgumentException($"The attention width {dimAttn} is not divisible by {numHeads} heads.", nameof(dimAttn));
         if (numBuckets < 4 || numBuckets % 2 != 0)
@@ -94,7 +100,7 @@ public sealed partial record UMT5Config
     }
 
     private static long Positive(long value, [System.Runtime.CompilerServices.CallerArgumentExpression(nameof(value))] string name = "") =>
-        value > 0 ? value : throw new ArgumentException($"{name} is {value}; expected a positive number.", name);
+        value is > 0 and <= MaxSize ? value : throw new ArgumentException($"{name} is {value}; expected 1 to {MaxSize}.", name);
 
     [GeneratedRegex(@"^blocks\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]
     private static partial Regex BlockNumber();

@@ -14,6 +14,9 @@ public sealed record VaeConfig
         [2.8184f, 1.4541f, 2.3275f, 2.6558f, 1.2196f, 1.7708f, 2.6052f, 2.0743f,
          3.2687f, 2.1526f, 2.8652f, 1.5579f, 1.6382f, 1.1253f, 2.8251f, 1.9160f];
 
+    // No level of a real VAE comes near; a larger claim is refused before anything is sized by it.
+    private const int MaxChannels = 1 << 16;
+
     /// <summary>Creates a configuration and checks it.</summary>
     /// <param name="dim">Channels at full resolution.</param>
     /// <param name="zDim">Channels of the latents.</param>
@@ -95,9 +98,9 @@ public sealed record VaeConfig
     /// <exception cref="CheckpointException">The tensors are not those of a Wan 2.1 VAE.</exception>
     public static VaeConfig FromCheckpoint(ICheckpoint checkpoint)
     {
-        int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape.Count > 0
-            ? checked((int)info.Shape[0])
-            : throw new CheckpointException(checkpoint.Path, $"has no tensor '{key}' of a Wan 2.1 VAE; give the VAE file (Wan2.1_VAE.pth).");
+        int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape is [>= 0 and <= MaxChannels, ..]
+            ? (int)info.Shape[0]
+            : throw new CheckpointException(checkpoint.Path, $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
         bool Has(string key) => checkpoint.Tensors.ContainsKey(key);
 
         int dim = Channels("encoder.conv1.bias"), zDim = Channels("conv2.bias");

@@ -10,6 +10,10 @@ public sealed record WanConfig
     /// <summary>Latent rows, and columns, per patch.</summary>
     public const int PatchSize = 2;
 
+    // No real model comes near; larger claims of a file are refused before anything is sized by them.
+    private const int MaxSize = 1 << 20;
+    private const int MaxLayers = 512;
+
     /// <summary>Creates the dimensions.</summary>
     /// <param name="dim">Width of the hidden state; a multiple of <paramref name="numHeads"/>.</param>
     /// <param name="ffnDim">Width of the feed-forward layer.</param>
@@ -30,8 +34,10 @@ public sealed record WanConfig
                      ("dim", dim), ("ffn_dim", ffnDim), ("num_heads", numHeads), ("num_layers", numLayers), ("in_dim", inDim),
                      ("out_dim", outDim), ("text_dim", textDim), ("freq_dim", freqDim),
                  })
-            if (value <= 0)
-                throw new InvalidRequestException(name, $"The Wan model's {name} is {value}; it must be positive.");
+            if (value is <= 0 or > MaxSize)
+                throw new InvalidRequestException(name, $"The Wan model's {name} is {value}; it must be between 1 and {MaxSize}.");
+        if (numLayers > MaxLayers)
+            throw new InvalidRequestException("num_layers", $"The Wan model's num_layers is {numLayers}; it must be at most {MaxLayers}.");
         if (dim % numHeads != 0 || dim / numHeads % 2 != 0)
             throw new InvalidRequestException("dim", $"The Wan model's width {dim} does not divide into {numHeads} heads of an even size.");
         if (freqDim % 2 != 0)
