@@ -30,6 +30,9 @@ public abstract record RunConfig
     /// </summary>
     public string Dtype { get; init; } = "float32";
 
+    /// <summary>Transformers: keep one input per block for the backward pass and compute the rest again, to save memory.</summary>
+    public bool RecomputeActivations { get; init; }
+
     /// <summary>
     /// How long and how fast. The kinds of runs have defaults of their own; a file that gives this gives all of it, and what
     /// it leaves out is as <see cref="TrainingOptions"/> says.

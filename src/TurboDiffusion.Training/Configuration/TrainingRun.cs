@@ -34,7 +34,7 @@ public static class TrainingRun
             throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
         var data = new LatentFolder(config.Data);
         using WanModel model = config.Initial is null
-            ? new WanModel(config.Model!, AttentionOptions.Dense, WeightFormat.Float, config.Placement)
+            ? new WanModel(config.Model!, AttentionOptions.Dense, WeightFormat.Float, config.Placement) { RecomputesActivations = config.RecomputeActivations }
             : Load(config.Initial, AttentionOptions.Dense, config, cancellationToken);
         if (config.Initial is null) WeightInitialization.Initialize(model, InitialRandom(config));
         using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training);
@@ -99,7 +99,9 @@ public static class TrainingRun
     private static WanModel Load(string path, AttentionOptions attention, RunConfig config, CancellationToken cancellationToken)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
-        return WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: cancellationToken);
+        WanModel model = WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: cancellationToken);
+        model.RecomputesActivations = config.RecomputeActivations;
+        return model;
     }
 
     // Another stream than the training's, which the seed itself names.

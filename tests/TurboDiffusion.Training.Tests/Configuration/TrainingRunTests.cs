@@ -38,7 +38,7 @@ public class TrainingRunTests
         TrainingRun.Run(new SlaConfig { Output = Output("sla"), Data = data, Teacher = Model("teacher"), Training = training, TopK = 0.5, QueryBlock = 16, KeyBlock = 16 }, null, token);
         TrainingRun.Run(new RcmConfig
         {
-            Output = Output("rcm"), Data = data, Teacher = Model("teacher"), Training = training,
+            RecomputeActivations = true, Output = Output("rcm"), Data = data, Teacher = Model("teacher"), Training = training,
             Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 },
         }, null, token);
 

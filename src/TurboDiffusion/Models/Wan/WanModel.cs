@@ -63,6 +63,12 @@ public sealed class WanModel : nn.Module
     /// <summary>Number format of the blocks' linear layers.</summary>
     public WeightFormat Weights { get; }
 
+    /// <summary>
+    /// For training: keep only the input of each block for the backward pass, and run the block again there. A block's
+    /// activations are then in memory for one block at a time.
+    /// </summary>
+    public bool RecomputesActivations { get; set; }
+
     /// <summary>Prepares a text for <see cref="Forward"/>: embeds it and projects every block's keys and values, once.</summary>
     /// <param name="embedding">The text encoder's output <c>[B, S, text dim]</c>, padding rows zero. No mask is applied.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
@@ -119,7 +125,9 @@ public sealed class WanModel : nn.Module
         {
             cancellationToken.ThrowIfCancellationRequested();
             Action<string, Tensor>? observeBlock = observe is null ? null : Named(observe, i);
-            Tensor next = _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock);
+            Tensor next = RecomputesActivations && is_grad_enabled()
+                ? Recomputed(_blocks[i], hidden, projected, text.Blocks[i], frames, height, width)
+                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock);
             hidden.Dispose();
             hidden = next;
             observe?.Invoke($"blocks.{i}", hidden);
@@ -129,6 +137,18 @@ public sealed class WanModel : nn.Module
         observe?.Invoke("head", patches);
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
     }
+
+    // The block makes its own rotations: those of the forward pass are gone when it runs again.
+    private Tensor Recomputed(
+        WanBlock block, Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, long frames, long height, long width) =>
+        ActivationCheckpoint.Run(
+            inputs =>
+            {
+                using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, frames / WanConfig.PatchFrames,
+                    height / WanConfig.PatchSize, width / WanConfig.PatchSize, _placement.Device);
+                return block.Forward(inputs[0], inputs[1], (inputs[2], inputs[3]), rotary);
+            },
+            x, time, text.Keys, text.Values);
 
     private static Action<string, Tensor> Named(Action<string, Tensor> observe, int block) =>
         (name, value) => observe($"blocks.{block}.{name}", value);
