@@ -30,8 +30,8 @@ internal static class CommandLine
                 ProcessTerminationTimeout = null,
             });
         }
-        // Ctrl-C reaches ffmpeg too, so that the first error seen may be that of its end.
-        catch (Exception e) when (e is OperationCanceledException || terminal.Cancelled.IsCancellationRequested || e is EnvironmentException { Dependency: "ffmpeg" } && SoonCancelled(terminal))
+        // Ctrl-C reaches ffmpeg too, so that what ends the work may be an error that follows from it.
+        catch (Exception e) when (e is OperationCanceledException || terminal.Cancelled.IsCancellationRequested)
         {
             terminal.Error.WriteLine("cancelled");
             return ExitCode.Cancelled;
@@ -53,7 +53,9 @@ internal static class CommandLine
             new InspectCommand(terminal),
             new ConvertCommand(terminal),
             new QuantizeCommand(terminal),
+            new MergeCommand(terminal),
             new NewCommand(terminal),
+            new DoctorCommand(terminal),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });
         root.Options.OfType<HelpOption>().Single().Action = new HelpPage(terminal);
@@ -71,6 +73,4 @@ internal static class CommandLine
         terminal.Error.WriteLine($"See {HelpPage.PathOf(parsed.CommandResult.Command)} --help.");
         return ExitCode.Usage;
     }
-
-    private static bool SoonCancelled(Terminal terminal) => terminal.Cancelled.WaitHandle.WaitOne(TimeSpan.FromSeconds(0.3));
 }

@@ -38,7 +38,7 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
         Section("Arguments", command.Arguments.Select(a => (Value(a), a.Description)));
         foreach (OptionGroup group in cli?.Groups ?? []) Section(group.Title, group.Options.Select(Row));
         IEnumerable<Option> grouped = cli?.Groups.SelectMany(g => g.Options) ?? [];
-        Section("Other", command.Options.Except(grouped).Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive))).Select(Row));
+        Section("Other", command.Options.Where(o => !o.Hidden).Except(grouped).Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive))).Select(Row));
         if (cli is null or { Examples.Count: 0 }) return;
         output.WriteLine();
         output.WriteLine("Examples:");

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using System.Text.Json;
+using TorchSharp;
+using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Runtime;
+
+namespace TurboDiffusion.Cli.Diagnosis;
+
+/// <summary>
+/// Tries the native libraries in a process of its own: one that ends the process, or hangs, must not end the doctor.
+/// </summary>
+internal static class NativeProbe
+{
+    /// <summary>The hidden option of <c>doctor</c> that makes a process the probe.</summary>
+    public const string Option = "--native-probe";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Starts the probe and reads what it says.</summary>
+    /// <param name="libTorchFolder">The value of the variable that names libtorch, or null.</param>
+    /// <param name="cancelled">Ends the probe.</param>
+    /// <returns>What it says; or null and why it says nothing.</returns>
+    public static (NativeState? State, string? Failure) Run(string? libTorchFolder, CancellationToken cancelled)
+    {
+        (string program, string[] arguments) = ThisProgram();
+        var start = new ProcessStartInfo(program, [.. arguments, "doctor", Option]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment[LibTorch.FolderVariable] = libTorchFolder;
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(cancelled), error = process.StandardError.ReadToEndAsync(cancelled);
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancelled);
+        end.CancelAfter(Patience);
+        try
+        {
+            process.WaitForExitAsync(end.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException) when (!cancelled.IsCancellationRequested)
+        {
+            process.Kill(entireProcessTree: true);
+            return (null, $"loading it has not ended after {Patience.TotalSeconds} seconds");
+        }
+        string said = output.GetAwaiter().GetResult();
+        try
+        {
+            if (process.ExitCode == 0 && Json.Read<NativeState>(said) is { } state) return (state, null);
+        }
+        catch (JsonException)
+        {
+        }
+        string? last = error.GetAwaiter().GetResult().Split('\n').LastOrDefault(l => !string.IsNullOrWhiteSpace(l));
+        return (null, $"loading it ends the process with code {process.ExitCode}{(last is null ? "" : $": {last.Trim()}")}");
+    }
+
+    /// <summary>The probe itself, in its process.</summary>
+    public static NativeState Look()
+    {
+        (string? driver, IReadOnlyList<string> gpus, string? driverError) = CudaDriver.Ask();
+        try
+        {
+            (string version, bool gpu, bool right) = AskTorch();
+            return new NativeState(version, LoadedLibrary(), right, gpu, right ? null : "it computes wrong numbers", driver, gpus, driverError);
+        }
+        catch (Exception e)
+        {
+            return new NativeState(null, null, false, false, ErrorMessage.Of(e), driver, gpus, driverError);
+        }
+    }
+
+    private static (string Version, bool Gpu, bool Right) AskTorch()
+    {
+        using torch.Tensor a = torch.arange(4, dtype: torch.float32).reshape(2, 2), product = a.matmul(a);
+        return (torch.__version__, torch.cuda.is_available(), product.data<float>().ToArray() is [2, 3, 6, 11]);
+    }
+
+    private static string? LoadedLibrary() => !File.Exists("/proc/self/maps") ? null : File.ReadLines("/proc/self/maps")
+        .Where(l => l.Contains("libtorch_cpu", StringComparison.Ordinal)).Select(l => l[l.IndexOf('/')..]).FirstOrDefault();
+
+    // Started as a program of its own, through dotnet, or as a tool.
+    private static (string Program, string[] Arguments) ThisProgram()
+    {
+        string assembly = typeof(NativeProbe).Assembly.Location, host = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null);
+        if (assembly.Length > 0 && File.Exists(host)) return (host, []);
+        string process = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this process is not known.");
+        return Path.GetFileNameWithoutExtension(process) == "dotnet" ? (process, [assembly]) : (process, []);
+    }
+}
