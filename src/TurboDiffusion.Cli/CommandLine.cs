@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using TurboDiffusion.Cli.Commands;
+using TurboDiffusion.Cli.Diagnosis;
 using TurboDiffusion.Cli.Help;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli;
 
@@ -17,11 +19,16 @@ internal static class CommandLine
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static int Run(string[] args, Terminal terminal)
     {
-        // No response files: a prompt may begin with @.
-        ParseResult parsed = Root(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Action is ParseErrorAction) return Usage(parsed, terminal);
+        // The engine loads the libtorch that is named as soon as one of its types is used. What computes nothing must neither
+        // wait for it nor fail with it; the doctor tries it in another process.
+        string? libTorch = Environment.GetEnvironmentVariable(LibTorch.FolderVariable);
+        if (libTorch is not null && IsLight(args)) Environment.SetEnvironmentVariable(LibTorch.FolderVariable, null);
+        bool verbose = args.Contains(VerboseName);
         try
         {
+            // No response files: a prompt may begin with @.
+            ParseResult parsed = Root(terminal, libTorch).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            if (parsed.Action is ParseErrorAction) return Usage(parsed, terminal);
             return parsed.Invoke(new InvocationConfiguration
             {
                 Output = terminal.Out,
@@ -39,12 +46,16 @@ internal static class CommandLine
         catch (Exception e)
         {
             terminal.Error.WriteLine($"error: {ErrorMessage.Of(e)}");
-            if (parsed.GetValue<bool>(VerboseName)) terminal.Error.WriteLine(e);
+            if (verbose) terminal.Error.WriteLine(e);
             return ExitCode.Error;
         }
     }
 
-    private static RootCommand Root(Terminal terminal)
+    private static bool IsLight(string[] args) =>
+        !args.Contains(NativeProbe.Option)
+        && (args is [] or ["doctor" or "models" or "--version", ..] || args.Any(a => a is "--help" or "-h" or "-?"));
+
+    private static RootCommand Root(Terminal terminal, string? libTorchFolder)
     {
         var root = new RootCommand("Videos from text and images with TurboDiffusion and Wan models.")
         {
@@ -55,7 +66,7 @@ internal static class CommandLine
             new QuantizeCommand(terminal),
             new MergeCommand(terminal),
             new NewCommand(terminal),
-            new DoctorCommand(terminal),
+            new DoctorCommand(terminal, libTorchFolder),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });
         root.Options.OfType<HelpOption>().Single().Action = new HelpPage(terminal);

@@ -10,10 +10,7 @@ using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
 
-/// <summary>
-/// The options of <c>generate</c>, and what they ask for. Building them runs no code of the engine, whose native libraries may
-/// be missing when help or the doctor is asked for.
-/// </summary>
+/// <summary>The options of <c>generate</c>, and what they ask for.</summary>
 internal sealed class GenerateOptions
 {
     /// <summary>The output where none is named; it alone is replaced without being asked.</summary>
@@ -32,8 +29,8 @@ internal sealed class GenerateOptions
     private readonly Option<bool> _adaptive = Opt.Flag("--adaptive-size", "Keep the image's aspect ratio, at the area of the size.");
 
     private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height in pixels, multiples of 16. Default: the model's (Wan: 832x480 or 1280x720).", "-s");
-    private readonly Option<string?> _resolution = Opt.Text("--resolution", "480p|720p", "A size by its name, with --aspect-ratio.");
-    private readonly Option<string?> _aspect = Opt.Text("--aspect-ratio", "W:H", "16:9 (default), 9:16, 1:1, 4:3 or 3:4.");
+    private readonly Option<string?> _resolution = Opt.Text("--resolution", string.Join('|', VideoSize.Resolutions), "A size by its name, with --aspect-ratio.");
+    private readonly Option<string?> _aspect = Opt.Text("--aspect-ratio", "W:H", $"{string.Join(", ", VideoSize.AspectRatios)}. Default: 16:9.");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames, 4k + 1. Default: the model's (Wan: 81).", "-f");
     private readonly Option<int?> _fps = Opt.Number<int>("--fps", "N", "Frames per second of the file. Default: the model's (Wan: 16).");
 

@@ -17,7 +17,7 @@ internal sealed class NewCommand : WritingCommand
 {
     private const string Small = "small";
 
-    private readonly Argument<string> _model = new("MODEL") { Description = "small, or a published size: Wan2.1-T2V-1.3B, Wan2.1-T2V-14B, Wan2.2-I2V-A14B (one expert)." };
+    private readonly Argument<string> _model = new("MODEL") { Description = $"{Small}, or a published size: {string.Join(", ", WanPreset.All.Select(p => p.Name))} (with two experts, one of them)." };
     private readonly Option<ModelKind?> _part = Opt.Choice("--part", "Which part to write. Default: the transformer; of small, a whole model as a folder.",
         new OrderedDictionary<string, ModelKind> { ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder });
 

@@ -15,22 +15,12 @@ internal static class Doctor
     private const long LittleDisk = 2L << 30;
 
     /// <summary>Looks at everything.</summary>
+    /// <param name="libTorchFolder">The libtorch that the environment names, or null.</param>
     /// <param name="cancelled">Ends it.</param>
-    public static IReadOnlyList<Finding> Examine(CancellationToken cancelled)
+    public static IReadOnlyList<Finding> Examine(string? libTorchFolder, CancellationToken cancelled)
     {
-        // The engine loads the named libtorch as soon as any of its code runs, and that may fail. The probe tries it in
-        // its own process; here it must not stand in the way of the other checks.
-        string? folder = Environment.GetEnvironmentVariable(LibTorch.FolderVariable);
-        Environment.SetEnvironmentVariable(LibTorch.FolderVariable, null);
-        try
-        {
-            (NativeState? native, string? failure) = NativeProbe.Run(folder, cancelled);
-            return [OperatingSystemFinding(), DotNet(), Torch(folder, native, failure), Device(native), Memory(), FFmpegProgram(), .. Folders()];
-        }
-        finally
-        {
-            Environment.SetEnvironmentVariable(LibTorch.FolderVariable, folder);
-        }
+        (NativeState? native, string? failure) = NativeProbe.Run(libTorchFolder, cancelled);
+        return [OperatingSystemFinding(), DotNet(), Torch(libTorchFolder, native, failure), Device(native), Memory(), FFmpegProgram(), .. Folders()];
     }
 
     private static Finding OperatingSystemFinding()

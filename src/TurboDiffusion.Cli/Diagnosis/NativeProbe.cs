@@ -46,8 +46,10 @@ internal static class NativeProbe
         catch (JsonException)
         {
         }
-        string? last = error.GetAwaiter().GetResult().Split('\n').LastOrDefault(l => !string.IsNullOrWhiteSpace(l));
-        return (null, $"loading it ends the process with code {process.ExitCode}{(last is null ? "" : $": {last.Trim()}")}");
+        string[] lines = error.GetAwaiter().GetResult().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return (null, process.ExitCode == ExitCode.Error && lines is [.., var message]
+            ? message[(message.IndexOf(':') + 1)..].Trim()
+            : $"loading it ends the process with code {process.ExitCode}{(lines.Length == 0 ? "" : $": {lines[0]}")}");
     }
 
     /// <summary>The probe itself, in its process.</summary>

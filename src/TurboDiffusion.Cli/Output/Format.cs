@@ -9,7 +9,9 @@ internal static class Format
 
     /// <summary>A duration as <c>0:07</c> or <c>1:02:03</c>.</summary>
     public static string Clock(TimeSpan time) =>
-        time.ToString(time.TotalHours >= 1 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture);
+        time.TotalHours >= 1
+            ? string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours}:{time:mm\\:ss}")
+            : time.ToString(@"m\:ss", CultureInfo.InvariantCulture);
 
     /// <summary>A duration as <c>7.1 s</c>.</summary>
     public static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s");

@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Wan;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class CheckpointCommandTests(Models models)
+{
+    [Theory]
+    [InlineData(AttentionKind.Dense, WeightFormat.Float, "original")]
+    [InlineData(AttentionKind.Sla, WeightFormat.Float, "sla")]
+    [InlineData(AttentionKind.Sla, WeightFormat.Int8, "sla-quant")]
+    public void Inspect_tells_the_variant(AttentionKind attention, WeightFormat weights, string variant)
+    {
+        string path = models.Transformer(attention, weights);
+        CommandRun run = CommandRun.Of("inspect", path, "--json");
+        Assert.Equal(0, run.ExitCode);
+        JsonNode report = Assert.Single(JsonNode.Parse(run.Out)!.AsArray())!;
+        Assert.Equal(("transformer", "custom", variant), ((string)report["kind"]!, (string)report["preset"]!, (string)report["variant"]!));
+        Assert.Equal((128, 2), ((int)report["dimensions"]!["width"]!, (int)report["dimensions"]!["heads"]!));
+        Assert.Empty(report["problems"]!.AsArray());
+    }
+
+    [Fact]
+    public void Inspect_shows_every_part_and_lists_tensors()
+    {
+        CommandRun run = CommandRun.Of("inspect", models.Files.Vae, models.Files.TextEncoder, "--tensors");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("custom VAE", run.Out);
+        Assert.Contains("custom text encoder", run.Out);
+        Assert.Matches(@"token_embedding\.weight +Float32 \[", run.Out);
+    }
+
+    [Fact]
+    public void Inspect_ends_with_1_for_what_is_no_model()
+    {
+        string path = Path.Combine(models.NewFolder(), "other.safetensors");
+        byte[] header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}  "u8.ToArray();
+        File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)header.Length), .. header, 0, 0, 0, 0]);
+        CommandRun run = CommandRun.Of("inspect", path);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Matches(@"problem +holds 1 tensors", run.Out);
+    }
+
+    [Fact]
+    public void A_quantized_transformer_is_what_inspect_says_and_generates()
+    {
+        string folder = models.NewFolder(), quantized = Path.Combine(folder, "int8.safetensors");
+        CommandRun run = CommandRun.Of("quantize", models.Files.Transformer, quantized);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("custom transformer, sla-quant", run.Out);
+        CommandRun video = CommandRun.Of(models.Generate(Path.Combine(folder, "v.mp4"), "--transformer", quantized, "--json"));
+        Assert.Equal("int8", (string)JsonNode.Parse(video.Out)!["model"]!["weights"]!);
+        Assert.Contains("int8 weights already", Assert.Single(CommandRun.Of("quantize", quantized, Path.Combine(folder, "x.safetensors")).Errors));
+    }
+
+    [Fact]
+    public void Convert_goes_to_another_layout_and_back_without_a_change()
+    {
+        string folder = models.NewFolder(), original = models.Transformer(AttentionKind.Dense, WeightFormat.Float);
+        foreach (string layout in new[] { "diffusers", "original", "comfyui" })
+        {
+            string other = Path.Combine(folder, $"{layout}.safetensors"), back = Path.Combine(folder, $"{layout}-back.safetensors");
+            Assert.Equal(0, CommandRun.Of("convert", original, other, "--layout", layout).ExitCode);
+            Assert.NotEqual(File.ReadAllBytes(original), File.ReadAllBytes(other));
+            Assert.Equal(0, CommandRun.Of("convert", other, back).ExitCode);
+            Assert.Equal(File.ReadAllBytes(original), File.ReadAllBytes(back));
+        }
+    }
+
+    [Fact]
+    public void Convert_changes_the_type_but_not_that_of_int8_scales()
+    {
+        string folder = models.NewFolder(), output = Path.Combine(folder, "half.safetensors");
+        Assert.Equal(0, CommandRun.Of("convert", models.Transformer(AttentionKind.Sla, WeightFormat.Int8), output, "--dtype", "bfloat16").ExitCode);
+        string tensors = CommandRun.Of("inspect", output, "--tensors").Out;
+        Assert.Matches(@"ffn\.0\.scale +Float32", tensors);
+        Assert.Matches(@"ffn\.0\.int8_weight +Int8", tensors);
+        Assert.Matches(@"ffn\.0\.bias +BFloat16", tensors);
+    }
+
+    [Fact]
+    public void An_existing_output_is_kept_unless_overwriting_is_asked_for()
+    {
+        string output = Path.Combine(models.NewFolder(), "out.safetensors");
+        File.WriteAllText(output, "precious");
+        CommandRun refused = CommandRun.Of("convert", models.Files.Vae, output);
+        Assert.Equal(1, refused.ExitCode);
+        Assert.Contains("--overwrite", Assert.Single(refused.Errors));
+        Assert.Equal("precious", File.ReadAllText(output));
+        Assert.Equal(0, CommandRun.Of("convert", models.Files.Vae, output, "--overwrite").ExitCode);
+        Assert.Equal(0, CommandRun.Of("inspect", output).ExitCode);
+        Assert.Single(Directory.GetFileSystemEntries(Path.GetDirectoryName(output)!));
+    }
+
+    [Fact]
+    public void Merge_of_a_tuning_from_the_base_itself_is_the_tuned_model()
+    {
+        string folder = models.NewFolder(), plain = models.Transformer(AttentionKind.Dense, WeightFormat.Float), merged = Path.Combine(folder, "merged.safetensors");
+        CommandRun run = CommandRun.Of("merge", plain, models.Files.Transformer, plain, merged, "--weight", "0.5");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("custom transformer, sla", run.Out);
+        Assert.Contains("4 carried over", run.Out);
+        Assert.Equal(1, CommandRun.Of("merge", plain, plain, plain, merged).ExitCode);
+    }
+
+    [Fact]
+    public void New_makes_whole_small_models_and_single_parts()
+    {
+        string folder = models.NewFolder(), whole = Path.Combine(folder, "whole"), part = Path.Combine(folder, "part.safetensors");
+        Assert.Equal(0, CommandRun.Of("new", "small", whole, "--variant", "sla-quant", "--dim", "64", "--seed", "3").ExitCode);
+        Assert.Equal(["model.json", "spiece.model", "text_encoder.safetensors", "transformer.safetensors", "vae.safetensors"],
+            Directory.GetFiles(whole).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(1, CommandRun.Of("new", "small", whole).ExitCode);
+        CommandRun run = CommandRun.Of("new", "small", part, "--part", "transformer", "--variant", "original", "--dtype", "bfloat16", "--layers", "1");
+        Assert.Contains("custom transformer, original", run.Out);
+        Assert.Contains("BFloat16", CommandRun.Of("inspect", part).Out);
+        Assert.Contains("custom VAE", CommandRun.Of("new", "small", Path.Combine(folder, "vae.safetensors"), "--part", "vae").Out);
+    }
+}

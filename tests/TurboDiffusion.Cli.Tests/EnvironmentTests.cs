@@ -1,0 +1,90 @@
+using System.Text.Json.Nodes;
+using TurboDiffusion.Cli.Output;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class EnvironmentTests(Models models)
+{
+    [Fact]
+    public void Doctor_finds_what_this_machine_has()
+    {
+        CommandRun run = CommandRun.Of("doctor", "--json");
+        JsonArray findings = JsonNode.Parse(run.Out)!.AsArray();
+        Assert.Equal(0, run.ExitCode);
+        foreach (string subject in new[] { "system", ".NET", "libtorch", "GPU", "memory", "ffmpeg", "models", "temporary files" })
+            Assert.Single(findings, f => (string)f!["subject"]! == subject);
+        Assert.Matches(@"2\.\d+.*computes", (string)findings.Single(f => (string)f!["subject"]! == "libtorch")!["found"]!);
+    }
+
+    [Fact]
+    public async Task Doctor_survives_a_libtorch_that_does_not_load_and_names_everything_that_is_missing()
+    {
+        using var process = CommandRun.Start(new Dictionary<string, string?>
+        {
+            ["TURBODIFFUSION_LIBTORCH"] = "/nowhere",
+            ["TURBODIFFUSION_FFMPEG"] = "/nowhere",
+            ["TURBODIFFUSION_MODELS"] = "/proc/models",
+        }, "doctor");
+        CommandRun run = await CommandRun.EndOf(process);
+        Assert.Equal((1, ""), (run.ExitCode, run.Error));
+        Assert.Matches("MISSING +libtorch .*libc10.so", run.Out);
+        Assert.Matches("MISSING +ffmpeg", run.Out);
+        Assert.Matches("MISSING +models +/proc/models", run.Out);
+        Assert.Contains("apt-get install ffmpeg", run.Out);
+    }
+
+    [Fact]
+    public async Task A_libtorch_that_does_not_load_is_one_line_where_it_is_needed_and_nothing_where_it_is_not()
+    {
+        var environment = new Dictionary<string, string?> { ["TURBODIFFUSION_LIBTORCH"] = "/nowhere" };
+        using var inspect = CommandRun.Start(environment, "inspect", models.Files.Vae);
+        CommandRun failed = await CommandRun.EndOf(inspect);
+        Assert.Equal(1, failed.ExitCode);
+        Assert.Contains("libc10.so", Assert.Single(failed.Error.Trim().Split('\n')));
+        using var list = CommandRun.Start(environment, "models");
+        Assert.Equal(0, (await CommandRun.EndOf(list)).ExitCode);
+    }
+
+    [Fact]
+    public void Models_lists_the_library_with_what_is_wrong()
+    {
+        CommandRun run = CommandRun.Of("models");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Matches(@"small-random +custom sla, .*random weights", run.Out);
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("generate")]
+    [InlineData("inspect")]
+    [InlineData("convert")]
+    [InlineData("quantize")]
+    [InlineData("merge")]
+    [InlineData("new")]
+    [InlineData("models")]
+    [InlineData("doctor")]
+    public void Help_describes_every_option_within_the_width(params string[] command)
+    {
+        CommandRun run = CommandRun.Of([.. command, "--help"]);
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.Contains("Usage: turbodiffusion", run.Out);
+        Assert.Contains("--help", run.Out);
+        Assert.DoesNotContain("--native-probe", run.Out);
+        Assert.All(run.Out.Split('\n').Where(l => !l.StartsWith("  turbodiffusion", StringComparison.Ordinal)), line => Assert.True(line.Length <= 100, line));
+    }
+
+    [Theory]
+    [InlineData(0, "0 bytes")]
+    [InlineData(1536, "1.5 KiB")]
+    [InlineData(5L << 30, "5 GiB")]
+    public void Bytes_are_written_for_people(long bytes, string expected) => Assert.Equal(expected, Format.Bytes(bytes));
+
+    [Fact]
+    public void Times_are_written_for_people()
+    {
+        Assert.Equal("0:07", Format.Clock(TimeSpan.FromSeconds(7.4)));
+        Assert.Equal("1:02:03", Format.Clock(new TimeSpan(1, 2, 3)));
+        Assert.Equal("25:00:00", Format.Clock(TimeSpan.FromHours(25)));
+    }
+}

@@ -1,0 +1,85 @@
+using System.Text.Json.Nodes;
+using TurboDiffusion.Generation.Models;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class GenerateTests(Models models)
+{
+    [Fact]
+    public void A_prompt_becomes_a_file_and_the_result_says_what_it_is()
+    {
+        string output = Path.Combine(models.NewFolder(), "video.mp4");
+        CommandRun run = CommandRun.Of(models.Generate(output));
+        Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
+        Assert.True(new FileInfo(output).Length > 0);
+        Assert.Contains($"{output}: 32x32, 5 frames at 8 per second", run.Out);
+        Assert.Contains("seed 7", run.Out);
+        Assert.Contains("model: small random model (custom, sla; sla attention, float weights, cpu)", run.Out);
+        Assert.Matches(@"time: .*denoising \d", run.Out);
+        Assert.Contains("the picture is noise", run.Out);
+        Assert.Contains("denoising, 1 of 1 steps", run.Error);
+    }
+
+    [Fact]
+    public void Json_has_every_video_and_the_model()
+    {
+        string output = Path.Combine(models.NewFolder(), "video.mp4");
+        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--count", "2", "--fps", "12"));
+        JsonNode json = JsonNode.Parse(run.Out)!;
+        Assert.Equal(["video-1.mp4", "video-2.mp4"], json["videos"]!.AsArray().Select(v => Path.GetFileName((string)v!["path"]!)));
+        Assert.Equal([7ul, 8ul], json["videos"]!.AsArray().Select(v => (ulong)v!["seed"]!));
+        Assert.Equal(12, (int)json["videos"]![0]!["framesPerSecond"]!);
+        Assert.Equal(("sla", true), ((string)json["model"]!["attention"]!, (bool)json["model"]!["randomWeights"]!));
+        Assert.True((double)json["stageSeconds"]!["decoding"]! > 0);
+    }
+
+    [Fact]
+    public void Quiet_prints_the_path_alone_and_an_output_is_replaced_only_when_asked()
+    {
+        string output = Path.Combine(models.NewFolder(), "video.gif");
+        Assert.Equal(new CommandRun(0, output + Environment.NewLine, ""), CommandRun.Of(models.Generate(output, "--quiet")));
+        CommandRun second = CommandRun.Of(models.Generate(output, "--quiet"));
+        Assert.Equal(1, second.ExitCode);
+        Assert.Contains("exists already", Assert.Single(second.Errors));
+        Assert.Equal(0, CommandRun.Of(models.Generate(output, "--quiet", "--overwrite")).ExitCode);
+    }
+
+    [Fact]
+    public void Options_reach_the_generator()
+    {
+        string output = Path.Combine(models.NewFolder(), "video.mp4");
+        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8", "--low-memory", "--sampler", "euler",
+            "--guidance", "3", "--negative-prompt", "blue", "--shift", "3"));
+        Assert.Equal(0, run.ExitCode);
+        JsonNode model = JsonNode.Parse(run.Out)!["model"]!;
+        Assert.Equal(("sagesla", "int8"), ((string)model["attention"]!, (string)model["weights"]!));
+    }
+
+    [Fact]
+    public void Single_files_make_a_model()
+    {
+        ModelFiles files = models.Files;
+        string output = Path.Combine(models.NewFolder(), "video.mp4");
+        CommandRun run = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer, "--vae", files.Vae, "--text-encoder", files.TextEncoder,
+            "--tokenizer", files.Tokenizer, "--device", "cpu", "--size", "32x32", "--frames", "1", "--steps", "1", "-o", output, "--quiet");
+        Assert.Equal((0, output), (run.ExitCode, run.Out.Trim()));
+        CommandRun incomplete = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer);
+        Assert.Equal(1, incomplete.ExitCode);
+        Assert.Contains("--vae, --text-encoder, --tokenizer", Assert.Single(incomplete.Errors));
+    }
+
+    [Fact]
+    public async Task The_default_output_is_one_file_that_is_replaced()
+    {
+        string folder = models.NewFolder();
+        for (int i = 0; i < 2; i++)
+        {
+            using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(
+                Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), ["generate", "a circle", "--size", "32x32", "--frames", "1", "--steps", "1"])
+            { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);
+        }
+        Assert.Equal(["video.mp4"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName));
+    }
+}
