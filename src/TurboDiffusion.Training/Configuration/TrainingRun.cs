@@ -12,12 +12,15 @@ namespace TurboDiffusion.Training.Configuration;
 
 /// <summary>
 /// A whole training run from its configuration: models, data, loop, and in the output folder the saved state, the
-/// configuration and the trained model. A run continues where the folder's state ends.
+/// configuration, the losses and the trained model. A run continues where the folder's state ends.
 /// </summary>
 public static class TrainingRun
 {
     /// <summary>The trained model in the output folder: the weight average, where one is kept.</summary>
     public const string ModelFile = "model.safetensors";
+
+    /// <summary>The losses in the output folder: <see cref="LossLog"/>.</summary>
+    public const string LossFile = "losses.csv";
 
     /// <summary>The configuration in the output folder.</summary>
     public const string ConfigFile = "config.json";
@@ -85,7 +88,8 @@ public static class TrainingRun
     {
         var trainer = new Trainer(task, config.Training, config.Output);
         File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
-        trainer.Run(progress, cancellationToken);
+        using (var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration))
+            trainer.Run(new Both(log, progress), cancellationToken);
         var metadata = new Dictionary<string, string>
         {
             ["training"] = task.Name,
@@ -106,4 +110,13 @@ public static class TrainingRun
 
     // Another stream than the training's, which the seed itself names.
     private static PhiloxNoise InitialRandom(RunConfig config) => new(~config.Training.Seed);
+
+    private sealed class Both(IProgress<TrainingProgress> first, IProgress<TrainingProgress>? second) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value)
+        {
+            first.Report(value);
+            second?.Report(value);
+        }
+    }
 }

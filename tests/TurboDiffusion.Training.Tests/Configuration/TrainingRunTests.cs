@@ -48,6 +48,9 @@ public class TrainingRunTests
         Assert.Equal(2, report.CarriedFromTuned.Count);
         Assert.Empty(report.KeptFromBase);
 
+        string[] log = File.ReadAllLines(Path.Combine(Output("rcm"), TrainingRun.LossFile));
+        Assert.Equal(["1,student,scm", "2,student,scm", "2,student,dmd", "3,critic,critic"], log.Skip(1).Select(l => string.Join(',', l.Split(',')[..3])));
+
         using ICheckpoint turbo = Checkpoint.OpenModel(folder.File("turbo.safetensors"));
         using WanModel model = WanCheckpoint.Load(turbo, AttentionOptions.Sla(0.5, 16, 16), WeightFormat.Float, Placement.Cpu, cancellationToken: token);
         Assert.Equal(2, model.Config.NumHeads);

@@ -1,0 +1,43 @@
+using System.Globalization;
+
+namespace TurboDiffusion.Training.Loops;
+
+/// <summary>
+/// The losses of a run as CSV, one line per loss and iteration:
+/// <c>iteration,model,loss,value,gradient_norm,learning_rate,skipped</c>. A resumed run drops the lines past its saved state.
+/// </summary>
+public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
+{
+    private const string Header = "iteration,model,loss,value,gradient_norm,learning_rate,skipped";
+
+    private readonly StreamWriter _writer;
+
+    /// <summary>Opens the log of a run.</summary>
+    /// <param name="path">The file; made if it does not exist.</param>
+    /// <param name="iteration">Iterations finished so far: later lines are of a run that was stopped without saving.</param>
+    public LossLog(string path, int iteration)
+    {
+        IEnumerable<string> kept = File.Exists(path) ? File.ReadLines(path).Where(line => IterationOf(line) <= iteration) : [];
+        string aside = path + ".partial";
+        File.WriteAllLines(aside, kept.Prepend(Header));
+        File.Move(aside, path, overwrite: true);
+        _writer = new StreamWriter(path, append: true) { AutoFlush = true };
+    }
+
+    /// <inheritdoc/>
+    public void Report(TrainingProgress value)
+    {
+        foreach ((string loss, double mean) in value.Losses)
+            _writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{value.Iteration},{value.Model},{loss},{mean:R},{value.GradientNorm:R},{value.LearningRate:R},{(value.Skipped ? 1 : 0)}"));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _writer.Dispose();
+
+    // The header, and a line cut off by a crash, have none.
+    private static int IterationOf(string line) =>
+        line.Count(c => c == ',') == 6 && int.TryParse(line.AsSpan(0, line.IndexOf(',')), CultureInfo.InvariantCulture, out int iteration)
+            ? iteration
+            : int.MaxValue;
+}
