@@ -11,22 +11,30 @@ using Xunit;
 
 namespace TurboDiffusion.Training.Tests.Loops;
 
-[Trait("Category", "Gpu")]
-public class GpuTrainingTests
+public class Bfloat16TrainingTests
 {
     [Fact]
-    public void Bfloat16_training_with_recomputation_learns_on_a_gpu()
+    public void Narrow_weights_with_recomputation_learn_on_the_cpu() => Learn(torch.CPU);
+
+    [Fact]
+    [Trait("Category", "Gpu")]
+    public void Narrow_weights_with_recomputation_learn_on_a_gpu()
     {
         Assert.SkipUnless(torch.cuda_is_available(), "there is no GPU that libtorch can use");
+        Learn(torch.CUDA);
+    }
+
+    private static void Learn(torch.Device device)
+    {
         using var folder = new TestFolder();
         WanModel onCpu = SmallWorld.Transformer();
-        using var model = new WanModel(onCpu.Config, onCpu.Attention, WeightFormat.Float, new Placement(torch.CUDA, torch.ScalarType.BFloat16)) { RecomputesActivations = true };
+        using var model = new WanModel(onCpu.Config, onCpu.Attention, WeightFormat.Float, new Placement(device, torch.ScalarType.BFloat16)) { RecomputesActivations = true };
         Weights.Copy(onCpu, model);
-        var options = new TrainingOptions { Iterations = 60, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0 };
+        var options = new TrainingOptions { Iterations = 30, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0 };
         using var task = new TeacherTraining(model, SmallWorld.Latents(), new ShiftedUniformTimes(3), 0.1, options);
         var losses = new List<double>();
         new Trainer(task, options, folder.Path).Run(new Record(losses), TestContext.Current.CancellationToken);
-        Assert.True(losses.TakeLast(10).Average() < 0.8 * losses.Take(10).Average(), string.Join(", ", losses));
+        Assert.True(losses.TakeLast(10).Average() < 0.85 * losses.Take(10).Average(), string.Join(", ", losses));
     }
 
     private sealed class Record(List<double> losses) : IProgress<TrainingProgress>
