@@ -14,6 +14,9 @@ namespace TurboDiffusion.Extensions.Tests.AI;
 [Collection("device")]
 public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
 {
+    // More than run before the test has done what it does meanwhile.
+    private const int ManySteps = 30;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -160,6 +163,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         using var generator = Generator();
         var random = new Random(20252);
+        await generator.GenerateVideoAsync("a cat", Options(), Token);
         var whole = Stopwatch.StartNew();
         await generator.GenerateVideoAsync("a cat", Options(steps: 4), Token);
         var usual = whole.Elapsed;
@@ -171,10 +175,10 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             try
             {
                 if (i % 2 == 0)
-                    await generator.GenerateVideoAsync("a cat", Options(steps: 50), source.Token);
+                    await generator.GenerateVideoAsync("a cat", Options(steps: 1000), source.Token);
                 else
-                    await generator.GenerateStreamingAsync(new("a cat"), Options(steps: 50), source.Token).ToListAsync(Token);
-                Assert.Fail("50 steps end before 4 do.");
+                    await generator.GenerateStreamingAsync(new("a cat"), Options(steps: 1000), source.Token).ToListAsync(Token);
+                Assert.Fail("1000 steps end before 4 do.");
             }
             catch (OperationCanceledException)
             {
@@ -183,7 +187,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         }
 
         await generator.GenerateVideoAsync("a cat", Options(), Token);
-        Assert.Equal(2, Directory.GetFileSystemEntries(_folder).Length);
+        Assert.Equal(3, Directory.GetFileSystemEntries(_folder).Length);
     }
 
     [Fact]
@@ -229,10 +233,10 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         using var generator = Generator(queue: 1);
         var order = new List<int>();
-        var first = Run(1, Options(steps: 30));
-        await Task.Delay(100, Token);
-        var second = Run(2, Options());
-        await Task.Delay(100, Token);
+        var (started, first) = Start(1, ManySteps, VideoGenerationResponseUpdateKind.Progress);
+        await started;
+        var (queued, second) = Start(2, 1, VideoGenerationResponseUpdateKind.Queued);
+        await queued;
 
         var error = await Assert.ThrowsAsync<VideoGeneratorQueueFullException>(() => generator.GenerateVideoAsync("a cat", Options(), Token));
         Assert.Contains("1 requests", error.Message, StringComparison.Ordinal);
@@ -240,11 +244,17 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         Assert.Equal([1, 2], order);
         await generator.GenerateVideoAsync("a cat", Options(), Token);
 
-        async Task Run(int number, VideoGenerationOptions options)
+        (Task First, Task Whole) Start(int number, int steps, VideoGenerationResponseUpdateKind kind)
         {
-            await generator.GenerateVideoAsync("a cat", options, Token);
-            lock (order)
-                order.Add(number);
+            var (first, whole) = Follow(generator, Options(steps), kind);
+            return (first, Note());
+
+            async Task Note()
+            {
+                await whole;
+                lock (order)
+                    order.Add(number);
+            }
         }
     }
 
@@ -253,15 +263,14 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         using var one = Generator();
         using var two = Generator();
-        var running = one.GenerateStreamingAsync(new("a cat"), Options(steps: 10), Token).ToListAsync(Token).AsTask();
-        await Task.Delay(100, Token);
+        var (started, running) = Follow(one, Options(ManySteps), VideoGenerationResponseUpdateKind.Progress);
+        await started;
 
         var updates = await two.GenerateStreamingAsync(new("a cat"), Options(), Token).ToListAsync(Token);
 
-        Assert.True(running.IsCompleted);
         Assert.Equal(VideoGenerationResponseUpdateKind.Queued, updates[0].Kind);
         Assert.Equal(1, updates[0].Progress!.Value.QueuePosition);
-        await running;
+        await running.WaitAsync(TimeSpan.FromSeconds(1), Token);
     }
 
     [Fact]
@@ -271,8 +280,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         for (var i = 0; i < 8; i++)
         {
             var generator = Generator();
-            var running = generator.GenerateVideoAsync("a cat", Options(steps: 200), Token);
-            var waiting = generator.GenerateVideoAsync("a cat", Options(), Token);
+            var running = generator.GenerateVideoAsync("a cat", Options(steps: 1000), Token);
+            var waiting = generator.GenerateVideoAsync("a cat", Options(steps: 1000), Token);
             await Task.Delay(random.Next(400), Token);
 
             generator.Dispose();
@@ -353,6 +362,23 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Runs a streaming call; the first task ends with the first update of a kind, the second with the call.</summary>
+    private static (Task First, Task Whole) Follow(
+        IVideoGenerator generator, VideoGenerationOptions options, VideoGenerationResponseUpdateKind kind)
+    {
+        var first = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return (first.Task, Run());
+
+        async Task Run()
+        {
+            await foreach (var update in generator.GenerateStreamingAsync(new("a cat"), options, Token))
+            {
+                if (update.Kind == kind)
+                    first.TrySetResult();
+            }
+        }
+    }
 
     private static VideoGenerationOptions Options(int steps = 1) => new()
     {
