@@ -126,7 +126,7 @@ public sealed class DistributedCachingVideoGenerator(IVideoGenerator innerGenera
 
             return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Canonical(json)!.ToJsonString())));
         }
-        catch (NotSupportedException)
+        catch (Exception exception) when (exception is NotSupportedException or JsonException)
         {
             return null;
         }
