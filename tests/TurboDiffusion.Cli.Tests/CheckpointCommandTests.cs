@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
+using TorchSharp;
 using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Runtime;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
@@ -20,6 +24,38 @@ public class CheckpointCommandTests(Models models)
         Assert.Equal(("transformer", "custom", variant), ((string)report["kind"]!, (string)report["preset"]!, (string)report["variant"]!));
         Assert.Equal((128, 2), ((int)report["dimensions"]!["width"]!, (int)report["dimensions"]!["heads"]!));
         Assert.Empty(report["problems"]!.AsArray());
+    }
+
+    [Fact]
+    public void Inspect_knows_every_preset_from_its_header_alone()
+    {
+        foreach (WanPreset preset in WanPreset.All)
+        {
+            string path = Path.Combine(models.NewFolder(), "header.safetensors");
+            using var model = new WanModel(preset.Config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+            using var described = new RandomCheckpoint(model, 0, torch.ScalarType.BFloat16);
+            HeaderFile.Write(path, described);
+            CommandRun run = CommandRun.Of("inspect", path);
+            Assert.Equal(0, run.ExitCode);
+            Assert.Matches($"model +{preset.Name} transformer\n", run.Out);
+            Assert.Matches("dtypes +BFloat16", run.Out);
+        }
+    }
+
+    [Fact]
+    public void Convert_reads_a_training_checkpoint()
+    {
+        string folder = models.NewFolder(), pth = Path.Combine(folder, "train.pth"), output = Path.Combine(folder, "out.safetensors");
+        using (ICheckpoint source = Checkpoint.Open(models.Files.Transformer)) PthFile.Write(pth, source);
+        CommandRun run = CommandRun.Of("convert", pth, output);
+        Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
+        using ICheckpoint expected = Checkpoint.Open(models.Files.Transformer), found = Checkpoint.Open(output);
+        Assert.Equal(expected.Tensors.Keys.Order(), found.Tensors.Keys.Order());
+        foreach (string name in expected.Tensors.Keys)
+        {
+            using torch.Tensor a = expected.Read(name), b = found.Read(name);
+            Assert.True(a.Equals(b), name);
+        }
     }
 
     [Fact]
