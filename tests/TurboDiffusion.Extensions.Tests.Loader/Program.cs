@@ -7,7 +7,19 @@ using TurboDiffusion.ML;
 // The second process of the test of saved models: nothing of the library is touched before the model is loaded.
 var ml = new MLContext();
 var model = ml.Model.Load(args[0], out _);
-Generate(ml, model);
+if (args.Length == 1)
+    Generate(ml, model);
+else
+    GenerateWithTheEngine(ml, model, args[1]);
+
+[MethodImpl(MethodImplOptions.NoInlining)]
+static void GenerateWithTheEngine(MLContext ml, ITransformer model, string prompt)
+{
+    // The model file says which engine to run: nothing is registered here.
+    using var engine = ml.Model.CreatePredictionEngine<Row, Result>(model);
+    var result = engine.Predict(new Row { Prompt = prompt, Seed = 7 });
+    Console.WriteLine($"{result.Video!.Info!.Width}x{result.Video.Info.Height}, {result.Video.Info.Seed}: {result.Path}");
+}
 
 [MethodImpl(MethodImplOptions.NoInlining)]
 static void Generate(MLContext ml, ITransformer model)
@@ -32,6 +44,14 @@ internal sealed class Row
     public string Image { get; set; } = "";
 
     public long Seed { get; set; }
+}
+
+internal sealed class Result
+{
+    [VideoType]
+    public MLVideo? Video { get; set; }
+
+    public string Path { get; set; } = "";
 }
 
 internal sealed class CountingGenerator : IVideoGenerator

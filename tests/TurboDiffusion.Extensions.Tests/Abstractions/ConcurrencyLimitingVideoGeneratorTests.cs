@@ -119,6 +119,48 @@ public sealed class ConcurrencyLimitingVideoGeneratorTests
     }
 
     [Fact]
+    public async Task Whenever_callers_come_one_is_served_at_a_time_and_the_rest_wait_or_are_refused()
+    {
+        var random = new Random(20254);
+        var (running, most) = (0, 0);
+        var inner = new TestVideoGenerator
+        {
+            OnGenerate = async (_, _, token) =>
+            {
+                most = Math.Max(most, Interlocked.Increment(ref running));
+                await Task.Delay(1, token);
+                Interlocked.Decrement(ref running);
+                return Videos.Response();
+            },
+        };
+        using var generator = inner.AsBuilder().UseConcurrencyLimit(1, 3).Build();
+        var (served, refused) = (0, 0);
+
+        for (var round = 0; round < 20; round++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
+            {
+                await Task.Delay(random.Next(4), Token);
+                try
+                {
+                    await generator.GenerateVideoAsync("a cat", cancellationToken: Token);
+                    Interlocked.Increment(ref served);
+                }
+                catch (VideoGeneratorQueueFullException)
+                {
+                    Interlocked.Increment(ref refused);
+                }
+            }).ToList());
+        }
+
+        Assert.Equal(1, most);
+        Assert.Equal(20 * 8, served + refused);
+        Assert.Equal(served, inner.Calls);
+        // One is served and three wait, whatever the timing.
+        Assert.True(served >= 20 * 4, $"{served} were served.");
+    }
+
+    [Fact]
     public async Task Random_cancellation_never_loses_a_place()
     {
         var random = new Random(20251);

@@ -228,20 +228,28 @@ public sealed class VideoGenerationTransformTests : IDisposable
         using (var transformer = _ml.Transforms.GenerateVideo(options).Fit(rows))
             _ml.Model.Save(transformer, rows.Schema, model);
 
-        var start = new ProcessStartInfo(Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            ArgumentList = { Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), model },
-        };
-        using var process = Process.Start(start)!;
-        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-
-        Assert.True(process.ExitCode == 0, output + error);
         // Calls before the first read, then prompt, size, seed and style that the generator saw, then the file's bytes.
-        Assert.Equal("0|a cat|64x32|7|\"ink\" \\ ünïcode|1|5,5", output.Trim());
+        Assert.Equal("0|a cat|64x32|7|\"ink\" \\ ünïcode|1|5,5", await LoadElsewhereAsync(model));
+    }
+
+    [Fact]
+    public async Task A_saved_model_runs_the_engine_in_a_fresh_process_that_registers_nothing()
+    {
+        var model = Path.Combine(_folder, "model.zip");
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new FullRow { Prompt = "x", Image = "" } });
+        using (var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions
+        {
+            SeedColumnName = "Seed",
+            PathColumnName = "Path",
+            Engine = new() { Model = EngineModels.TextToVideo, Device = "cpu", OutputDirectory = _folder },
+            VideoOptions = new() { VideoSize = new(48, 32), Duration = TimeSpan.FromSeconds(0.5) },
+        }).Fit(rows))
+            _ml.Model.Save(transformer, rows.Schema, model);
+
+        var output = await LoadElsewhereAsync(model, "a cat");
+
+        var path = Assert.Single(Directory.GetFiles(_folder, "*.mp4"));
+        Assert.Equal($"48x32, 7: {path}", output);
     }
 
     [Fact]
@@ -307,6 +315,23 @@ public sealed class VideoGenerationTransformTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Loads a model in a second process, and gives what it writes.</summary>
+    private static async Task<string> LoadElsewhereAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        Assert.True(process.ExitCode == 0, output + await error);
+        return output.Trim();
+    }
 
     private static void Read(IDataView view, int rows, params string[] columns)
     {
