@@ -13,4 +13,7 @@ void Cancel(PosixSignalContext context)
 
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
-return CommandLine.Run(args, Terminal.OfProcess(cancellation.Token));
+var terminal = Terminal.OfProcess(cancellation.Token);
+// TorchSharp prints a page when its native library does not load; the error says it in one line.
+Console.SetOut(TextWriter.Null);
+return CommandLine.Run(args, terminal);

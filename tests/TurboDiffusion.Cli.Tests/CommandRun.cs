@@ -21,10 +21,11 @@ internal sealed record CommandRun(int ExitCode, string Out, string Error)
 
     /// <summary>Starts the program itself.</summary>
     /// <param name="environment">Variables to set, or to remove where the value is null.</param>
+    /// <param name="folder">The folder that the program is in.</param>
     /// <param name="args">The arguments.</param>
-    public static Process Start(IReadOnlyDictionary<string, string?> environment, params string[] args)
+    public static Process Start(IReadOnlyDictionary<string, string?> environment, string folder, params string[] args)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), args) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(folder, "TurboDiffusion.Cli"), args) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach ((string name, string? value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }

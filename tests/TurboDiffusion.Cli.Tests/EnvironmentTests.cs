@@ -25,7 +25,7 @@ public class EnvironmentTests(Models models)
             ["TURBODIFFUSION_LIBTORCH"] = "/nowhere",
             ["TURBODIFFUSION_FFMPEG"] = "/nowhere",
             ["TURBODIFFUSION_MODELS"] = "/proc/models",
-        }, "doctor");
+        }, AppContext.BaseDirectory, "doctor");
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Equal((1, ""), (run.ExitCode, run.Error));
         Assert.Matches("MISSING +libtorch .*libc10.so", run.Out);
@@ -35,14 +35,32 @@ public class EnvironmentTests(Models models)
     }
 
     [Fact]
+    public async Task Doctor_survives_a_program_without_its_libtorch()
+    {
+        string folder = models.NewFolder();
+        foreach (string file in Directory.GetFiles(AppContext.BaseDirectory)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        // Without the package cache, from which TorchSharp would help itself.
+        var environment = new Dictionary<string, string?> { ["NUGET_PACKAGES"] = "/nowhere" };
+        using var doctor = CommandRun.Start(environment, folder, "doctor");
+        CommandRun run = await CommandRun.EndOf(doctor);
+        Assert.Equal((1, ""), (run.ExitCode, run.Error));
+        Assert.Matches("MISSING +libtorch +of the packages: .*TorchSharp", run.Out);
+        Assert.Matches("ok +ffmpeg", run.Out);
+        using var inspect = CommandRun.Start(environment, folder, "inspect", models.Files.Vae);
+        CommandRun failed = await CommandRun.EndOf(inspect);
+        Assert.Equal((1, ""), (failed.ExitCode, failed.Out));
+        Assert.StartsWith("error: libtorch does not load", Assert.Single(failed.Error.Trim().Split('\n')));
+    }
+
+    [Fact]
     public async Task A_libtorch_that_does_not_load_is_one_line_where_it_is_needed_and_nothing_where_it_is_not()
     {
         var environment = new Dictionary<string, string?> { ["TURBODIFFUSION_LIBTORCH"] = "/nowhere" };
-        using var inspect = CommandRun.Start(environment, "inspect", models.Files.Vae);
+        using var inspect = CommandRun.Start(environment, AppContext.BaseDirectory, "inspect", models.Files.Vae);
         CommandRun failed = await CommandRun.EndOf(inspect);
         Assert.Equal(1, failed.ExitCode);
         Assert.Contains("libc10.so", Assert.Single(failed.Error.Trim().Split('\n')));
-        using var list = CommandRun.Start(environment, "models");
+        using var list = CommandRun.Start(environment, AppContext.BaseDirectory, "models");
         Assert.Equal(0, (await CommandRun.EndOf(list)).ExitCode);
     }
 

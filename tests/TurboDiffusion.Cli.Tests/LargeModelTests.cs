@@ -28,7 +28,7 @@ public class LargeModelTests(Models models, ITestOutputHelper output)
             Assert.Equal(0, CommandRun.Of("new", "small", rest, "--text-dim", "4096").ExitCode);
 
             start = Stopwatch.GetTimestamp();
-            using Process process = CommandRun.Start(new Dictionary<string, string?>(), "generate", "a cat", "--model", rest, "--transformer", transformer,
+            using Process process = CommandRun.Start(new Dictionary<string, string?>(), AppContext.BaseDirectory, "generate", "a cat", "--model", rest, "--transformer", transformer,
                 "--device", "cpu", "--size", "128x80", "--frames", "1", "--steps", "1", "-o", Path.Combine(folder, "video.mp4"));
             Task<CommandRun> end = CommandRun.EndOf(process, TimeSpan.FromMinutes(20));
             long peak = 0;

@@ -58,7 +58,8 @@ internal static class Doctor
 
     private static Finding Memory()
     {
-        long total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, available = DeviceMemory.Available(torch.CPU);
+        // Not torch.CPU, which would load libtorch.
+        long total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, available = DeviceMemory.Available(new torch.Device(DeviceType.CPU));
         string found = $"{Format.Bytes(available)} free of {Format.Bytes(total)}";
         return available >= LittleMemory ? Finding.Fine("memory", found)
             : new Finding("memory", Health.Warning, found, "Enough for small models; the 1.3B model needs about 16 GiB on the CPU.");

@@ -63,7 +63,7 @@ internal static class NativeProbe
         }
         catch (Exception e)
         {
-            return new NativeState(null, null, false, false, ErrorMessage.Of(e), driver, gpus, driverError);
+            return new NativeState(null, null, false, false, ErrorMessage.OneLine(e.GetBaseException()), driver, gpus, driverError);
         }
     }
 
