@@ -9,6 +9,8 @@ using Xunit;
 
 namespace TurboDiffusion.Extensions.Tests.ML;
 
+// Some run the engine, whose spans and queue other tests of this collection read.
+[Collection("device")]
 public sealed class VideoGenerationTransformTests : IDisposable
 {
     private readonly MLContext _ml = new(seed: 1);
