@@ -1,0 +1,136 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Quantization;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Tests.Generation;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Gpu;
+
+/// <summary>The GPU computes what the CPU computes. Skipped, saying so, where there is no GPU.</summary>
+[Trait("Category", "Gpu")]
+public class GpuTests(SmallModelFixture models)
+{
+    [Theory]
+    [InlineData(AttentionKind.Dense, 1e-4)]
+    [InlineData(AttentionKind.Sla, 1e-4)]
+    // A rounding that falls the other way moves a value by a whole int8 or fp8 step.
+    [InlineData(AttentionKind.SageSla, 5e-3)]
+    public void Attention_agrees_with_the_CPU(AttentionKind kind, double limit)
+    {
+        RequireGpu();
+        using var scope = NewDisposeScope();
+        var generator = new Generator(5);
+        Tensor q = randn(1, 700, 2, 64, generator: generator), k = randn(1, 700, 2, 64, generator: generator), v = randn(1, 700, 2, 64, generator: generator);
+        AttentionOptions options = AttentionOptions.Of(kind, 0.4);
+        using AttentionOperator cpu = Filled(AttentionOperator.Create(options, 64, Placement.Cpu));
+        using AttentionOperator gpu = Filled(AttentionOperator.Create(options, 64, Cuda));
+        Comparison.RelativeL2(cpu.call(q, k, v), gpu.call(q.cuda(), k.cuda(), v.cuda()), limit, kind.ToString());
+    }
+
+    [Fact]
+    public void An_int8_layer_agrees_with_the_CPU()
+    {
+        RequireGpu();
+        using var scope = NewDisposeScope();
+        Tensor x = randn(300, 200, generator: new Generator(1)), w = randn(130, 200, generator: new Generator(2));
+        (Tensor values, Tensor scales) = BlockInt8.Quantize(w);
+        Tensor Run(Placement placement)
+        {
+            using var layer = new Int8Linear(200, 130, placement, bias: false);
+            using var noGradient = no_grad();
+            layer.get_parameter("int8_weight")!.copy_(values);
+            layer.get_parameter("scale")!.copy_(scales);
+            return layer.call(x.to(placement.Device));
+        }
+
+        Comparison.RelativeL2(Run(Placement.Cpu), Run(Cuda), 1e-3, "W8A8");
+    }
+
+    [Fact]
+    public void The_VAE_agrees_with_the_CPU()
+    {
+        RequireGpu();
+        using var scope = NewDisposeScope();
+        Tensor video = randn([1, 3, 5, 32, 48], generator: new Generator(3)).clamp(-1, 1);
+        (Tensor Latents, Tensor Video) Run(Placement placement)
+        {
+            using var vae = new WanVae(VaeConfig.WithDim(8), placement);
+            StrictLoader.Load(vae, new RandomCheckpoint(vae, 4));
+            Tensor latents = vae.Encode(video.to(placement.Device), TestContext.Current.CancellationToken);
+            return (latents, vae.Decode(latents, TestContext.Current.CancellationToken));
+        }
+
+        (Tensor latents, Tensor decoded) = Run(Placement.Cpu);
+        (Tensor gpuLatents, Tensor gpuDecoded) = Run(Cuda);
+        Comparison.RelativeL2(latents, gpuLatents, 5e-3, "latents");
+        Comparison.RelativeL2(decoded, gpuDecoded, 5e-3, "video");
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32, 0.02)]
+    [InlineData(ScalarType.BFloat16, 0.2)]
+    public void One_seed_gives_one_video_on_both(ScalarType dtype, double limit)
+    {
+        RequireGpu();
+        using var scope = NewDisposeScope();
+        Tensor Frames(string device, ScalarType type)
+        {
+            using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = device, Dtype = type, Attention = AttentionKind.Dense });
+            using var pipeline = new WanPipeline(model.Components);
+            var collected = new FrameCollector();
+            pipeline.Run(new PipelineRequest { Prompt = "a red circle", Width = 64, Height = 48, Frames = 9, Seed = 7 }, collected,
+                cancellationToken: TestContext.Current.CancellationToken);
+            return cat(collected.Chunks, dim: 2);
+        }
+
+        Comparison.RelativeL2(Frames("cpu", ScalarType.Float32), Frames("cuda", dtype), limit, $"video in {dtype}");
+    }
+
+    [Fact]
+    public void The_free_memory_of_the_GPU_is_known()
+    {
+        RequireGpu();
+        Assert.InRange(DeviceMemory.Available(Devices.Parse("cuda")), 1L << 28, 1L << 40);
+    }
+
+    [Fact]
+    public void A_GPU_that_is_not_there_is_refused()
+    {
+        RequireGpu();
+        Assert.Equal("cuda", Assert.Throws<EnvironmentException>(() => Devices.Parse("cuda:99")).Dependency);
+    }
+
+    private static Placement Cuda => new(Devices.Parse("cuda"), ScalarType.Float32);
+
+    private static void RequireGpu() => Assert.SkipUnless(cuda.is_available(), "libtorch sees no GPU on this machine");
+
+    private static AttentionOperator Filled(AttentionOperator attention)
+    {
+        using var noGradient = no_grad();
+        foreach ((string name, var parameter) in attention.named_parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator((ulong)name.Length)) * 0.1);
+        return attention;
+    }
+
+    private sealed class FrameCollector : IVideoReceiver
+    {
+        public List<Tensor> Chunks { get; } = [];
+
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(Tensor frames) => Chunks.Add(frames.to(ScalarType.Float32).cpu().clone().DetachFromDisposeScope());
+
+        public void End()
+        {
+        }
+    }
+}
