@@ -8,10 +8,11 @@ version=0.1.0-packed.$(date +%s)
 rm -rf ../../artifacts/packages bin obj
 dotnet pack ../../TurboDiffusion.Extensions.sln -v quiet --nologo -p:Version="$version"
 for package in ../../artifacts/packages/*.nupkg; do
+  entries=$(unzip -Z1 "$package") nuspec=$(unzip -p "$package" '*.nuspec')
   for entry in README.md icon.png; do
-    unzip -l "$package" | grep -q " $entry$" || { echo "$package has no $entry" >&2; exit 1; }
+    grep -qx "$entry" <<<"$entries" || { echo "$package has no $entry" >&2; exit 1; }
   done
-  unzip -p "$package" '*.nuspec' | grep -q '<license type="expression">Apache-2.0</license>' || { echo "$package names no licence" >&2; exit 1; }
+  grep -q '<license type="expression">Apache-2.0</license>' <<<"$nuspec" || { echo "$package names no licence" >&2; exit 1; }
   [ -f "${package%.nupkg}.snupkg" ] || { echo "$package has no symbols" >&2; exit 1; }
 done
 dotnet run -p:TurboDiffusionVersion="$version"

@@ -14,6 +14,9 @@ namespace TurboDiffusion.Extensions.Tests.Api;
 public sealed class PublicApiTests
 {
     [Theory]
+    [InlineData("TurboDiffusion")]
+    [InlineData("TurboDiffusion.Generation")]
+    [InlineData("TurboDiffusion.Training")]
     [InlineData("TurboDiffusion.Abstractions")]
     [InlineData("TurboDiffusion.Extensions.AI")]
     [InlineData("TurboDiffusion.SemanticKernel")]

@@ -6,6 +6,9 @@ using Xunit;
 
 namespace TurboDiffusion.Tests.Generation;
 
+/// <summary>Runs alone, after the other tests: it measures the whole process.</summary>
+[CollectionDefinition(nameof(MemoryTests), DisableParallelization = true)]
+[Collection(nameof(MemoryTests))]
 public class MemoryTests(SmallModelFixture models)
 {
     private const int Generations = 100;
@@ -30,7 +33,7 @@ public class MemoryTests(SmallModelFixture models)
             {
                 Assert.Equal(tensors, nowTensors);
                 Assert.True(nowManaged - managed < 1 << 20, $"managed memory grew by {nowManaged - managed} bytes");
-                // Other tests share the process; a leak of one frame a generation would show as more than this.
+                // What the allocators keep for themselves; ninety times the weights of one part, or the frames of one video, are more.
                 Assert.True(nowResident - resident < 64 << 20, $"resident memory grew by {nowResident - resident} bytes");
             }
         }
