@@ -2,17 +2,23 @@ using Xunit;
 
 namespace TurboDiffusion.Tests.Golden;
 
-/// <summary>The folder of golden cases, given by the environment variable TURBODIFFUSION_FIXTURES.</summary>
+/// <summary>
+/// The golden outputs of the official code: the folder that the environment variable TURBODIFFUSION_FIXTURES names, or the small
+/// cases that come with these tests.
+/// </summary>
 public static class GoldenFixtures
 {
     public const string Variable = "TURBODIFFUSION_FIXTURES";
 
-    public static string? Folder => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } f ? f : null;
+    private static readonly string? Given = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder ? folder : null;
 
-    /// <summary>The path of a file of the folder; skips the test, saying so, where the folder is not given.</summary>
+    public static string Folder => Given ?? Path.Combine(AppContext.BaseDirectory, "Golden", "Data");
+
+    /// <summary>The path of a file of the folder; skips the test, saying so, where no folder is given and the file is not among the small cases.</summary>
     public static string Require(params string[] parts)
     {
-        Assert.SkipWhen(Folder is null, $"{Variable} is not set: the golden outputs of the official code are not on this machine");
-        return Path.Combine([Folder!, .. parts]);
+        string path = Path.Combine([Folder, .. parts]);
+        Assert.SkipWhen(Given is null && !File.Exists(path), $"{Variable} is not set, and {Path.Combine(parts)} is not among the cases that come with the tests");
+        return path;
     }
 }

@@ -1,9 +1,9 @@
-using System.Text.Json;
-using TorchSharp;
 using TurboDiffusion.Attention;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Tests.Golden;
+using TurboDiffusion.Tests.Checkpoints;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -12,35 +12,38 @@ namespace TurboDiffusion.Tests.Models;
 /// <summary>Every preset and variant on the meta device against the published names, types and shapes, both ways.</summary>
 public class ManifestTests
 {
-    [Theory]
-    [InlineData("Wan2.1-T2V-1.3B", "original")]
-    [InlineData("Wan2.1-T2V-1.3B", "sla")]
-    [InlineData("Wan2.1-T2V-1.3B", "sla-quant")]
-    [InlineData("Wan2.1-T2V-14B", "original")]
-    [InlineData("Wan2.1-T2V-14B", "sla")]
-    [InlineData("Wan2.1-T2V-14B", "sla-quant")]
-    [InlineData("Wan2.2-I2V-A14B", "original")]
-    [InlineData("Wan2.2-I2V-A14B", "sla")]
-    [InlineData("Wan2.2-I2V-A14B", "sla-quant")]
-    public void The_transformer_has_the_published_tensors(string preset, string variant)
-    {
-        WanConfig config = WanPreset.Find(preset).Config;
-        using var model = new WanModel(config, variant == "original" ? AttentionOptions.Dense : AttentionOptions.Sla(),
-            variant == "sla-quant" ? WeightFormat.Int8 : WeightFormat.Float, Placement.Meta);
-        Manifest.Check($"{preset}.{variant}", model);
-    }
-}
+    public static TheoryData<string> Transformers => [.. Manifests.Transformers];
 
-internal static class Manifest
-{
-    /// <summary>Compares a module's state with a manifest of the golden folder.</summary>
-    public static void Check(string name, nn.Module module)
+    [Theory]
+    [MemberData(nameof(Transformers))]
+    public void The_transformer_has_the_published_tensors(string manifest)
     {
-        using JsonDocument manifest = JsonDocument.Parse(File.ReadAllText(GoldenFixtures.Require("manifests", name + ".json")));
-        var expected = manifest.RootElement.GetProperty("tensors").EnumerateObject()
-            .Select(t => $"{t.Name} {t.Value[0].GetString()} [{string.Join(", ", t.Value[1].EnumerateArray())}]").ToHashSet();
-        var actual = module.state_dict()
-            .Select(t => $"{t.Key} {t.Value.dtype.ToString().ToLowerInvariant()} [{string.Join(", ", t.Value.shape)}]").ToHashSet();
+        int dot = manifest.LastIndexOf('.');
+        string variant = manifest[(dot + 1)..];
+        using var model = new WanModel(WanPreset.Find(manifest[..dot]).Config, variant == "original" ? AttentionOptions.Dense : AttentionOptions.Sla(),
+            variant == "sla-quant" ? WeightFormat.Int8 : WeightFormat.Float, Placement.Meta);
+        Check(manifest, model);
+    }
+
+    [Fact]
+    public void The_VAE_has_the_published_tensors()
+    {
+        using var vae = new WanVae(VaeConfig.Wan21, Placement.Meta);
+        Check(Manifests.Vae, vae);
+    }
+
+    [Fact]
+    public void The_text_encoder_has_the_published_tensors()
+    {
+        using var encoder = new UMT5Encoder(UMT5Config.Xxl, Placement.Meta);
+        Check(Manifests.TextEncoder, encoder);
+    }
+
+    private static void Check(string manifest, nn.Module module)
+    {
+        var expected = Manifests.Load(manifest).Tensors.Values.Select(t => $"{t.Name} {t}").ToHashSet();
+        var actual = module.state_dict().Select(t => $"{t.Key} {t.Value.dtype} [{string.Join(", ", t.Value.shape)}]").ToHashSet();
+        Assert.NotEmpty(expected);
         Assert.Empty(expected.Except(actual));
         Assert.Empty(actual.Except(expected));
     }

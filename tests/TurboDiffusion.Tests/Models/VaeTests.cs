@@ -12,18 +12,6 @@ public class VaeTests
 {
     private const double RTol = 1e-4, ATol = 1e-5;
 
-    [Fact]
-    public void The_tensors_of_the_published_checkpoint_are_those_of_the_module()
-    {
-        string path = GoldenFixtures.Require("manifests", "Wan2.1_VAE.json");
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(path));
-        var expected = json.RootElement.GetProperty("tensors").EnumerateObject().Select(t =>
-            $"{t.Name} {t.Value[0].GetString()} [{string.Join(", ", t.Value[1].EnumerateArray().Select(d => d.GetInt64()))}]");
-        using var vae = new WanVae(VaeConfig.Wan21, Placement.Meta);
-        var actual = vae.state_dict().Select(t => $"{t.Key} {t.Value.dtype.ToString().ToLowerInvariant()} [{string.Join(", ", t.Value.shape)}]");
-        Assert.Equal(expected.Order(StringComparer.Ordinal), actual.Order(StringComparer.Ordinal));
-    }
-
     [Theory]
     [InlineData(1)]
     [InlineData(5)]

@@ -10,21 +10,6 @@ namespace TurboDiffusion.Tests.Models.UMT5;
 public class UMT5ConfigTests
 {
     [Fact]
-    public void Names_types_and_shapes_of_umt5_xxl_are_the_official_ones()
-    {
-        string path = GoldenFixtures.Require("manifests", "umt5-xxl-encoder.json");
-        using JsonDocument manifest = JsonDocument.Parse(File.ReadAllBytes(path));
-        string[] expected = [.. manifest.RootElement.GetProperty("tensors").EnumerateObject()
-            .Select(t => $"{t.Name} {t.Value[0]} [{string.Join(", ", t.Value[1].EnumerateArray())}]").Order(StringComparer.Ordinal)];
-
-        using var encoder = new UMT5Encoder(UMT5Config.Xxl, Placement.Meta);
-        string[] actual = [.. encoder.state_dict()
-            .Select(t => $"{t.Key} {t.Value.dtype.ToString().ToLowerInvariant()} [{string.Join(", ", t.Value.shape)}]").Order(StringComparer.Ordinal)];
-
-        Assert.Equal(expected, actual);
-    }
-
-    [Fact]
     public void Sizes_are_read_off_a_checkpoint()
     {
         using var checkpoint = new SmallUMT5();
