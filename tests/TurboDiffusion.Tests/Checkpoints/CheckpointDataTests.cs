@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.RegularExpressions;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Tests.Golden;
 using Xunit;
 
 namespace TurboDiffusion.Tests.Checkpoints;
@@ -52,6 +53,34 @@ public class CheckpointDataTests
         Assert.Contains(path, e.Message);
         Assert.True(Regex.IsMatch(e.Message, reason), e.Message);
         Assert.DoesNotContain('\n', e.Message);
+        Assert.False(File.Exists("/tmp/pwned-by-pickle"));
+    }
+
+    [Fact]
+    public void Every_file_of_the_golden_folder_is_whole_or_refused()
+    {
+        string folder = Path.GetDirectoryName(GoldenFixtures.Require("checkpoints", "expected.safetensors"))!;
+        using var scope = torch.NewDisposeScope();
+        using ICheckpoint expected = Checkpoint.Open(Path.Combine(folder, "expected.safetensors"));
+        int whole = 0, refused = 0;
+        foreach (string path in Directory.GetFiles(folder))
+            try
+            {
+                using ICheckpoint actual = Checkpoint.Open(path);
+                foreach (string key in actual.Tensors.Keys)
+                {
+                    string name = expected.Tensors.Keys.Single(n => key == n || key.EndsWith('.' + n, StringComparison.Ordinal));
+                    Comparison.Exact(expected.Read(name), actual.Read(key), $"{path} {key}");
+                }
+                Assert.Equal(expected.Tensors.Count, actual.Tensors.Count);
+                whole++;
+            }
+            catch (CheckpointException e)
+            {
+                Assert.Contains(path, e.Message);
+                refused++;
+            }
+        Assert.True(whole >= 1 && refused >= 1, $"{whole} files are whole and {refused} refused");
         Assert.False(File.Exists("/tmp/pwned-by-pickle"));
     }
 }
