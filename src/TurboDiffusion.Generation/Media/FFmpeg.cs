@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 using FFMpegCore;
@@ -14,6 +15,8 @@ public sealed record FFmpeg
         $"Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set {Variable} to its folder";
 
     private static readonly string FileName = OperatingSystem.IsWindows() ? "ffmpeg.exe" : "ffmpeg";
+
+    private static readonly ConcurrentDictionary<string, (DateTime Installed, FFmpeg Program)> Known = new(StringComparer.Ordinal);
 
     private FFmpeg(string path, string version, IReadOnlySet<string> encoders) => (Path, Version, Encoders) = (path, version, encoders);
 
@@ -33,6 +36,16 @@ public sealed record FFmpeg
     internal static FFmpeg Locate(string? variable, string? searchPath)
     {
         string path = Find(variable, searchPath);
+        DateTime installed = File.GetLastWriteTimeUtc(path);
+        // Asked once for each program: every output of every request is checked. A replaced program is asked again.
+        if (Known.TryGetValue(path, out (DateTime Installed, FFmpeg Program) known) && known.Installed == installed) return known.Program;
+        FFmpeg program = Ask(path);
+        Known[path] = (installed, program);
+        return program;
+    }
+
+    private static FFmpeg Ask(string path)
+    {
         // First line: "ffmpeg version 5.1.9-0+deb12u1 Copyright …".
         string version = Run(path, "-version").Split(' ', 4) is [_, "version", var v, ..] ? v : "unknown";
         // Lines such as " V....D libx264   libx264 H.264 …", after a legend that ends in " ------".

@@ -42,4 +42,24 @@ public sealed class FFmpegTests : IDisposable
         ffmpeg.Require(VideoContainer.Gif);
         Assert.Contains("libx264", Assert.Throws<EnvironmentException>(() => ffmpeg.Require(VideoContainer.Mp4)).Message);
     }
+
+    [Fact]
+    public void A_program_is_asked_once_and_again_when_it_is_replaced()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The stand-ins are shell scripts");
+        string path = _folder.File("ffmpeg"), calls = _folder.File("calls");
+        void Install(string version, DateTime installed)
+        {
+            File.WriteAllText(path, $"#!/bin/sh\necho \"$2\" >> '{calls}'\necho 'ffmpeg version {version} Copyright'\necho ' ------'\n");
+            if (OperatingSystem.IsLinux()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.SetLastWriteTimeUtc(path, installed);
+        }
+
+        Install("9.8", DateTime.UnixEpoch.AddDays(1));
+        for (int i = 0; i < 3; i++) Assert.Equal("9.8", FFmpeg.Locate(path, null).Version);
+        Assert.Equal(["-version", "-encoders"], File.ReadAllLines(calls));
+        Install("9.9", DateTime.UnixEpoch.AddDays(2));
+        Assert.Equal("9.9", FFmpeg.Locate(path, null).Version);
+        Assert.Equal(4, File.ReadAllLines(calls).Length);
+    }
 }
