@@ -66,6 +66,7 @@ internal static class CommandLine
             new QuantizeCommand(terminal),
             new MergeCommand(terminal),
             new NewCommand(terminal),
+            new TrainCommand(terminal),
             new DoctorCommand(terminal, libTorchFolder),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });

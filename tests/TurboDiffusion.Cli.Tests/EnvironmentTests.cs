@@ -80,6 +80,7 @@ public class EnvironmentTests(Models models)
     [InlineData("quantize")]
     [InlineData("merge")]
     [InlineData("new")]
+    [InlineData("train")]
     [InlineData("models")]
     [InlineData("doctor")]
     public void Help_describes_every_option_within_the_width(params string[] command)

@@ -8,10 +8,11 @@ internal static class ProgressDisplay
     /// <summary>Does work and shows how far it has come.</summary>
     /// <param name="terminal">Where; null shows nothing.</param>
     /// <param name="work">The work.</param>
-    public static T Run<T>(Terminal? terminal, Func<IProgress<ProgressState>, T> work)
+    /// <param name="interval">How long lines say nothing within a stage; null for five seconds.</param>
+    public static T Run<T>(Terminal? terminal, Func<IProgress<ProgressState>, T> work, TimeSpan? interval = null)
     {
         if (terminal is null) return work(new Silence());
-        if (terminal.Live is not { } console) return work(new ProgressLines(terminal.Error, TimeProvider.System));
+        if (terminal.Live is not { } console) return work(new ProgressLines(terminal.Error, TimeProvider.System, interval));
         return console.Progress().AutoClear(true)
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
             .Start(context => work(new Bar(context.AddTask("starting"))));

@@ -29,7 +29,7 @@ public static class TrainingRun
     /// <param name="config">The run.</param>
     /// <param name="progress">Told after every iteration.</param>
     /// <param name="cancellationToken">Saves the state and stops.</param>
-    /// <exception cref="TurboDiffusionException">The configuration, the data or a checkpoint cannot be used.</exception>
+    /// <exception cref="TurboDiffusionException">The configuration, the data, a checkpoint or the output folder cannot be used.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
     public static void Run(TeacherConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -86,10 +86,18 @@ public static class TrainingRun
     private static void Train(
         RunConfig config, ITrainingTask task, TrainedModel result, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
-        var trainer = new Trainer(task, config.Training, config.Output);
-        File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
-        using (var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration))
+        Trainer trainer;
+        try
+        {
+            trainer = new Trainer(task, config.Training, config.Output);
+            File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
+            using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("output", $"{config.Output} cannot be written: {e.Message}", e);
+        }
         var metadata = new Dictionary<string, string>
         {
             ["training"] = task.Name,

@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Diagnostics;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Models;
+using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Loops;
+
+namespace TurboDiffusion.Cli.Commands;
+
+/// <summary><c>train</c>: a run of one of the loops from its configuration, new or continued.</summary>
+internal sealed class TrainCommand : CliCommand
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private readonly Argument<string> _loop = new("LOOP") { Description = $"What is trained: {string.Join(", ", TrainingLoop.All.Keys)}." };
+    private readonly Option<string?> _config = Opt.Text("--config", "FILE", "The configuration, a JSON file.", "-c");
+    private readonly Option<string?> _output = Opt.Text("--output", "FOLDER", "The folder of the run, in place of the configuration's.", "-o");
+    private readonly Option<int?> _iterations = Opt.Number<int>("--iterations", "N", "Iterations in all, in place of the configuration's.");
+    private readonly Option<bool> _print = Opt.Flag("--print-config", "Print a configuration to start from, with every default, and end.");
+
+    /// <summary>Creates the command.</summary>
+    public TrainCommand(Terminal terminal)
+        : base(terminal, "train", "Train a VAE or a transformer: teacher, sparse-linear attention, rCM.")
+    {
+        _loop.AcceptOnlyFromAmong([.. TrainingLoop.All.Keys]);
+        Arguments.Add(_loop);
+        Add("Options", _config, _output, _iterations, _print);
+        Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the state, "
+            + "the configuration, the losses and, at the end, the model.";
+        Examples = ["train sla --print-config > sla.json", "train sla --config sla.json", "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000"];
+    }
+
+    /// <inheritdoc/>
+    protected override int Run(ParseResult parsed)
+    {
+        TrainingLoop loop = TrainingLoop.All[parsed.GetRequiredValue(_loop)];
+        if (parsed.GetValue(_print))
+        {
+            Terminal.Out.WriteLine(loop.Template.ToJson());
+            return ExitCode.Success;
+        }
+        string path = parsed.GetValue(_config)
+            ?? throw new InvalidRequestException("config", "There is no configuration; name its file with --config. --print-config prints one to start from.");
+        RunConfig config = loop.Load(path);
+        if (parsed.GetValue(_output) is { } output) config = config with { Output = output };
+        if (parsed.GetValue(_iterations) is { } iterations) config = config with { Training = config.Training with { Iterations = iterations } };
+        return Train(loop, config, parsed.GetRequiredValue(_loop));
+    }
+
+    private int Train(TrainingLoop loop, RunConfig config, string name)
+    {
+        var clock = Stopwatch.StartNew();
+        TrainingReport? report = null;
+        try
+        {
+            ProgressDisplay.Run(Terminal, display =>
+            {
+                report = new TrainingReport(display, $"training {name}");
+                loop.Run(config, report, Terminal.Cancelled);
+                return true;
+            }, Interval);
+        }
+        catch (OperationCanceledException) when (File.Exists(Path.Combine(config.Output, Trainer.StateFile)))
+        {
+            string done = report?.Last is { } last ? $" after iteration {last.Iteration}" : "";
+            Terminal.Error.WriteLine($"cancelled{done}; the state is saved in {config.Output}, and the same command continues from it");
+            return ExitCode.Cancelled;
+        }
+        using ICheckpoint model = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
+        Terminal.Out.WriteLine(report!.Last is null ? $"All {config.Training.Iterations} iterations were done before; nothing was trained." : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");
+        Terminal.Out.WriteLine($"{model.Path}: {InspectionReport.Line(CheckpointInspector.Inspect(model))}");
+        return ExitCode.Success;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Text;
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
+using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Data;
+using TurboDiffusion.Training.Loops;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class TrainTests(Models models)
+{
+    [Fact]
+    public void A_run_reports_its_losses_and_goes_on_where_it_ended()
+    {
+        (string file, SlaConfig config) = Sla(iterations: 3);
+        CommandRun run = CommandRun.Of("train", "sla", "--config", file);
+        Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
+        Assert.Matches(@"training sla, 1 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \d+\.\d (it/s|s/it), 0:\d\d left\n", run.Error);
+        Assert.Matches(@"training sla, 3 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \S+ \S+\n", run.Error);
+        Assert.Matches(@"^3 iterations, sla 0\.\d+; \d", run.Out);
+        Assert.Contains($"{Path.Combine(config.Output, TrainingRun.ModelFile)}: custom transformer, sla", run.Out);
+
+        CommandRun more = CommandRun.Of("train", "sla", "-c", file, "--iterations", "5");
+        Assert.Equal(0, more.ExitCode);
+        Assert.Contains("4 of 5 iterations", more.Error);
+        Assert.Equal(["1", "2", "3", "4", "5"], Iterations(config.Output));
+
+        CommandRun again = CommandRun.Of("train", "sla", "-c", file, "--iterations", "5");
+        Assert.Equal(0, again.ExitCode);
+        Assert.Contains("nothing was trained", again.Out);
+    }
+
+    [Fact]
+    public void Cancelling_saves_the_state_and_says_how_to_go_on()
+    {
+        (string file, SlaConfig config) = Sla(iterations: 1000);
+        string other = Path.Combine(models.NewFolder(), "run");
+        using var cancellation = new CancellationTokenSource();
+        using var error = new CancellingWriter(" iterations, ", cancellation);
+        int code = CommandLine.Run(["train", "sla", "--config", file, "--output", other], new Terminal(TextWriter.Null, error, null, 100, cancellation.Token));
+        Assert.Equal(130, code);
+        Assert.EndsWith($"cancelled after iteration 1; the state is saved in {other}, and the same command continues from it\n", error.ToString());
+        Assert.False(Directory.Exists(config.Output));
+
+        CommandRun rest = CommandRun.Of("train", "sla", "--config", file, "--output", other, "--iterations", "3");
+        Assert.Equal(0, rest.ExitCode);
+        Assert.Equal(["1", "2", "3"], Iterations(other));
+    }
+
+    [Theory]
+    [InlineData("vae", typeof(VaeTrainingConfig))]
+    [InlineData("teacher", typeof(TeacherConfig))]
+    [InlineData("sla", typeof(SlaConfig))]
+    [InlineData("rcm", typeof(RcmConfig))]
+    public void The_printed_configuration_can_be_read(string loop, Type type)
+    {
+        CommandRun run = CommandRun.Of("train", loop, "--print-config");
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        string file = Path.Combine(models.NewFolder(), "config.json");
+        File.WriteAllText(file, run.Out);
+        var read = (RunConfig)typeof(RunConfig).GetMethod(nameof(RunConfig.Load))!.MakeGenericMethod(type).Invoke(null, [file])!;
+        Assert.Equal(run.Out, read.ToJson() + Environment.NewLine);
+    }
+
+    [Fact]
+    public void What_cannot_be_run_is_one_line()
+    {
+        (string file, _) = Sla(iterations: 1);
+        Assert.Contains("--config", Assert.Single(CommandRun.Of("train", "sla").Errors));
+        Assert.Contains("teacher", Assert.Single(CommandRun.Of("train", "vae", "--config", file).Errors));
+        Assert.Equal(2, CommandRun.Of("train", "everything").ExitCode);
+        CommandRun nowhere = CommandRun.Of("train", "sla", "--config", file, "--output", "/proc/run");
+        Assert.Equal(1, nowhere.ExitCode);
+        Assert.DoesNotContain("--verbose", Assert.Single(nowhere.Errors));
+        CommandRun negative = CommandRun.Of("train", "sla", "--config", file, "--iterations", "-1");
+        Assert.Contains("-1", Assert.Single(negative.Errors));
+    }
+
+    private static IEnumerable<string> Iterations(string run) =>
+        File.ReadLines(Path.Combine(run, TrainingRun.LossFile)).Skip(1).Select(l => l.Split(',')[0]);
+
+    private (string File, SlaConfig Config) Sla(int iterations)
+    {
+        using var scope = torch.NewDisposeScope();
+        string folder = models.NewFolder(), data = Path.Combine(folder, "data");
+        var random = new PhiloxNoise(3);
+        for (int i = 0; i < 2; i++) LatentFolder.Add(data, $"{i}", random.Normal(16, 2, 8, 8), random.Normal(3, 64));
+        LatentFolder.SetNegative(data, torch.zeros(3, 64));
+        string teacher = models.Transformer(AttentionKind.Dense, WeightFormat.Float);
+        SlaConfig config = new()
+        {
+            Output = Path.Combine(folder, "run"), Data = data, Teacher = teacher, QueryBlock = 16, KeyBlock = 16,
+        };
+        config = config with { Training = config.Training with { Iterations = iterations } };
+        string file = Path.Combine(folder, "sla.json");
+        File.WriteAllText(file, config.ToJson());
+        return (file, config);
+    }
+
+    /// <summary>Cancels as soon as a text is written.</summary>
+    private sealed class CancellingWriter(string text, CancellationTokenSource cancellation) : StringWriter
+    {
+        public override Encoding Encoding => Encoding.UTF8;
+
+        public override void WriteLine(object? value) => WriteLine(value?.ToString());
+
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            if (value!.Contains(text, StringComparison.Ordinal)) cancellation.Cancel();
+        }
+    }
+}
