@@ -27,27 +27,22 @@ internal static class BackgroundPainter
         return bitmap;
     }
 
-    /// <summary>The same place in moonlight; the caller disposes of it.</summary>
-    public static SKBitmap Night(SKBitmap day)
+    /// <summary>The same place in moonlight, outdoors under a few stars; the caller disposes of it.</summary>
+    public static SKBitmap Night(SKBitmap day, Background background, int seed)
     {
         SKBitmap night = day.Copy();
         using var canvas = new SKCanvas(night);
         canvas.DrawColor(new SKColor(56, 64, 118), SKBlendMode.Modulate);
+        canvas.Scale(day.Height);
+        if (background != Background.Studio)
+            Stars(canvas, (float)day.Width / day.Height, 0.28f, 10, SceneRandom.For(seed, 6));
         return night;
     }
 
     private static void StarryNight(SKCanvas canvas, float w, SceneRandom random)
     {
         Fill(canvas, w, 0, 1, 0x0A0E2E, 0x1A1F54, 0x3A3478);
-        using var paint = new SKPaint { IsAntialias = true };
-        for (int i = 0; i < 44; i++)
-        {
-            float x = random.Next(0, w), y = random.Next(0, 0.82f), r = random.Next(0.005f, 0.011f);
-            paint.Color = new SKColor(255, 250, 220, 40);
-            canvas.DrawCircle(x, y, r * 2.2f, paint);
-            paint.Color = new SKColor(255, 250, 226, (byte)random.Next(150f, 255f));
-            canvas.DrawCircle(x, y, r, paint);
-        }
+        Stars(canvas, w, 0.84f, 36, random);
         Ridge(canvas, w, 0.9f, 0.035f, 1.1f, random.Next(0, MathF.Tau), 0x14143C);
         Ridge(canvas, w, 0.95f, 0.025f, 0.7f, random.Next(0, MathF.Tau), 0x0C0C28);
     }
@@ -86,12 +81,13 @@ internal static class BackgroundPainter
         {
             IsAntialias = true, IsStroke = true, StrokeCap = SKStrokeCap.Round, Color = new SKColor(255, 255, 255, 70),
         };
+        float shift = random.Next(0f, 1f);
         for (int row = 0; row < 6; row++)
         {
             float depth = row / 5f, y = 0.36f + 0.56f * depth * (0.6f + 0.4f * depth), length = 0.16f + 0.22f * depth;
             paint.StrokeWidth = 0.008f + 0.012f * depth;
             using var path = new SKPath();
-            for (float x = -random.Next(0, length); x < w; x += length)
+            for (float x = -(shift + row * 0.4f) % 1 * length; x < w; x += length)
             {
                 path.MoveTo(x, y);
                 path.QuadTo(x + length / 4, y - 0.12f * length, x + length / 2, y);
@@ -118,6 +114,21 @@ internal static class BackgroundPainter
             [new SKColor(255, 255, 255, 70), new SKColor(255, 255, 255, 0)], SKShaderTileMode.Clamp);
         using var paint = new SKPaint { Shader = light };
         canvas.DrawRect(0, 0, w, 1, paint);
+    }
+
+    // One of four patterns, so that a small model can learn them.
+    private static void Stars(SKCanvas canvas, float w, float bottom, int count, SceneRandom random)
+    {
+        var pattern = SceneRandom.For(random.Next(4), 7);
+        using var paint = new SKPaint { IsAntialias = true };
+        for (int i = 0; i < count; i++)
+        {
+            float x = pattern.Next(0, w), y = pattern.Next(0.02f, bottom), radius = pattern.Next(0.006f, 0.013f);
+            paint.Color = new SKColor(255, 250, 220, 50);
+            canvas.DrawCircle(x, y, radius * 2.2f, paint);
+            paint.Color = new SKColor(255, 250, 226, 240);
+            canvas.DrawCircle(x, y, radius, paint);
+        }
     }
 
     // A vertical gradient between two heights.

@@ -9,6 +9,8 @@ namespace TurboDiffusion.ShapeWorld;
 /// </remarks>
 public static class Captions
 {
+    private const int MostWords = 24;
+
     private static readonly Lazy<IReadOnlyList<string>> Words = new(CollectWords);
 
     /// <summary>Every word that a caption can contain, sorted. Captions also contain commas.</summary>
@@ -17,23 +19,43 @@ public static class Captions
     /// <summary>One of the many captions of a scene.</summary>
     /// <param name="scene">The scene.</param>
     /// <param name="seed">Chooses the words.</param>
+    /// <exception cref="ArgumentException">The scene cannot be drawn: see <see cref="SceneRenderer.Render"/>.</exception>
     public static string Describe(Scene scene, int seed)
     {
         ArgumentNullException.ThrowIfNull(scene);
         scene.Check();
         var random = SceneRandom.For(seed, 5);
+        while (true)
+        {
+            string caption = Draw(scene, random);
+            if (caption.Count(c => c == ' ') < MostWords) return caption;
+        }
+    }
+
+    /// <summary>The scene that a caption describes: what <see cref="Describe"/> was given, but for the seed.</summary>
+    /// <param name="caption">A caption; the parts count, not their order.</param>
+    /// <param name="seed">The seed of the scene.</param>
+    /// <returns>Null where a part is missing, or is not in the language of the captions.</returns>
+    public static Scene? Parse(string caption, int seed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(caption);
+        return CaptionParser.Parse(caption, seed);
+    }
+
+    private static string Draw(Scene scene, SceneRandom random)
+    {
         bool many = scene.Objects.Count == 2;
         var verb = random.Of(Phrases.Verbs(scene.Motion));
         var place = random.Of(Phrases.Places(scene.Background));
         bool across = Phrases.Crossing.Contains(scene.Motion) && random.Chance(0.4f);
         string preposition = across ? Phrases.Across : random.Of(place.Prepositions);
         return random.Of(Phrases.Templates)
-            .Replace("{0}", Subject(scene.Objects, random))
-            .Replace("{singular}", many ? verb.Plural : verb.Singular)
+            .Replace("{subject}", Subject(scene.Objects, random))
+            .Replace("{verb}", many ? verb.Plural : verb.Singular)
             .Replace("{participle}", verb.Participle)
             .Replace("{is}", many ? "are" : "is")
-            .Replace("{2}", preposition)
-            .Replace("{3}", place.Noun);
+            .Replace("{in}", preposition)
+            .Replace("{place}", place.Noun);
     }
 
     private static string Subject(IReadOnlyList<SceneObject> objects, SceneRandom random)

@@ -4,7 +4,7 @@ namespace TurboDiffusion.ShapeWorld;
 public static class Motions
 {
     /// <summary>No part of an object is further from its centre than this many radii.</summary>
-    public const float Reach = 1.3f;
+    public const float Reach = 1.31f;
 
     // The scale that Grow begins and Shrink ends with.
     private const float SmallestScale = 0.35f;

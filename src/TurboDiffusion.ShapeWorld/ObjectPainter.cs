@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace TurboDiffusion.ShapeWorld;
 
-/// <summary>Draws one object, frame after frame: an outline, the body, its texture, and light from the top left.</summary>
+/// <summary>Draws one object, frame after frame: a halo and an outline, the body, its texture, and light from the top left.</summary>
 internal sealed class ObjectPainter : IDisposable
 {
     private readonly SKPath _path;
@@ -15,10 +15,12 @@ internal sealed class ObjectPainter : IDisposable
         _path = ShapePaths.Create(sceneObject.Shape);
         _texture = sceneObject.Texture;
         var (r, g, b) = Palette.Of(sceneObject.Color);
-        _halo = Stroke(new SKColor(255, 255, 255, 70), 0.3f);
-        _outline = Stroke(Darker(r, g, b, 0.42f), 0.15f);
+        _halo = Stroke(new SKColor(255, 255, 255, 80), 0.22f);
+        _outline = Stroke(Darker(r, g, b, 0.42f), 0.13f);
         _body = new SKPaint { Color = new SKColor(r, g, b), IsAntialias = true };
-        _pattern = new SKPaint { Color = Darker(r, g, b, 0.62f), IsAntialias = true };
+        // Grey on white is seen more easily than the darker tones of the others.
+        float tone = sceneObject.Color == ShapeColor.White ? 0.74f : 0.64f;
+        _pattern = new SKPaint { Color = Darker(r, g, b, tone), IsAntialias = true };
         // Light and shade leave the middle as it is.
         _shader = SKShader.CreateLinearGradient(
             new SKPoint(-0.8f, -1), new SKPoint(0.8f, 1),
@@ -34,7 +36,8 @@ internal sealed class ObjectPainter : IDisposable
         if (pose.Opacity < 1)
         {
             using var layer = new SKPaint { Color = new SKColor(0, 0, 0, (byte)MathF.Round(pose.Opacity * 255)) };
-            canvas.SaveLayer(layer);
+            float reach = Motions.Reach * pose.Radius;
+            canvas.SaveLayer(new SKRect(pose.X - reach, pose.Y - reach, pose.X + reach, pose.Y + reach), layer);
         }
         canvas.Translate(pose.X, pose.Y);
         canvas.Scale(pose.Radius);

@@ -17,21 +17,21 @@ internal static class Phrases
 
     public static readonly string[] Templates =
     [
-        "{0} {singular} {2} {3}",
-        "{0} {singular} {2} {3}",
-        "{0} {singular} {2} {3}",
-        "{2} {3} {0} {singular}",
-        "{2} {3}, {0} {singular}",
-        "{0} {is} {participle} {2} {3}",
-        "{0} {participle} {2} {3}",
-        "{3} with {0} {participle}",
-        "{3} where {0} {singular}",
-        "{3}, {0} {singular}",
-        "there {is} {0} {participle} {2} {3}",
-        "{0} that {singular} {2} {3}",
-        "a video of {0} that {singular} {2} {3}",
-        "a video of {0} {participle} {2} {3}",
-        "{2} {3} there {is} {0} {participle}",
+        "{subject} {verb} {in} {place}",
+        "{subject} {verb} {in} {place}",
+        "{subject} {verb} {in} {place}",
+        "{in} {place} {subject} {verb}",
+        "{in} {place}, {subject} {verb}",
+        "{subject} {is} {participle} {in} {place}",
+        "{subject} {participle} {in} {place}",
+        "{place} with {subject} {participle}",
+        "{place} where {subject} {verb}",
+        "{place}, {subject} {verb}",
+        "there {is} {subject} {participle} {in} {place}",
+        "{subject} that {verb} {in} {place}",
+        "a video of {subject} that {verb} {in} {place}",
+        "a video of {subject} {participle} {in} {place}",
+        "{in} {place} there {is} {subject} {participle}",
     ];
 
     public static string[] Size(ShapeSize size) => size switch
@@ -68,42 +68,50 @@ internal static class Phrases
             new("a starry night sky", "in", "against", "under"),
             new("a starry sky at night", "in", "against", "under"),
             new("a night sky full of stars", "in", "against", "under"),
+            new("a starry sky", "in", "against", "under"),
         ],
         Background.BlueSky =>
         [
             new("a bright blue sky", "in", "against", "under"),
             new("a blue sky with clouds", "in", "against", "under"),
             new("a cloudy blue sky", "in", "against", "under"),
+            new("a blue sky", "in", "against", "under"),
         ],
         Background.Meadow =>
         [
             new("a green meadow", "over", "above", "in"),
             new("a grassy meadow", "over", "above", "in"),
             new("green hills", "over", "above", "in front of"),
+            new("a meadow", "over", "above", "in"),
         ],
         Background.Desert =>
         [
             new("a sandy desert", "over", "above", "in"),
             new("desert dunes", "over", "above", "in front of"),
             new("the dunes of a desert", "over", "above", "in front of"),
+            new("a desert", "over", "above", "in"),
         ],
         Background.Ocean =>
         [
             new("a calm ocean", "over", "above", "in front of"),
             new("ocean waves", "over", "above", "in front of"),
             new("the waves of the sea", "over", "above", "in front of"),
+            new("the ocean", "over", "above", "in front of"),
         ],
         Background.Mountains =>
         [
             new("misty mountains", "over", "above", "in front of"),
             new("a row of mountains", "over", "above", "in front of"),
             new("hazy mountains", "over", "above", "in front of"),
+            new("the mountains", "over", "above", "in front of"),
         ],
         _ =>
         [
             new("a grey studio", "in", "inside"),
+            new("a gray studio", "in", "inside"),
             new("a quiet studio", "in", "inside"),
             new("a grey wall in a studio", "in front of", "against"),
+            new("a studio", "in", "inside"),
         ],
     };
 
@@ -148,7 +156,7 @@ internal static class Phrases
             new("goes round and round", "go round and round", "going round and round"),
             new("orbits", "orbit", "orbiting"),
             new("moves in a ring", "move in a ring", "moving in a ring"),
-            new("travels round in a loop", "travel round in a loop", "travelling round in a loop"),
+            new("travels round in a loop", "travel round in a loop", "traveling round in a loop"),
         ],
         Motion.Spin =>
         [

@@ -25,7 +25,7 @@ public static class SceneRenderer
 
         byte[] clip = new byte[checked(frames * height * width * 3)];
         using var day = BackgroundPainter.Paint(scene.Background, scene.Seed, width, height);
-        using var night = scene.Motion == Motion.DayToNight ? BackgroundPainter.Night(day) : null;
+        using var night = scene.Motion == Motion.DayToNight ? BackgroundPainter.Night(day, scene.Background, scene.Seed) : null;
         using var picture = day.Copy();
         using var canvas = new SKCanvas(picture);
         using var over = new SKPaint();

@@ -20,8 +20,8 @@ public static class SceneSampler
         }
     }
 
-    /// <summary>Different scenes that training never shows: <see cref="HeldOut"/> contains the combination of the first
-    /// object, which is the only one in three quarters of the scenes.</summary>
+    /// <summary>Scenes that training never shows: <see cref="HeldOut"/> contains the combination of the first object, which
+    /// is the only one in three quarters of the scenes.</summary>
     /// <param name="count">How many.</param>
     /// <param name="seed">Decides which.</param>
     public static IReadOnlyList<Scene> HeldOutScenes(int count, int seed)

@@ -6,7 +6,7 @@ namespace TurboDiffusion.ShapeWorld;
 internal static class ShapePaths
 {
     // Pointed shapes reach a little beyond the radius, so that all shapes look equally large.
-    private const float Point = 1.22f;
+    private const float Point = 1.2f;
 
     /// <summary>A new path; the caller disposes of it.</summary>
     public static SKPath Create(Shape shape) => shape switch
