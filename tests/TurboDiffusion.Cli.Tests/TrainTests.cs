@@ -1,6 +1,7 @@
 using System.Text;
 using TorchSharp;
 using TurboDiffusion.Attention;
+using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Configuration;
@@ -22,6 +23,8 @@ public class TrainTests(Models models)
         Assert.Matches(@"training sla, 3 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \S+ \S+\n", run.Error);
         Assert.Matches(@"^3 iterations, sla 0\.\d+; \d", run.Out);
         Assert.Contains($"{Path.Combine(config.Output, TrainingRun.ModelFile)}: custom transformer, sla", run.Out);
+
+        Assert.True(File.Exists(Path.Combine(config.Output, LossCurve.File)));
 
         CommandRun more = CommandRun.Of("train", "sla", "-c", file, "--iterations", "5");
         Assert.Equal(0, more.ExitCode);

@@ -27,7 +27,7 @@ internal sealed class TrainCommand : CliCommand
         Arguments.Add(_loop);
         Add("Options", _config, _output, _iterations, _print);
         Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the state, "
-            + "the configuration, the losses and, at the end, the model.";
+            + "the configuration, the losses (losses.csv, losses.png) and, at the end, the model.";
         Examples = ["train sla --print-config > sla.json", "train sla --config sla.json", "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000"];
     }
 
@@ -52,21 +52,24 @@ internal sealed class TrainCommand : CliCommand
     {
         var clock = Stopwatch.StartNew();
         TrainingReport? report = null;
+        var curve = new LossCurve(config, $"training {name}", Terminal.Error);
         try
         {
             ProgressDisplay.Run(Terminal, display =>
             {
-                report = new TrainingReport(display, $"training {name}");
+                report = new TrainingReport(display, $"training {name}", curve);
                 loop.Run(config, report, Terminal.Cancelled);
                 return true;
             }, Interval);
         }
         catch (OperationCanceledException) when (File.Exists(Path.Combine(config.Output, Trainer.StateFile)))
         {
+            curve.Draw();
             string done = report?.Last is { } last ? $" after iteration {last.Iteration}" : "";
             Terminal.Error.WriteLine($"cancelled{done}; the state is saved in {config.Output}, and the same command continues from it");
             return ExitCode.Cancelled;
         }
+        curve.Draw();
         using ICheckpoint model = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
         Terminal.Out.WriteLine(report!.Last is null ? $"All {config.Training.Iterations} iterations were done before; nothing was trained." : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");
         Terminal.Out.WriteLine($"{model.Path}: {InspectionReport.Line(CheckpointInspector.Inspect(model))}");

@@ -6,7 +6,8 @@ namespace TurboDiffusion.Cli.Output;
 /// <summary>The progress of a training in one line: losses, smoothed over the last iterations, gradient, rate, speed.</summary>
 /// <param name="display">Shows it.</param>
 /// <param name="stage">What is being trained.</param>
-internal sealed class TrainingReport(IProgress<ProgressState> display, string stage) : IProgress<TrainingProgress>
+/// <param name="next">Told as well.</param>
+internal sealed class TrainingReport(IProgress<ProgressState> display, string stage, IProgress<TrainingProgress> next) : IProgress<TrainingProgress>
 {
     // Losses are averages over about so many iterations, the speed over about so much time.
     private const double SmoothedIterations = 50;
@@ -39,6 +40,7 @@ internal sealed class TrainingReport(IProgress<ProgressState> display, string st
         }
         display.Report(new ProgressState(stage, value.Iteration, value.TotalIterations, "iterations", value.Remaining, string.Create(CultureInfo.InvariantCulture,
             $"{Losses}, gradient {value.GradientNorm:G3}, rate {value.LearningRate:G3}, {Speed(value)}{Skipped}")));
+        next.Report(value);
     }
 
     private string Speed(TrainingProgress now)

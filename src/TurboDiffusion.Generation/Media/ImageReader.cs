@@ -40,7 +40,8 @@ public static class ImageReader
 
         using var scope = torch.NewDisposeScope();
         torch.Tensor rgba = torch.empty([info.Height, info.Width, 4], torch.uint8);
-        bitmap.GetPixelSpan().CopyTo(rgba.bytes);
+        // Not GetPixelSpan, which SkiaSharp 3 declares otherwise: this assembly runs with both.
+        bitmap.Bytes.CopyTo(rgba.bytes);
         torch.Tensor white = 255 - rgba.narrow(2, 3, 1);
         torch.Tensor image = (rgba.narrow(2, 0, 3) + white).permute(2, 0, 1);
         return Orient(image, codec.EncodedOrigin).contiguous().MoveToOuterDisposeScope();

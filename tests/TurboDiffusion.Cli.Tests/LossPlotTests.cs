@@ -1,0 +1,55 @@
+using System.Globalization;
+using TorchSharp;
+using TurboDiffusion.Cli.Plots;
+using TurboDiffusion.Generation.Media;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class LossPlotTests(Models models)
+{
+    private const string Header = "iteration,model,loss,value,gradient_norm,learning_rate,skipped";
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(2000, 0)]
+    [InlineData(2000, -0.5)]
+    public void Losses_become_a_picture_with_curves_and_letters(int iterations, double offset)
+    {
+        string log = Path.Combine(models.NewFolder(), "losses.csv"), picture = Path.ChangeExtension(log, ".png");
+        var random = new Random(1);
+        double Noisy(double value) => value * Math.Exp(0.3 * (random.NextDouble() - 0.5)) + offset;
+        IEnumerable<string> lines = Enumerable.Range(1, iterations).SelectMany(i => new[]
+        {
+            string.Create(CultureInfo.InvariantCulture, $"{i},student,scm,{Noisy(100.0 / i)},1,1E-05,0"),
+            string.Create(CultureInfo.InvariantCulture, $"{i},critic,critic,{Noisy(0.3 + 1.0 / i)},1,1E-05,0"),
+        });
+        File.WriteAllLines(log, [Header, .. lines, "7,student,scm,NaN,NaN,1E-05,1", "8,stud"]);
+        Assert.True(LossPlot.Draw(log, picture, "training rcm"));
+
+        using torch.Tensor image = ImageReader.Read(picture);
+        Assert.Equal([3, 600, 1000], image.shape);
+        // The title, the first curve's blue, the second one's orange.
+        Assert.InRange(Count(image.narrow(1, 0, 40), 0, 0, 0), 50, 1000);
+        if (iterations == 1) return;
+        Assert.InRange(Count(image, 31, 119, 180), 1000, 100_000);
+        Assert.InRange(Count(image, 255, 127, 14), 1000, 100_000);
+    }
+
+    [Fact]
+    public void There_is_no_picture_without_losses()
+    {
+        string log = Path.Combine(models.NewFolder(), "losses.csv"), picture = Path.ChangeExtension(log, ".png");
+        File.WriteAllLines(log, [Header]);
+        Assert.False(LossPlot.Draw(log, picture, "training sla"));
+        Assert.False(File.Exists(picture));
+    }
+
+    /// <summary>How many pixels are near a colour.</summary>
+    private static long Count(torch.Tensor image, int red, int green, int blue)
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor distance = (image.to(torch.int32) - torch.tensor(new[] { red, green, blue }).reshape(3, 1, 1)).abs().amax([0]);
+        return distance.lt(30).sum().item<long>();
+    }
+}
