@@ -70,7 +70,7 @@ internal sealed class ObjectPainter : IDisposable
         // The centre keeps the colour of the body.
         if (_texture == Texture.Striped)
             for (int i = -2; i < 2; i++)
-                canvas.DrawRect((i + 0.5f) * 0.56f - 0.13f, -Motions.Reach, 0.26f, 2 * Motions.Reach, _pattern);
+                canvas.DrawRect((i + 0.5f) * 0.58f - 0.105f, -Motions.Reach, 0.21f, 2 * Motions.Reach, _pattern);
         else
             for (int row = -2; row <= 2; row++)
                 for (int column = -2; column <= 1; column++)
