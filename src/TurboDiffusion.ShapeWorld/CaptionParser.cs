@@ -5,22 +5,29 @@ namespace TurboDiffusion.ShapeWorld;
 /// <summary>Reads captions back.</summary>
 internal static class CaptionParser
 {
-    private static readonly (string Phrase, Background Value)[] Places =
-        Longest<Background>(b => Phrases.Places(b).Select(place => WithoutArticle(place.Noun)));
+    private static readonly Dictionary<string, Background> Places =
+        Table<Background>(b => Phrases.Places(b).Select(place => WithoutArticle(place.Noun)));
 
-    private static readonly (string Phrase, Motion Value)[] Verbs =
-        Longest<Motion>(m => Phrases.Verbs(m).SelectMany(v => (string[])[v.Singular, v.Plural, v.Participle]));
+    private static readonly Dictionary<string, Motion> Verbs =
+        Table<Motion>(m => Phrases.Verbs(m).SelectMany(v => (string[])[v.Singular, v.Plural, v.Participle]));
 
-    private static readonly (string Phrase, ShapeSize Value)[] Sizes = Longest<ShapeSize>(Phrases.Size);
+    private static readonly Dictionary<string, ShapeSize> Sizes = Table<ShapeSize>(Phrases.Size);
 
-    private static readonly (string Phrase, Texture Value)[] Textures =
-        Longest<Texture>(t => [.. Phrases.Texture(t).Before, Phrases.Texture(t).After]);
+    private static readonly Dictionary<string, Texture> Textures =
+        Table<Texture>(t => [.. Phrases.Texture(t).Before, Phrases.Texture(t).After]);
+
+    private static readonly Dictionary<string, ShapeColor> Colors = Table<ShapeColor>(c => [Phrases.Color(c)]);
+
+    private static readonly Dictionary<string, Shape> Shapes = Table<Shape>(s => [Phrases.Shape(s).One, Phrases.Shape(s).Many]);
+
+    private static readonly Regex Place = Words(Any("place", Places));
+
+    private static readonly Regex Verb = Words(Any("verb", Verbs));
 
     // The colour stands right before the shape: that tells a star from the stars of the sky.
-    private static readonly Regex Object = new(
-        $@"\b(?<two>two )?(?:(?<size>{Any(Sizes)}) )?(?:(?<texture>{Any(Textures)}) )?(?<color>{Colors()}) (?<shape>{Shapes()})"
-            + $"(?: (?<texture>{Any(Textures)}))?\\b",
-        RegexOptions.CultureInvariant);
+    private static readonly Regex Object = Words(
+        $"(?<two>two )?({Any("size", Sizes)} )?({Any("texture", Textures)} )?{Any("color", Colors)} {Any("shape", Shapes)}"
+            + $"( {Any("texture", Textures)})?");
 
     public static Scene? Parse(string caption, int seed)
     {
@@ -28,41 +35,30 @@ internal static class CaptionParser
         List<SceneObject> objects = [];
         foreach (Match match in Object.Matches(text))
         {
-            string shape = match.Groups["shape"].Value;
             var found = new SceneObject(
-                Enum.GetValues<Shape>().Single(s => Phrases.Shape(s).One == shape || Phrases.Shape(s).Many == shape),
-                Enum.GetValues<ShapeColor>().Single(c => Phrases.Color(c) == match.Groups["color"].Value),
-                match.Groups["size"].Success ? Find(Sizes, match.Groups["size"].Value)!.Value : ShapeSize.Medium,
-                match.Groups["texture"].Success ? Find(Textures, match.Groups["texture"].Value)!.Value : Texture.Plain);
+                Shapes[match.Groups["shape"].Value],
+                Colors[match.Groups["color"].Value],
+                Sizes.GetValueOrDefault(match.Groups["size"].Value, ShapeSize.Medium),
+                Textures.GetValueOrDefault(match.Groups["texture"].Value, Texture.Plain));
             objects.Add(found);
             if (match.Groups["two"].Success) objects.Add(found);
         }
-        if (objects.Count is not (1 or 2) || Find(Places, text) is not { } place || Find(Verbs, text) is not { } motion)
-            return null;
-        if (objects.Count == 2 && objects.Any(o => o.Size == ShapeSize.Large)) return null;
-        if (place == Background.StarryNight && motion == Motion.DayToNight) return null;
-        return new Scene(place, motion, objects, seed);
+        Match place = Place.Match(text), verb = Verb.Match(text);
+        if (objects.Count is not (1 or 2) || !place.Success || !verb.Success) return null;
+        var scene = new Scene(Places[place.Value], Verbs[verb.Value], objects, seed);
+        return scene.Objection() is null ? scene : null;
     }
 
-    // The longest phrase that the text contains, as whole words: "moves from left to right" before "moves".
-    private static T? Find<T>((string Phrase, T Value)[] phrases, string text) where T : struct
-    {
-        foreach (var (phrase, value) in phrases)
-            if (Regex.IsMatch(text, $@"\b{phrase}\b", RegexOptions.CultureInvariant)) return value;
-        return null;
-    }
-
-    private static (string Phrase, T Value)[] Longest<T>(Func<T, IEnumerable<string>> phrases) where T : struct, Enum =>
-        [.. Enum.GetValues<T>()
+    private static Dictionary<string, T> Table<T>(Func<T, IEnumerable<string>> phrases) where T : struct, Enum =>
+        Enum.GetValues<T>()
             .SelectMany(value => phrases(value).Where(phrase => phrase.Length > 0).Distinct().Select(phrase => (phrase, value)))
-            .OrderByDescending(pair => pair.phrase.Length)];
+            .ToDictionary(pair => pair.phrase, pair => pair.value);
 
-    private static string Any<T>((string Phrase, T Value)[] phrases) => string.Join('|', phrases.Select(p => p.Phrase));
+    // The longest first: "a blue sky with clouds" before "a blue sky".
+    private static string Any<T>(string name, Dictionary<string, T> table) =>
+        $"(?<{name}>{string.Join('|', table.Keys.OrderByDescending(phrase => phrase.Length))})";
 
-    private static string Colors() => string.Join('|', Enum.GetValues<ShapeColor>().Select(Phrases.Color));
-
-    private static string Shapes() =>
-        string.Join('|', Enum.GetValues<Shape>().SelectMany(s => (string[])[Phrases.Shape(s).Many, Phrases.Shape(s).One]));
+    private static Regex Words(string pattern) => new($@"\b{pattern}\b", RegexOptions.CultureInvariant);
 
     private static string WithoutArticle(string noun) =>
         noun.StartsWith("a ", StringComparison.Ordinal) ? noun[2..] : noun.StartsWith("the ", StringComparison.Ordinal) ? noun[4..] : noun;

@@ -16,15 +16,20 @@ public sealed record Scene(Background Background, Motion Motion, IReadOnlyList<S
     public override int GetHashCode() => HashCode.Combine(Background, Motion, Seed, Objects.Count, Objects[0]);
 
     /// <summary>Refuses what cannot be drawn.</summary>
-    /// <exception cref="ArgumentException">There are not one or two objects, or one of two is large, or night falls on
-    /// <see cref="Background.StarryNight"/>.</exception>
+    /// <exception cref="ArgumentException">What <see cref="Objection"/> says.</exception>
     internal void Check()
     {
-        if (Objects.Count is not (1 or 2))
-            throw new ArgumentException($"A scene has {Objects.Count} objects; it needs 1 or 2.");
-        if (Objects.Count == 2 && Objects.Any(o => o.Size == ShapeSize.Large))
-            throw new ArgumentException("Two objects have no room when one is Large; use Small or Medium.");
-        if (Motion == Motion.DayToNight && Background == Background.StarryNight)
-            throw new ArgumentException("DayToNight needs a background that shows a day; StarryNight is a night.");
+        if (Objection() is { } objection) throw new ArgumentException(objection);
     }
+
+    /// <summary>Why the scene cannot be drawn; null where it can.</summary>
+    internal string? Objection() => this switch
+    {
+        { Objects.Count: not (1 or 2) } => $"A scene has {Objects.Count} objects; it needs 1 or 2.",
+        { Objects.Count: 2 } when Objects.Any(o => o.Size == ShapeSize.Large) =>
+            "Two objects have no room when one is Large; use Small or Medium.",
+        { Motion: Motion.DayToNight, Background: Background.StarryNight } =>
+            "DayToNight needs a background that shows a day; StarryNight is a night.",
+        _ => null,
+    };
 }
