@@ -23,7 +23,7 @@ public static class SceneRenderer
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 48);
         ArgumentOutOfRangeException.ThrowIfLessThan(frames, 1);
 
-        byte[] clip = new byte[checked(frames * height * width * 3)];
+        byte[] pixels = new byte[height * width * 4], clip = new byte[checked(frames * height * width * 3)];
         using var day = BackgroundPainter.Paint(scene.Background, scene.Seed, width, height);
         using var night = scene.Motion == Motion.DayToNight ? BackgroundPainter.Night(day, scene.Background, scene.Seed) : null;
         using var picture = day.Copy();
@@ -34,7 +34,7 @@ public static class SceneRenderer
         {
             for (int frame = 0; frame < frames; frame++)
             {
-                day.GetPixelSpan().CopyTo(Writable(picture));
+                canvas.DrawBitmap(day, 0, 0);
                 if (night is not null)
                 {
                     over.Color = new SKColor(0, 0, 0, (byte)MathF.Round(Motions.Night(scene, frame, frames) * 255));
@@ -42,7 +42,9 @@ public static class SceneRenderer
                 }
                 for (int i = 0; i < painters.Length; i++)
                     painters[i].Draw(canvas, Motions.Pose(scene, i, frame, frames, width, height));
-                CopyRgb(picture.GetPixelSpan(), clip.AsSpan(frame * height * width * 3));
+                // Not GetPixelSpan, which SkiaSharp 3 declares otherwise: this assembly runs with both.
+                Marshal.Copy(picture.GetPixels(), pixels, 0, pixels.Length);
+                CopyRgb(pixels, clip.AsSpan(frame * height * width * 3));
             }
         }
         finally
@@ -50,12 +52,6 @@ public static class SceneRenderer
             foreach (ObjectPainter painter in painters) painter.Dispose();
         }
         return clip;
-    }
-
-    private static Span<byte> Writable(SKBitmap bitmap)
-    {
-        ReadOnlySpan<byte> pixels = bitmap.GetPixelSpan();
-        return MemoryMarshal.CreateSpan(ref MemoryMarshal.GetReference(pixels), pixels.Length);
     }
 
     private static void CopyRgb(ReadOnlySpan<byte> rgba, Span<byte> rgb)
