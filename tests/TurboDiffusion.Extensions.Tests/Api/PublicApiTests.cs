@@ -17,6 +17,7 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion")]
     [InlineData("TurboDiffusion.Generation")]
     [InlineData("TurboDiffusion.Training")]
+    [InlineData("TurboDiffusion.ShapeWorld")]
     [InlineData("TurboDiffusion.Abstractions")]
     [InlineData("TurboDiffusion.Extensions.AI")]
     [InlineData("TurboDiffusion.SemanticKernel")]
