@@ -146,7 +146,10 @@ internal static class BackgroundPainter
         using var path = new SKPath();
         path.MoveTo(0, 1);
         for (float x = 0; x < w + 0.04f; x += 0.04f)
-            path.LineTo(x, y + amplitude * (MathF.Sin(MathF.Tau * x / length + phase) + 0.4f * MathF.Sin(MathF.Tau * x / length * 2.3f)));
+        {
+            float turn = MathF.Tau * x / length;
+            path.LineTo(x, y + amplitude * (MathF.Sin(turn + phase) + 0.4f * MathF.Sin(turn * 2.3f)));
+        }
         path.LineTo(w + 0.04f, 1);
         path.Close();
         FillToBottom(canvas, path, y - amplitude, color);
@@ -170,17 +173,21 @@ internal static class BackgroundPainter
     private static void FillToBottom(SKCanvas canvas, SKPath path, float top, uint color)
     {
         SKColor c = Opaque(color);
-        var haze = new SKColor((byte)(c.Red + (255 - c.Red) / 5), (byte)(c.Green + (255 - c.Green) / 5), (byte)(c.Blue + (255 - c.Blue) / 5));
-        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, top), new SKPoint(0, top + 0.4f), [c, haze], SKShaderTileMode.Clamp);
+        var haze = new SKColor(Lighter(c.Red), Lighter(c.Green), Lighter(c.Blue));
+        using var shader = SKShader.CreateLinearGradient(
+            new SKPoint(0, top), new SKPoint(0, top + 0.4f), [c, haze], SKShaderTileMode.Clamp);
         using var paint = new SKPaint { Shader = shader, IsAntialias = true };
         canvas.DrawPath(path, paint);
+
+        static byte Lighter(byte channel) => (byte)(channel + (255 - channel) / 5);
     }
 
     private static void Cloud(SKCanvas canvas, float x, float y, float size)
     {
         using var paint = new SKPaint { IsAntialias = true, Color = new SKColor(255, 255, 255, 150) };
         using var path = new SKPath();
-        (float X, float Y, float R)[] puffs = [(-0.16f, 0, 0.06f), (-0.06f, -0.04f, 0.09f), (0.07f, -0.02f, 0.075f), (0.17f, 0.01f, 0.05f)];
+        (float X, float Y, float R)[] puffs =
+            [(-0.16f, 0, 0.06f), (-0.06f, -0.04f, 0.09f), (0.07f, -0.02f, 0.075f), (0.17f, 0.01f, 0.05f)];
         foreach (var puff in puffs)
             path.AddCircle(x + puff.X * size, y + puff.Y * size, puff.R * size);
         path.AddRoundRect(

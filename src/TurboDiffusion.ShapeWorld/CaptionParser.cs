@@ -61,5 +61,5 @@ internal static class CaptionParser
     private static Regex Words(string pattern) => new($@"\b{pattern}\b", RegexOptions.CultureInvariant);
 
     private static string WithoutArticle(string noun) =>
-        noun.StartsWith("a ", StringComparison.Ordinal) ? noun[2..] : noun.StartsWith("the ", StringComparison.Ordinal) ? noun[4..] : noun;
+        noun.Split(' ', 2) is ["a" or "the", var rest] ? rest : noun;
 }

@@ -98,6 +98,10 @@ public static class Captions
             .. Enum.GetValues<Background>().SelectMany(Phrases.Places).SelectMany(p => (string[])[p.Noun, .. p.Prepositions]),
             .. Enum.GetValues<Motion>().SelectMany(Phrases.Verbs).SelectMany(v => (string[])[v.Singular, v.Plural, v.Participle]),
         ];
-        return [.. phrases.SelectMany(p => p.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Distinct().Order(StringComparer.Ordinal)];
+        return
+        [
+            .. phrases.SelectMany(p => p.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Distinct()
+                .Order(StringComparer.Ordinal),
+        ];
     }
 }

@@ -14,7 +14,8 @@ public static class HeldOut
     /// <param name="background">The background.</param>
     /// <param name="motion">The motion.</param>
     public static bool Contains(Shape shape, ShapeColor color, Background background, Motion motion) =>
-        SceneRandom.Mix(0x5EED + (ulong)shape * 1_000_003 + (ulong)color * 10_007 + (ulong)background * 101 + (ulong)motion * 1_299_709)
+        SceneRandom.Mix(0x5EED
+            + (ulong)shape * 1_000_003 + (ulong)color * 10_007 + (ulong)background * 101 + (ulong)motion * 1_299_709)
             % 100 < Percent;
 
     /// <summary>Whether the scene shows such a combination, with any of its objects.</summary>

@@ -23,6 +23,7 @@ public enum Motion
     Shrink,
     /// <summary>Comes into view while it stays in its place.</summary>
     FadeIn,
-    /// <summary>Stays in its place while the background turns from day to night. Not with <see cref="Background.StarryNight"/>.</summary>
+    /// <summary>Stays in its place while the background turns from day to night. Not with
+    /// <see cref="Background.StarryNight"/>.</summary>
     DayToNight,
 }

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace TurboDiffusion.ShapeWorld;
 
-/// <summary>Draws one object, frame after frame: a halo and an outline, the body, its texture, and light from the top left.</summary>
+/// <summary>Draws one object, frame after frame: halo and outline, body, texture, and light from the top left.</summary>
 internal sealed class ObjectPainter : IDisposable
 {
     private readonly SKPath _path;

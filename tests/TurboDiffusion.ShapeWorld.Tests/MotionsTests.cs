@@ -62,7 +62,7 @@ public sealed class MotionsTests
                 turned += Math.IEEERemainder(step, Math.Tau);
             }
 
-            Assert.All(seen, s => Assert.InRange(Math.Sqrt((s.X - x) * (s.X - x) + (s.Y - y) * (s.Y - y)), 0.2 * Clip.Height, 0.3 * Clip.Height));
+            Assert.All(seen, s => Assert.InRange(double.Hypot(s.X - x, s.Y - y), 0.2 * Clip.Height, 0.3 * Clip.Height));
             Assert.InRange(Math.Abs(turned), 0.98 * Math.Tau, 1.02 * Math.Tau);
             directions.Add(Math.Sign(turned));
         }
