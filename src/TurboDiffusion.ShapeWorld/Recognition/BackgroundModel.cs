@@ -8,7 +8,7 @@ namespace TurboDiffusion.ShapeWorld.Recognition;
 /// </summary>
 internal sealed class BackgroundModel
 {
-    private const int Width = 192, Height = 112, Seeds = 24;
+    private const int Width = 192, Height = 112, Seeds = 16;
     private const int BandRows = 4, Bands = Height / BandRows;
 
     // Colours are looked up with the upper five bits of each channel.
@@ -50,10 +50,13 @@ internal sealed class BackgroundModel
         for (int i = 0; i < rgba.Length; i += 4)
         {
             Dictionary<int, int> band = bands[i / 4 / Width / BandRows];
-            int colour = rgba[i] << 16 | rgba[i + 1] << 8 | rgba[i + 2];
+            int colour = Coarse(rgba[i]) << 16 | Coarse(rgba[i + 1]) << 8 | Coarse(rgba[i + 2]);
             band[colour] = band.GetValueOrDefault(colour) + 1;
         }
     }
+
+    // To every fourth level: fewer colours to count.
+    private static int Coarse(byte level) => level & ~3 | 2;
 
     // The frequent colours of a band and its neighbours.
     private static List<(int R, int G, int B)> Colours(Dictionary<int, int>[] bands, int band)

@@ -27,7 +27,8 @@ internal sealed class Daylight
                 if (before >= 2 * DarkestLevel) ratios.Add((float)(now[i] + now[i + 1]) / before);
             }
             ratios.Sort();
-            _brightness[frame] = ratios.Count * Step * 5 < clip.Pixels ? 1 : ratios[ratios.Count / 2];
+            // Where most is dark from the start, no night can fall.
+            _brightness[frame] = 2 * ratios.Count * Step < clip.Pixels ? 1 : ratios[ratios.Count / 2];
         }
     }
 

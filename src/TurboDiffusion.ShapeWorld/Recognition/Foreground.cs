@@ -9,7 +9,7 @@ internal sealed class Foreground(Clip clip, BackgroundModel background)
     // The smallest object of a scene covers 0.6% of a picture of 12:7; noise and stars less.
     private const float SmallestArea = 0.0028f;
 
-    private readonly bool[] _mask = new bool[clip.Pixels], _other = new bool[clip.Pixels];
+    private readonly bool[] _mask = new bool[clip.Pixels], _other = new bool[clip.Pixels], _open = new bool[clip.Pixels];
     private readonly int[] _queue = new int[clip.Pixels];
 
     /// <summary>The regions of a frame, the largest first.</summary>
@@ -52,63 +52,55 @@ internal sealed class Foreground(Clip clip, BackgroundModel background)
     // What the border of the picture cannot reach.
     private void FillHoles(bool[] mask)
     {
+        for (int i = 0; i < mask.Length; i++) _open[i] = !mask[i];
         int count = 0;
-        var outside = new bool[mask.Length];
-        void Visit(int i)
-        {
-            if (mask[i] || outside[i]) return;
-            outside[i] = true;
-            _queue[count++] = i;
-        }
         for (int x = 0; x < clip.Width; x++)
         {
-            Visit(x);
-            Visit((clip.Height - 1) * clip.Width + x);
+            Visit(x, ref count);
+            Visit((clip.Height - 1) * clip.Width + x, ref count);
         }
         for (int y = 0; y < clip.Height; y++)
         {
-            Visit(y * clip.Width);
-            Visit((y + 1) * clip.Width - 1);
+            Visit(y * clip.Width, ref count);
+            Visit((y + 1) * clip.Width - 1, ref count);
         }
-        for (int at = 0; at < count; at++) Neighbours(_queue[at], Visit);
-        for (int i = 0; i < mask.Length; i++) mask[i] = !outside[i];
+        Flood(count);
+        for (int i = 0; i < mask.Length; i++) mask[i] |= _open[i];
     }
 
     private List<Region> Components(int frame)
     {
         var regions = new List<Region>();
+        _mask.CopyTo(_open, 0);
         for (int start = 0; start < _mask.Length; start++)
         {
-            if (!_mask[start]) continue;
             int count = 0;
-            void Visit(int i)
-            {
-                if (!_mask[i]) return;
-                _mask[i] = false;
-                _queue[count++] = i;
-            }
-            Visit(start);
-            long x = 0, y = 0;
-            for (int at = 0; at < count; at++)
-            {
-                int i = _queue[at];
-                x += i % clip.Width;
-                y += i / clip.Width;
-                Neighbours(i, Visit);
-            }
-            if (count >= SmallestArea * clip.Pixels)
-                regions.Add(new Region(frame, (float)x / count, (float)y / count, _queue[..count]));
+            Visit(start, ref count);
+            count = Flood(count);
+            if (count >= SmallestArea * clip.Pixels) regions.Add(Region.Of(frame, _queue[..count], clip.Width));
         }
         regions.Sort((a, b) => b.Area.CompareTo(a.Area));
         return regions;
     }
 
-    private void Neighbours(int i, Action<int> visit)
+    // Visits all that can be reached through open pixels from those in the queue; returns how many that are.
+    private int Flood(int count)
     {
-        int x = i % clip.Width;
-        if (x > 0) visit(i - 1);
-        if (x < clip.Width - 1) visit(i + 1);
-        if (i >= clip.Width) visit(i - clip.Width);
-        if (i + clip.Width < clip.Pixels) visit(i + clip.Width);
+        for (int at = 0; at < count; at++)
+        {
+            int i = _queue[at], x = i % clip.Width;
+            if (x > 0) Visit(i - 1, ref count);
+            if (x < clip.Width - 1) Visit(i + 1, ref count);
+            if (i >= clip.Width) Visit(i - clip.Width, ref count);
+            if (i + clip.Width < clip.Pixels) Visit(i + clip.Width, ref count);
+        }
+        return count;
+    }
+
+    private void Visit(int i, ref int count)
+    {
+        if (!_open[i]) return;
+        _open[i] = false;
+        _queue[count++] = i;
     }
 }

@@ -7,7 +7,10 @@ internal static class MotionReader
     private const float StillRange = 0.1f, LeastRange = 0.22f;
 
     // Of an object's middle to the background, for it to tell anything.
-    private const float LeastContrast = 40;
+    private const float LeastContrast = 24;
+
+    // The correlation with time of what grows, shrinks or fades in.
+    private const float LeastTrend = 0.8f;
 
     /// <summary>The motion of one object, or null.</summary>
     public static Motion? Read(ObjectTrack track, Clip clip, BackgroundModel background)
@@ -45,12 +48,13 @@ internal static class MotionReader
         float[] contrast = Contrast(found, clip, background);
         bool visible = contrast[^1] >= LeastContrast;
         bool fades = visible
-            ? contrast[0] < 0.3f * contrast[^1] && contrast[contrast.Length / 4] < 0.8f * contrast[^1]
+            ? contrast[0] < 0.3f * contrast[^1] + 8 && contrast[contrast.Length / 4] < 0.8f * contrast[^1] && WithTime(contrast) > LeastTrend
             : !fromTheStart && first > 0.5f * last;
         if (fades) return toTheEnd && found.Length >= 0.4 * clip.Frames ? Motion.FadeIn : null;
         if (found.Length < 0.5 * clip.Frames) return null;
-        if (toTheEnd && last > 2.2f * first) return Motion.Grow;
-        if (fromTheStart && first > 2.2f * last) return Motion.Shrink;
+        float growth = WithTime([.. found.Select(r => MathF.Sqrt(r.Area))]);
+        if (toTheEnd && last > 2.2f * first) return growth > LeastTrend ? Motion.Grow : null;
+        if (fromTheStart && first > 2.2f * last) return growth < -LeastTrend ? Motion.Shrink : null;
         return fromTheStart && toTheEnd && MathF.Abs(TurnReader.Turns(track, clip)) is > 0.6f and < 1.4f ? Motion.Spin : null;
     }
 
@@ -97,21 +101,24 @@ internal static class MotionReader
         return way < 1.5f * MathF.Abs(values[^1] - values[0]);
     }
 
-    // The correlation of heights with two hops.
-    private static float Hops(float[] y)
+    // The correlation with two hops.
+    private static float Hops(float[] y) => Correlation(y, i =>
     {
-        float[] hops = [.. Enumerable.Range(0, y.Length).Select(i =>
+        float hop = 2f * i / (y.Length - 1) % 1 * 2 - 1;
+        return hop * hop;
+    });
+
+    private static float WithTime(float[] values) => Correlation(values, i => i);
+
+    private static float Correlation(float[] values, Func<int, float> other)
+    {
+        float[] others = [.. Enumerable.Range(0, values.Length).Select(other)];
+        float meanX = values.Average(), meanY = others.Average(), xy = 0, xx = 0, yy = 0;
+        for (int i = 0; i < values.Length; i++)
         {
-            float hop = 2f * i / (y.Length - 1) % 1 * 2 - 1;
-            return hop * hop;
-        })];
-        float meanY = y.Average(), meanHop = hops.Average(), xy = 0, xx = 0, yy = 0;
-        for (int i = 0; i < y.Length; i++)
-        {
-            xy += (y[i] - meanY) * (hops[i] - meanHop);
-            xx += (y[i] - meanY) * (y[i] - meanY);
-            yy += (hops[i] - meanHop) * (hops[i] - meanHop);
+            (float x, float y) = (values[i] - meanX, others[i] - meanY);
+            (xy, xx, yy) = (xy + x * y, xx + x * x, yy + y * y);
         }
-        return xy / MathF.Sqrt(xx * yy);
+        return xx * yy == 0 ? 0 : xy / MathF.Sqrt(xx * yy);
     }
 }

@@ -9,4 +9,8 @@ internal sealed record Region(int Frame, float X, float Y, int[] Pixels)
 {
     /// <summary>In pixels.</summary>
     public int Area => Pixels.Length;
+
+    /// <summary>From its pixels.</summary>
+    public static Region Of(int frame, int[] pixels, int width) =>
+        new(frame, (float)pixels.Average(i => i % width), (float)pixels.Average(i => i / width), pixels);
 }

@@ -33,7 +33,7 @@ public static class SceneRecognizer
         var foreground = new Foreground(clip, background);
         var regions = new IReadOnlyList<Region>[frames];
         for (int frame = 0; frame < frames; frame++) regions[frame] = days.Contains(frame) ? foreground.Find(frame) : [];
-        IReadOnlyList<ObjectTrack> tracks = ShowsMore(regions, objects) ? [] : ObjectTrack.Follow(regions, objects);
+        IReadOnlyList<ObjectTrack> tracks = ShowsMore(regions, objects) ? [] : ObjectTrack.Follow(regions, objects, height);
         Motion?[] motions = [.. tracks.Select(track => daylight.Falls ? Motion.DayToNight : MotionReader.Read(track, clip, background))];
         Motion? motion = tracks.Count == objects && motions.Distinct().Count() == 1 ? motions[0] : null;
         bool turns = motion is null or Motion.Spin;

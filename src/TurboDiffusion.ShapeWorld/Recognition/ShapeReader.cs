@@ -55,8 +55,9 @@ internal static class ShapeReader
     {
         var templates = new List<Template>();
         foreach (Shape shape in Enum.GetValues<Shape>())
-            // The dark outline belongs to what is seen of an object; on a dark background the light around it, too.
-            foreach (float line in (float[])[0.15f, 0.3f])
+            // The dark outline belongs to what is seen of an object; on a dark background the light around it, too. A blurred
+            // outline may vanish between a light body and a darker background.
+            foreach (float line in (float[])[-0.15f, 0.15f, 0.3f])
             {
                 (int[] pixels, int width) = Silhouette(shape, line);
                 float symmetry = Symmetry(shape);
@@ -84,11 +85,13 @@ internal static class ShapeReader
         using SKPath path = ShapePaths.Create(shape);
         using var paint = new SKPaint
         {
-            Color = SKColors.White, Style = SKPaintStyle.StrokeAndFill, StrokeWidth = line, StrokeJoin = SKStrokeJoin.Round,
+            Color = line > 0 ? SKColors.White : SKColors.Black, IsStroke = true, StrokeWidth = MathF.Abs(line), StrokeJoin = SKStrokeJoin.Round,
         };
+        using var body = new SKPaint { Color = SKColors.White };
         canvas.Clear(SKColors.Black);
         canvas.Translate(Width / 2, Width / 2);
         canvas.Scale(Radius);
+        canvas.DrawPath(path, body);
         canvas.DrawPath(path, paint);
         ReadOnlySpan<byte> levels = bitmap.GetPixelSpan();
         var pixels = new List<int>();
