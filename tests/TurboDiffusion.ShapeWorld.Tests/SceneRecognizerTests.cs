@@ -3,6 +3,7 @@ using Xunit;
 
 namespace TurboDiffusion.ShapeWorld.Tests;
 
+// More scenes: TURBODIFFUSION_RECOGNITION_SCENES=1000.
 public sealed class SceneRecognizerTests
 {
     private const int Width = 192, Height = 112, Frames = 33;
@@ -12,7 +13,7 @@ public sealed class SceneRecognizerTests
 
     private static readonly SceneReading Nothing = new(null, null, [new(null, null)]);
 
-    private static readonly int Scenes = int.Parse(Environment.GetEnvironmentVariable("TURBODIFFUSION_RECOGNITION_SCENES") ?? "60");
+    private static readonly int Scenes = int.Parse(Environment.GetEnvironmentVariable("TURBODIFFUSION_RECOGNITION_SCENES") ?? "40");
 
     [Fact]
     public void Drawn_scenes_are_read_right() => AssertRight(0.99, (clip, _) => clip);
