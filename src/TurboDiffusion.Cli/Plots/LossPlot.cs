@@ -1,6 +1,7 @@
 using System.Globalization;
 using ScottPlot;
 using ScottPlot.TickGenerators;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
 
@@ -43,9 +44,7 @@ internal static class LossPlot
         plot.YLabel("loss");
         plot.ShowLegend(Alignment.UpperRight);
         PlotFont.Use(plot);
-        string aside = $"{picture}.{Path.GetRandomFileName()}.partial";
-        File.WriteAllBytes(aside, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png));
-        File.Move(aside, picture, overwrite: true);
+        AtomicFile.Write(picture, aside => File.WriteAllBytes(aside, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png)));
         return true;
     }
 

@@ -1,7 +1,5 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using SkiaSharp;
 using TorchSharp;
 
 namespace TurboDiffusion.Generation.Media;
@@ -32,12 +30,10 @@ internal sealed partial class PngFolderSink : IFrameSink
     {
         _format.Check(frames);
         using var scope = torch.NewDisposeScope();
-        torch.Tensor opaque = torch.full([frames.shape[0], _format.Height, _format.Width, 1], 255, torch.uint8);
-        torch.Tensor rgba = torch.cat([frames.cpu(), opaque], dim: 3);
-        for (long t = 0; t < rgba.shape[0]; t++)
+        for (long t = 0; t < frames.shape[0]; t++)
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            Save(rgba[t], Path.Combine(_output.Path, string.Create(CultureInfo.InvariantCulture, $"frame_{_count++:00000}.png")));
+            PngFile.Write(Path.Combine(_output.Path, string.Create(CultureInfo.InvariantCulture, $"frame_{_count++:00000}.png")), frames[t]);
         }
     }
 
@@ -58,22 +54,6 @@ internal sealed partial class PngFolderSink : IFrameSink
         if (!_ended) _output.Discard();
         _ended = true;
         return ValueTask.CompletedTask;
-    }
-
-    private void Save(torch.Tensor rgba, string path)
-    {
-        var info = new SKImageInfo(_format.Width, _format.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        using SKImage image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
-        using SKData png = image.Encode(SKEncodedImageFormat.Png, 100);
-        try
-        {
-            using FileStream file = File.Create(path);
-            png.SaveTo(file);
-        }
-        catch (IOException e)
-        {
-            throw new EnvironmentException("output", $"The frame could not be written to {path}: {e.Message}", e);
-        }
     }
 
     [GeneratedRegex(@"^frame_\d{5,}\.png$")]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Models;
 
@@ -69,12 +70,8 @@ public sealed record ModelFiles
 
     /// <summary>Writes the description beside the files, whole or not at all.</summary>
     /// <param name="folder">The model's folder.</param>
-    public void Write(string folder)
-    {
-        string path = Path.Combine(folder, DescriptionFile), aside = $"{path}.{Path.GetRandomFileName()}.partial";
-        File.WriteAllText(aside, JsonSerializer.Serialize(this, Json) + "\n");
-        File.Move(aside, path, overwrite: true);
-    }
+    public void Write(string folder) =>
+        AtomicFile.Write(Path.Combine(folder, DescriptionFile), aside => File.WriteAllText(aside, JsonSerializer.Serialize(this, Json) + "\n"));
 
     private ModelFiles Resolve(string folder)
     {

@@ -119,12 +119,10 @@ public sealed record SmallModel
         SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
     }
 
-    private static void WriteTokenizer(string path)
+    private static void WriteTokenizer(string path) => AtomicFile.Write(path, aside =>
     {
-        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-        using (Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!)
-        using (FileStream file = File.Create(aside))
-            resource.CopyTo(file);
-        File.Move(aside, path, overwrite: true);
-    }
+        using Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!;
+        using FileStream file = File.Create(aside);
+        resource.CopyTo(file);
+    });
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Training.Loops;
 
@@ -18,9 +19,7 @@ public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
     public LossLog(string path, int iteration)
     {
         IEnumerable<string> kept = File.Exists(path) ? File.ReadLines(path).Where(line => IterationOf(line) <= iteration) : [];
-        string aside = path + ".partial";
-        File.WriteAllLines(aside, kept.Prepend(Header));
-        File.Move(aside, path, overwrite: true);
+        AtomicFile.Write(path, aside => File.WriteAllLines(aside, kept.Prepend(Header)));
         _writer = new StreamWriter(path, append: true) { AutoFlush = true };
     }
 

@@ -40,35 +40,33 @@ public static class SafetensorsWriter
         long total = ordered.Sum(t => t.Info.ByteCount), done = 0;
 
         path = Path.GetFullPath(path);
-        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
         try
         {
-            using (var file = new FileStream(aside, new FileStreamOptions
+            AtomicFile.Write(path, WriteAll);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"{path} ({header.Length + total} bytes) cannot be written: {e.Message}", e);
+        }
+
+        void WriteAll(string aside)
+        {
+            using var file = new FileStream(aside, new FileStreamOptions
             {
                 Mode = FileMode.CreateNew,
                 Access = FileAccess.Write,
                 BufferSize = 0,
                 PreallocationSize = header.Length + total,
-            }))
+            });
+            file.Write(header);
+            foreach (TensorSource source in ordered)
             {
-                file.Write(header);
-                foreach (TensorSource source in ordered)
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    WriteTensor(file, source);
-                    progress?.Report((done += source.Info.ByteCount, total));
-                }
-                file.Flush(flushToDisk: true);
+                cancellationToken.ThrowIfCancellationRequested();
+                WriteTensor(file, source);
+                progress?.Report((done += source.Info.ByteCount, total));
             }
+            file.Flush(flushToDisk: true);
             cancellationToken.ThrowIfCancellationRequested();
-            File.Move(aside, path, overwrite: true);
-        }
-        catch (Exception e)
-        {
-            if (File.Exists(aside)) File.Delete(aside);
-            if (e is IOException or UnauthorizedAccessException)
-                throw new EnvironmentException("disk", $"{path} ({header.Length + total} bytes) cannot be written: {e.Message}", e);
-            throw;
         }
     }
 
