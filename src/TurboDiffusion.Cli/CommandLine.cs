@@ -66,6 +66,7 @@ internal static class CommandLine
             new QuantizeCommand(terminal),
             new MergeCommand(terminal),
             new NewCommand(terminal),
+            new EncodeCommand(terminal),
             new TrainCommand(terminal),
             new DoctorCommand(terminal, libTorchFolder),
         };

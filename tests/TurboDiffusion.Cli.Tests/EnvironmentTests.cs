@@ -81,6 +81,7 @@ public class EnvironmentTests(Models models)
     [InlineData("merge")]
     [InlineData("new")]
     [InlineData("train")]
+    [InlineData("encode")]
     [InlineData("models")]
     [InlineData("doctor")]
     public void Help_describes_every_option_within_the_width(params string[] command)

@@ -1,4 +1,3 @@
-using System.Text;
 using TorchSharp;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
@@ -101,19 +100,5 @@ public class TrainTests(Models models)
         string file = Path.Combine(folder, "sla.json");
         File.WriteAllText(file, config.ToJson());
         return (file, config);
-    }
-
-    /// <summary>Cancels as soon as a text is written.</summary>
-    private sealed class CancellingWriter(string text, CancellationTokenSource cancellation) : StringWriter
-    {
-        public override Encoding Encoding => Encoding.UTF8;
-
-        public override void WriteLine(object? value) => WriteLine(value?.ToString());
-
-        public override void WriteLine(string? value)
-        {
-            base.WriteLine(value);
-            if (value!.Contains(text, StringComparison.Ordinal)) cancellation.Cancel();
-        }
     }
 }

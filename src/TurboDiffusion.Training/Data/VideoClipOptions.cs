@@ -1,0 +1,31 @@
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Pipelines;
+
+namespace TurboDiffusion.Training.Data;
+
+/// <summary>How videos are cut into training clips.</summary>
+public sealed record VideoClipOptions
+{
+    /// <summary>Columns and rows of pixels: videos are resized to cover them and cropped around the centre.</summary>
+    public VideoSize Size { get; init; } = new(832, 480);
+
+    /// <summary>Frames per clip, 4k + 1.</summary>
+    public int Frames { get; init; } = 81;
+
+    /// <summary>Frames per second.</summary>
+    public double FramesPerSecond { get; init; } = 16;
+
+    /// <summary>The most clips that are cut from one video, from its beginning; null: all.</summary>
+    public int? ClipsPerVideo { get; init; }
+
+    /// <summary>Size and speed of a clip.</summary>
+    /// <exception cref="InvalidRequestException">A number is out of range.</exception>
+    internal VideoFormat Format()
+    {
+        if (Frames < 1 || Frames % 4 != 1)
+            throw new InvalidRequestException("frames", $"The clips have {Frames} frames; the number must be 4k + 1, such as {Math.Max(0, Frames / 4) * 4 + 1}.");
+        if (ClipsPerVideo < 1)
+            throw new InvalidRequestException("clipsPerVideo", $"{ClipsPerVideo} clips are to be cut from each video; give at least 1.");
+        return new VideoFormat(Size.Width, Size.Height, FramesPerSecond);
+    }
+}

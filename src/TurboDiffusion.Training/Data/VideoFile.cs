@@ -1,0 +1,26 @@
+namespace TurboDiffusion.Training.Data;
+
+/// <summary>One video of a <see cref="VideoFolder"/>.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Name">Its name within the folder, without ending; unique, and a file name.</param>
+public sealed record VideoFile(string Path, string Name)
+{
+    /// <summary>The file of its caption.</summary>
+    public string CaptionPath => System.IO.Path.ChangeExtension(Path, ".txt");
+
+    /// <summary>Reads its caption.</summary>
+    /// <exception cref="InvalidRequestException">There is none.</exception>
+    public string ReadCaption()
+    {
+        try
+        {
+            string caption = File.Exists(CaptionPath) ? File.ReadAllText(CaptionPath).Trim() : "";
+            return caption.Length > 0 ? caption
+                : throw new InvalidRequestException("captions", $"The video {Path} has no caption; write what it shows into {CaptionPath}.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidRequestException("captions", $"The caption {CaptionPath} cannot be read: {e.Message}", e);
+        }
+    }
+}
