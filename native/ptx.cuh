@@ -1,0 +1,62 @@
+// Number types, conversions and the instructions that CUDA C++ has no name for. NVRTC brings no headers of its own, so
+// everything that the kernels share is here.
+#pragma once
+
+typedef signed char i8;
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+// The upper half of a float32.
+struct bf16 {
+    u16 bits;
+};
+
+#define DEVICE static __device__ __forceinline__
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
+
+constexpr u32 kFullWarp = 0xffffffffu;
+constexpr int kWarpSize = 32;
+
+DEVICE float low_bf16(u32 pair) { return __uint_as_float(pair << 16); }
+DEVICE float high_bf16(u32 pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+// Two float32 to two bf16, round to nearest even; low in the lower half.
+DEVICE u32 pack_bf16(float low, float high) {
+    u32 pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+// The address of shared memory as the instructions below take it.
+DEVICE u32 shared_address(const void* pointer) { return static_cast<u32>(__cvta_generic_to_shared(pointer)); }
+
+// Copies 16 bytes from global to shared memory, asynchronously; zeros where !valid (source must still be an address).
+DEVICE void cp_async_16(u32 destination, const void* source, bool valid) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination), "l"(source), "r"(valid ? 16 : 0) : "memory");
+}
+
+DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until at most Pending of this thread's groups are under way.
+template <int Pending>
+DEVICE void cp_async_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
+}
+
+// Four 8×16-byte matrices. Lane l gives the address of row l % 8 of matrix l / 8 and gets bytes 4·(l % 4) … +3 of row
+// l / 4 of each matrix.
+DEVICE void ldmatrix_x4(u32 (&r)[4], u32 address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+// d [16, 8] += a [16, 32] · b [32, 8], int8 with int32 sums. d[0..1]: row l / 4, columns 2·(l % 4) + {0, 1}; d[2..3]: 8 rows below.
+DEVICE void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}

@@ -1,0 +1,52 @@
+// Eight neighbouring elements at a time, in float32: 16 bytes of bf16 or 32 of float. Addresses are 16-byte aligned.
+#pragma once
+#include "ptx.cuh"
+
+constexpr int kVector = 8;
+
+DEVICE void load8(const bf16* source, float (&v)[kVector]) {
+    uint4 raw = *reinterpret_cast<const uint4*>(source);
+    v[0] = low_bf16(raw.x), v[1] = high_bf16(raw.x), v[2] = low_bf16(raw.y), v[3] = high_bf16(raw.y);
+    v[4] = low_bf16(raw.z), v[5] = high_bf16(raw.z), v[6] = low_bf16(raw.w), v[7] = high_bf16(raw.w);
+}
+
+DEVICE void load8(const float* source, float (&v)[kVector]) {
+    float4 a = reinterpret_cast<const float4*>(source)[0], b = reinterpret_cast<const float4*>(source)[1];
+    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w, v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+}
+
+DEVICE void store8(bf16* destination, const float (&v)[kVector]) {
+    uint4 raw;
+    raw.x = pack_bf16(v[0], v[1]), raw.y = pack_bf16(v[2], v[3]), raw.z = pack_bf16(v[4], v[5]), raw.w = pack_bf16(v[6], v[7]);
+    *reinterpret_cast<uint4*>(destination) = raw;
+}
+
+DEVICE void store8(float* destination, const float (&v)[kVector]) {
+    float4 a, b;
+    a.x = v[0], a.y = v[1], a.z = v[2], a.w = v[3], b.x = v[4], b.y = v[5], b.z = v[6], b.w = v[7];
+    reinterpret_cast<float4*>(destination)[0] = a, reinterpret_cast<float4*>(destination)[1] = b;
+}
+
+DEVICE float sum_over_warp(float value) {
+#pragma unroll
+    for (int lane = kWarpSize / 2; lane > 0; lane /= 2) value += __shfl_xor_sync(kFullWarp, value, lane);
+    return value;
+}
+
+DEVICE float max_over_warp(float value) {
+#pragma unroll
+    for (int lane = kWarpSize / 2; lane > 0; lane /= 2) value = fmaxf(value, __shfl_xor_sync(kFullWarp, value, lane));
+    return value;
+}
+
+// The sum or maximum over a thread block of at most 1024 threads, whole warps. partials: one float per warp, not in use by
+// an earlier call that a thread may still be reading.
+template <bool Maximum>
+DEVICE float reduce_over_block(float value, float* partials) {
+    int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize, warps = blockDim.x / kWarpSize;
+    value = Maximum ? max_over_warp(value) : sum_over_warp(value);
+    if (lane == 0) partials[warp] = value;
+    __syncthreads();
+    value = lane < warps ? partials[lane] : (Maximum ? -3.402823466e38f : 0.0f);
+    return Maximum ? max_over_warp(value) : sum_over_warp(value);
+}

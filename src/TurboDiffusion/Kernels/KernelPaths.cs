@@ -1,0 +1,24 @@
+using System.Collections.Concurrent;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Kernels;
+
+/// <summary>Which form every operator takes.</summary>
+public static class KernelPaths
+{
+    private static readonly ConcurrentDictionary<int, IReadOnlyList<KernelPath>> OfDevice = new();
+
+    /// <summary>The form of each operator on a GPU. The machine is looked at once.</summary>
+    /// <param name="device">The GPU's number.</param>
+    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    public static IReadOnlyList<KernelPath> Of(int device = 0) => OfDevice.GetOrAdd(device, index =>
+    {
+        KernelMachine machine = KernelMachine.Probe(index);
+        return [.. Enum.GetValues<KernelOperator>().Select(machine.Choose)];
+    });
+
+    /// <summary>Whether an operator runs as a kernel on tensors: on a GPU that can, and where no gradient is asked for.</summary>
+    internal static bool Takes(KernelOperator kernel, Tensor input) =>
+        input.device_type == DeviceType.CUDA && !is_grad_enabled() && Of(Math.Max(input.device_index, 0))[(int)kernel].IsKernel;
+}

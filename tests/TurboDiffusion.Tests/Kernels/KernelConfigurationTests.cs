@@ -1,0 +1,64 @@
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Kernels.Compilation;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Kernels;
+
+public class KernelConfigurationTests
+{
+    private const int HopperShared = 227 << 10, AdaShared = 99 << 10;
+
+    [Fact]
+    public void Quantization_takes_a_thread_block_per_128_rows()
+    {
+        KernelConfiguration c = BlockInt8QuantizeKernel.Configure(new(32760, 1536, ScalarType.BFloat16, Normalises: true));
+        Assert.Equal(new KernelProgram("block_int8_quantize", "ELEMENT=bf16", "NORMALISE=1"), c.Program);
+        Assert.Equal(new KernelLaunch(256, 1, 512, 0), c.Launch);
+    }
+
+    [Theory]
+    [InlineData(8, 32, 1)]
+    [InlineData(1536, 192, 1)]
+    [InlineData(2048, 256, 1)]
+    [InlineData(5120, 224, 3)]
+    [InlineData(16384, 256, 8)]
+    public void A_token_is_shared_evenly_among_whole_warps(int width, int threads, int vectors)
+    {
+        KernelConfiguration c = RmsNormRotaryKernel.Configure(new(32760, width, 8, ScalarType.Float32));
+        Assert.Equal(new KernelProgram("rms_norm_rotary", "ELEMENT=float", $"THREADS={threads}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelLaunch(32760, 2, threads, 0), c.Launch);
+        Assert.True(threads * vectors * 8 >= width);
+    }
+
+    [Theory]
+    [InlineData(HopperShared, 4, 128 << 10)]
+    [InlineData(AdaShared, 3, 96 << 10)]
+    public void The_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
+    {
+        KernelConfiguration c = Int8MatmulKernel.Configure(new(32760, 8960, 1536, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize), shared);
+        Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
+    }
+
+    [Fact]
+    public void Shapes_and_types_that_a_kernel_cannot_do_are_known()
+    {
+        Assert.True(new BlockInt8QuantizeKernel.Problem(1, 8, ScalarType.BFloat16, false).IsSupported);
+        Assert.False(new BlockInt8QuantizeKernel.Problem(1, 12, ScalarType.BFloat16, false).IsSupported);
+        Assert.False(new BlockInt8QuantizeKernel.Problem(0, 8, ScalarType.BFloat16, false).IsSupported);
+        Assert.False(new BlockInt8QuantizeKernel.Problem(1, 8, ScalarType.Float64, false).IsSupported);
+        Assert.True(new RmsNormRotaryKernel.Problem(1, 5120, 128, ScalarType.BFloat16).IsSupported);
+        Assert.False(new RmsNormRotaryKernel.Problem(1, 5120, 12, ScalarType.BFloat16).IsSupported);
+        Assert.False(new RmsNormRotaryKernel.Problem(1, 32768, 128, ScalarType.BFloat16).IsSupported);
+        Assert.False(new RmsNormRotaryKernel.Problem(1, 1536, 1000, ScalarType.BFloat16).IsSupported);
+        Assert.True(new Int8MatmulKernel.Problem(1, 8, 16, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
+        Assert.False(new Int8MatmulKernel.Problem(1, 8, 24, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
+        Assert.False(new Int8MatmulKernel.Problem(1, 12, 16, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
+        Assert.False(new Int8MatmulKernel.Problem(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias).IsSupported);
+    }
+
+    [Fact]
+    public void Every_kernel_source_has_a_configuration() =>
+        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary"], KernelSources.Kernels);
+}
