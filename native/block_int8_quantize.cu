@@ -98,7 +98,7 @@ block_int8_quantize(const ELEMENT* x, const float* scale, const float* shift, i8
             for (int i = 0; i < kVector; i++) amax = fmaxf(amax, fabsf(v[pass][i]));
         }
         // Two sets of partials, so that one barrier a block is enough.
-        float quantum = block_scale(reduce_over_block<true>(amax, partials[block % 2]));
+        float quantum = block_scale(reduce_over_threads<kThreads, true>(amax, partials[block % 2]));
         if (threadIdx.x == 0) scales[static_cast<u64>(blockIdx.x) * column_blocks + block] = quantum;
 #pragma unroll
         for (int pass = 0; pass < kPasses; pass++) {

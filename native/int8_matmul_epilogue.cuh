@@ -27,7 +27,7 @@ DEVICE float gelu(float x) {
     return __fdividef(x, 1.0f + __expf(fminf(exponent, 80.0f)));
 }
 
-// All Threads threads of the block call it, the tile written and a barrier passed. partials: one float per warp.
+// The first Threads threads of the block call it, the tile written and a barrier passed. partials: one float per warp.
 template <int Threads>
 DEVICE void finish_tile(const float* tile, const Epilogue& out, int tile_row, int tile_column, int m, int n, float* partials) {
     constexpr int kThreadsPerRow = kTile / kVector, kRowsAtOnce = Threads / kThreadsPerRow, kPasses = kTile / kRowsAtOnce;
@@ -64,7 +64,7 @@ DEVICE void finish_tile(const float* tile, const Epilogue& out, int tile_row, in
         }
     }
     if (EPILOGUE == 1) {
-        float quantum = block_scale(reduce_over_block<true>(amax, partials));
+        float quantum = block_scale(reduce_over_threads<Threads, true>(amax, partials));
         if (threadIdx.x == 0) out.scales[static_cast<u64>(tile_row) * ((n + kTile - 1) / kTile) + tile_column] = quantum;
 #pragma unroll
         for (int pass = 0; pass < kPasses; pass++) {

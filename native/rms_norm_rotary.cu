@@ -32,7 +32,7 @@ rms_norm_rotary(Operand q, Operand k, const float* cosines, const float* sines, 
 #pragma unroll
         for (int j = 0; j < kVector; j++) squares += v[i][j] * v[i][j];
     }
-    float inverse = rsqrtf(reduce_over_block<false>(squares, partials) / width + eps);
+    float inverse = rsqrtf(reduce_over_threads<THREADS, false>(squares, partials) / width + eps);
 
     u64 position = static_cast<u64>(blockIdx.x % length) * (head_dim / 2);
 #pragma unroll

@@ -39,14 +39,14 @@ DEVICE float max_over_warp(float value) {
     return value;
 }
 
-// The sum or maximum over a thread block of at most 1024 threads, whole warps. partials: one float per warp, not in use by
+// The sum or maximum over the first Threads threads of the block, whole warps. partials: one float per warp, not in use by
 // an earlier call that a thread may still be reading.
-template <bool Maximum>
-DEVICE float reduce_over_block(float value, float* partials) {
-    int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize, warps = blockDim.x / kWarpSize;
+template <int Threads, bool Maximum>
+DEVICE float reduce_over_threads(float value, float* partials) {
+    int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
     value = Maximum ? max_over_warp(value) : sum_over_warp(value);
     if (lane == 0) partials[warp] = value;
-    __syncthreads();
-    value = lane < warps ? partials[lane] : (Maximum ? -3.402823466e38f : 0.0f);
+    named_barrier_sync<Threads>(kReductionBarrier);
+    value = lane < Threads / kWarpSize ? partials[lane] : (Maximum ? -3.402823466e38f : 0.0f);
     return Maximum ? max_over_warp(value) : sum_over_warp(value);
 }

@@ -20,7 +20,7 @@ internal static class Doctor
     public static IReadOnlyList<Finding> Examine(string? libTorchFolder, CancellationToken cancelled)
     {
         (NativeState? native, string? failure) = NativeProbe.Run(libTorchFolder, cancelled);
-        return [OperatingSystemFinding(), DotNet(), Torch(libTorchFolder, native, failure), Device(native), Memory(), FFmpegProgram(), .. Folders()];
+        return [OperatingSystemFinding(), DotNet(), Torch(libTorchFolder, native, failure), Device(native), Kernels(native), Memory(), FFmpegProgram(), .. Folders()];
     }
 
     private static Finding OperatingSystemFinding()
@@ -54,6 +54,15 @@ internal static class Doctor
         string found = $"{string.Join("; ", native.Gpus)}; driver for CUDA {native.Driver}";
         return native.TorchSeesGpu ? Finding.Fine("GPU", found) : new Finding("GPU", Health.Warning, $"{found}; this libtorch cannot use it",
             $"Build with -p:TorchBackend=cuda, or name a CUDA PyTorch with {LibTorch.FolderVariable}. Until then the CPU is used.");
+    }
+
+    private static Finding Kernels(NativeState? native)
+    {
+        if (native is null) return new Finding("kernels", Health.Warning, "not known, because libtorch could not be tried", "See libtorch.");
+        if (native.KernelError is { } error) return new Finding("kernels", Health.Broken, "not known", error);
+        string found = string.Join("; ", native.Kernels.GroupBy(p => p.Explanation).Select(g =>
+            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(p => p.Operator)))}: {(g.First().IsKernel ? "kernel" : "plain form")}, {g.Key}"));
+        return Finding.Fine("kernels", found);
     }
 
     private static Finding Memory()

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Kernels;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Diagnosis;
@@ -56,14 +57,27 @@ internal static class NativeProbe
     public static NativeState Look()
     {
         (string? driver, IReadOnlyList<string> gpus, string? driverError) = CudaDriver.Ask();
+        (IReadOnlyList<KernelPath> kernels, string? kernelError) = AskKernels();
         try
         {
             (string version, bool gpu, bool right) = AskTorch();
-            return new NativeState(version, LoadedLibrary(), right, gpu, right ? null : "it computes wrong numbers", driver, gpus, driverError);
+            return new NativeState(version, LoadedLibrary(), right, gpu, right ? null : "it computes wrong numbers", driver, gpus, driverError, kernels, kernelError);
         }
         catch (Exception e)
         {
-            return new NativeState(null, null, false, false, ErrorMessage.OneLine(e.GetBaseException()), driver, gpus, driverError);
+            return new NativeState(null, null, false, false, ErrorMessage.OneLine(e.GetBaseException()), driver, gpus, driverError, kernels, kernelError);
+        }
+    }
+
+    private static (IReadOnlyList<KernelPath> Paths, string? Error) AskKernels()
+    {
+        try
+        {
+            return (KernelPaths.Of(), null);
+        }
+        catch (TurboDiffusionException e)
+        {
+            return ([], ErrorMessage.OneLine(e));
         }
     }
 

@@ -1,3 +1,5 @@
+using TurboDiffusion.Kernels;
+
 namespace TurboDiffusion.Cli.Diagnosis;
 
 /// <summary>What the native libraries say of themselves. See <see cref="NativeProbe"/>.</summary>
@@ -9,6 +11,8 @@ namespace TurboDiffusion.Cli.Diagnosis;
 /// <param name="Driver">The CUDA version of the NVIDIA driver; null where there is no driver.</param>
 /// <param name="Gpus">The GPUs that the driver shows.</param>
 /// <param name="DriverError">Why the driver does not answer.</param>
+/// <param name="Kernels">Which form each operator takes on the first GPU.</param>
+/// <param name="KernelError">Why that is not known.</param>
 internal sealed record NativeState(
     string? TorchVersion, string? TorchLibrary, bool Computes, bool TorchSeesGpu, string? TorchError,
-    string? Driver, IReadOnlyList<string> Gpus, string? DriverError);
+    string? Driver, IReadOnlyList<string> Gpus, string? DriverError, IReadOnlyList<KernelPath> Kernels, string? KernelError);

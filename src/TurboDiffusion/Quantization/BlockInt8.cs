@@ -1,3 +1,5 @@
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Models.Layers;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Quantization;
@@ -22,7 +24,28 @@ public static class BlockInt8
     /// <summary>Quantizes a matrix.</summary>
     /// <param name="x">Float <c>[M, K]</c>.</param>
     /// <returns>int8 <c>[M, K]</c> and float32 scales <c>[⌈M/128⌉, ⌈K/128⌉]</c>.</returns>
-    public static (Tensor Values, Tensor Scales) Quantize(Tensor x)
+    public static (Tensor Values, Tensor Scales) Quantize(Tensor x) =>
+        Takes(x, normalises: false) ? BlockInt8QuantizeKernel.Run(x) : QuantizePlain(x);
+
+    /// <summary>Quantizes LN(x)·(1 + scale) + shift, without rounding it to x's dtype in between.</summary>
+    /// <param name="x"><c>[B, L, K]</c></param>
+    /// <param name="scale">Float32 <c>[B, 1, K]</c>.</param>
+    /// <param name="shift">Float32 <c>[B, 1, K]</c>.</param>
+    /// <param name="eps">ε of the normalisation.</param>
+    /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
+    internal static (Tensor Values, Tensor Scales) QuantizeModulated(Tensor x, Tensor scale, Tensor shift, double eps) =>
+        Takes(x, normalises: true) ? BlockInt8QuantizeKernel.Run(x, scale, shift, offset: 1, eps) : QuantizeModulatedPlain(x, scale, shift, eps);
+
+    /// <summary>The plain form of <see cref="QuantizeModulated"/>.</summary>
+    internal static (Tensor Values, Tensor Scales) QuantizeModulatedPlain(Tensor x, Tensor scale, Tensor shift, double eps)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor values, Tensor scales) = QuantizePlain(LayerNorm.Modulate(x, scale, shift, eps).flatten(0, 1));
+        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The plain form of <see cref="Quantize"/>.</summary>
+    internal static (Tensor Values, Tensor Scales) QuantizePlain(Tensor x)
     {
         using var scope = NewDisposeScope();
         long rows = x.shape[0], columns = x.shape[1], rowBlocks = Blocks(rows), columnBlocks = Blocks(columns);
@@ -49,4 +72,7 @@ public static class BlockInt8
         return (values.to_type(ScalarType.Float32) * perRow.repeat_interleave(BlockSize, dim: 1).narrow(1, 0, columns))
             .MoveToOuterDisposeScope();
     }
+
+    private static bool Takes(Tensor x, bool normalises) => KernelPaths.Takes(KernelOperator.BlockInt8Quantize, x)
+        && new BlockInt8QuantizeKernel.Problem(x.numel() / x.shape[^1], x.shape[^1], x.dtype, normalises).IsSupported;
 }

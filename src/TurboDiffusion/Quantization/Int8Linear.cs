@@ -10,10 +10,7 @@ namespace TurboDiffusion.Quantization;
 /// A W8A8 linear layer: int8 weights as stored, activations quantized to int8 on the fly, both in 128×128 blocks
 /// (<see cref="BlockInt8"/>). y = Σ over blocks of K of int32 sums · (activation scale · weight scale) + bias.
 /// </summary>
-/// <remarks>
-/// This is the plain form: it multiplies the dequantized matrices in float32, which is the same sum up to the order of
-/// float32 rounding. TurboDiffusion aaecff5, <c>ops/core.py Int8Linear</c>.
-/// </remarks>
+/// <remarks>TurboDiffusion aaecff5, <c>ops/core.py Int8Linear</c>.</remarks>
 public sealed class Int8Linear : LinearLayer
 {
     [ComponentName(Name = "int8_weight")]
@@ -39,13 +36,18 @@ public sealed class Int8Linear : LinearLayer
         RegisterComponents();
     }
 
+    /// <summary>The weights, int8 <c>[out, in]</c>, and their scales.</summary>
+    internal (Tensor Values, Tensor Scales) Weights => (_weight, _scale);
+
+    /// <summary>The bias, <c>[out]</c>, or null.</summary>
+    internal Tensor? Bias => _bias;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
         (Tensor values, Tensor scales) = BlockInt8.Quantize(input.reshape(-1, InFeatures));
-        Tensor output = BlockInt8.Dequantize(values, scales).matmul(BlockInt8.Dequantize(_weight, _scale).t());
-        if (_bias is not null) output += _bias.to_type(ScalarType.Float32);
-        return output.to_type(input.dtype).reshape([.. input.shape[..^1], OutFeatures]).MoveToOuterDisposeScope();
+        return Int8Matmul.Multiply((values, scales), Weights, _bias, input.dtype)
+            .reshape([.. input.shape[..^1], OutFeatures]).MoveToOuterDisposeScope();
     }
 }

@@ -34,12 +34,25 @@ public class KernelConfigurationTests
     [Theory]
     [InlineData(HopperShared, 4, 128 << 10)]
     [InlineData(AdaShared, 3, 96 << 10)]
-    public void The_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
+    public void The_portable_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(new(32760, 8960, 1536, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize), shared);
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Portable, shared);
         Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
         Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
     }
+
+    [Theory]
+    [InlineData(32760, 8960, 256 * 35)]
+    [InlineData(1, 8, 1)]
+    [InlineData(129, 384, 2 * 2)]
+    public void Hoppers_matrix_product_takes_two_column_blocks_at_once(long m, long n, int tiles)
+    {
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(m, n, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared);
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16"), c.Program);
+        Assert.Equal(new KernelLaunch(tiles, 1, 288, (192 << 10) + (1 << 10)), c.Launch);
+    }
+
+    private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) => new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);
 
     [Fact]
     public void Shapes_and_types_that_a_kernel_cannot_do_are_known()
@@ -60,5 +73,5 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sm90_int8_matmul"], KernelSources.Kernels);
 }

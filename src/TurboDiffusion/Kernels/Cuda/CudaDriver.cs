@@ -82,6 +82,11 @@ internal static unsafe partial class CudaDriver
         void** arguments, void** extra);
 
     [LibraryImport(Library)]
+    public static partial int cuTensorMapEncodeTiled(
+        byte* map, int type, uint rank, void* address, ulong* dimensions, ulong* strides, uint* box, uint* elementStrides, int interleave,
+        int swizzle, int promotion, int fill);
+
+    [LibraryImport(Library)]
     public static partial int cuEventCreate(out nint handle, uint flags);
 
     [LibraryImport(Library)]

@@ -26,6 +26,12 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The weight, <c>[features]</c>.</summary>
+    internal Tensor Weight => _weight;
+
+    /// <summary>ε.</summary>
+    internal double Eps => _eps;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)
     {

@@ -1,5 +1,7 @@
 using TorchSharp.Utils;
+using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -26,6 +28,26 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
         _in = weights.Linear(inFeatures, hidden, placement);
         _out = weights.Linear(hidden, outFeatures, placement);
         RegisterComponents();
+    }
+
+    /// <summary>The whole second half of a block, x + gate·forward(LN(x)·(1 + scale) + shift).</summary>
+    /// <param name="x"><c>[B, L, dim]</c></param>
+    /// <param name="scale">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="shift">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="gate">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="eps">ε of the normalisation.</param>
+    /// <returns><c>[B, L, dim]</c></returns>
+    public Tensor AddGated(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
+    {
+        using var scope = NewDisposeScope();
+        // In kernels, the values between the two layers stay in int8 and never pass through memory in a wider type.
+        if (_in is Int8Linear first && _out is Int8Linear second && first.Bias is { } bias && KernelPaths.Takes(KernelOperator.Int8Matmul, x))
+        {
+            (Tensor Values, Tensor Scales) hidden = Int8Matmul.MultiplyGelu(BlockInt8.QuantizeModulated(x, scale, shift, eps), first.Weights, bias);
+            return Int8Matmul.MultiplyAddGated(hidden, second.Weights, second.Bias, x, gate).MoveToOuterDisposeScope();
+        }
+        // In float32, rounded once.
+        return (x + call(LayerNorm.Modulate(x, scale, shift, eps).to_type(x.dtype)) * gate).to_type(x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

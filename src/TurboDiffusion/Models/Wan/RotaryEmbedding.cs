@@ -1,3 +1,5 @@
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Models.Layers;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
@@ -18,6 +20,12 @@ public sealed class RotaryEmbedding : IDisposable
         _cosines = cosines;
         _sines = sines;
     }
+
+    /// <summary>Float32 <c>[1, L, 1, D/2]</c>.</summary>
+    internal Tensor Cosines => _cosines;
+
+    /// <summary>Float32 <c>[1, L, 1, D/2]</c>.</summary>
+    internal Tensor Sines => _sines;
 
     /// <summary>The rotations of a grid of patches.</summary>
     /// <param name="headDim">D, even.</param>
@@ -51,6 +59,28 @@ public sealed class RotaryEmbedding : IDisposable
         Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
         return stack([even * _cosines - odd * _sines, even * _sines + odd * _cosines], dim: -1)
             .flatten(x.dim() - 1).to_type(x.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Normalises q and k over their whole width and rotates them.</summary>
+    /// <param name="q"><c>[B, L, H·D]</c></param>
+    /// <param name="k"><c>[B, L, H·D]</c></param>
+    /// <param name="queryNorm">The norm of q.</param>
+    /// <param name="keyNorm">The norm of k.</param>
+    /// <returns>Two tensors <c>[B, L, H, D]</c>.</returns>
+    internal (Tensor Q, Tensor K) NormalizeAndRotate(Tensor q, Tensor k, RmsNorm queryNorm, RmsNorm keyNorm)
+    {
+        long headDim = _cosines.shape[^1] * 2;
+        return KernelPaths.Takes(KernelOperator.RmsNormRotary, q) && queryNorm.Weight.dtype == q.dtype && keyNorm.Weight.dtype == q.dtype
+            && new RmsNormRotaryKernel.Problem(q.shape[0] * q.shape[1], q.shape[2], headDim, q.dtype).IsSupported
+            ? RmsNormRotaryKernel.Run(q, k, queryNorm.Weight, keyNorm.Weight, _cosines, _sines, headDim, queryNorm.Eps)
+            : NormalizeAndRotatePlain(q, k, queryNorm, keyNorm);
+    }
+
+    /// <summary>The plain form of <see cref="NormalizeAndRotate"/>.</summary>
+    internal (Tensor Q, Tensor K) NormalizeAndRotatePlain(Tensor q, Tensor k, RmsNorm queryNorm, RmsNorm keyNorm)
+    {
+        long headDim = _cosines.shape[^1] * 2;
+        return (Rotate(queryNorm.call(q).unflatten(2, [-1, headDim])), Rotate(keyNorm.call(k).unflatten(2, [-1, headDim])));
     }
 
     /// <inheritdoc/>

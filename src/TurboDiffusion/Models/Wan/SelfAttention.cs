@@ -30,7 +30,7 @@ public sealed class SelfAttention : AttentionLayer<RotaryEmbedding>
     public override Tensor forward(Tensor input, RotaryEmbedding rotary)
     {
         using var scope = NewDisposeScope();
-        Tensor q = rotary.Rotate(Queries(input)), k = rotary.Rotate(Keys(input));
+        (Tensor q, Tensor k) = rotary.NormalizeAndRotate(QueryLayer.call(input), KeyLayer.call(input), QueryNorm, KeyNorm);
         return Output(_operator.call(q, k, Values(input))).MoveToOuterDisposeScope();
     }
 }

@@ -67,16 +67,13 @@ public sealed class WanBlock : nn.Module
 
         Tensor attended = _selfAttention.call(LayerNorm.Modulate(x, scale1, shift1, _eps).to_type(x.dtype), rotary);
         observe?.Invoke("self_attn", attended);
-        Tensor hidden = AddGated(x, attended, gate1);
+        // In float32, rounded once.
+        Tensor hidden = (x + attended * gate1).to_type(x.dtype);
 
         Tensor crossed = _crossAttention.call(_crossNorm.call(hidden), text);
         observe?.Invoke("cross_attn", crossed);
         hidden += crossed;
 
-        Tensor fed = _feedForward.call(LayerNorm.Modulate(hidden, scale2, shift2, _eps).to_type(x.dtype));
-        return AddGated(hidden, fed, gate2).MoveToOuterDisposeScope();
+        return _feedForward.AddGated(hidden, scale2, shift2, gate2, _eps).MoveToOuterDisposeScope();
     }
-
-    // x + y·gate in float32, rounded once.
-    private static Tensor AddGated(Tensor x, Tensor y, Tensor gate) => (x + y * gate).to_type(x.dtype);
 }

@@ -1,0 +1,93 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Kernels.Compilation;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Quantization;
+using TurboDiffusion.Runtime;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Kernels;
+
+/// <summary>The kernels as a whole, on a GPU.</summary>
+[Trait("Category", "Gpu")]
+public class KernelPathTests
+{
+    // The other generations that the portable kernels are for; a compile needs no such GPU.
+    private static readonly string[] Architectures = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"];
+
+    private const string HopperPrefix = "sm90_";
+
+    [Fact]
+    public void Every_kernel_compiles_for_every_generation()
+    {
+        KernelConformance.RequireGpu();
+        Nvrtc compiler = Assert.IsType<Nvrtc>(Nvrtc.Instance);
+        foreach (KernelProgram program in Programs)
+            foreach (string architecture in Architectures.Where(a => a == "sm_90a" || !program.Name.StartsWith(HopperPrefix, StringComparison.Ordinal)))
+                Assert.NotEmpty(compiler.Compile(program, architecture, KernelSources.Closure(program.Name)));
+    }
+
+    [Fact]
+    public void A_kernel_that_does_not_compile_says_why()
+    {
+        KernelConformance.RequireGpu();
+        var error = Assert.Throws<KernelCompilationException>(() =>
+            Nvrtc.Instance!.Compile(new KernelProgram("wrong"), "sm_80", new Dictionary<string, string> { ["wrong.cu"] = "__global__ void wrong() { nothing; }" }));
+        Assert.Contains("nothing", error.Log);
+        Assert.Equal("sm_80", error.Architecture);
+    }
+
+    [Fact]
+    public void No_kernel_spills_registers()
+    {
+        Device device = KernelConformance.RequireGpu();
+        Assert.SkipUnless(Int8MatmulKernel.Preferred(device) == Int8MatmulKernel.Variant.Hopper, "the GPU is not a Hopper, which runs all of them");
+        foreach (KernelProgram program in Programs)
+        {
+            KernelFunction function = KernelFunction.Of(device, program);
+            Console.WriteLine($"{program}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
+        }
+        Assert.All(Programs, program => Assert.Equal(0, KernelFunction.Of(device, program).LocalBytes));
+    }
+
+    [Fact]
+    public void A_small_int8_model_gives_the_same_velocity_with_and_without_kernels()
+    {
+        Device device = KernelConformance.RequireGpu();
+        Assert.SkipUnless(KernelPaths.Of().All(p => p.IsKernel), $"the kernels are not on: {KernelPaths.Of()[0].Explanation}; set {KernelSwitch.Variable}=on");
+        using var scope = NewDisposeScope();
+        WanConfig config = new WanConfig(256, 640, 2, 2, textDim: 32, freqDim: 32);
+        Tensor latents = KernelConformance.Random(CPU, 1, ScalarType.Float32, 1, config.InDim, 5, 16, 24);
+        Tensor text = KernelConformance.Random(CPU, 2, ScalarType.Float32, 1, 16, config.TextDim);
+        Tensor Run(Device where)
+        {
+            using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Int8, new Placement(where, ScalarType.Float32));
+            using var shapes = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+            StrictLoader.Load(model, new QuantizedCheckpoint(new RandomCheckpoint(shapes, 4)));
+            using var noGradient = no_grad();
+            using TextContext prepared = model.PrepareText(text.to(where));
+            return model.Forward(latents.to(where), tensor(new[] { 700.0 }, device: where), prepared).cpu();
+        }
+
+        double error = Comparison.RelativeL2(Run(CPU), Run(device), 2e-2, "velocity");
+        Console.WriteLine($"small int8 model, kernels against the plain form: relative L2 {error:G3}");
+    }
+
+    private static IEnumerable<KernelProgram> Programs =>
+        from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
+        from program in (KernelProgram[])
+        [
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
+            .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
+               from variant in Enum.GetValues<Int8MatmulKernel.Variant>()
+               select Int8MatmulKernel.Configure(new(128, 128, 128, dtype, epilogue), variant, 227 << 10).Program,
+        ]
+        select program;
+}
