@@ -15,7 +15,7 @@ constexpr int kKeyBytes = KEY_BLOCK * kHeadDim, kValueBytes = 2 * kKeyBytes;
 constexpr int kStageBytes = kKeyBytes + kValueBytes;
 constexpr int kStages = 2;
 constexpr int kScoreTiles = KEY_BLOCK / kMmaColumns, kOutputTiles = kHeadDim / kMmaColumns;
-constexpr float kMinusInfinity = -__builtin_huge_valf();
+constexpr u32 kMinusInfinityBits = 0xff800000u;
 
 // Byte offset of a 16-byte chunk in rows of RowBytes, so that 8 neighbouring rows of a chunk lie in different banks.
 template <int RowBytes>
@@ -87,8 +87,9 @@ sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const flo
     // In powers of two: 2^(x · log₂e) is e^x.
     float query_scale = q_scales[sequence * gridDim.x + blockIdx.x] * factor * 1.4426950408889634f;
     float output[kOutputTiles][4] = {};
+    const float minus_infinity = __uint_as_float(kMinusInfinityBits);
     // Of rows lane / 4 and lane / 4 + 8. The sums are this lane's share until the end.
-    float highest[2] = {kMinusInfinity, kMinusInfinity}, sums[2] = {0, 0};
+    float highest[2] = {minus_infinity, minus_infinity}, sums[2] = {0, 0};
 
     for (int step = 0; step < count; step++) {
         copy_stage(step + 1);
@@ -114,7 +115,7 @@ sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const flo
 #pragma unroll
                 for (int e = 0; e < 4; e++) {
                     int column = (pair * 2 + half) * kMmaColumns + lane % 4 * 2 + e % 2;
-                    score[pair * 2 + half][e] = column < valid ? static_cast<float>(sum[half][e]) * scale : kMinusInfinity;
+                    score[pair * 2 + half][e] = column < valid ? static_cast<float>(sum[half][e]) * scale : minus_infinity;
                 }
         }
 

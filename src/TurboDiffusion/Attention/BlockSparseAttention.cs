@@ -1,3 +1,4 @@
+using TurboDiffusion.Kernels;
 using TurboDiffusion.Quantization;
 using static TorchSharp.torch;
 
@@ -43,6 +44,19 @@ public static class BlockSparseAttention
     /// <param name="options">Block sizes.</param>
     /// <returns><c>[B, L, H, D]</c>, float32. Carries no gradient: rounding has none.</returns>
     public static Tensor AttendSage(Tensor q, Tensor k, Tensor v, Tensor kept, AttentionOptions options)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        bool kernel = KernelPaths.Takes(KernelOperator.SageSparseAttention, q)
+            && new SageSparseAttentionKernel.Problem(q.shape[1], q.shape[0] * q.shape[2], q.shape[3], options.QueryBlock, options.KeyBlock, v.dtype).IsSupported;
+        // The kernel's P and V are in bfloat16, finer than fp8.
+        return (kernel
+            ? SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, options.QueryBlock), SageQuantization.QuantizeKeys(k, options.KeyBlock), v, kept, options)
+            : AttendSagePlain(q, k, v, kept, options)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The plain form of <see cref="AttendSage"/>.</summary>
+    internal static Tensor AttendSagePlain(Tensor q, Tensor k, Tensor v, Tensor kept, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();

@@ -71,7 +71,25 @@ public class KernelConfigurationTests
         Assert.False(new Int8MatmulKernel.Problem(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias).IsSupported);
     }
 
+    [Theory]
+    [InlineData(64, 128, 512, 128, 96 << 10)]
+    [InlineData(128, 64, 256, 256, 48 << 10)]
+    public void Attention_takes_a_thread_block_per_query_block_and_head(int queryBlock, int keyBlock, int blocks, int threads, int bytes)
+    {
+        KernelConfiguration c = SageSparseAttentionKernel.Configure(new(32760, 12, 128, queryBlock, keyBlock, ScalarType.BFloat16));
+        Assert.Equal(new KernelProgram("sage_sparse_attention", $"QUERY_BLOCK={queryBlock}", $"KEY_BLOCK={keyBlock}"), c.Program);
+        Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
+    }
+
+    [Theory]
+    [InlineData(64, 64, 128, ScalarType.BFloat16)]
+    [InlineData(128, 32, 128, ScalarType.BFloat16)]
+    [InlineData(128, 64, 256, ScalarType.BFloat16)]
+    [InlineData(128, 64, 128, ScalarType.Float32)]
+    public void Attention_that_the_kernel_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
+        Assert.False(new SageSparseAttentionKernel.Problem(1000, 2, headDim, queryBlock, keyBlock, dtype).IsSupported);
+
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sm90_int8_matmul"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sage_sparse_attention", "sm90_int8_matmul"], KernelSources.Kernels);
 }

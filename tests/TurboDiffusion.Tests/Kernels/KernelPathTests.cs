@@ -77,7 +77,11 @@ public class KernelPathTests
         Console.WriteLine($"small int8 model, kernels against the plain form: relative L2 {error:G3}");
     }
 
-    private static IEnumerable<KernelProgram> Programs =>
+    private static IEnumerable<KernelProgram> Programs => PerType.Concat(
+        from blocks in new[] { (64, 128), (128, 64) }
+        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program);
+
+    private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
         from program in (KernelProgram[])
         [

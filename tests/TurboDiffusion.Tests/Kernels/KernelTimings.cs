@@ -1,4 +1,5 @@
 using System.Globalization;
+using TurboDiffusion.Attention;
 using TurboDiffusion.Kernels;
 using TurboDiffusion.Kernels.Cuda;
 using TurboDiffusion.Models.Wan;
@@ -60,6 +61,22 @@ public class KernelTimings
             Rate($"{variant} int8, GELU, quantize {size}", operations, () => Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, variant)));
             Rate($"{variant} int8, gate, residual {size}", operations, () => Int8MatmulKernel.MultiplyAddGated(qa, qb, bias, residual, gate, variant).Dispose());
         }
+    }
+
+    [Fact]
+    public void Attention()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        const long Heads = Dim / 128;
+        AttentionOptions options = AttentionOptions.SageSla();
+        Tensor q = Wide(1, Tokens, Heads, 128), k = Wide(1, Tokens, Heads, 128), v = Wide(1, Tokens, Heads, 128);
+        Tensor kept = BlockSelection.Select(q, k, options);
+        var queries = SageQuantization.QuantizeQueries(q, options.QueryBlock);
+        var keys = SageQuantization.QuantizeKeys(k, options.KeyBlock);
+        double operations = 4.0 * Tokens * kept.shape[3] * options.KeyBlock * Dim;
+        Rate("portable sparse attention, 12 heads, 10 %", operations, () => SageSparseAttentionKernel.Run(queries, keys, v, kept, options).Dispose());
+        Rate("torch dense attention, 12 heads", 4.0 * Tokens * Tokens * Dim, () => DenseAttention.Attend(q, k, v).Dispose());
     }
 
     private Tensor Wide(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
