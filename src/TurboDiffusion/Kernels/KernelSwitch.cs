@@ -14,7 +14,7 @@ public static class KernelSwitch
     /// <summary>What a value of the variable means.</summary>
     /// <param name="value"><c>on</c>, <c>off</c>, or null or empty for the default.</param>
     /// <exception cref="InvalidRequestException">The value is none of these.</exception>
-    public static bool Parse(string? value) => value?.Trim().ToLowerInvariant() switch
+    internal static bool Parse(string? value) => value?.Trim().ToLowerInvariant() switch
     {
         null or "" => Default,
         "on" => true,

@@ -16,21 +16,6 @@ namespace TurboDiffusion.Tests.Kernels;
 [Trait("Category", "Gpu")]
 public class KernelPathTests
 {
-    // The other generations that the portable kernels are for; a compile needs no such GPU.
-    private static readonly string[] Architectures = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"];
-
-    private const string HopperPrefix = "sm90_";
-
-    [Fact]
-    public void Every_kernel_compiles_for_every_generation()
-    {
-        KernelConformance.RequireGpu();
-        Nvrtc compiler = Assert.IsType<Nvrtc>(Nvrtc.Instance);
-        foreach (KernelProgram program in Programs)
-            foreach (string architecture in Architectures.Where(a => a == "sm_90a" || !program.Name.StartsWith(HopperPrefix, StringComparison.Ordinal)))
-                Assert.NotEmpty(compiler.Compile(program, architecture, KernelSources.Closure(program.Name)));
-    }
-
     [Fact]
     public void A_kernel_that_does_not_compile_says_why()
     {
@@ -46,12 +31,12 @@ public class KernelPathTests
     {
         Device device = KernelConformance.RequireGpu();
         Assert.SkipUnless(Int8MatmulKernel.Preferred(device) == Int8MatmulKernel.Variant.Hopper, "the GPU is not a Hopper, which runs all of them");
-        foreach (KernelProgram program in Programs)
+        foreach (KernelProgram program in KernelPrograms.All)
         {
             KernelFunction function = KernelFunction.Of(device, program);
             Console.WriteLine($"{program}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
         }
-        Assert.All(Programs, program => Assert.Equal(0, KernelFunction.Of(device, program).LocalBytes));
+        Assert.All(KernelPrograms.All, program => Assert.Equal(0, KernelFunction.Of(device, program).LocalBytes));
     }
 
     [Fact]
@@ -76,22 +61,4 @@ public class KernelPathTests
         double error = Comparison.RelativeL2(Run(CPU), Run(device), 2e-2, "velocity");
         Console.WriteLine($"small int8 model, kernels against the plain form: relative L2 {error:G3}");
     }
-
-    private static IEnumerable<KernelProgram> Programs => PerType.Concat(
-        from blocks in new[] { (64, 128), (128, 64) }
-        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program);
-
-    private static IEnumerable<KernelProgram> PerType =>
-        from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
-        from program in (KernelProgram[])
-        [
-            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
-            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
-            RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
-            RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
-            .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
-               from variant in Enum.GetValues<Int8MatmulKernel.Variant>()
-               select Int8MatmulKernel.Configure(new(128, 128, 128, dtype, epilogue), variant, 227 << 10).Program,
-        ]
-        select program;
 }

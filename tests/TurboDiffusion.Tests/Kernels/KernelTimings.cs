@@ -30,7 +30,7 @@ public class KernelTimings
         using var noGradient = no_grad();
         Tensor x = Wide(1, Tokens, Dim), flat = x.flatten(0, 1), modulation = randn([1, 1, Dim], device: _device), y = empty_like(x);
         double bytes = 2 * Tokens * Dim;
-        Bandwidth("copy, bf16", 2 * bytes, () => y.copy_(x).Dispose());
+        Bandwidth("copy, bf16", 2 * bytes, () => _ = y.copy_(x));
         Bandwidth("quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(flat)));
         Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, modulation, modulation, 1, 1e-6)));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 21, 30, 52, _device);

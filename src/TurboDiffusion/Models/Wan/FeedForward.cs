@@ -37,7 +37,7 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
     /// <param name="gate">Float32 <c>[B, 1, dim]</c>.</param>
     /// <param name="eps">ε of the normalisation.</param>
     /// <returns><c>[B, L, dim]</c></returns>
-    public Tensor AddGated(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
+    internal Tensor AddGated(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
     {
         using var scope = NewDisposeScope();
         // In kernels, the values between the two layers stay in int8 and never pass through memory in a wider type.

@@ -1,0 +1,27 @@
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Kernels.Compilation;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Kernels;
+
+/// <summary>Every kernel with the constants that the models give it.</summary>
+internal static class KernelPrograms
+{
+    public static IEnumerable<KernelProgram> All => PerType.Concat(
+        from blocks in new[] { (64, 128), (128, 64) }
+        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program);
+
+    private static IEnumerable<KernelProgram> PerType =>
+        from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
+        from program in (KernelProgram[])
+        [
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
+            .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
+               from variant in Enum.GetValues<Int8MatmulKernel.Variant>()
+               select Int8MatmulKernel.Configure(new(128, 128, 128, dtype, epilogue), variant, 227 << 10).Program,
+        ]
+        select program;
+}
