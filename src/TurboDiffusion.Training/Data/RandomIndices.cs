@@ -14,7 +14,7 @@ internal static class RandomIndices
     {
         if (limit is < 1 or > MaxLimit)
             throw new InvalidRequestException("data", $"There are {limit} choices to draw from; there must be 1 to {MaxLimit}.");
-        using Tensor uniform = random.Uniform(count);
+        using Tensor drawn = random.Uniform(count), uniform = drawn.cpu();
         return [.. uniform.data<float>().Select(u => (long)(u * (double)limit))];
     }
 }

@@ -36,15 +36,11 @@ public sealed class Trainer
         _task = task;
         _options = options;
         _statePath = Path.Combine(Directory.CreateDirectory(folder).FullName, StateFile);
-        ulong offset = 0;
-        if (File.Exists(_statePath)) (offset, Iteration) = TrainingState.Load(_statePath, task, options.Seed);
-        Random = new PhiloxNoise(options.Seed, offset);
+        if (File.Exists(_statePath)) Iteration = TrainingState.Load(_statePath, task, options.Seed);
     }
 
     /// <summary>Iterations finished, those before a resume included.</summary>
     public int Iteration { get; private set; }
-
-    private PhiloxNoise Random { get; set; }
 
     /// <summary>Trains up to <see cref="TrainingOptions.Iterations"/>, saving on the way, at the end and on cancellation.</summary>
     /// <param name="progress">Told after every iteration.</param>
@@ -54,18 +50,17 @@ public sealed class Trainer
     public void Run(IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         var clock = Stopwatch.StartNew();
+        var streams = new RandomStreams(_options.Seed, _task.Models[0].Parameters.Values.First().device);
         int first = Iteration, skipped = 0;
         while (Iteration < _options.Iterations)
         {
-            ulong offset = Random.Offset;
             TrainingProgress done;
             try
             {
-                done = Iterate(clock, first, cancellationToken);
+                done = Iterate(streams, clock, first, cancellationToken);
             }
             catch (OperationCanceledException)
             {
-                Random = new PhiloxNoise(_options.Seed, offset);
                 Save();
                 throw;
             }
@@ -80,15 +75,16 @@ public sealed class Trainer
         if (Iteration > first) Save();
     }
 
-    private TrainingProgress Iterate(Stopwatch clock, int first, CancellationToken cancellationToken)
+    private TrainingProgress Iterate(RandomStreams streams, Stopwatch clock, int first, CancellationToken cancellationToken)
     {
         TrainedModel model = _task.ModelOf(Iteration);
         var losses = new Dictionary<string, double>();
         model.ClearGradients();
+        IRandomSource random = streams.Of(Iteration);
         for (int batch = 0; batch < _options.Accumulation; batch++)
         {
             using var scope = NewDisposeScope();
-            foreach (LossTerm term in _task.Losses(Iteration, Random))
+            foreach (LossTerm term in _task.Losses(Iteration, random))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 double loss = BackPropagate(term);
@@ -121,5 +117,5 @@ public sealed class Trainer
         return mean.to_type(ScalarType.Float64).item<double>();
     }
 
-    private void Save() => TrainingState.Save(_statePath, _task, _options.Seed, Random.Offset, Iteration);
+    private void Save() => TrainingState.Save(_statePath, _task, _options.Seed, Iteration);
 }

@@ -10,17 +10,16 @@ namespace TurboDiffusion.Training.Loops;
 /// </summary>
 internal static class TrainingState
 {
-    private const string Format = "turbodiffusion-training-1";
+    private const string Format = "turbodiffusion-training-2";
 
     /// <summary>Writes the state; the file appears under its name only when it is complete.</summary>
-    public static void Save(string path, ITrainingTask task, ulong seed, ulong offset, int iteration)
+    public static void Save(string path, ITrainingTask task, ulong seed, int iteration)
     {
         var metadata = new Dictionary<string, string>
         {
             ["format"] = Format,
             ["task"] = task.Name,
             ["seed"] = seed.ToString(CultureInfo.InvariantCulture),
-            ["offset"] = offset.ToString(CultureInfo.InvariantCulture),
             ["iteration"] = iteration.ToString(CultureInfo.InvariantCulture),
         };
         foreach (TrainedModel model in task.Models)
@@ -30,9 +29,9 @@ internal static class TrainingState
     }
 
     /// <summary>Restores the state into the task's models, all or nothing.</summary>
-    /// <returns>Where the random stream and the iterations go on.</returns>
+    /// <returns>The iterations finished.</returns>
     /// <exception cref="CheckpointException">The file is of another task, seed or model.</exception>
-    public static (ulong Offset, int Iteration) Load(string path, ITrainingTask task, ulong seed)
+    public static int Load(string path, ITrainingTask task, ulong seed)
     {
         using ICheckpoint file = SafetensorsFile.Open(path);
         Expect(file, "format", Format);
@@ -46,7 +45,6 @@ internal static class TrainingState
                 throw new CheckpointException(path, $"holds '{name}' as {file.Tensors[name]}; the model has {tensor.dtype} [{string.Join(", ", tensor.shape)}]. Resume with the configuration it was begun with.");
 
         int iteration = checked((int)Number(file, "iteration"));
-        ulong offset = Number(file, "offset");
         int[] updates = [.. task.Models.Select(m => checked((int)Number(file, UpdatesKey(m))))];
         using var noGrad = no_grad();
         foreach ((string name, Tensor tensor) in state)
@@ -55,7 +53,7 @@ internal static class TrainingState
             tensor.copy_(saved);
         }
         for (int i = 0; i < updates.Length; i++) task.Models[i].Optimizer.Updates = updates[i];
-        return (offset, iteration);
+        return iteration;
     }
 
     private static string UpdatesKey(TrainedModel model) => $"updates.{model.Name}";

@@ -11,8 +11,8 @@ namespace TurboDiffusion.Training.Optimization;
 public sealed class Ema : IDisposable
 {
     private readonly double _exponent;
-    private readonly IReadOnlyDictionary<string, Parameter> _parameters;
-    private readonly Dictionary<string, Tensor> _averages = [];
+    private readonly FlatParameters _parameters;
+    private readonly Tensor _average;
 
     /// <summary>Creates the average, equal to the parameters.</summary>
     /// <param name="parameters">What is averaged, by name.</param>
@@ -21,14 +21,14 @@ public sealed class Ema : IDisposable
     public Ema(IReadOnlyDictionary<string, Parameter> parameters, double width)
     {
         _exponent = Exponent(width);
-        _parameters = parameters;
+        _parameters = new FlatParameters(parameters);
         using var noGrad = no_grad();
-        foreach ((string name, Parameter parameter) in parameters)
-            _averages[name] = parameter.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
+        _average = _parameters.Values().DetachFromDisposeScope();
+        Averages = _parameters.Views(_average).ToDictionary(v => v.Key, v => v.Value.DetachFromDisposeScope());
     }
 
     /// <summary>The averages by parameter name, float32. Live tensors, owned by this object.</summary>
-    public IReadOnlyDictionary<string, Tensor> Averages => _averages;
+    public IReadOnlyDictionary<string, Tensor> Averages { get; }
 
     /// <summary>Takes in the parameters after an update.</summary>
     /// <param name="updates">Updates made so far, this one included.</param>
@@ -36,17 +36,15 @@ public sealed class Ema : IDisposable
     {
         using var noGrad = no_grad();
         double keep = Math.Pow(1 - 1.0 / (updates + 1), _exponent + 1);
-        foreach ((string name, Parameter parameter) in _parameters)
-        {
-            using var scope = NewDisposeScope();
-            _averages[name].mul_(keep).add_(parameter.to_type(ScalarType.Float32), alpha: 1 - keep);
-        }
+        using Tensor values = _parameters.Values();
+        _average.mul_(keep).add_(values, alpha: 1 - keep);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor average in _averages.Values) average.Dispose();
+        foreach (Tensor view in Averages.Values) view.Dispose();
+        _average.Dispose();
     }
 
     /// <summary>The γ of a relative width σ: the positive root of σ² = (γ + 1) / ((γ + 2)² (γ + 3)).</summary>

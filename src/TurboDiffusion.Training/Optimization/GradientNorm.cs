@@ -13,8 +13,8 @@ public static class GradientNorm
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor[] norms = [.. parameters.Select(p => p.grad).OfType<Tensor>().Select(g => g.to_type(ScalarType.Float32).norm())];
-        return norms.Length == 0 ? 0 : stack(norms).norm().to_type(ScalarType.Float64).item<double>();
+        Tensor[] gradients = [.. parameters.Select(p => p.grad).OfType<Tensor>().Select(g => g.flatten())];
+        return gradients.Length == 0 ? 0 : cat(gradients).to_type(ScalarType.Float32).norm().to_type(ScalarType.Float64).item<double>();
     }
 
     /// <summary>Scales all gradients down so that their norm is at most a limit.</summary>

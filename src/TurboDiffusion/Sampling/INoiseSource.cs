@@ -7,6 +7,6 @@ public interface INoiseSource
 {
     /// <summary>Draws standard normal values.</summary>
     /// <param name="shape">The sizes of the result.</param>
-    /// <returns>A new float32 tensor on the CPU; the caller owns it.</returns>
+    /// <returns>A new float32 tensor on the source's device (the CPU, for a stream that all devices share); the caller owns it.</returns>
     Tensor Normal(params long[] shape);
 }

@@ -6,9 +6,9 @@ namespace TurboDiffusion.Sampling;
 /// <remarks>Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 4.</remarks>
 internal readonly struct Philox4x32(ulong key)
 {
-    private const int Rounds = 10;
-    private const uint MultiplierA = 0xD2511F53, MultiplierB = 0xCD9E8D57;
-    private const uint WeylA = 0x9E3779B9, WeylB = 0xBB67AE85;
+    internal const int Rounds = 10;
+    internal const uint MultiplierA = 0xD2511F53, MultiplierB = 0xCD9E8D57;
+    internal const uint WeylA = 0x9E3779B9, WeylB = 0xBB67AE85;
 
     private readonly uint _keyA = (uint)key, _keyB = (uint)(key >> 32);
 

@@ -13,9 +13,7 @@ namespace TurboDiffusion.Sampling;
 /// </remarks>
 public sealed class PhiloxNoise : IRandomSource
 {
-    private const int ThreadsPerBlock = 256;
-    private const int Multiprocessors = 132, ThreadsPerMultiprocessor = 2048;
-    private const int ValuesPerThread = 4;
+    private const int ValuesPerThread = PhiloxLayout.ValuesPerThread;
 
     // Threads of the grid that one task computes: enough to outweigh the cost of a task.
     private const long TaskThreads = 1 << 14;
@@ -54,9 +52,7 @@ public sealed class PhiloxNoise : IRandomSource
         Tensor result = empty(shape, ScalarType.Float32, CPU);
         long count = result.numel();
         if (count == 0) return result;
-        long blocks = Math.Min(Multiprocessors * (ThreadsPerMultiprocessor / ThreadsPerBlock), (count + ThreadsPerBlock - 1) / ThreadsPerBlock);
-        long stride = blocks * ThreadsPerBlock;
-        long rounds = (count + ValuesPerThread * stride - 1) / (ValuesPerThread * stride);
+        (_, long stride, long rounds) = PhiloxLayout.Of(count);
         long tasksPerRound = (stride + TaskThreads - 1) / TaskThreads;
         var data = (nint)NativeTensor.DataPointer(result);
         ulong counter = Offset / ValuesPerThread;

@@ -80,4 +80,20 @@ public class PhiloxNoiseTests
         Assert.Equal((0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u), new Philox4x32(0).Block(0, 0));
         Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu), new Philox4x32(ulong.MaxValue).Block(ulong.MaxValue, ulong.MaxValue));
     }
+
+    [Theory]
+    [InlineData(new long[] { 5 })]
+    [InlineData(new long[] { 3, 700, 2 })]
+    [InlineData(new long[] { 1300, 1000 })]
+    public void Noise_by_tensor_operations_is_the_same_stream(long[] shape)
+    {
+        using var scope = torch.NewDisposeScope();
+        var expected = new PhiloxNoise(0xFEDCBA9876543210);
+        var actual = new DeviceNoise(0xFEDCBA9876543210, torch.CPU);
+        for (int draw = 0; draw < 2; draw++)
+        {
+            Comparison.Elementwise(expected.Normal(shape), actual.Normal(shape), 1e-5, 1e-5, $"normal values of draw {draw}");
+            Comparison.Exact(expected.Uniform(shape), actual.Uniform(shape), $"uniform values of draw {draw}");
+        }
+    }
 }
