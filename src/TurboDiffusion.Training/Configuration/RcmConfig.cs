@@ -6,13 +6,10 @@ namespace TurboDiffusion.Training.Configuration;
 
 /// <summary>rCM distillation of a transformer; the defaults are the published ones for Wan2.1-T2V-1.3B.</summary>
 /// <remarks>thu-ml/TurboDiffusion at aaecff5, <c>rcm/configs/experiments/rcm/wan2pt1_t2v.py</c>.</remarks>
-public sealed record RcmConfig : RunConfig
+public sealed record RcmConfig : TransformerRunConfig
 {
     /// <summary>Creates the configuration.</summary>
     public RcmConfig() => Training = new TrainingOptions { Optimizer = Published(2e-6), GradientClip = 0 };
-
-    /// <summary>The folder of encoded videos: <see cref="Data.LatentFolder"/>.</summary>
-    public required string Data { get; init; }
 
     /// <summary>The checkpoint of the teacher, which the student and the critic begin from as well.</summary>
     public required string Teacher { get; init; }

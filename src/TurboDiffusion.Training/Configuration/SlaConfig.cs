@@ -7,13 +7,10 @@ namespace TurboDiffusion.Training.Configuration;
 
 /// <summary>SLA tuning of a transformer; the defaults are the published ones for Wan2.1-T2V-1.3B.</summary>
 /// <remarks>thu-ml/TurboDiffusion at aaecff5, <c>rcm/configs/experiments/sla/wan2pt1_t2v.py</c>.</remarks>
-public sealed record SlaConfig : RunConfig
+public sealed record SlaConfig : TransformerRunConfig
 {
     /// <summary>Creates the configuration.</summary>
     public SlaConfig() => Training = new TrainingOptions { Optimizer = new AdamWOptions { LearningRate = 1e-5 } };
-
-    /// <summary>The folder of encoded videos: <see cref="Data.LatentFolder"/>.</summary>
-    public required string Data { get; init; }
 
     /// <summary>The checkpoint of the teacher, which the student begins from as well.</summary>
     public required string Teacher { get; init; }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
@@ -19,6 +20,9 @@ public static class TrainingRun
     /// <summary>The trained model in the output folder: the weight average, where one is kept.</summary>
     public const string ModelFile = "model.safetensors";
 
+    /// <summary>The trained text encoder in the output folder, where one was trained along.</summary>
+    public const string TextEncoderFile = "text_encoder.safetensors";
+
     /// <summary>The losses in the output folder: <see cref="LossLog"/>.</summary>
     public const string LossFile = "losses.csv";
 
@@ -35,20 +39,27 @@ public static class TrainingRun
     {
         if (config.Model is null == config.Initial is null)
             throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
-        var data = new LatentFolder(config.Data);
+        using UMT5Encoder? text = config.NewTextEncoder is { } dimensions ? new UMT5Encoder(dimensions, config.Placement) : OpenTextEncoder(config, cancellationToken);
+        if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
+        ILatentData data = OpenData(config, text);
+        using var ownedData = data as IDisposable;
         using WanModel model = config.Initial is null
             ? new WanModel(config.Model!, AttentionOptions.Dense, WeightFormat.Float, config.Placement) { RecomputesActivations = config.RecomputeActivations }
             : Load(config.Initial, AttentionOptions.Dense, config, cancellationToken);
         if (config.Initial is null) WeightInitialization.Initialize(model, InitialRandom(config));
-        using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training);
+        using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training,
+            config.NewTextEncoder is null ? null : text);
         Train(config, task, task.Model, progress, cancellationToken);
+        task.TextEncoder?.Export(Path.Combine(config.Output, TextEncoderFile));
     }
 
     /// <summary>Tunes a transformer for sparse-linear attention.</summary>
     /// <inheritdoc cref="Run(TeacherConfig, IProgress{TrainingProgress}?, CancellationToken)"/>
     public static void Run(SlaConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var data = new LatentFolder(config.Data);
+        using UMT5Encoder? text = OpenTextEncoder(config, cancellationToken);
+        ILatentData data = OpenData(config, text);
+        using var ownedData = data as IDisposable;
         using WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
         using WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config, cancellationToken);
         using var task = new SlaTuning(student, teacher, data, config.Times.Create(), config.Training);
@@ -59,7 +70,9 @@ public static class TrainingRun
     /// <inheritdoc cref="Run(TeacherConfig, IProgress{TrainingProgress}?, CancellationToken)"/>
     public static void Run(RcmConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var data = new LatentFolder(config.Data);
+        using UMT5Encoder? text = OpenTextEncoder(config, cancellationToken);
+        ILatentData data = OpenData(config, text);
+        using var ownedData = data as IDisposable;
         using WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
         using WanModel student = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
         using WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken) : null;
@@ -74,12 +87,17 @@ public static class TrainingRun
     {
         if (config.Width is null == config.Initial is null)
             throw new InvalidRequestException("width", "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
-        using var data = new ClipFolder(config.Data, config.Frames, config.Height, config.CropWidth);
+        if (config.Data is null == config.World is null)
+            throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
+        IClipData data = config.World is { } world
+            ? WorldClips.Render(world, config.Frames, config.Height, config.CropWidth, config.Placement.Device, cancellationToken)
+            : new ClipFolder(config.Data!, config.Frames, config.Height, config.CropWidth);
+        using var ownedData = (IDisposable)data;
         using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
         using var vae = new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial), config.Placement);
         if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
         else StrictLoader.Load(vae, initial, cancellationToken: cancellationToken);
-        using var task = new VaeTraining(vae, data, config.Loss, config.Training);
+        using var task = new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly);
         Train(config, task, task.Model, progress, cancellationToken);
     }
 
@@ -114,6 +132,23 @@ public static class TrainingRun
         WanModel model = WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: cancellationToken);
         model.RecomputesActivations = config.RecomputeActivations;
         return model;
+    }
+
+    private static UMT5Encoder? OpenTextEncoder(TransformerRunConfig config, CancellationToken cancellationToken)
+    {
+        if (config.TextEncoder is null) return null;
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(config.TextEncoder);
+        var encoder = new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement);
+        StrictLoader.Load(encoder, checkpoint, cancellationToken: cancellationToken);
+        return encoder;
+    }
+
+    private static ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)
+    {
+        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal)) return new LatentFolder(config.Data);
+        return text is null
+            ? throw new InvalidRequestException("textEncoder", $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).")
+            : new CaptionedLatents(config.Data, text, config.Placement.Device);
     }
 
     // Another stream than the training's, which the seed itself names.

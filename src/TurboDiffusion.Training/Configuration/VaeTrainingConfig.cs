@@ -5,8 +5,14 @@ namespace TurboDiffusion.Training.Configuration;
 /// <summary>Training of a VAE: from nothing (<see cref="Width"/>) or from a checkpoint (<see cref="Initial"/>).</summary>
 public sealed record VaeTrainingConfig : RunConfig
 {
-    /// <summary>The folder of clips: <see cref="Data.ClipFolder"/>.</summary>
-    public required string Data { get; init; }
+    /// <summary>The folder of clips: <see cref="Training.Data.ClipFolder"/>.</summary>
+    public string? Data { get; init; }
+
+    /// <summary>In place of a folder: clips of the shape world.</summary>
+    public WorldOptions? World { get; init; }
+
+    /// <summary>Keep the encoder, and with it the latents, as they are: for a finer decoder while a transformer is trained already.</summary>
+    public bool DecoderOnly { get; init; }
 
     /// <summary>Channels at full resolution of a new VAE; Wan 2.1's has 96.</summary>
     public int? Width { get; init; }

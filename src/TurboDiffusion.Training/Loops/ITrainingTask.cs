@@ -11,9 +11,9 @@ public interface ITrainingTask
     /// <summary>Every model in training.</summary>
     IReadOnlyList<TrainedModel> Models { get; }
 
-    /// <summary>The model that an iteration updates.</summary>
+    /// <summary>The models that an iteration updates.</summary>
     /// <param name="iteration">Counted from 0.</param>
-    TrainedModel ModelOf(int iteration);
+    IReadOnlyList<TrainedModel> ModelsOf(int iteration);
 
     /// <summary>Draws a batch and gives the losses on it, one after the other.</summary>
     /// <param name="iteration">Counted from 0.</param>

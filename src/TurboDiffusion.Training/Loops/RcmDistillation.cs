@@ -71,7 +71,7 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
     public IReadOnlyList<TrainedModel> Models => _critic is null ? [Student] : [Student, _critic];
 
     /// <inheritdoc/>
-    public TrainedModel ModelOf(int iteration) => _rcm.IsStudentIteration(iteration) ? Student : _critic!;
+    public IReadOnlyList<TrainedModel> ModelsOf(int iteration) => [_rcm.IsStudentIteration(iteration) ? Student : _critic!];
 
     /// <inheritdoc/>
     public IEnumerable<LossTerm> Losses(int iteration, IRandomSource random)

@@ -41,7 +41,7 @@ public sealed class SlaTuning : ITrainingTask, IDisposable
     public IReadOnlyList<TrainedModel> Models => [Model];
 
     /// <inheritdoc/>
-    public TrainedModel ModelOf(int iteration) => Model;
+    public IReadOnlyList<TrainedModel> ModelsOf(int iteration) => Models;
 
     /// <inheritdoc/>
     public IEnumerable<LossTerm> Losses(int iteration, IRandomSource random)

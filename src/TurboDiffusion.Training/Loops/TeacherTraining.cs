@@ -1,3 +1,4 @@
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
@@ -21,8 +22,11 @@ public sealed class TeacherTraining : ITrainingTask, IDisposable
     /// <param name="times">How noise levels are drawn.</param>
     /// <param name="conditionDropout">The share of samples trained without their caption.</param>
     /// <param name="options">Batch size, optimiser and weight average.</param>
-    public TeacherTraining(WanModel model, ILatentData data, ITimeDistribution times, double conditionDropout, TrainingOptions options)
+    /// <param name="textEncoder">The text encoder, to train it too; the data must encode its captions with it. Not owned.</param>
+    public TeacherTraining(
+        WanModel model, ILatentData data, ITimeDistribution times, double conditionDropout, TrainingOptions options, UMT5Encoder? textEncoder = null)
     {
+        if (textEncoder is not null) TextEncoder = new TrainedModel("text_encoder", textEncoder, options.Optimizer, options.EmaWidth);
         Model = new TrainedModel("teacher", model, options.Optimizer, options.EmaWidth);
         _data = data;
         _loss = new FlowMatchingLoss(new WanNetwork(model), times, conditionDropout);
@@ -33,14 +37,17 @@ public sealed class TeacherTraining : ITrainingTask, IDisposable
     /// <summary>The transformer in training.</summary>
     public TrainedModel Model { get; }
 
+    /// <summary>The text encoder in training, or null where it is given.</summary>
+    public TrainedModel? TextEncoder { get; }
+
     /// <inheritdoc/>
     public string Name => "teacher";
 
     /// <inheritdoc/>
-    public IReadOnlyList<TrainedModel> Models => [Model];
+    public IReadOnlyList<TrainedModel> Models => TextEncoder is null ? [Model] : [Model, TextEncoder];
 
     /// <inheritdoc/>
-    public TrainedModel ModelOf(int iteration) => Model;
+    public IReadOnlyList<TrainedModel> ModelsOf(int iteration) => Models;
 
     /// <inheritdoc/>
     public IEnumerable<LossTerm> Losses(int iteration, IRandomSource random)
@@ -50,5 +57,9 @@ public sealed class TeacherTraining : ITrainingTask, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Model.Dispose();
+    public void Dispose()
+    {
+        Model.Dispose();
+        TextEncoder?.Dispose();
+    }
 }

@@ -10,17 +10,18 @@ public sealed class TrainedModel : IDisposable
 {
     private readonly Dictionary<string, Parameter> _parameters;
 
-    /// <summary>Makes every parameter of a module trainable.</summary>
+    /// <summary>Makes parameters of a module trainable.</summary>
     /// <param name="name">Unique within a task; the prefix in saved states.</param>
     /// <param name="module">The module; not owned.</param>
     /// <param name="optimizer">The optimiser's constants.</param>
     /// <param name="emaWidth">Width of the weight average relative to the length of training; null: none is kept.</param>
-    public TrainedModel(string name, nn.Module module, AdamWOptions optimizer, double? emaWidth = null)
+    /// <param name="trained">Which parameters, by name; null: all. The others are frozen.</param>
+    public TrainedModel(string name, nn.Module module, AdamWOptions optimizer, double? emaWidth = null, Func<string, bool>? trained = null)
     {
         Name = name;
         Module = module;
-        _parameters = module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
-        foreach (Parameter parameter in _parameters.Values) parameter.requires_grad_(true);
+        _parameters = module.named_parameters().Where(p => trained is null || trained(p.name)).ToDictionary(p => p.name, p => p.parameter);
+        foreach ((string parameterName, Parameter parameter) in module.named_parameters()) parameter.requires_grad_(_parameters.ContainsKey(parameterName));
         Optimizer = new Optimization.AdamW(_parameters, optimizer);
         Ema = emaWidth is { } width ? new Ema(_parameters, width) : null;
     }

@@ -77,9 +77,9 @@ public sealed class Trainer
 
     private TrainingProgress Iterate(RandomStreams streams, Stopwatch clock, int first, CancellationToken cancellationToken)
     {
-        TrainedModel model = _task.ModelOf(Iteration);
+        IReadOnlyList<TrainedModel> models = _task.ModelsOf(Iteration);
         var losses = new Dictionary<string, double>();
-        model.ClearGradients();
+        foreach (TrainedModel model in models) model.ClearGradients();
         IRandomSource random = streams.Of(Iteration);
         for (int batch = 0; batch < _options.Accumulation; batch++)
         {
@@ -92,19 +92,24 @@ public sealed class Trainer
             }
         }
 
-        ICollection<Parameter> parameters = [.. model.Parameters.Values];
-        double norm = GradientNorm.Of(parameters), factor = _options.Schedule.Factor(model.Optimizer.Updates);
+        Parameter[] parameters = [.. models.SelectMany(m => m.Parameters.Values)];
+        double norm = GradientNorm.Of(parameters), rate = 0;
         bool skip = !double.IsFinite(norm);
-        if (!skip)
+        if (!skip) GradientNorm.Clip(parameters, norm, _options.GradientClip);
+        foreach (TrainedModel model in models)
         {
-            GradientNorm.Clip(parameters, norm, _options.GradientClip);
-            model.Optimizer.Step(factor);
-            model.Ema?.Update(model.Optimizer.Updates);
+            double factor = _options.Schedule.Factor(model.Optimizer.Updates);
+            rate = factor * model.Optimizer.LearningRate;
+            if (!skip)
+            {
+                model.Optimizer.Step(factor);
+                model.Ema?.Update(model.Optimizer.Updates);
+            }
+            model.ClearGradients();
         }
-        model.ClearGradients();
         TimeSpan elapsed = clock.Elapsed;
         int finished = Iteration + 1;
-        return new TrainingProgress(finished, _options.Iterations, model.Name, losses, norm, factor * model.Optimizer.LearningRate,
+        return new TrainingProgress(finished, _options.Iterations, models[0].Name, losses, norm, rate,
             skip, elapsed, elapsed / (finished - first) * (_options.Iterations - finished));
     }
 

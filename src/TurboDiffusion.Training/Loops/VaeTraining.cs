@@ -20,9 +20,10 @@ public sealed class VaeTraining : ITrainingTask, IDisposable
     /// <param name="data">Clips.</param>
     /// <param name="loss">Weights of the terms.</param>
     /// <param name="options">Batch size, optimiser and weight average.</param>
-    public VaeTraining(WanVae vae, IClipData data, VaeLossOptions loss, TrainingOptions options)
+    /// <param name="decoderOnly">Whether the encoder stays as it is.</param>
+    public VaeTraining(WanVae vae, IClipData data, VaeLossOptions loss, TrainingOptions options, bool decoderOnly = false)
     {
-        Model = new TrainedModel("vae", vae, options.Optimizer, options.EmaWidth);
+        Model = new TrainedModel("vae", vae, options.Optimizer, options.EmaWidth, decoderOnly ? WanVae.IsOfDecoder : null);
         _data = data;
         _loss = new VaeLoss(vae, loss);
         _batchSize = options.BatchSize;
@@ -39,7 +40,7 @@ public sealed class VaeTraining : ITrainingTask, IDisposable
     public IReadOnlyList<TrainedModel> Models => [Model];
 
     /// <inheritdoc/>
-    public TrainedModel ModelOf(int iteration) => Model;
+    public IReadOnlyList<TrainedModel> ModelsOf(int iteration) => Models;
 
     /// <inheritdoc/>
     public IEnumerable<LossTerm> Losses(int iteration, IRandomSource random)

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
@@ -9,7 +10,10 @@ namespace TurboDiffusion.Training.Networks;
 /// <summary>Weights to begin training from nothing, by the rules of the official code. A seed gives the same weights on every device.</summary>
 public static class WeightInitialization
 {
-    /// <summary>Initialises a Wan transformer: it predicts zero, and its linear attention branch adds nothing.</summary>
+    /// <summary>
+    /// Initialises a Wan transformer: it predicts zero, and its linear attention branch adds nothing. The embeddings of text
+    /// and time begin wider than the official 0.02 where the model is small, so that they are heard from the start.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="random">The source of every draw.</param>
     /// <remarks>thu-ml/TurboDiffusion at aaecff5, <c>rcm/networks/wan2pt1.py</c>, <c>init_weights</c>.</remarks>
@@ -21,7 +25,7 @@ public static class WeightInitialization
             else if (name.StartsWith("head.head.", StringComparison.Ordinal) || name.Contains(".proj_l.", StringComparison.Ordinal)) Fill(parameter, 0);
             else if (parameter.dim() == 1) Fill(parameter, name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0);
             else if (name.StartsWith("text_embedding.", StringComparison.Ordinal) || name.StartsWith("time_embedding.", StringComparison.Ordinal))
-                Normal(parameter, 0.02, random);
+                Normal(parameter, Math.Max(0.02, 1 / Math.Sqrt(parameter.shape[1])), random);
             else Uniform(parameter, Math.Sqrt(6.0 / (parameter.shape[0] + parameter.shape[1])), random);
         }
     }
@@ -44,6 +48,29 @@ public static class WeightInitialization
             if (parameter.dim() > 1) bound = 1 / Math.Sqrt(parameter.shape[1..].Aggregate(1L, (a, b) => a * b));
             if (name.EndsWith(".proj.weight", StringComparison.Ordinal)) Fill(parameter, 0);
             else Uniform(parameter, bound, random);
+        }
+    }
+
+    /// <summary>Initialises a text encoder: every matrix keeps the scale of what it maps.</summary>
+    /// <param name="encoder">The encoder.</param>
+    /// <param name="random">The source of every draw.</param>
+    /// <remarks>thu-ml/TurboDiffusion at aaecff5, <c>turbodiffusion/rcm/utils/umt5.py</c>, <c>init_weights</c>.</remarks>
+    public static void Initialize(UMT5Encoder encoder, IRandomSource random)
+    {
+        UMT5Config config = encoder.Config;
+        foreach ((string name, Parameter parameter) in encoder.named_parameters())
+        {
+            double deviation = name switch
+            {
+                _ when name.StartsWith("token_embedding.", StringComparison.Ordinal) => 1,
+                _ when name.EndsWith("attn.q.weight", StringComparison.Ordinal) => 1 / Math.Sqrt(config.Dim * (double)config.HeadDim),
+                _ when name.EndsWith("attn.o.weight", StringComparison.Ordinal) => 1 / Math.Sqrt(config.DimAttn),
+                _ when name.EndsWith("ffn.fc2.weight", StringComparison.Ordinal) => 1 / Math.Sqrt(config.DimFfn),
+                _ when name.Contains("pos_embedding", StringComparison.Ordinal) => 1 / Math.Sqrt(2.0 * config.NumBuckets * config.NumHeads),
+                _ => 1 / Math.Sqrt(config.Dim),
+            };
+            if (parameter.dim() == 1) Fill(parameter, 1);
+            else Normal(parameter, deviation, random);
         }
     }
 

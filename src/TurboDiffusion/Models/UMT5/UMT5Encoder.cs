@@ -42,7 +42,7 @@ public sealed class UMT5Encoder : nn.Module, ITextEncoder
     /// <inheritdoc/>
     public UMT5Config Config { get; }
 
-    /// <summary>The hidden states after the last norm, at every position, padding included.</summary>
+    /// <summary>The hidden states after the last norm, at every position, padding included. With gradients, where weights require them.</summary>
     /// <param name="ids">Token ids, int64 <c>[B, L]</c>.</param>
     /// <param name="mask">1 for each token, 0 for padding, <c>[B, L]</c>; padded keys are not attended to.</param>
     /// <param name="cancellationToken">Checked before each block.</param>
@@ -53,7 +53,6 @@ public sealed class UMT5Encoder : nn.Module, ITextEncoder
     {
         TextEmbedding.Check(ids, mask);
         using var scope = NewDisposeScope();
-        using IDisposable inference = no_grad();
         Tensor padding = mask.to(_placement.Device).eq(0).unsqueeze(1).unsqueeze(1);
         Tensor buckets = RelativePosition.Buckets(ids.shape[1], Config).to(_placement.Device);
         Tensor x = _tokens.forward(ids.to(_placement.Device));

@@ -47,6 +47,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>
     /// <summary>The sizes.</summary>
     public VaeConfig Config { get; }
 
+    /// <summary>Whether a parameter belongs to the decoder: the latents do not depend on it.</summary>
+    /// <param name="parameter">Its name.</param>
+    public static bool IsOfDecoder(string parameter) =>
+        parameter.StartsWith("decoder.", StringComparison.Ordinal) || parameter.StartsWith("conv2.", StringComparison.Ordinal);
+
     /// <summary>Encodes a video in chunks, without gradients.</summary>
     /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1], any float dtype, on the device of the weights; T = 1 + 4n, H and W multiples of 8.</param>
     /// <param name="cancellationToken">Checked before every layer.</param>

@@ -1,0 +1,14 @@
+namespace TurboDiffusion.Training.Configuration;
+
+/// <summary>What every training of a transformer is configured with.</summary>
+public abstract record TransformerRunConfig : RunConfig
+{
+    /// <summary>
+    /// The encoded videos: a folder (<see cref="Training.Data.LatentFolder"/>), or one <c>.safetensors</c> file with tokenised
+    /// captions (<see cref="Training.Data.CaptionedLatents"/>).
+    /// </summary>
+    public required string Data { get; init; }
+
+    /// <summary>Data with tokenised captions: the checkpoint of the text encoder.</summary>
+    public string? TextEncoder { get; init; }
+}

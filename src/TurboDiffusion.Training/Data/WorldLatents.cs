@@ -1,0 +1,69 @@
+using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.ShapeWorld;
+using TurboDiffusion.Training.Configuration;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Training.Data;
+
+/// <summary>The shape world as a transformer's training data: rendered, encoded by a VAE, captions tokenised.</summary>
+public static class WorldLatents
+{
+    // Clips that are rendered, and encoded, at a time.
+    private const int RenderedTogether = 256, EncodedTogether = 16;
+
+    /// <summary>Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16.</summary>
+    /// <param name="path">The file to write.</param>
+    /// <param name="world">How many clips, and their size.</param>
+    /// <param name="captions">Captions of each clip, from 1.</param>
+    /// <param name="vae">The VAE.</param>
+    /// <param name="tokenizer">The tokenizer, with a length that is enough for every caption.</param>
+    /// <param name="placement">Where the VAE is.</param>
+    /// <param name="progress">Told how many clips are encoded.</param>
+    /// <param name="cancellationToken">Checked before each batch.</param>
+    /// <exception cref="InvalidRequestException">A number or size is out of range, or a caption is too long.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing is written.</exception>
+    public static void Write(
+        string path, WorldOptions world, int captions, WanVae vae, ITokenizer tokenizer, Placement placement,
+        IProgress<(int Done, int Total)>? progress = null, CancellationToken cancellationToken = default)
+    {
+        world.Check();
+        if (captions < 1) throw new InvalidRequestException("captions", $"The number of captions per clip is {captions}; it must be at least 1.");
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var latents = new List<Tensor>();
+        for (int first = 0; first < world.Clips; first += RenderedTogether)
+        {
+            using var rendering = NewDisposeScope();
+            int count = Math.Min(RenderedTogether, world.Clips - first);
+            Tensor videos = WorldClips.Render(world, first, count, cancellationToken).to(placement.Device);
+            for (int start = 0; start < count; start += EncodedTogether)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                using var encoding = NewDisposeScope();
+                Tensor video = videos.narrow(0, start, Math.Min(EncodedTogether, count - start)).to_type(ScalarType.Float32) / 127.5 - 1;
+                latents.Add(vae.EncodeWhole(video.to_type(placement.Dtype)).to_type(ScalarType.BFloat16).cpu().DetachFromDisposeScope());
+            }
+            progress?.Report((first + count, world.Clips));
+        }
+        Tensor all = cat(latents);
+        foreach (Tensor part in latents) part.Dispose();
+        CaptionedLatents.Write(path, all, Tokens(world, captions, tokenizer), tensor(tokenizer.Encode("").Ids.ToArray(), ScalarType.Int64));
+    }
+
+    private static Tensor Tokens(WorldOptions world, int captions, ITokenizer tokenizer)
+    {
+        var ids = new long[world.Clips * captions][];
+        Parallel.For(0, ids.Length, i =>
+        {
+            (int clip, int caption) = Math.DivRem(i, captions);
+            TokenizedPrompt prompt = tokenizer.Encode(Captions.Describe(WorldClips.Scene(world, clip), caption));
+            if (prompt.Length == tokenizer.MaxLength && prompt.Ids[^1] != 0)
+                throw new InvalidRequestException("textLength", $"The caption '{prompt.Text}' does not fit into {tokenizer.MaxLength} tokens; use a longer text length.");
+            ids[i] = [.. prompt.Ids];
+        });
+        return tensor(ids.SelectMany(i => i).ToArray(), ScalarType.Int64).view(world.Clips, captions, tokenizer.MaxLength);
+    }
+}
