@@ -67,6 +67,7 @@ internal static class CommandLine
             new MergeCommand(terminal),
             new NewCommand(terminal),
             new EncodeCommand(terminal),
+            new WorldCommand(terminal),
             new TrainCommand(terminal),
             new DoctorCommand(terminal, libTorchFolder),
         };

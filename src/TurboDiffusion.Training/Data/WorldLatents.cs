@@ -59,7 +59,10 @@ public static class WorldLatents
         Parallel.For(0, ids.Length, i =>
         {
             (int clip, int caption) = Math.DivRem(i, captions);
-            TokenizedPrompt prompt = tokenizer.Encode(Captions.Describe(WorldClips.Scene(world, clip), caption));
+            string words = Captions.Describe(WorldClips.Scene(world, clip), i);
+            // Half of the captions are written as people write sentences.
+            if (caption % 2 == 1) words = char.ToUpperInvariant(words[0]) + words[1..] + ".";
+            TokenizedPrompt prompt = tokenizer.Encode(words);
             if (prompt.Length == tokenizer.MaxLength && prompt.Ids[^1] != 0)
                 throw new InvalidRequestException("textLength", $"The caption '{prompt.Text}' does not fit into {tokenizer.MaxLength} tokens; use a longer text length.");
             ids[i] = [.. prompt.Ids];
