@@ -30,26 +30,10 @@ public static class WeightInitialization
         }
     }
 
-    /// <summary>Initialises a VAE: uniform convolutions of bound 1/√fan-in, unit norms, attention that adds nothing.</summary>
+    /// <summary>Initialises a VAE: it begins as a blurred copy of the video.</summary>
     /// <param name="vae">The network.</param>
     /// <param name="random">The source of every draw.</param>
-    /// <remarks>The defaults of PyTorch's convolutions, which Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, keeps.</remarks>
-    public static void Initialize(WanVae vae, IRandomSource random)
-    {
-        double bound = 0;
-        foreach ((string name, Parameter parameter) in vae.named_parameters())
-        {
-            if (name.EndsWith("gamma", StringComparison.Ordinal))
-            {
-                Fill(parameter, 1);
-                continue;
-            }
-            // A bias follows its weight and has the same bound.
-            if (parameter.dim() > 1) bound = 1 / Math.Sqrt(parameter.shape[1..].Aggregate(1L, (a, b) => a * b));
-            if (name.EndsWith(".proj.weight", StringComparison.Ordinal)) Fill(parameter, 0);
-            else Uniform(parameter, bound, random);
-        }
-    }
+    public static void Initialize(WanVae vae, IRandomSource random) => VaeInitialization.Initialize(vae, random);
 
     /// <summary>Initialises a text encoder: every matrix keeps the scale of what it maps.</summary>
     /// <param name="encoder">The encoder.</param>
