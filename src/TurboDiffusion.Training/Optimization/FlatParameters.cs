@@ -21,7 +21,8 @@ internal sealed class FlatParameters(IReadOnlyDictionary<string, Parameter> para
         var run = new List<Tensor>();
         foreach (Parameter parameter in parameters.Values)
         {
-            if (parameter.grad is { } gradient) run.Add(gradient.flatten());
+            using Tensor? gradient = parameter.grad;
+            if (gradient is not null) run.Add(gradient.flatten());
             else if (run.Count > 0)
             {
                 yield return (start, position - start, Join(run));
