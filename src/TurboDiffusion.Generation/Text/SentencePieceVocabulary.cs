@@ -1,5 +1,6 @@
 using System.Text;
 using Google.Protobuf;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Text;
 
@@ -38,8 +39,7 @@ public static class SentencePieceVocabulary
             foreach (string form in new[] { word, char.ToUpperInvariant(word[0]) + word[1..] }.Distinct())
                 pieces.Add((WordStart + form, WordScore, SentencePieceModel.PieceKind.Normal));
         }
-        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-        File.WriteAllBytes(aside, Message(model =>
+        byte[] file = Message(model =>
         {
             foreach (var piece in pieces.DistinctBy(p => p.Text))
                 Field(model, 1, Message(p =>
@@ -54,8 +54,8 @@ public static class SentencePieceVocabulary
             {
                 foreach (int flag in new[] { 3, 4, 5 }) Number(normalizer, flag, 1);
             }));
-        }));
-        File.Move(aside, path, overwrite: true);
+        });
+        AtomicFile.Write(path, aside => File.WriteAllBytes(aside, file));
     }
 
     private static byte[] Message(Action<CodedOutputStream> write)
