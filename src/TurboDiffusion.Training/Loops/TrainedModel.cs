@@ -50,6 +50,9 @@ public sealed class TrainedModel : IDisposable
     /// <summary>Forgets the gradients.</summary>
     public void ClearGradients() => Module.zero_grad(set_to_none: true);
 
+    /// <summary>Puts the averages of the weights, where they are kept, in the place of the weights, which come back exactly when the result is disposed.</summary>
+    public IDisposable UseAverages() => new WeightSwap(_parameters, Ema?.Averages);
+
     /// <summary>Writes the weights (their average, where one is kept) as a checkpoint of the model.</summary>
     /// <param name="path">A <c>.safetensors</c> file.</param>
     /// <param name="metadata">Free text for the file's header.</param>

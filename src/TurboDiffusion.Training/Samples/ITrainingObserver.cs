@@ -1,0 +1,12 @@
+using TurboDiffusion.Training.Loops;
+
+namespace TurboDiffusion.Training.Samples;
+
+/// <summary>Looks at the models while they are trained. It changes nothing: a run is bit for bit the same with it and without.</summary>
+public interface ITrainingObserver
+{
+    /// <summary>Called after every iteration, when its progress has been told; to work now and then is the observer's business.</summary>
+    /// <param name="done">The iteration.</param>
+    /// <param name="cancellationToken">Ends the work; the trainer saves the state then.</param>
+    void Observe(TrainingProgress done, CancellationToken cancellationToken);
+}
