@@ -8,6 +8,7 @@ using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Networks;
+using TurboDiffusion.Training.Samples;
 
 namespace TurboDiffusion.Training.Configuration;
 
@@ -49,7 +50,8 @@ public static class TrainingRun
         if (config.Initial is null) WeightInitialization.Initialize(model, InitialRandom(config));
         using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training,
             config.NewTextEncoder is null ? null : text);
-        Train(config, task, task.Model, progress, cancellationToken);
+        using ClipSamples? samples = OpenSamples(config, task.Model, task.TextEncoder, distilled: false, cancellationToken);
+        Train(config, task, task.Model, samples, progress, cancellationToken);
         task.TextEncoder?.Export(Path.Combine(config.Output, TextEncoderFile));
     }
 
@@ -63,7 +65,8 @@ public static class TrainingRun
         using WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken);
         using WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config, cancellationToken);
         using var task = new SlaTuning(student, teacher, data, config.Times.Create(), config.Training);
-        Train(config, task, task.Model, progress, cancellationToken);
+        using ClipSamples? samples = OpenSamples(config, task.Model, null, distilled: false, cancellationToken);
+        Train(config, task, task.Model, samples, progress, cancellationToken);
     }
 
     /// <summary>Distils a transformer.</summary>
@@ -78,7 +81,8 @@ public static class TrainingRun
         using WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config, cancellationToken) : null;
         using var task = new RcmDistillation(student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(),
             config.Rcm, config.CriticOptimizer, config.Training);
-        Train(config, task, task.Student, progress, cancellationToken);
+        using ClipSamples? samples = OpenSamples(config, task.Student, null, distilled: true, cancellationToken);
+        Train(config, task, task.Student, samples, progress, cancellationToken);
     }
 
     /// <summary>Trains a VAE.</summary>
@@ -98,16 +102,18 @@ public static class TrainingRun
         if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
         else StrictLoader.Load(vae, initial, cancellationToken: cancellationToken);
         using var task = new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly);
-        Train(config, task, task.Model, progress, cancellationToken);
+        using ReconstructionSamples? samples = config.Samples is null ? null : new ReconstructionSamples(task.Model, data, config.Samples, config.Output);
+        Train(config, task, task.Model, samples, progress, cancellationToken);
     }
 
     private static void Train(
-        RunConfig config, ITrainingTask task, TrainedModel result, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+        RunConfig config, ITrainingTask task, TrainedModel result, ITrainingObserver? samples, IProgress<TrainingProgress>? progress,
+        CancellationToken cancellationToken)
     {
         Trainer trainer;
         try
         {
-            trainer = new Trainer(task, config.Training, config.Output);
+            trainer = new Trainer(task, config.Training, config.Output, samples is null ? [] : [samples]);
             File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
@@ -149,6 +155,14 @@ public static class TrainingRun
         return text is null
             ? throw new InvalidRequestException("textEncoder", $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).")
             : new CaptionedLatents(config.Data, text, config.Placement.Device);
+    }
+
+    private static ClipSamples? OpenSamples(
+        TransformerRunConfig config, TrainedModel model, TrainedModel? textEncoder, bool distilled, CancellationToken cancellationToken)
+    {
+        if (config.Samples is not { } samples) return null;
+        samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
+        return new ClipSamples(model, textEncoder, samples, distilled, config.Placement, config.Output, cancellationToken);
     }
 
     // Another stream than the training's, which the seed itself names.

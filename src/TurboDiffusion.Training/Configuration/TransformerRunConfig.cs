@@ -11,4 +11,7 @@ public abstract record TransformerRunConfig : RunConfig
 
     /// <summary>Data with tokenised captions: the checkpoint of the text encoder.</summary>
     public string? TextEncoder { get; init; }
+
+    /// <summary>Clips made now and then, to look at; null: none.</summary>
+    public SampleOptions? Samples { get; init; }
 }

@@ -29,6 +29,9 @@ public sealed record VaeTrainingConfig : RunConfig
     /// <summary>Columns per crop, a multiple of 8.</summary>
     public int CropWidth { get; init; } = 64;
 
+    /// <summary>Reconstructions made now and then, to look at; null: none.</summary>
+    public ReconstructionOptions? Samples { get; init; }
+
     /// <summary>Weights of the loss's terms.</summary>
     public VaeLossOptions Loss { get; init; } = new();
 }

@@ -3,6 +3,7 @@ using TorchSharp.Modules;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Optimization;
+using TurboDiffusion.Training.Samples;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Loops;
@@ -22,19 +23,22 @@ public sealed class Trainer
     private readonly ITrainingTask _task;
     private readonly TrainingOptions _options;
     private readonly string _statePath;
+    private readonly IReadOnlyList<ITrainingObserver> _observers;
 
     /// <summary>Creates a trainer; continues from the folder's saved state if there is one.</summary>
     /// <param name="task">What to train.</param>
     /// <param name="options">How.</param>
     /// <param name="folder">Where the state is saved; made if it does not exist.</param>
+    /// <param name="observers">Look at the models after every iteration.</param>
     /// <exception cref="CheckpointException">The saved state is of another configuration.</exception>
     /// <exception cref="InvalidRequestException">An option is out of range.</exception>
-    public Trainer(ITrainingTask task, TrainingOptions options, string folder)
+    public Trainer(ITrainingTask task, TrainingOptions options, string folder, params IReadOnlyList<ITrainingObserver> observers)
     {
         if (options.Iterations < 0 || options.Accumulation < 1 || options.BatchSize < 1)
             throw new InvalidRequestException("training", $"Iterations is {options.Iterations}, accumulation {options.Accumulation}, batch size {options.BatchSize}; iterations must not be negative, the others at least 1.");
         _task = task;
         _options = options;
+        _observers = observers;
         _statePath = Path.Combine(Directory.CreateDirectory(folder).FullName, StateFile);
         if (File.Exists(_statePath)) Iteration = TrainingState.Load(_statePath, task, options.Seed);
     }
@@ -71,8 +75,23 @@ public sealed class Trainer
                     $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from an earlier state with a lower learning rate, or clip gradients.");
             if (_options.SaveEvery > 0 && Iteration % _options.SaveEvery == 0 && Iteration < _options.Iterations && skipped == 0) Save();
             progress?.Report(done);
+            Observe(done, cancellationToken);
         }
         if (Iteration > first) Save();
+    }
+
+    // What goes wrong in looking must not cost the training.
+    private void Observe(TrainingProgress done, CancellationToken cancellationToken)
+    {
+        try
+        {
+            foreach (ITrainingObserver observer in _observers) observer.Observe(done, cancellationToken);
+        }
+        catch
+        {
+            Save();
+            throw;
+        }
     }
 
     private TrainingProgress Iterate(RandomStreams streams, Stopwatch clock, int first, CancellationToken cancellationToken)
