@@ -3,6 +3,8 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
@@ -29,26 +31,34 @@ public class SampleTests
         TeacherConfig config = Teacher(folder, files);
         TrainingRun.Run(config, null, Token);
 
-        string samples = Path.Combine(config.Output, "samples");
-        Assert.Equal(["000002", "000003"], Directory.GetFiles(samples, "*.png").Select(f => Path.GetFileNameWithoutExtension(f)).Order());
-        using torch.Tensor sheet = ImageReader.Read(Path.Combine(samples, "000003.png"));
-        Assert.Equal([3, 2 * Size + Gap, Frames * (Size + Gap) - Gap], sheet.shape);
-        for (int i = 0; i < 2; i++)
-        {
-            string frames = Generate(folder, files with { Transformer = Path.Combine(config.Output, TrainingRun.ModelFile), Defaults = null }, config.Samples!, i);
-            for (int t = 0; t < Frames; t++)
-            {
-                using torch.Tensor expected = ImageReader.Read(Path.Combine(frames, $"frame_{t:00000}.png"));
-                using torch.Tensor found = sheet.narrow(1, i * (Size + Gap), Size).narrow(2, t * (Size + Gap), Size);
-                Assert.Equal(expected.bytes.ToArray(), found.contiguous().bytes.ToArray());
-            }
-        }
+        Assert.Equal(["000002", "000003"], Directory.GetFiles(Path.Combine(config.Output, "samples"), "*.png").Select(f => Path.GetFileNameWithoutExtension(f)).Order());
+        CheckLast(folder, config, files);
 
         TeacherConfig without = config with { Output = folder.File("without"), Samples = null };
         TrainingRun.Run(without, null, Token);
         foreach (string file in new[] { Trainer.StateFile, TrainingRun.LossFile, TrainingRun.ModelFile })
             Assert.Equal(File.ReadAllBytes(Path.Combine(without.Output, file)), File.ReadAllBytes(Path.Combine(config.Output, file)));
         Assert.False(Directory.Exists(Path.Combine(without.Output, "samples")));
+    }
+
+    [Fact]
+    public void A_text_encoder_that_is_trained_along_encodes_the_prompts()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        ModelFiles files = new SmallModel().Write(folder.File("model"), Token);
+        string tokenizer = folder.File("spiece.model"), data = folder.File("data.safetensors");
+        SentencePieceVocabulary.Write(tokenizer, ["a", "red", "green", "circle", "square"]);
+        SentencePieceTextTokenizer words = SentencePieceTextTokenizer.Open(tokenizer, 512);
+        torch.Tensor Ids(string text) => torch.tensor(words.Encode(text).Ids.ToArray(), torch.ScalarType.Int64);
+        CaptionedLatents.Write(data, new PhiloxNoise(3).Normal(1, 16, 2, 4, 4), Ids("a red circle").view(1, 1, 512), Ids(""));
+        TeacherConfig config = Teacher(folder, files);
+        config = config with
+        {
+            Data = data, NewTextEncoder = new UMT5Config(320, 64, 64, 96, 2, 1), Samples = config.Samples! with { TextEncoder = null, Tokenizer = tokenizer },
+        };
+        TrainingRun.Run(config, null, Token);
+        CheckLast(folder, config, files with { Tokenizer = tokenizer, TextEncoder = Path.Combine(config.Output, TrainingRun.TextEncoderFile) });
     }
 
     [Fact]
@@ -120,6 +130,23 @@ public class SampleTests
                 Width = Size, Height = Size, Frames = Frames, FramesPerSecond = 8, Steps = 2, Guidance = 3, Seed = 9,
             },
         };
+    }
+
+    /// <summary>The samples at the end are what the exported model makes of the same prompts and seeds.</summary>
+    private static void CheckLast(TestFolder folder, TeacherConfig config, ModelFiles files)
+    {
+        using torch.Tensor sheet = ImageReader.Read(Path.Combine(config.Output, "samples", "000003.png"));
+        Assert.Equal([3, 2 * Size + Gap, Frames * (Size + Gap) - Gap], sheet.shape);
+        for (int i = 0; i < 2; i++)
+        {
+            string frames = Generate(folder, files with { Transformer = Path.Combine(config.Output, TrainingRun.ModelFile), Defaults = null }, config.Samples!, i);
+            for (int t = 0; t < Frames; t++)
+            {
+                using torch.Tensor expected = ImageReader.Read(Path.Combine(frames, $"frame_{t:00000}.png"));
+                using torch.Tensor found = sheet.narrow(1, i * (Size + Gap), Size).narrow(2, t * (Size + Gap), Size);
+                Assert.Equal(expected.bytes.ToArray(), found.contiguous().bytes.ToArray());
+            }
+        }
     }
 
     private static string Generate(TestFolder folder, ModelFiles files, SampleOptions samples, int i)
