@@ -19,9 +19,18 @@ public static class BlockSelection
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor centred = k - k.mean([1], keepdim: true);
-        Tensor pooledQ = MeanPool(q, options.QueryBlock).to_type(ScalarType.Float32);
-        Tensor pooledK = MeanPool(centred, options.KeyBlock).to_type(ScalarType.Float32);
-        Tensor score = pooledQ.matmul(pooledK.transpose(-1, -2)).to_type(q.dtype);
+        return Choose(MeanPool(q, options.QueryBlock), MeanPool(centred, options.KeyBlock), options).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The key blocks of the highest scores, pooled q · pooled kᵀ.</summary>
+    /// <param name="pooledQ">The means of the query blocks <c>[B, H, query blocks, D]</c>.</param>
+    /// <param name="pooledK">The means of the key blocks <c>[B, H, key blocks, D]</c>, less that of all keys.</param>
+    /// <param name="options">The ratio.</param>
+    /// <returns>Indices of key blocks <c>[B, H, query blocks, kept]</c>, int64, ascending.</returns>
+    internal static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
+    {
+        using var scope = NewDisposeScope();
+        Tensor score = pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype);
         int kept = options.KeptBlocks((int)pooledK.shape[2]);
         (_, Tensor indices) = score.topk(kept, dim: -1, sorted: false);
         return indices.sort(dim: -1).Values.MoveToOuterDisposeScope();

@@ -20,6 +20,5 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
     }
 
     /// <inheritdoc/>
-    protected override Tensor AttendSparse(Tensor q, Tensor k, Tensor v, Tensor kept) =>
-        BlockSparseAttention.AttendSage(q, k, v, kept, Options);
+    protected override Tensor AttendSparse(Tensor q, Tensor k, Tensor v) => BlockSparseAttention.AttendSage(q, k, v, Options);
 }

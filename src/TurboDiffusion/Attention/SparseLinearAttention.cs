@@ -38,19 +38,20 @@ public class SparseLinearAttention : AttentionOperator
     public sealed override Tensor forward(Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
-        Tensor kept = BlockSelection.Select(q, k, Options);
-        Tensor output = AttendSparse(q, k, v, kept) + _linear.call(q, k, v);
+        Tensor output = AttendSparse(q, k, v) + _linear.call(q, k, v);
         return output.to_type(q.dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The sparse branch.</summary>
+    /// <summary>The sparse branch: chooses the key blocks and attends to them.</summary>
     /// <param name="q">Queries <c>[B, L, H, D]</c>.</param>
     /// <param name="k">Keys <c>[B, L, H, D]</c>.</param>
     /// <param name="v">Values <c>[B, L, H, D]</c>.</param>
-    /// <param name="kept">Indices of the kept key blocks <c>[B, H, query blocks, kept]</c>.</param>
     /// <returns><c>[B, L, H, D]</c>, float32.</returns>
-    protected virtual Tensor AttendSparse(Tensor q, Tensor k, Tensor v, Tensor kept) =>
-        BlockSparseAttention.Attend(q, k, v, kept, Options);
+    protected virtual Tensor AttendSparse(Tensor q, Tensor k, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
+    }
 
     private sealed class LinearBranch : nn.Module<Tensor, Tensor, Tensor, Tensor>
     {

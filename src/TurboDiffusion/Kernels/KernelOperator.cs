@@ -12,6 +12,6 @@ public enum KernelOperator
     /// <summary>W8A8 matrix product with its epilogue.</summary>
     Int8Matmul,
 
-    /// <summary>Sparse attention in int8 over the kept key blocks.</summary>
+    /// <summary>Sparse attention in int8: quantization and pooling, then attention over the kept key blocks.</summary>
     SageSparseAttention,
 }

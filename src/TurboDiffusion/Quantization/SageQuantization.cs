@@ -26,9 +26,17 @@ public static class SageQuantization
     public static (Tensor Values, Tensor Scales) QuantizeKeys(Tensor k, int block)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = k.to_type(ScalarType.Float32).mean([1], keepdim: true).to_type(k.dtype);
-        (Tensor values, Tensor scales) = Quantize(k - mean, block);
+        (Tensor values, Tensor scales) = Quantize(k - KeyMean(k), block);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The mean of the keys over the sequence, taken in float32.</summary>
+    /// <param name="k"><c>[B, L, H, D]</c></param>
+    /// <returns><c>[B, 1, H, D]</c> in k's dtype.</returns>
+    internal static Tensor KeyMean(Tensor k)
+    {
+        using var scope = NewDisposeScope();
+        return k.to_type(ScalarType.Float32).mean([1], keepdim: true).to_type(k.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Quantizes the values to fp8 e4m3, one scale per channel.</summary>

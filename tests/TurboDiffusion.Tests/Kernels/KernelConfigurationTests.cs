@@ -81,6 +81,10 @@ public class KernelConfigurationTests
         Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
     }
 
+    [Fact]
+    public void Pooling_takes_a_thread_block_per_block_and_head() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sage_quantize", "BLOCK=64"), new KernelLaunch(512, 12, 256, 0)), SageQuantizeKernel.Configure(32760, 12, 64));
+
     [Theory]
     [InlineData(64, 64, 128, ScalarType.BFloat16)]
     [InlineData(128, 32, 128, ScalarType.BFloat16)]
@@ -91,5 +95,5 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sage_sparse_attention", "sm90_int8_matmul"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sage_quantize", "sage_sparse_attention", "sm90_int8_matmul"], KernelSources.Kernels);
 }

@@ -9,7 +9,9 @@ internal static class KernelPrograms
 {
     public static IEnumerable<KernelProgram> All => PerType.Concat(
         from blocks in new[] { (64, 128), (128, 64) }
-        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program);
+        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program).Concat(
+        from block in new[] { 64, 128 }
+        select SageQuantizeKernel.Configure(1, 1, block).Program);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -72,8 +72,13 @@ public class KernelTimings
         AttentionOptions options = AttentionOptions.SageSla();
         Tensor q = Wide(1, Tokens, Heads, 128), k = Wide(1, Tokens, Heads, 128), v = Wide(1, Tokens, Heads, 128);
         Tensor kept = BlockSelection.Select(q, k, options);
-        var queries = SageQuantization.QuantizeQueries(q, options.QueryBlock);
-        var keys = SageQuantization.QuantizeKeys(k, options.KeyBlock);
+        (Tensor, Tensor) queries = SageQuantization.QuantizeQueries(q, options.QueryBlock), keys = SageQuantization.QuantizeKeys(k, options.KeyBlock);
+        Bandwidth("quantize and pool q, 12 heads", 3.0 * Tokens * Dim, () =>
+        {
+            var (values, scales, pooled) = SageQuantizeKernel.Run(q, null, options.QueryBlock);
+            Free((values, scales));
+            pooled.Dispose();
+        });
         double operations = 4.0 * Tokens * kept.shape[3] * options.KeyBlock * Dim;
         Rate("portable sparse attention, 12 heads, 10 %", operations, () => SageSparseAttentionKernel.Run(queries, keys, v, kept, options).Dispose());
         Rate("torch dense attention, 12 heads", 4.0 * Tokens * Tokens * Dim, () => DenseAttention.Attend(q, k, v).Dispose());

@@ -28,7 +28,7 @@ public class SageSparseAttentionKernelTests
         Tensor q = Draw(1) * 2, k = Draw(2) + 3, v = Draw(3);
         AttentionOptions options = AttentionOptions.SageSla(ratio, queryBlock, keyBlock);
         Tensor kept = BlockSelection.Select(q, k, options);
-        Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options), plain = BlockSparseAttention.AttendSagePlain(q, k, v, kept, options);
+        Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options), plain = BlockSparseAttention.AttendSage(q, k, v, kept, options);
         KernelConformance.PoisonMemory(device);
         Tensor actual = SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, queryBlock), SageQuantization.QuantizeKeys(k, keyBlock), v, kept, options);
         double plainError = Comparison.RelativeL2(exact, plain, 1, "plain form");
