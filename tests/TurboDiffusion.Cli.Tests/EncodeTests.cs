@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Training.Data;
 using Xunit;
@@ -33,6 +34,18 @@ public class EncodeTests(Models models)
         Assert.Equal(3, new LatentFolder(output).Count);
 
         Assert.Contains("frames '5'", Assert.Single(CommandRun.Of([.. command[..^3], "9", "--fps", "8"]).Errors));
+    }
+
+    [Fact]
+    public async Task An_image_to_video_model_gets_first_frames_too()
+    {
+        string model = models.NewFolder(), videos = models.NewFolder(), output = Path.Combine(models.NewFolder(), "latents");
+        new SmallModel { ImageToVideo = true }.Write(model);
+        await Videos.Write(Path.Combine(videos, "a.mp4"), 5, "a red square");
+        CommandRun run = CommandRun.Of("encode", videos, output, "-m", model, "--device", "cpu", "--size", "32x32", "--frames", "5", "--fps", "8", "--negative-prompt", "blurry");
+        Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
+        using ICheckpoint latents = SafetensorsFile.Open(Path.Combine(output, "a-000.safetensors"));
+        Assert.Equal([20L, 2, 4, 4], latents.Tensors["image"].Shape);
     }
 
     [Fact]

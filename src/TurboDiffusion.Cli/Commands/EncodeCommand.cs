@@ -12,7 +12,11 @@ namespace TurboDiffusion.Cli.Commands;
 internal sealed class EncodeCommand : CliCommand
 {
     private readonly Argument<string> _videos = new("VIDEOS") { Description = "A folder of videos, each with its caption beside it: clip.mp4, clip.txt." };
-    private readonly Argument<string> _output = new("OUT") { Description = "The folder to write; new, or of an interrupted run, which goes on." };
+    private readonly Argument<string> _output = new("OUT")
+    {
+        Description = "The folder to write; new, or of an interrupted run, which goes on.",
+    };
+
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "The model whose VAE and text encoder encode (see turbodiffusion models).", "-m");
     private readonly Option<bool> _clips = Opt.Flag("--clips", "Write the pixels of clips, to train a VAE; needs neither model nor captions.");
     private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: the model's, or 832x480.", "-s");
@@ -29,9 +33,13 @@ internal sealed class EncodeCommand : CliCommand
         Arguments.Add(_videos);
         Arguments.Add(_output);
         Add("Options", _model, _clips, _size, _frames, _fps, _perVideo, _negative, _device);
-        Details = "Every video is resized to cover the size, cropped around the centre, brought to the frame rate and cut into clips one after the other. "
-            + "Videos shorter than one clip are left out with a warning. Needs ffmpeg.";
-        Examples = ["encode videos data/latents --model Wan2.1-1.3B --size 832x480 --frames 81 --fps 16", "encode videos data/clips --clips --size 256x256 --frames 17"];
+        Details = "Every video is resized to cover the size, cropped around the centre, brought to the frame rate and cut into clips one "
+            + "after the other. Videos shorter than one clip are left out with a warning. Needs ffmpeg.";
+        Examples =
+        [
+            "encode videos data/latents --model Wan2.1-1.3B --size 832x480 --frames 81 --fps 16",
+            "encode videos data/clips --clips --size 256x256 --frames 17",
+        ];
     }
 
     /// <inheritdoc/>
@@ -53,9 +61,12 @@ internal sealed class EncodeCommand : CliCommand
                 ? VideoEncoding.CopyClips(videos, output, options, progress, Terminal.Cancelled)
                 : VideoEncoding.EncodeLatents(videos, output, options, model.Components, parsed.GetValue(_negative) ?? "", progress, Terminal.Cancelled);
         });
-        foreach (VideoFile video in done.TooShort) Terminal.Error.WriteLine($"warning: {video.Path} is shorter than one clip and was left out");
-        if (done.Clips == 0) throw new InvalidRequestException("frames", $"No video has {options.Frames} frames at {options.FramesPerSecond} per second; choose fewer frames.");
-        Terminal.Out.WriteLine($"{Path.GetFullPath(output)}: {done.Clips} clips of {done.Videos - done.TooShort.Count} videos; {Format.Seconds(clock.Elapsed)}");
+        foreach (VideoFile video in done.TooShort)
+            Terminal.Error.WriteLine($"warning: {video.Path} is shorter than one clip and was left out");
+        if (done.Clips == 0)
+            throw new InvalidRequestException("frames", $"No video has {options.Frames} frames at {options.FramesPerSecond} per second; choose fewer frames.");
+        int used = done.Videos - done.TooShort.Count;
+        Terminal.Out.WriteLine($"{Path.GetFullPath(output)}: {done.Clips} clips of {used} videos; {Format.Seconds(clock.Elapsed)}");
         return ExitCode.Success;
     }
 

@@ -71,7 +71,9 @@ internal sealed class TrainCommand : CliCommand
         }
         curve.Draw();
         using ICheckpoint model = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
-        Terminal.Out.WriteLine(report!.Last is null ? $"All {config.Training.Iterations} iterations were done before; nothing was trained." : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");
+        Terminal.Out.WriteLine(report!.Last is null
+            ? $"All {config.Training.Iterations} iterations were done before; nothing was trained."
+            : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");
         Terminal.Out.WriteLine($"{model.Path}: {InspectionReport.Line(CheckpointInspector.Inspect(model))}");
         return ExitCode.Success;
     }

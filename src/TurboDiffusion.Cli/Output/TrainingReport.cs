@@ -38,8 +38,9 @@ internal sealed class TrainingReport(IProgress<ProgressState> display, string st
             // The plain mean at first, a running one then.
             _losses[name] = (mean + (loss - mean) / Math.Min(count + 1, SmoothedIterations), count + 1);
         }
-        display.Report(new ProgressState(stage, value.Iteration, value.TotalIterations, "iterations", value.Remaining, string.Create(CultureInfo.InvariantCulture,
-            $"{Losses}, gradient {value.GradientNorm:G3}, rate {value.LearningRate:G3}, {Speed(value)}{Skipped}")));
+        string detail = string.Create(CultureInfo.InvariantCulture,
+            $"{Losses}, gradient {value.GradientNorm:G3}, rate {value.LearningRate:G3}, {Speed(value)}{Skipped}");
+        display.Report(new ProgressState(stage, value.Iteration, value.TotalIterations, "iterations", value.Remaining, detail));
         next.Report(value);
     }
 
@@ -48,7 +49,10 @@ internal sealed class TrainingReport(IProgress<ProgressState> display, string st
         _marks.Enqueue((now.Iteration, now.Elapsed));
         while (_marks.Count > 2 && now.Elapsed - _marks.Peek().Elapsed > SpeedWindow) _marks.Dequeue();
         (int iteration, TimeSpan elapsed) = _marks.Peek();
-        double perSecond = now.Iteration == iteration ? 1 / now.Elapsed.TotalSeconds : (now.Iteration - iteration) / (now.Elapsed - elapsed).TotalSeconds;
-        return perSecond >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{perSecond:0.0} it/s") : string.Create(CultureInfo.InvariantCulture, $"{1 / perSecond:0.0} s/it");
+        double perSecond = now.Iteration == iteration
+            ? 1 / now.Elapsed.TotalSeconds : (now.Iteration - iteration) / (now.Elapsed - elapsed).TotalSeconds;
+        return perSecond >= 1
+            ? string.Create(CultureInfo.InvariantCulture, $"{perSecond:0.0} it/s")
+            : string.Create(CultureInfo.InvariantCulture, $"{1 / perSecond:0.0} s/it");
     }
 }

@@ -25,7 +25,8 @@ public static class ContactSheet
         {
             long[] s = clips[row].shape;
             if (clips[row].dtype != torch.uint8 || s.Length != 4 || s[0] < 1 || s[1] != height || s[2] != width || s[3] != 3)
-                throw new ArgumentException($"Clip {row} is {clips[row].dtype} [{string.Join(", ", s)}]; expected Byte [T, {height}, {width}, 3].", nameof(clips));
+                throw new ArgumentException(
+                    $"Clip {row} is {clips[row].dtype} [{string.Join(", ", s)}]; expected Byte [T, {height}, {width}, 3].", nameof(clips));
             int shown = (int)Math.Min(frames, s[0]);
             for (int column = 0; column < shown; column++)
             {

@@ -40,7 +40,10 @@ public static class VideoReader
             process.WaitForExit();
             cancellationToken.ThrowIfCancellationRequested();
             if (process.ExitCode != 0 || count == 0)
-                throw Bad(path, $"cannot be read as a video: {errors.GetAwaiter().GetResult().Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault() ?? "it has no frames"}");
+            {
+                string? reason = errors.GetAwaiter().GetResult().Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault();
+                throw Bad(path, $"cannot be read as a video: {reason ?? "it has no frames"}");
+            }
         }
         finally
         {
@@ -57,12 +60,16 @@ public static class VideoReader
     private static Process Start(FFmpeg ffmpeg, string path, VideoFormat format)
     {
         string filter = string.Create(CultureInfo.InvariantCulture,
-            $"fps={format.FramesPerSecond},scale={format.Width}:{format.Height}:force_original_aspect_ratio=increase:flags=bicubic+accurate_rnd+full_chroma_int,crop={format.Width}:{format.Height}");
+            $"fps={format.FramesPerSecond},scale={format.Width}:{format.Height}:force_original_aspect_ratio=increase:" +
+            $"flags=bicubic+accurate_rnd+full_chroma_int,crop={format.Width}:{format.Height}");
         try
         {
             // Only files: a playlist must not make ffmpeg open anything else.
             return Process.Start(new ProcessStartInfo(ffmpeg.Path,
-                ["-hide_banner", "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file", "-i", path, "-map", "0:v:0", "-vf", filter, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+                [
+                    "-hide_banner", "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file", "-i", path,
+                    "-map", "0:v:0", "-vf", filter, "-f", "rawvideo", "-pix_fmt", "rgb24", "-",
+                ])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

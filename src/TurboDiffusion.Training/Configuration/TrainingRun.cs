@@ -4,6 +4,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
@@ -114,7 +115,7 @@ public static class TrainingRun
         try
         {
             trainer = new Trainer(task, config.Training, config.Output, samples is null ? [] : [samples]);
-            File.WriteAllText(Path.Combine(config.Output, ConfigFile), config.ToJson());
+            AtomicFile.Write(Path.Combine(config.Output, ConfigFile), aside => File.WriteAllText(aside, config.ToJson()));
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
         }

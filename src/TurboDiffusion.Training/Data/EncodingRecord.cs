@@ -77,12 +77,14 @@ internal sealed class EncodingRecord
         if (content is not { Settings: not null, Videos: not null })
             throw new InvalidRequestException("output", $"{Path.Combine(folder, FileName)} is not the record of an encoding; choose another folder.");
         foreach ((string name, string value) in settings)
-            if (content.Settings.GetValueOrDefault(name) != value)
-                throw new InvalidRequestException("output", $"{folder} was begun with the {name} '{content.Settings.GetValueOrDefault(name)}', not '{value}'; choose another folder, or the same settings.");
+            if (content.Settings.GetValueOrDefault(name) is var before && before != value)
+                throw new InvalidRequestException("output",
+                    $"{folder} was begun with the {name} '{before}', not '{value}'; choose another folder, or the same settings.");
         return new EncodingRecord(folder, content);
     }
 
-    private void Save() => AtomicFile.Write(Path.Combine(_folder, FileName), aside => File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(_content, Json)));
+    private void Save() => AtomicFile.Write(Path.Combine(_folder, FileName),
+        aside => File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(_content, Json)));
 
     private sealed record Content(Dictionary<string, string> Settings, Dictionary<string, int> Videos);
 }

@@ -23,7 +23,8 @@ public sealed record VideoClipOptions
     internal VideoFormat Format()
     {
         if (Frames < 1 || Frames % 4 != 1)
-            throw new InvalidRequestException("frames", $"The clips have {Frames} frames; the number must be 4k + 1, such as {Math.Max(0, Frames / 4) * 4 + 1}.");
+            throw new InvalidRequestException("frames",
+                $"The clips have {Frames} frames; the number must be 4k + 1, such as {Math.Max(0, Frames / 4) * 4 + 1}.");
         if (ClipsPerVideo < 1)
             throw new InvalidRequestException("clipsPerVideo", $"{ClipsPerVideo} clips are to be cut from each video; give at least 1.");
         return new VideoFormat(Size.Width, Size.Height, FramesPerSecond);

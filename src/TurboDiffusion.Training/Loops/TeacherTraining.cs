@@ -4,17 +4,14 @@ using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Networks;
-using TorchDevice = TorchSharp.torch.Device;
 
 namespace TurboDiffusion.Training.Loops;
 
 /// <summary>Rectified-flow pre-training of a transformer that can be guided.</summary>
-public sealed class TeacherTraining : ITrainingTask, IDisposable
+public sealed class TeacherTraining : SingleLossTask
 {
     private readonly ILatentData _data;
     private readonly FlowMatchingLoss _loss;
-    private readonly int _batchSize;
-    private readonly TorchDevice _device;
 
     /// <summary>Creates the task.</summary>
     /// <param name="model">The transformer, initialised; not owned.</param>
@@ -25,41 +22,24 @@ public sealed class TeacherTraining : ITrainingTask, IDisposable
     /// <param name="textEncoder">The text encoder, to train it too; the data must encode its captions with it. Not owned.</param>
     public TeacherTraining(
         WanModel model, ILatentData data, ITimeDistribution times, double conditionDropout, TrainingOptions options, UMT5Encoder? textEncoder = null)
+        : base("teacher", options.BatchSize, Trained(model, textEncoder, options))
     {
-        if (textEncoder is not null) TextEncoder = new TrainedModel("text_encoder", textEncoder, options.Optimizer, options.EmaWidth);
-        Model = new TrainedModel("teacher", model, options.Optimizer, options.EmaWidth);
         _data = data;
         _loss = new FlowMatchingLoss(new WanNetwork(model), times, conditionDropout);
-        _batchSize = options.BatchSize;
-        _device = Model.Parameters.Values.First().device;
     }
-
-    /// <summary>The transformer in training.</summary>
-    public TrainedModel Model { get; }
 
     /// <summary>The text encoder in training, or null where it is given.</summary>
-    public TrainedModel? TextEncoder { get; }
+    public TrainedModel? TextEncoder => Models.ElementAtOrDefault(1);
 
-    /// <inheritdoc/>
-    public string Name => "teacher";
-
-    /// <inheritdoc/>
-    public IReadOnlyList<TrainedModel> Models => TextEncoder is null ? [Model] : [Model, TextEncoder];
-
-    /// <inheritdoc/>
-    public IReadOnlyList<TrainedModel> ModelsOf(int iteration) => Models;
-
-    /// <inheritdoc/>
-    public IEnumerable<LossTerm> Losses(int iteration, IRandomSource random)
+    private protected override LossTerm Draw(int batchSize, IRandomSource random)
     {
-        LatentBatch batch = _data.Draw(_batchSize, random).To(_device);
-        yield return new LossTerm("flow", () => _loss.Compute(batch.Latents, batch.Condition, batch.Negative, random));
+        LatentBatch batch = _data.Draw(batchSize, random).To(Device);
+        return new LossTerm("flow", () => _loss.Compute(batch.Latents, batch.Condition, batch.Negative, random));
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private static IReadOnlyList<TrainedModel> Trained(WanModel model, UMT5Encoder? textEncoder, TrainingOptions options)
     {
-        Model.Dispose();
-        TextEncoder?.Dispose();
+        var transformer = new TrainedModel("teacher", model, options.Optimizer, options.EmaWidth);
+        return textEncoder is null ? [transformer] : [transformer, new TrainedModel("text_encoder", textEncoder, options.Optimizer, options.EmaWidth)];
     }
 }

@@ -53,7 +53,10 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         _guidance = options.Guidance ?? (distilled ? 1 : 5);
         _sampler = new SamplerOptions
         {
-            Kind = options.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc), Steps = options.Steps, SigmaMax = options.SigmaMax, Shift = options.Shift,
+            Kind = options.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc),
+            Steps = options.Steps,
+            SigmaMax = options.SigmaMax,
+            Shift = options.Shift,
         }.Create();
         _format = new VideoFormat(options.Width, options.Height, options.FramesPerSecond);
         _tokenizer = SentencePieceTextTokenizer.Open(options.Tokenizer, options.TextLength);
@@ -90,13 +93,15 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         if (_options.Prompts.Count == 0 || _options.Prompts.Any(string.IsNullOrWhiteSpace))
             throw new InvalidRequestException("samples", "The samples have no prompt, or an empty one; say what each clip shows.");
         if (_options.Width % grid != 0 || _options.Height % grid != 0 || _options.Frames < 1 || _options.Frames % _vae.TemporalFactor != 1)
-            throw new InvalidRequestException("samples", $"The samples have {_options.Frames} frames of {_options.Width}×{_options.Height}; the sizes must be multiples of {grid}, the frames {_vae.TemporalFactor}k + 1.");
+            throw new InvalidRequestException("samples",
+                $"The samples have {_options.Frames} frames of {_options.Width}×{_options.Height}; the sizes must be multiples of {grid}, the frames {_vae.TemporalFactor}k + 1.");
         if (model.IsImageToVideo)
             throw new InvalidRequestException("samples", "Samples are made from text alone, and this is an image-to-video model; leave the samples out.");
         if (_textEncoder is null && _options.TextEncoder is null)
             throw new InvalidRequestException("samples", "The samples have no text encoder; name its checkpoint (textEncoder).");
         if (_vae.ZDim != model.OutDim)
-            throw new CheckpointException(_options.Vae, $"has latents of {_vae.ZDim} channels, the transformer in training {model.OutDim}; use the VAE that encoded its data.");
+            throw new CheckpointException(_options.Vae,
+                $"has latents of {_vae.ZDim} channels, the transformer in training {model.OutDim}; use the VAE that encoded its data.");
     }
 
     private Tensor EncodeOnce(CancellationToken cancellationToken)
@@ -119,7 +124,9 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     {
         int width = ((WanModel)_model.Module).Config.TextDim;
         if (encoder.Dim != width || _tokenizer.VocabularySize > encoder.Vocab)
-            throw new CheckpointException(path, $"does not fit: embeddings of width {encoder.Dim} for a transformer that takes {width}, {encoder.Vocab} known tokens for a tokenizer of {_tokenizer.VocabularySize}.");
+            throw new CheckpointException(path,
+                $"does not fit: embeddings of width {encoder.Dim} for a transformer that takes {width}, {encoder.Vocab} known tokens for a " +
+                $"tokenizer of {_tokenizer.VocabularySize}.");
     }
 
     // [prompts + 1, L, D]: the last is the negative prompt.
@@ -156,7 +163,8 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     private void WriteVideo(TrainingProgress done, int prompt, Tensor frames, CancellationToken cancellationToken)
     {
         string path = _folder.PathOf(done, string.Create(CultureInfo.InvariantCulture, $"-{prompt}.mp4"));
-        var metadata = new VideoMetadata(_options.Prompts[prompt], unchecked(_options.Seed + (ulong)prompt), $"in training, iteration {done.Iteration}", VideoModel.Version);
+        var metadata = new VideoMetadata(
+            _options.Prompts[prompt], unchecked(_options.Seed + (ulong)prompt), $"in training, iteration {done.Iteration}", VideoModel.Version);
         IFrameSink sink = VideoSink.Open(path, _format, metadata, new VideoOptions { Overwrite = true }, cancellationToken);
         try
         {

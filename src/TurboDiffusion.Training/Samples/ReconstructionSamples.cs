@@ -23,7 +23,8 @@ public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
     /// <exception cref="InvalidRequestException">A number is not positive.</exception>
     public ReconstructionSamples(TrainedModel model, IClipData data, ReconstructionOptions options, string runFolder)
     {
-        if (options.Clips < 1) throw new InvalidRequestException("samples", $"The number of clips is {options.Clips}; give at least 1, or leave the samples out.");
+        if (options.Clips < 1)
+            throw new InvalidRequestException("samples", $"The number of clips is {options.Clips}; give at least 1, or leave the samples out.");
         _model = model;
         _folder = new SampleFolder(runFolder, options.Every);
         _clips = data.Draw(options.Clips, new PhiloxNoise(options.Seed)).DetachFromDisposeScope();
