@@ -60,7 +60,7 @@ internal static class LossPlot
     private static double[] Smooth(double[] values)
     {
         double longest = Math.Max(1, values.Length * Smoothing), mean = 0;
-        return [.. values.Select((v, i) => mean += (v - mean) / Math.Min(longest, 1 + i / 10))];
+        return [.. values.Select((v, i) => mean += (v - mean) / Math.Min(longest, 1 + i / 3))];
     }
 
     // 1, 2 and 5 times the powers of ten; of a wide range, the powers alone.
