@@ -69,6 +69,7 @@ internal static class CommandLine
             new EncodeCommand(terminal),
             new WorldCommand(terminal),
             new TrainCommand(terminal),
+            new EvaluateCommand(terminal),
             new DoctorCommand(terminal, libTorchFolder),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });

@@ -134,6 +134,17 @@ public sealed class VideoModel : IDisposable
     /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
     public PipelineRequest Check(VideoRequest request)
     {
+        PipelineRequest plan = Plan(request);
+        for (int video = 0; video < plan.Count; video++) VideoSink.Check(request.PathOf(video), request.Output);
+        CheckMemory(plan);
+        return plan;
+    }
+
+    /// <summary>A request with every default filled in, checked but for its output and the memory.</summary>
+    /// <param name="request">A request.</param>
+    /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
+    public PipelineRequest Plan(VideoRequest request)
+    {
         if (FramesPerSecond(request) is < 1 or > 240)
             throw new InvalidRequestException("fps", $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second.");
         torch.Tensor? image = null;
@@ -167,8 +178,6 @@ public sealed class VideoModel : IDisposable
             Count = request.Count,
         };
         _pipeline.Check(plan);
-        for (int video = 0; video < plan.Count; video++) VideoSink.Check(request.PathOf(video), request.Output);
-        CheckMemory(plan);
         return plan;
     }
 

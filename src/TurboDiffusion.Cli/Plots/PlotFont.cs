@@ -9,7 +9,8 @@ internal sealed class PlotFont : IFontResolver
     /// <summary>Its name.</summary>
     public const string Name = "TurboDiffusion plot";
 
-    private static readonly SKTypeface Typeface = Open();
+    /// <summary>The font itself.</summary>
+    public static SKTypeface Face { get; } = Open();
 
     private static readonly bool Registered = Register();
 
@@ -26,10 +27,10 @@ internal sealed class PlotFont : IFontResolver
 
     /// <inheritdoc/>
     public SKTypeface? CreateTypeface(string fontName, FontWeight weight, FontSlant slant, FontSpacing spacing) =>
-        fontName == Name ? Typeface : null;
+        fontName == Name ? Face : null;
 
     /// <inheritdoc/>
-    public SKTypeface? CreateTypeface(string fontName, bool bold, bool italic) => fontName == Name ? Typeface : null;
+    public SKTypeface? CreateTypeface(string fontName, bool bold, bool italic) => fontName == Name ? Face : null;
 
     private static bool Register()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SkiaSharp;
 
 namespace TurboDiffusion.ShapeWorld.Recognition;
@@ -27,10 +28,13 @@ internal sealed class BackgroundModel
         Background = background;
         var bands = new Dictionary<int, int>[Bands];
         for (int band = 0; band < Bands; band++) bands[band] = [];
+        var rgba = new byte[Width * Height * 4];
         for (int seed = 0; seed < Seeds; seed++)
         {
             using SKBitmap picture = BackgroundPainter.Paint(background, seed, Width, Height);
-            Count(picture.GetPixelSpan(), bands);
+            // GetPixelSpan is not the same method in all versions of SkiaSharp.
+            Marshal.Copy(picture.GetPixels(), rgba, 0, rgba.Length);
+            Count(rgba, bands);
         }
         Parallel.For(0, Bands, band => Fill(band, Colours(bands, band)));
     }

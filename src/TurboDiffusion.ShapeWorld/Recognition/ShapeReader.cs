@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SkiaSharp;
 
 namespace TurboDiffusion.ShapeWorld.Recognition;
@@ -93,7 +94,8 @@ internal static class ShapeReader
         canvas.Scale(Radius);
         canvas.DrawPath(path, body);
         canvas.DrawPath(path, paint);
-        ReadOnlySpan<byte> levels = bitmap.GetPixelSpan();
+        var levels = new byte[Width * Width];
+        Marshal.Copy(bitmap.GetPixels(), levels, 0, levels.Length);
         var pixels = new List<int>();
         for (int i = 0; i < levels.Length; i++)
             if (levels[i] >= 128) pixels.Add(i);

@@ -104,20 +104,11 @@ public sealed class WanPipeline : IDisposable
     {
         ITextEncoder encoder = Load(_components.TextEncoder, stages, cancellationToken);
         using IDisposable timing = stages.Begin(GenerationStage.EncodingText, 1);
-        // One batch, so that a streamed encoder reads its checkpoint once.
-        Tensor both = Embed(encoder, request.GuidanceScale == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt], cancellationToken);
+        Tensor both = PromptEncoding.Encode(request.GuidanceScale == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt],
+            _components.Tokenizer, encoder, _components.Device, cancellationToken);
         _components.TextEncoder.Release();
         stages.Report(1);
         return (both.narrow(0, 0, 1), both.shape[0] == 1 ? null : both.narrow(0, 1, 1));
-    }
-
-    private Tensor Embed(ITextEncoder encoder, IEnumerable<string> texts, CancellationToken cancellationToken)
-    {
-        using var scope = NewDisposeScope();
-        TokenizedPrompt[] prompts = [.. texts.Select(_components.Tokenizer.Encode)];
-        Tensor ids = stack(prompts.Select(p => tensor(p.Ids.ToArray(), ScalarType.Int64)));
-        Tensor mask = stack(prompts.Select(p => arange(p.Ids.Count, ScalarType.Int64).lt(p.Length).to_type(ScalarType.Int64)));
-        return encoder.Encode(ids, mask, cancellationToken).to(_components.Device).MoveToOuterDisposeScope();
     }
 
     private Tensor EncodeImage(Tensor image, int frames, StageClock stages, CancellationToken cancellationToken)
