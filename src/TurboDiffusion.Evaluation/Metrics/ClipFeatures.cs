@@ -3,15 +3,16 @@ namespace TurboDiffusion.Evaluation.Metrics;
 /// <summary>
 /// Features of a clip for the Fréchet distance, by fixed transforms, without a learned network: what is where and when (mean
 /// colours of 12 × 7 cells in 5 parts of the time), what moves where and when (mean change from frame to frame, likewise), and how sharp it
-/// is where (mean difference of neighbouring pixels). Each of the three is brought to 24 numbers by a fixed random projection.
+/// is where (second differences of neighbouring pixels). Each of the three is brought to 16 numbers by a fixed random projection,
+/// scaled so that real clips vary by about 1 in each.
 /// </summary>
 public static class ClipFeatures
 {
     private const int Columns = 12, Rows = 7, Cells = Columns * Rows, Parts = 5;
-    private const int Projected = 24;
+    private const int Projected = 16;
 
-    // Change and sharpness are smaller than colours: these bring the three to like sizes.
-    private const float ChangeScale = 6, SharpnessScale = 6;
+    // Bring the three to like sizes: with them, real clips vary by 1 in each.
+    private const float AppearanceScale = 1 / 9f, ChangeScale = 1 / 4.4f, SharpnessScale = 1 / 5.2f;
 
     private static readonly float[][] Appearance = Projection(Parts * Cells * 3, 1), Change = Projection(Parts * Cells, 2), Sharpness = Projection(Parts * Cells, 3);
 
@@ -43,26 +44,29 @@ public static class ClipFeatures
                         int level = rgb[i + c];
                         colour[cell * 3 + c] += level;
                         if (frame > 0) change[cell] += Math.Abs(level - rgb[i + c - frameSize]);
-                        if (x > 0) sharpness[cell] += Math.Abs(level - rgb[i + c - 3]);
-                        if (y > 0) sharpness[cell] += Math.Abs(level - rgb[i + c - stride]);
+                        // Unlike the first one, the second difference shrinks when an edge is blurred.
+                        if (x > 0 && x < width - 1) sharpness[cell] += Square(2 * level - rgb[i + c - 3] - rgb[i + c + 3]);
+                        if (y > 0 && y < height - 1) sharpness[cell] += Square(2 * level - rgb[i + c - stride] - rgb[i + c + stride]);
                     }
                 }
         for (int cell = 0; cell < Parts * Cells; cell++)
         {
             for (int c = 0; c < 3; c++) colour[cell * 3 + c] /= pixels[cell] * 255;
             // Logarithms, so that strong edges do not outweigh everything.
-            change[cell] = MathF.Log(1 + ChangeScale * change[cell] / pixels[cell] / 3) / 4;
-            sharpness[cell] = MathF.Log(1 + SharpnessScale * sharpness[cell] / pixels[cell] / 6) / 4;
+            change[cell] = MathF.Log(1 + change[cell] / pixels[cell] / 3) / 4;
+            sharpness[cell] = MathF.Log(1 + MathF.Sqrt(sharpness[cell] / pixels[cell] / 6)) / 4;
         }
-        return [.. Project(Appearance, colour), .. Project(Change, change), .. Project(Sharpness, sharpness)];
+        return [.. Project(Appearance, colour, AppearanceScale), .. Project(Change, change, ChangeScale), .. Project(Sharpness, sharpness, SharpnessScale)];
     }
 
-    private static IEnumerable<float> Project(float[][] projection, float[] values) =>
+    private static float Square(int difference) => difference * difference;
+
+    private static IEnumerable<float> Project(float[][] projection, float[] values, float scale) =>
         projection.Select(row =>
         {
             float sum = 0;
             for (int i = 0; i < row.Length; i++) sum += row[i] * values[i];
-            return sum;
+            return scale * sum;
         });
 
     // Rows of normal numbers, scaled so that lengths are kept on average.

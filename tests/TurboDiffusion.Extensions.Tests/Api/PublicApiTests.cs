@@ -18,6 +18,7 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion.Generation")]
     [InlineData("TurboDiffusion.Training")]
     [InlineData("TurboDiffusion.ShapeWorld")]
+    [InlineData("TurboDiffusion.Evaluation")]
     [InlineData("TurboDiffusion.Abstractions")]
     [InlineData("TurboDiffusion.Extensions.AI")]
     [InlineData("TurboDiffusion.SemanticKernel")]
