@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
@@ -47,6 +48,17 @@ public sealed class EvaluationPlanTests : IDisposable
             [plan with { Batch = 0 }, plan with { Prompts = -1 }, plan with { Frames = 5 }, plan with { Prompts = 1, TwoObjectPrompts = 0 }, plan with { Dtype = "int4" },
                 plan with { Variants = [new() { Label = "a" }, new() { Label = "a" }] }])
             Assert.Throws<InvalidRequestException>(wrong.Check);
+    }
+
+    [Fact]
+    public void The_plan_of_the_shapes_model_is_one()
+    {
+        EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Path.GetDirectoryName(Here())!, "../../samples/ShapesModel/quality.json"));
+        plan.Check();
+        Assert.Equal(5 + 4 * 3 * 2, plan.Variants.Count);
+        Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null, Attention: not null, Weights: not null }));
+
+        static string Here([CallerFilePath] string path = "") => path;
     }
 
     private EvaluationPlan Load(string json)

@@ -22,6 +22,9 @@ public sealed class SceneRecognizerTests
     public void Blurred_noisy_discoloured_scenes_are_read_right() => AssertRight(0.97, Damage);
 
     [Fact]
+    public void Scenes_of_half_the_resolution_are_read_right() => AssertRight(0.96, Halve);
+
+    [Fact]
     public void Scenes_of_other_sizes_and_lengths_are_read_right()
     {
         foreach (var (width, height, frames) in ((int, int, int)[])[(128, 80, 17), (256, 144, 33), (192, 112, 65)])
@@ -188,6 +191,28 @@ public sealed class SceneRecognizerTests
                     sum += (2 - Math.Abs(dx)) * (2 - Math.Abs(dy))
                         * clip[((frame * Height + Math.Clamp(y + dy, 0, Height - 1)) * Width + Math.Clamp(x + dx, 0, Width - 1)) * 3 + c];
             result[i] = (byte)Math.Clamp(sum / 16 + shift[c] + random.Next(-8, 9), 0, 255);
+        }
+        return result;
+    }
+
+    // Means of 2x2 pixels, drawn large again.
+    private static byte[] Halve(byte[] clip, int seed)
+    {
+        const int W = Width / 2, H = Height / 2;
+        byte[] result = new byte[clip.Length];
+        for (int i = 0; i < clip.Length; i++)
+        {
+            int c = i % 3, x = i / 3 % Width, y = i / 3 / Width % Height, frame = i / 3 / Width / Height;
+            float fx = Math.Clamp((x - 0.5f) / 2, 0, W - 1.001f), fy = Math.Clamp((y - 0.5f) / 2, 0, H - 1.001f);
+            (int x0, int y0) = ((int)fx, (int)fy);
+            (fx, fy) = (fx - x0, fy - y0);
+            result[i] = (byte)((Mean(x0, y0) * (1 - fx) + Mean(x0 + 1, y0) * fx) * (1 - fy) + (Mean(x0, y0 + 1) * (1 - fx) + Mean(x0 + 1, y0 + 1) * fx) * fy);
+
+            float Mean(int u, int v)
+            {
+                int at = ((frame * Height + 2 * v) * Width + 2 * u) * 3 + c;
+                return (clip[at] + clip[at + 3] + clip[at + 3 * Width] + clip[at + 3 * Width + 3]) / 4f;
+            }
         }
         return result;
     }
