@@ -13,7 +13,7 @@ public sealed class SceneRecognizerTests
 
     private static readonly SceneReading Nothing = new(null, null, [new(null, null)]);
 
-    private static readonly int Scenes = int.Parse(Environment.GetEnvironmentVariable("TURBODIFFUSION_RECOGNITION_SCENES") ?? "40");
+    private static readonly int Scenes = int.Parse(Environment.GetEnvironmentVariable("TURBODIFFUSION_RECOGNITION_SCENES") ?? "30");
 
     [Fact]
     public void Drawn_scenes_are_read_right() => AssertRight(0.99, (clip, _) => clip);
