@@ -87,7 +87,7 @@ public sealed class VideoModel : IDisposable
             {
                 Name = files.Name,
                 Device = device,
-                Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer),
+                Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, CheckedTextLength(files, defaults)),
                 TextEncoder = TextEncoderSlot(text, textConfig, placement, options.LowMemory),
                 TextEncoderConfig = textConfig,
                 Experts = [.. transformers.Select(t => new ModelSlot<WanModel>(
@@ -223,6 +223,10 @@ public sealed class VideoModel : IDisposable
     private static double CheckedBoundary(double boundary) => boundary is > 0 and < 1
         ? boundary
         : throw new InvalidRequestException("boundary", $"The boundary between the experts is {boundary}; give a time above 0 and below 1 (default {WanPreset.I2VA14B.Boundary}).");
+
+    private static int CheckedTextLength(ModelFiles files, GenerationDefaults defaults) => defaults.TextLength is >= 1 and <= 4096
+        ? defaults.TextLength
+        : throw new CheckpointException(files.Name, $"has a textLength of {defaults.TextLength} in its description; it is the number of tokens that the transformer was trained with, {SentencePieceTextTokenizer.WanLength} for Wan.");
 
     private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
 

@@ -1,3 +1,4 @@
+using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Sampling;
 
@@ -38,6 +39,9 @@ public sealed record GenerationDefaults
 
     /// <summary>The share of key blocks that sparse attention keeps.</summary>
     public double TopKRatio { get; init; } = Attention.AttentionOptions.DefaultTopKRatio;
+
+    /// <summary>Tokens of a text, padding included: what the transformer was trained with.</summary>
+    public int TextLength { get; init; } = SentencePieceTextTokenizer.WanLength;
 
     /// <summary>Whether the weights are random, so that every picture is noise.</summary>
     public bool RandomWeights { get; init; }

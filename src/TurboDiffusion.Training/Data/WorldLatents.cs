@@ -33,6 +33,7 @@ public static class WorldLatents
         if (captions < 1) throw new InvalidRequestException("captions", $"The number of captions per clip is {captions}; it must be at least 1.");
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
+        Tensor tokens = Tokens(world, captions, tokenizer), negative = tensor(tokenizer.Encode("").Ids.ToArray(), ScalarType.Int64);
         var latents = new List<Tensor>();
         for (int first = 0; first < world.Clips; first += RenderedTogether)
         {
@@ -50,13 +51,13 @@ public static class WorldLatents
         }
         Tensor all = cat(latents);
         foreach (Tensor part in latents) part.Dispose();
-        CaptionedLatents.Write(path, all, Tokens(world, captions, tokenizer), tensor(tokenizer.Encode("").Ids.ToArray(), ScalarType.Int64));
+        CaptionedLatents.Write(path, all, tokens, negative);
     }
 
     private static Tensor Tokens(WorldOptions world, int captions, ITokenizer tokenizer)
     {
         var ids = new long[world.Clips * captions][];
-        Parallel.For(0, ids.Length, i =>
+        for (int i = 0; i < ids.Length; i++)
         {
             (int clip, int caption) = Math.DivRem(i, captions);
             string words = Captions.Describe(WorldClips.Scene(world, clip), i);
@@ -66,7 +67,7 @@ public static class WorldLatents
             if (prompt.Length == tokenizer.MaxLength && prompt.Ids[^1] != 0)
                 throw new InvalidRequestException("textLength", $"The caption '{prompt.Text}' does not fit into {tokenizer.MaxLength} tokens; use a longer text length.");
             ids[i] = [.. prompt.Ids];
-        });
+        }
         return tensor(ids.SelectMany(i => i).ToArray(), ScalarType.Int64).view(world.Clips, captions, tokenizer.MaxLength);
     }
 }

@@ -1,0 +1,36 @@
+using TurboDiffusion.Training.Configuration;
+using Xunit;
+
+namespace TurboDiffusion.Training.Tests.Configuration;
+
+/// <summary>The configurations that the shapes model is trained with.</summary>
+public class ShapesModelTests
+{
+    [Fact]
+    public void Every_stage_begins_from_what_the_last_one_wrote()
+    {
+        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2");
+        TeacherConfig teacher = Load<TeacherConfig>("teacher");
+        SlaConfig sla = Load<SlaConfig>("sla");
+        RcmConfig rcm = Load<RcmConfig>("rcm");
+        string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";
+        string text = $"{teacher.Output}/{TrainingRun.TextEncoderFile}";
+        Assert.Equal(Model(first), second.Initial);
+        Assert.Equal((Model(teacher), text, teacher.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
+        Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
+        Assert.Equal(teacher.NewTextEncoder!.Dim, teacher.Model!.TextDim);
+        Assert.Contains(teacher.Model.HeadDim, new[] { 64, 128 });
+        RunConfig[] all = [first, second, teacher, sla, rcm];
+        Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
+    }
+
+    private static T Load<T>(string name)
+        where T : RunConfig => RunConfig.Load<T>(Path.Combine(Samples(), $"{name}.json"));
+
+    private static string Samples()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel"))) return Path.Combine(folder.FullName, "samples", "ShapesModel");
+        throw new DirectoryNotFoundException("samples/ShapesModel is not above the tests' folder.");
+    }
+}
