@@ -5,6 +5,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.Training.Configuration;
@@ -20,6 +21,8 @@ internal sealed class WorldCommand : CliCommand
     private readonly Argument<string> _output = new("OUT") { Description = $"The folder to write {TokenizerFile} and {LatentsFile} into." };
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The VAE that encodes the clips. Without one, only the tokenizer is written.");
     private readonly Option<int?> _clips = Opt.Number<int>("--clips", "N", "Clips to render. Default: 1000.");
+    private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of each clip, 4k + 1. Default: 33.");
     private readonly Option<int?> _captions = Opt.Number<int>("--captions", "N", "Captions of each clip. Default: 4.");
     private readonly Option<int?> _length = Opt.Number<int>("--text-length", "N", "Tokens of a caption, padding included. Default: 48.");
     private readonly Option<int?> _seed = Opt.Number<int>("--seed", "N", "The seed of the first clip. Default: 0.");
@@ -30,8 +33,8 @@ internal sealed class WorldCommand : CliCommand
         : base(terminal, "world", "Render the shape world and encode it, as data to train a small model on.")
     {
         Arguments.Add(_output);
-        Add("Options", _vae, _clips, _captions, _length, _seed, _device);
-        Details = "Moving shapes with captions, 192x112 pixels and 33 frames. Some combinations of shape, colour, background and motion are never drawn: they are for evaluation.";
+        Add("Options", _vae, _clips, _size, _frames, _captions, _length, _seed, _device);
+        Details = "Moving shapes with captions. Some combinations of shape, colour, background and motion are never drawn: they are for evaluation.";
         Examples = ["world data", "world data --vae runs/vae/model.safetensors --clips 12000"];
     }
 
@@ -45,6 +48,8 @@ internal sealed class WorldCommand : CliCommand
         if (parsed.GetValue(_vae) is not { } file) return ExitCode.Success;
 
         var world = new WorldOptions { Clips = parsed.GetValue(_clips) ?? 1000, Seed = parsed.GetValue(_seed) ?? 0 };
+        if (parsed.GetValue(_size) is { } size) world = world with { Width = VideoSize.Parse(size).Width, Height = VideoSize.Parse(size).Height };
+        if (parsed.GetValue(_frames) is { } frames) world = world with { Frames = frames };
         var placement = new Placement(Devices.Parse(parsed.GetValue(_device) ?? "auto"), torch.ScalarType.Float32);
         using ICheckpoint checkpoint = Checkpoint.OpenModel(file);
         using var vae = new WanVae(VaeConfig.FromCheckpoint(checkpoint), placement);
