@@ -1,5 +1,4 @@
 using TurboDiffusion.Generation.Media;
-using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Pipelines;
 using static TorchSharp.torch;
@@ -74,15 +73,9 @@ public static class VideoEncoding
         return cutter.Progress;
     }
 
-    // [texts, L, D]; rows past the end of a text are zero.
     private static Tensor Encode(WanComponents model, IReadOnlyList<string> texts, CancellationToken cancellationToken)
     {
-        using var scope = NewDisposeScope();
-        TokenizedPrompt[] prompts = [.. texts.Select(model.Tokenizer.Encode)];
-        Tensor ids = stack(prompts.Select(p => tensor(p.Ids.ToArray(), ScalarType.Int64)));
-        Tensor mask = stack(prompts.Select(p => arange(p.Ids.Count, ScalarType.Int64).lt(p.Length).to_type(ScalarType.Int64)));
-        ITextEncoder encoder = model.TextEncoder.Get(null, cancellationToken);
-        Tensor encoded = encoder.Encode(ids, mask, cancellationToken).MoveToOuterDisposeScope();
+        Tensor encoded = PromptEncoding.Encode(texts, model.Tokenizer, model.TextEncoder.Get(null, cancellationToken), model.Device, cancellationToken);
         model.TextEncoder.Release();
         return encoded;
     }

@@ -130,14 +130,8 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     }
 
     // [prompts + 1, L, D]: the last is the negative prompt.
-    private Tensor Encode(ITextEncoder encoder, CancellationToken cancellationToken)
-    {
-        using var scope = NewDisposeScope();
-        TokenizedPrompt[] prompts = [.. _options.Prompts.Append(_options.NegativePrompt).Select(_tokenizer.Encode)];
-        Tensor ids = stack(prompts.Select(p => tensor(p.Ids.ToArray(), ScalarType.Int64)));
-        Tensor mask = stack(prompts.Select(p => arange(p.Ids.Count, ScalarType.Int64).lt(p.Length).to_type(ScalarType.Int64)));
-        return encoder.Encode(ids, mask, cancellationToken).to(_placement.Device).MoveToOuterDisposeScope();
-    }
+    private Tensor Encode(ITextEncoder encoder, CancellationToken cancellationToken) =>
+        PromptEncoding.Encode(_options.Prompts.Append(_options.NegativePrompt), _tokenizer, encoder, _placement.Device, cancellationToken);
 
     private WanVae LoadVae(CancellationToken cancellationToken)
     {
