@@ -8,6 +8,8 @@ constexpr int kThreads = 128;
 // A number whose order is that of the score, then that of the negated index.
 DEVICE u32 ranked(float score, int index) {
     u32 bits = pack_bf16(score, 0.0f) & 0xffffu;
+    // Of the two zeros, too, the earlier wins.
+    if (bits == 0x8000u) bits = 0;
     bits = bits & 0x8000u ? ~bits & 0xffffu : bits | 0x8000u;
     return bits << 16 | (0xffffu - index);
 }

@@ -83,6 +83,15 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         cp_async_commit();
     };
 
+    // Not in registers, of which there are few.
+    __shared__ __align__(16) bf16 centres[kHeadDim];
+    if (threadIdx.x < kHeadDim) centres[threadIdx.x] = mean[sequence * kHeadDim + threadIdx.x];
+#if NORMALIZE
+    __shared__ __align__(16) bf16 weights[kHeadDim];
+    if (threadIdx.x < kHeadDim) weights[threadIdx.x] = k.weight[head * kHeadDim + threadIdx.x];
+#endif
+    __syncthreads();
+
     float product[kWarpChannels / kMmaRows][kWarpChannels / kMmaColumns][4] = {};
     float feature_sum[kVector] = {};
     load_keys(first_block);
@@ -92,11 +101,6 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         u32 value_address = shared_address(value_tile);
         // This thread's own; the barrier below makes those of all known.
         cp_async_wait<0>();
-        float weight[kVector] = {};
-#if NORMALIZE
-        load8(k.weight + head * kHeadDim + channel, weight);
-#endif
-        uint4 raw_centre = load_raw(mean + sequence * kHeadDim + channel);
         uint4 centred[kPasses];
         float sum[kVector] = {};
         float key_amax = 0, value_amax = 0;
@@ -110,6 +114,10 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
 
             unpack8(raw_keys[pass], x);
+            float weight[kVector] = {};
+#if NORMALIZE
+            load8(weights + channel, weight);
+#endif
             prepare(k, x, batch, length, min(token, length - 1), channel, weight);
             softmax_row(x, feature);
             uint4 packed = inside ? pack8(feature) : uint4{};
@@ -117,7 +125,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             // As the product below sees them.
             unpack8(packed, feature);
             float centre[kVector];
-            unpack8(raw_centre, centre);
+            load8(centres + channel, centre);
 #pragma unroll
             for (int i = 0; i < kVector; i++) {
                 feature_sum[i] += feature[i];
