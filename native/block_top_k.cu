@@ -1,13 +1,13 @@
-// The highest scores of each row: the indices of its key blocks, ascending. Scores are compared as bf16, and of equal ones the
-// earlier wins, so that every score of a row has a rank of its own. One warp per row: the rank's threshold is found bit by bit.
+// The highest scores of each row: the indices of its key blocks, ascending. Of equal scores the earlier
+// wins, so that every score of a row has a rank of its own. One warp per row: the rank's threshold is found bit by bit.
 //   ITEMS  scores per lane: ITEMS · 32 ≥ columns; columns ≤ 65536
 #include "vector.cuh"
 
 constexpr int kThreads = 128;
 
 // A number whose order is that of the score, then that of the negated index.
-DEVICE u32 ranked(float score, int index) {
-    u32 bits = pack_bf16(score, 0.0f) & 0xffffu;
+DEVICE u32 ranked(bf16 score, int index) {
+    u32 bits = score.bits;
     // Of the two zeros, too, the earlier wins.
     if (bits == 0x8000u) bits = 0;
     bits = bits & 0x8000u ? ~bits & 0xffffu : bits | 0x8000u;
@@ -16,7 +16,7 @@ DEVICE u32 ranked(float score, int index) {
 
 // scores [rows, columns]; kept [rows, count], count ≤ columns. Grid: a warp per row.
 extern "C" __global__ void __launch_bounds__(kThreads)
-block_top_k(const float* scores, int* kept, int rows, int columns, int count) {
+block_top_k(const bf16* scores, int* kept, int rows, int columns, int count) {
     int lane = threadIdx.x % kWarpSize, row = blockIdx.x * (kThreads / kWarpSize) + threadIdx.x / kWarpSize;
     if (row >= rows) return;
     u32 rank[ITEMS];

@@ -30,17 +30,17 @@ public static class BlockSelection
     internal static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        return Highest(Scores(pooledQ, pooledK).to_type(pooledQ.dtype), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
+        return Highest(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
     }
 
     /// <summary>Pooled q · pooled kᵀ.</summary>
     /// <param name="pooledQ"><c>[B, H, query blocks, D]</c></param>
     /// <param name="pooledK"><c>[B, H, key blocks, D]</c></param>
-    /// <returns>Float32 <c>[B, H, query blocks, key blocks]</c>.</returns>
+    /// <returns><c>[B, H, query blocks, key blocks]</c> in their dtype, summed in float32.</returns>
     internal static Tensor Scores(Tensor pooledQ, Tensor pooledK)
     {
         using var scope = NewDisposeScope();
-        return pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).MoveToOuterDisposeScope();
+        return pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>The indices of each row's highest scores; of equal scores the earlier.</summary>

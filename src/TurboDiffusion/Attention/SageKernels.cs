@@ -54,8 +54,11 @@ internal static class SageKernels
     {
         using var scope = NewDisposeScope();
         if (!BlockTopKKernel.Supports(pooledK.shape[2])) return BlockSelection.Choose(pooledQ, pooledK, options).to_type(ScalarType.Int32).MoveToOuterDisposeScope();
-        return BlockTopKKernel.Run(BlockSelection.Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
+        return BlockTopKKernel.Run(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
     }
+
+    /// <summary><see cref="BlockSelection.Scores"/> on a GPU, whose bfloat16 products are summed in float32 and rounded once.</summary>
+    internal static Tensor Scores(Tensor pooledQ, Tensor pooledK) => pooledQ.matmul(pooledK.transpose(-1, -2));
 
     /// <summary>
     /// The state with the projection in it, so that the branch is one product: (φ(q)·S)·Wᵀ = φ(q)·(W·Sᵀ)ᵀ. The division by

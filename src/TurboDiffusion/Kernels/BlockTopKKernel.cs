@@ -27,7 +27,7 @@ internal static unsafe class BlockTopKKernel
     }
 
     /// <summary>Chooses.</summary>
-    /// <param name="scores">Float32 <c>[B, H, query blocks, key blocks]</c>, compared as bfloat16.</param>
+    /// <param name="scores">bfloat16 <c>[B, H, query blocks, key blocks]</c>.</param>
     /// <param name="kept">How many to keep.</param>
     /// <returns>int32 <c>[B, H, query blocks, kept]</c></returns>
     public static Tensor Run(Tensor scores, int kept)
@@ -37,7 +37,7 @@ internal static unsafe class BlockTopKKernel
         long rows = shape[0] * shape[1] * shape[2];
         (KernelProgram program, KernelLaunch launch) = Configure(rows, shape[3]);
         Tensor input = scores.contiguous(), indices = empty([shape[0], shape[1], shape[2], kept], ScalarType.Int32, scores.device);
-        void* source = KernelOperand.Address(input, ScalarType.Float32, shape), target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
+        void* source = KernelOperand.Address(input, ScalarType.BFloat16, shape), target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
         int rowCount = (int)rows, columns = (int)shape[3], count = kept;
         void** arguments = stackalloc void*[] { &source, &target, &rowCount, &columns, &count };
         KernelFunction.Of(scores.device, program).Launch(launch, arguments);

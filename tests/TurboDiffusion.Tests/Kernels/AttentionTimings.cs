@@ -44,8 +44,8 @@ public class AttentionTimings
         Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes, () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock);
         SageKeysKernel.Result right = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper);
-        Time($"scores of the blocks, {size}", () => _ = BlockSelection.Scores(left.Pooled, right.Pooled));
-        Tensor scores = BlockSelection.Scores(left.Pooled, right.Pooled);
+        Time($"scores of the blocks, {size}", () => _ = SageKernels.Scores(left.Pooled, right.Pooled));
+        Tensor scores = SageKernels.Scores(left.Pooled, right.Pooled);
         int count = options.KeptBlocks((int)scores.shape[3]);
         Time($"choice of the blocks, {size}", () => _ = BlockTopKKernel.Run(scores, count));
         Time($"projected state, {size}", () => _ = SageKernels.Mix(right.State, projection.Weight));
