@@ -41,8 +41,9 @@ internal static class SageKernels
         else mean = SageQuantization.KeyMean(Heads(keys));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock);
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock, fp8: hopper);
-        Tensor kept = Choose(left.Pooled, right.Pooled, options), mix = Mix(right.State, projection.Weight);
-        return (hopper ? HopperSageAttentionKernel.Run(left, right, kept, mix, projection.Bias) : AttendPortable(left, right, Heads(values), kept, options, mix, projection.Bias))
+        Tensor kept = Choose(left.Pooled, right.Pooled, options);
+        (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
+        return (hopper ? HopperSageAttentionKernel.Run(left, right, kept, state, projection.Bias) : AttendPortable(left, right, Heads(values), kept, options, state, projection.Bias))
             .MoveToOuterDisposeScope();
     }
 
@@ -62,37 +63,38 @@ internal static class SageKernels
 
     /// <summary>
     /// The state with the projection in it, so that the branch is one product: (φ(q)·S)·Wᵀ = φ(q)·(W·Sᵀ)ᵀ. The division by
-    /// φ(q)·z, a number per token, comes after.
+    /// φ(q)·z, a number per token, comes after. The plain form of <see cref="SageStateKernel"/>.
     /// </summary>
-    /// <param name="state">S, float32 <c>[B, H, features, values]</c>.</param>
+    /// <param name="products">Parts of S, float32 <c>[B, H, parts, features, values]</c>.</param>
+    /// <param name="sums">Parts of z, float32 <c>[B, H, parts, features]</c>.</param>
     /// <param name="weight">W, float32 <c>[outputs, values]</c>.</param>
-    /// <returns>bfloat16 <c>[B, H, outputs, features]</c>.</returns>
-    public static Tensor Mix(Tensor state, Tensor weight)
+    /// <returns>bfloat16 <c>[B, H, outputs, features]</c> and float32 <c>[B, H, features]</c>.</returns>
+    public static (Tensor Mix, Tensor FeatureSums) ProjectState(Tensor products, Tensor sums, Tensor weight)
     {
         using var scope = NewDisposeScope();
-        return weight.matmul(state.transpose(-1, -2)).to_type(ScalarType.BFloat16).MoveToOuterDisposeScope();
+        Tensor mix = weight.matmul(products.sum(2).transpose(-1, -2)).to_type(ScalarType.BFloat16);
+        return (mix.MoveToOuterDisposeScope(), sums.sum(2).MoveToOuterDisposeScope());
     }
 
     /// <summary>The linear branch from what the kernels made, in torch: the plain form of what the Hopper kernel ends with.</summary>
     /// <param name="features">φ(q), bfloat16 <c>[B, H, L, 128]</c>.</param>
-    /// <param name="featureSums">z, float32 <c>[B, H, 128]</c>.</param>
-    /// <param name="mix">bfloat16 <c>[B, H, outputs, features]</c>.</param>
+    /// <param name="state">M, bfloat16 <c>[B, H, outputs, features]</c>, and z, float32 <c>[B, H, 128]</c>.</param>
     /// <param name="bias">Float32 <c>[128]</c>.</param>
     /// <returns>Float32 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor AttendLinear(Tensor features, Tensor featureSums, Tensor mix, Tensor bias)
+    public static Tensor AttendLinear(Tensor features, (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
     {
         using var scope = NewDisposeScope();
         Tensor wide = features.to_type(ScalarType.Float32);
-        Tensor normaliser = LinearAttention.Eps + wide.matmul(featureSums.unsqueeze(-1));
-        return (wide.matmul(mix.to_type(ScalarType.Float32).transpose(-1, -2)) / normaliser + bias).transpose(1, 2).MoveToOuterDisposeScope();
+        Tensor normaliser = LinearAttention.Eps + wide.matmul(state.FeatureSums.unsqueeze(-1));
+        return (wide.matmul(state.Mix.to_type(ScalarType.Float32).transpose(-1, -2)) / normaliser + bias).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
     private static Tensor AttendPortable(
-        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options, Tensor mix, Tensor bias)
+        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options, (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
     {
         using var scope = NewDisposeScope();
         Tensor sparse = SageSparseAttentionKernel.Run((q.Values, q.Scales), (k.Values, k.Scales), v, kept, options);
-        return (sparse + AttendLinear(q.Features, k.FeatureSums, mix, bias)).to_type(ScalarType.BFloat16).MoveToOuterDisposeScope();
+        return (sparse + AttendLinear(q.Features, state, bias)).to_type(ScalarType.BFloat16).MoveToOuterDisposeScope();
     }
 
     private static Tensor Heads(Tensor x) => x.unflatten(2, [-1, SageOperand.HeadDim]);

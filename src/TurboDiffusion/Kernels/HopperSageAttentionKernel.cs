@@ -36,10 +36,10 @@ internal static unsafe class HopperSageAttentionKernel
     /// <param name="q">Queries in blocks of 64.</param>
     /// <param name="k">Keys in blocks of 128, with v in fp8.</param>
     /// <param name="kept">Indices of key blocks, int32 <c>[B, H, query blocks, kept]</c>, ascending.</param>
-    /// <param name="mix">The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>.</param>
+    /// <param name="state">The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.</param>
     /// <param name="bias">Float32 <c>[128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, Tensor mix, Tensor bias)
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
@@ -56,12 +56,12 @@ internal static unsafe class HopperSageAttentionKernel
         TensorMap.Describe(kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
         TensorMap.Describe(vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock), size.Sequences * keyBlocks * HeadDim, KeyBlock);
         TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, 2 * HeadDim);
-        TensorMap.Describe(mixMap, KernelOperand.Address(mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim), size.Sequences * HeadDim, 2 * HeadDim);
+        TensorMap.Describe(mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim), size.Sequences * HeadDim, 2 * HeadDim);
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* valueScales = KernelOperand.Address(vScales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* keptAddress = KernelOperand.Address(kept, ScalarType.Int32, batch, headCount, queryBlocks, kept.shape[3]);
-        void* sums = KernelOperand.Address(k.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
+        void* sums = KernelOperand.Address(state.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
         void* biasAddress = KernelOperand.Address(bias, ScalarType.Float32, HeadDim);
         void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)tokens, heads = (int)headCount, count = (int)kept.shape[3];

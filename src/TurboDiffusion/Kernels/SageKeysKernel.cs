@@ -20,13 +20,13 @@ internal static unsafe class SageKeysKernel
     /// <param name="Values">k − mean, int8 <c>[B, H, L, 128]</c></param>
     /// <param name="Scales">Float32 <c>[B, H, blocks]</c></param>
     /// <param name="Pooled">Means of the blocks of k − mean, bfloat16 <c>[B, H, blocks, 128]</c></param>
-    /// <param name="State">Σ φ(k)ᵀ·v, float32 <c>[B, H, 128, 128]</c></param>
-    /// <param name="FeatureSums">Σ φ(k), float32 <c>[B, H, 128]</c></param>
+    /// <param name="Products">Parts of Σ φ(k)ᵀ·v, float32 <c>[B, H, chunks, 128, 128]</c></param>
+    /// <param name="Sums">Parts of Σ φ(k), float32 <c>[B, H, chunks, 128]</c></param>
     /// <param name="V">
     /// v in fp8, bytes <c>[B, H, blocks, 128 channels, 128 tokens]</c>, in each 16 tokens in the order 0 1 8 9 2 3 10 11 …; zeros past
     /// the end; and its scales, float32 <c>[B, H, blocks]</c>. Null where not asked for.
     /// </param>
-    public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor State, Tensor FeatureSums, (Tensor Values, Tensor Scales)? V);
+    public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Products, Tensor Sums, (Tensor Values, Tensor Scales)? V);
 
     /// <summary>
     /// How a problem is run: a chunk of blocks per thread block, so that there is one for each multiprocessor where there are
@@ -101,7 +101,7 @@ internal static unsafe class SageKeysKernel
         KernelFunction.Of(k.device, program).Launch(launch, arguments);
         return new Result(
             values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(),
-            products.sum(2).MoveToOuterDisposeScope(), sums.sum(2).MoveToOuterDisposeScope(),
+            products.MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope(),
             quantized is { } made ? (made.Values.MoveToOuterDisposeScope(), made.Scales.MoveToOuterDisposeScope()) : null);
     }
 

@@ -48,16 +48,17 @@ public class AttentionTimings
         Tensor scores = SageKernels.Scores(left.Pooled, right.Pooled);
         int count = options.KeptBlocks((int)scores.shape[3]);
         Time($"choice of the blocks, {size}", () => _ = BlockTopKKernel.Run(scores, count));
-        Time($"projected state, {size}", () => _ = SageKernels.Mix(right.State, projection.Weight));
-        Tensor kept = BlockTopKKernel.Run(scores, count), mix = SageKernels.Mix(right.State, projection.Weight);
+        Time($"projected state, {size}", () => _ = SageStateKernel.Run(right.Products, right.Sums, projection.Weight));
+        Tensor kept = BlockTopKKernel.Run(scores, count);
+        (Tensor, Tensor) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
 
         double operations = 4.0 * tokens * count * options.KeyBlock * width;
-        if (hopper) Rate($"Hopper, both branches, {size}", operations, () => _ = HopperSageAttentionKernel.Run(left, right, kept, mix, projection.Bias));
+        if (hopper) Rate($"Hopper, both branches, {size}", operations, () => _ = HopperSageAttentionKernel.Run(left, right, kept, state, projection.Bias));
         Rate($"portable sparse branch, {size}", operations,
             () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]), kept, options));
         // What neighbouring query blocks share is loaded once: random projections share least.
         Tensor first = kept.narrow(2, 0, 1).expand_as(kept).contiguous();
-        if (hopper) Rate($"Hopper, all of one choice, {size}", operations, () => _ = HopperSageAttentionKernel.Run(left, right, first, mix, projection.Bias));
+        if (hopper) Rate($"Hopper, all of one choice, {size}", operations, () => _ = HopperSageAttentionKernel.Run(left, right, first, state, projection.Bias));
         Rate($"WHOLE OPERATOR, {size}", operations, () => _ = SageKernels.Attend(q, k, v, transform, options, projection));
         (Tensor a, Tensor b, Tensor c) = (q.unflatten(2, [-1, 128]), k.unflatten(2, [-1, 128]), v.unflatten(2, [-1, 128]));
         Rate($"torch dense attention, {size}", 4.0 * tokens * tokens * width, () => _ = DenseAttention.Attend(a, b, c));

@@ -128,5 +128,5 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_statistics", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_state", "sage_statistics", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
 }

@@ -21,7 +21,7 @@ internal static class KernelPrograms
         select program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
-        [BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, HopperSageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+        [SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, HopperSageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -95,13 +95,29 @@ public class SagePrologueKernelTests
         KernelConformance.Quantized(SageQuantization.QuantizeKeys(x, block), (keys.Values, keys.Scales), "keys", transformed ? 1e-2 : 1e-5);
         Comparison.Elementwise(BlockSelection.MeanPool(x - mean, block), keys.Pooled, 8e-3, transformed ? 1e-3 : 1e-5, "pooled keys");
         Tensor features = x.transpose(1, 2).softmax(-1, ScalarType.Float32);
-        Comparison.RelativeL2(features.sum(2), keys.FeatureSums, 2e-3, "sums of the features");
-        Comparison.RelativeL2(features.transpose(-1, -2).matmul(values.transpose(1, 2).to_type(ScalarType.Float32)), keys.State, 5e-3, "state");
+        Comparison.RelativeL2(features.sum(2), keys.Sums.sum(2), 2e-3, "sums of the features");
+        Comparison.RelativeL2(features.transpose(-1, -2).matmul(values.transpose(1, 2).to_type(ScalarType.Float32)), keys.Products.sum(2), 5e-3, "state");
         if (!fp8) return;
         (Tensor expected, Tensor scales) = SageQuantization.QuantizeValueBlocks(values, block);
         Comparison.Elementwise(scales, keys.V!.Value.Scales, 1e-5, 0, "scales of v");
         // Edges between two values of fp8 may fall either way.
         Comparison.RelativeL2(expected, Fp8Values(keys.V.Value.Values), 2e-3, "v");
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(3, 11)]
+    public void The_state_is_added_up_and_projected_as_in_the_plain_form(int heads, int parts)
+    {
+        Device device = KernelConformance.RequireGpu();
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.Float32, shape);
+        Tensor products = Draw(1, 2, heads, parts, 128, 128), sums = Draw(2, 2, heads, parts, 128), weight = Draw(3, 128, 128);
+        KernelConformance.PoisonMemory(device);
+        (Tensor mix, Tensor total) = SageStateKernel.Run(products, sums, weight);
+        (Tensor expected, Tensor expectedTotal) = SageKernels.ProjectState(products, sums, weight);
+        Comparison.RelativeL2(expected, mix, 3e-3, "projected state");
+        Comparison.RelativeL2(expectedTotal, total, 1e-6, "sums");
     }
 
     private static void Queries(Tensor x, SageQueriesKernel.Result queries, int block)
