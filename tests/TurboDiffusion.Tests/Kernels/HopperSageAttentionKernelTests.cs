@@ -1,6 +1,7 @@
 using System.Globalization;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Kernels;
+using TurboDiffusion.Kernels.Compilation;
 using TurboDiffusion.Kernels.Cuda;
 using TurboDiffusion.Quantization;
 using Xunit;
@@ -66,6 +67,18 @@ public class HopperSageAttentionKernelTests
         Problem p = Draw(1, 500, 2, 4, 50);
         Tensor plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, p.Kept, Options);
         Comparison.RelativeL2(plain, Run(p, zeros_like(p.Mix), zeros_like(p.Bias)), 0.1, "plain form");
+    }
+
+    [Fact]
+    public void The_launch_has_the_registers_that_the_warpgroups_claim()
+    {
+        Device device = KernelConformance.RequireGpu();
+        Assert.SkipUnless(HopperSageAttentionKernel.Supports(CudaContext.Of(device).Architecture, Options), "the GPU is not a Hopper");
+        (KernelProgram program, KernelLaunch launch) = HopperSageAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
+        KernelFunction function = KernelFunction.Of(device, program);
+        Assert.Equal(0, function.LocalBytes);
+        // kProducerRegisters and kConsumerRegisters of the source.
+        Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
     }
 
     [Fact]
