@@ -27,7 +27,8 @@ DEVICE u32 swizzled(int row, int chunk) {
 template <int Rows, int RowBytes>
 DEVICE void copy_rows(u32 destination, const void* source, u64 pitch, int valid) {
     constexpr int kChunksPerRow = RowBytes / kChunk;
-#pragma unroll
+    // Not all at once: the addresses would take too many registers.
+#pragma unroll 4
     for (int i = 0; i < Rows * kChunksPerRow / kThreads; i++) {
         int index = i * kThreads + threadIdx.x, row = index / kChunksPerRow, chunk = index % kChunksPerRow;
         const u8* from = static_cast<const u8*>(source) + (row < valid ? row * pitch : 0) + chunk * kChunk;
