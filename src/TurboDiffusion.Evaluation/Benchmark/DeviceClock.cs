@@ -16,9 +16,9 @@ internal static class DeviceClock
     /// <returns>Milliseconds, and how many calls they are the median of.</returns>
     public static (double Milliseconds, int Repeats) Median(torch.Device device, Action action, double patience)
     {
-        // The first call compiles kernels and grows the allocator's pool; the second says how long one takes.
-        Wall(device, action);
+        // The first call compiles kernels and grows the allocator's pool; the second, unless that takes too long, says how long one takes.
         double once = Wall(device, action);
+        if (once < patience * 1000) once = Wall(device, action);
         int repeats = Repeats(once, patience);
         if (device.type == DeviceType.CUDA) return (CudaTimer.Median(device, action, warmUp: 0, repeats), repeats);
         double[] times = [.. Enumerable.Range(0, repeats).Select(_ => Wall(device, action)).Order()];
