@@ -44,11 +44,11 @@ public sealed class BatchGeneratorTests(SmallModelFixture small)
         using VideoModel model = VideoModel.Open(small.Files, new VideoModelOptions { Device = "cpu" });
         var generator = new BatchGenerator(model.Components, Settings(SamplerKind.UniPc, 3));
         generator.Generate(Prompts, Seeds);
-        long before = torch.Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
 
         generator.Generate(Prompts, Seeds);
 
-        Assert.Equal(before, torch.Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]
