@@ -16,8 +16,15 @@ for stage in $stages; do
     vae)
       turbodiffusion train vae --config "$here/vae-1.json"
       turbodiffusion train vae --config "$here/vae-2.json" ;;
-    world) turbodiffusion world data --vae runs/vae-2/model.safetensors --clips 10000 --captions 8 ;;
-    teacher) turbodiffusion train teacher --config "$here/teacher.json" ;;
+    world)
+      turbodiffusion world data --vae runs/vae-2/model.safetensors --clips 12000 --captions 8 --frames 17
+      turbodiffusion world data-small --vae data/vae.safetensors --clips 24000 --captions 8 --frames 17 --size 112x64 ;;
+    teacher)
+      # The decoder learns more beside it, on what is left of the GPU.
+      turbodiffusion train vae --config "$here/vae-3.json" & vae=$!
+      turbodiffusion train teacher --config "$here/teacher-1.json"
+      turbodiffusion train teacher --config "$here/teacher-2.json"
+      wait "$vae" ;;
     distil)
       # Neither needs the other, and neither fills a GPU.
       turbodiffusion train sla --config "$here/sla.json" & sla=$!
@@ -28,7 +35,7 @@ for stage in $stages; do
       turbodiffusion merge runs/rcm/model.safetensors runs/sla/model.safetensors runs/teacher/model.safetensors runs/turbo.safetensors --overwrite
       turbodiffusion convert runs/turbo.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite
       turbodiffusion quantize runs/turbo-bf16.safetensors shapes/transformer.safetensors --overwrite
-      for file in vae-2/model=vae teacher/text_encoder=text_encoder; do
+      for file in vae-3/model=vae teacher-1/text_encoder=text_encoder; do
         turbodiffusion convert "runs/${file%=*}.safetensors" "shapes/${file#*=}.safetensors" --dtype bfloat16 --overwrite
       done
       cp data/spiece.model shapes/

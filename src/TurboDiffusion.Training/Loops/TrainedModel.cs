@@ -22,7 +22,7 @@ public sealed class TrainedModel : IDisposable
         Module = module;
         _parameters = module.named_parameters().Where(p => trained is null || trained(p.name)).ToDictionary(p => p.name, p => p.parameter);
         foreach ((string parameterName, Parameter parameter) in module.named_parameters()) parameter.requires_grad_(_parameters.ContainsKey(parameterName));
-        Optimizer = new Optimization.AdamW(_parameters, optimizer);
+        Optimizer = optimizer.Momentum > 0 ? new Muon(_parameters, optimizer) : new Optimization.AdamW(_parameters, optimizer);
         Ema = emaWidth is { } width ? new Ema(_parameters, width) : null;
     }
 
@@ -33,7 +33,7 @@ public sealed class TrainedModel : IDisposable
     public nn.Module Module { get; }
 
     /// <summary>The optimiser.</summary>
-    public Optimization.AdamW Optimizer { get; }
+    public IOptimizer Optimizer { get; }
 
     /// <summary>The average of the weights, or null.</summary>
     public Ema? Ema { get; }

@@ -9,7 +9,7 @@ namespace TurboDiffusion.Training.Optimization;
 /// kernels on a GPU, not thousands.
 /// </summary>
 /// <remarks>arXiv 1711.05101, algorithm 2.</remarks>
-public sealed class AdamW : IDisposable
+public sealed class AdamW : IOptimizer
 {
     private readonly AdamWOptions _options;
     private readonly FlatParameters _parameters;
@@ -28,18 +28,17 @@ public sealed class AdamW : IDisposable
         _squares = zeros_like(_masters).DetachFromDisposeScope();
     }
 
-    /// <summary>Updates made so far.</summary>
+    /// <inheritdoc/>
     public int Updates { get; set; }
 
-    /// <summary>The learning rate before the schedule's factor.</summary>
+    /// <inheritdoc/>
     public double LearningRate => _options.LearningRate;
 
     /// <summary>The state by name: <c>mean.*</c>, <c>square.*</c> and <c>master.*</c>. Views of live tensors, owned by the optimiser.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
         Named("mean.", _means).Concat(Named("square.", _squares)).Concat(Named("master.", _masters));
 
-    /// <summary>Makes one update from the parameters' gradients; parameters without one are left alone.</summary>
-    /// <param name="factor">The schedule's factor on the learning rate.</param>
+    /// <inheritdoc/>
     public void Step(double factor)
     {
         using var noGrad = no_grad();

@@ -47,6 +47,75 @@ public class OptimizationTests
         Comparison.Exact(master.to(torch.ScalarType.BFloat16), narrow, "the weights");
     }
 
+    [Theory]
+    [InlineData(16, 48)]
+    [InlineData(48, 16)]
+    [InlineData(32, 32)]
+    public void Orthogonalised_matrices_keep_their_singular_vectors_and_have_singular_values_of_about_1(long rows, long columns)
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor matrices = new PhiloxNoise(3).Normal(2, rows, columns) * 100;
+        (torch.Tensor u, _, torch.Tensor v) = torch.linalg.svd(matrices, fullMatrices: false);
+        torch.Tensor values = torch.bmm(torch.bmm(u.transpose(1, 2), Muon.Orthogonalize(matrices)), v.transpose(1, 2));
+        torch.Tensor diagonal = values.diagonal(0, 1, 2);
+        Assert.InRange(diagonal.min().item<float>(), 0.3f, 1.3f);
+        Assert.InRange(diagonal.max().item<float>(), 0.3f, 1.3f);
+        Assert.True((values - torch.diag_embed(diagonal)).abs().max().item<float>() < 1e-3f);
+    }
+
+    [Fact]
+    public void Muon_moves_the_matrices_of_blocks_along_and_leaves_everything_else_to_AdamW()
+    {
+        using var scope = torch.NewDisposeScope();
+        var names = new[] { "blocks.0.ffn.weight", "blocks.1.ffn.weight", "blocks.0.bias", "head.weight", "blocks.0.pos_embedding.weight" };
+        Dictionary<string, Parameter> Parameters() => names.Select((n, i) => KeyValuePair.Create(n,
+            new Parameter(n.EndsWith("bias") ? new PhiloxNoise((ulong)i).Normal(6) : new PhiloxNoise((ulong)i).Normal(4, 6)))).ToDictionary();
+        Dictionary<string, Parameter> ours = Parameters(), theirs = Parameters();
+        AdamWOptions options = Options with { Momentum = 0.9, WeightDecay = 0 };
+        using var muon = new Muon(ours, options);
+        using var adamW = new AdamW(theirs, options);
+        torch.Tensor[] before = [.. names.Select(n => ours[n].detach().clone())];
+        // One matrix has no gradient.
+        foreach (Dictionary<string, Parameter> parameters in new[] { ours, theirs })
+            for (int i = 0; i < names.Length; i++)
+                if (i != 1) parameters[names[i]].grad = new PhiloxNoise((ulong)(10 + i)).Normal(parameters[names[i]].shape);
+        muon.Step(1);
+        adamW.Step(1);
+        Assert.Equal(1, muon.Updates);
+        for (int i = 1; i < names.Length; i++) Comparison.Exact(i == 1 ? before[i] : theirs[names[i]], ours[names[i]], names[i]);
+        torch.Tensor gradient = new PhiloxNoise(10).Normal(4, 6) * 1.9f;
+        torch.Tensor expected = before[0] - 0.03f * 0.2f * MathF.Sqrt(6) * Muon.Orthogonalize(gradient.unsqueeze(0))[0];
+        Comparison.Elementwise(expected, ours[names[0]], 1e-5, 1e-6, "the matrix with a gradient");
+    }
+
+    [Fact]
+    public void The_state_of_Muon_continues_a_training()
+    {
+        using var scope = torch.NewDisposeScope();
+        AdamWOptions options = Options with { Momentum = 0.9 };
+        (Dictionary<string, Parameter> Parameters, Muon Optimizer) Make() =>
+            new Dictionary<string, Parameter> { ["blocks.0.weight"] = new(new PhiloxNoise(1).Normal(4, 6)), ["bias"] = new(new PhiloxNoise(2).Normal(6)) } is var p ? (p, new Muon(p, options)) : default;
+        void Step((Dictionary<string, Parameter> Parameters, Muon Optimizer) run, int i)
+        {
+            foreach ((string name, Parameter parameter) in run.Parameters) parameter.grad = new PhiloxNoise((ulong)(i + name.Length)).Normal(parameter.shape);
+            run.Optimizer.Step(1);
+        }
+        var (whole, resumed) = (Make(), Make());
+        for (int i = 0; i < 3; i++) Step(whole, i);
+        foreach ((KeyValuePair<string, torch.Tensor> from, KeyValuePair<string, torch.Tensor> to) in whole.Optimizer.State.Zip(resumed.Optimizer.State))
+        {
+            Assert.Equal(from.Key, to.Key);
+            to.Value.copy_(from.Value);
+        }
+        resumed.Optimizer.Updates = whole.Optimizer.Updates;
+        foreach ((string name, Parameter parameter) in whole.Parameters) resumed.Parameters[name].detach().copy_(parameter);
+        Step(whole, 3);
+        Step(resumed, 3);
+        foreach ((string name, Parameter parameter) in whole.Parameters) Comparison.Exact(parameter, resumed.Parameters[name], name);
+        whole.Optimizer.Dispose();
+        resumed.Optimizer.Dispose();
+    }
+
     [Fact]
     public void Gradients_are_clipped_to_their_common_norm()
     {
