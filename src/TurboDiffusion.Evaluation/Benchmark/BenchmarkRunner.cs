@@ -82,14 +82,14 @@ internal static class BenchmarkRunner
                     {
                         if (model is null)
                         {
-                            GpuMemory.Release(target.Device);
+                            DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
                             model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts, plan.Seed, cancellationToken);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
                         row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
                     }
-                    catch (Exception e) when (GpuMemory.IsOutOfMemory(e))
+                    catch (Exception e) when (DeviceMemory.IsExhausted(e))
                     {
                         model?.Dispose();
                         model = null;
@@ -103,7 +103,7 @@ internal static class BenchmarkRunner
         finally
         {
             model?.Dispose();
-            GpuMemory.Release(target.Device);
+            DeviceMemory.Release(target.Device);
         }
     }
 
@@ -112,7 +112,7 @@ internal static class BenchmarkRunner
     {
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
-        GpuMemory.Release(target.Device);
+        DeviceMemory.Release(target.Device);
         WanModel transformer = model.First;
         TextContext text = transformer.PrepareText(model.Embedding, cancellationToken);
         Tensor time = full([1], HighNoise, ScalarType.Float32, target.Device);
