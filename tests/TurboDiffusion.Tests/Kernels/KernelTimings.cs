@@ -30,7 +30,9 @@ public class KernelTimings
         double bytes = 2 * Tokens * Dim;
         Bandwidth("copy, bf16", 2 * bytes, () => _ = y.copy_(x));
         Bandwidth("quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(flat)));
-        Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, modulation, modulation, 1, 1e-6)));
+        foreach (bool portable in new[] { true, false })
+            Bandwidth($"LayerNorm, modulate, quantize{(portable ? ", portable" : "")}", 1.5 * bytes,
+                () => Free(BlockInt8QuantizeKernel.Run(x, modulation, modulation, 1, 1e-6, portable)));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 21, 30, 52, _device);
         Tensor k = Wide(1, Tokens, Dim), weight = ones(Dim, ScalarType.BFloat16, _device);
         Bandwidth("RMS norm and RoPE of q and k", 4 * bytes, () => Free(RmsNormRotaryKernel.Run(x, k, weight, weight, rotary.Cosines, rotary.Sines, 128, 1e-6)));
