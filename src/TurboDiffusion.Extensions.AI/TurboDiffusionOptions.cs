@@ -8,7 +8,7 @@ public sealed class TurboDiffusionOptions
 {
     /// <summary>
     /// A model by the name of its folder among the models, or by the path of its folder; <see langword="null"/> is the
-    /// trial model of random weights.
+    /// model of the package <c>TurboDiffusion.Models.Shapes</c>, or without that, a small one of random weights.
     /// </summary>
     public string? Model { get; set; }
 

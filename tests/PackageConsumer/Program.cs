@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.ML;
 using Microsoft.SemanticKernel;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.ML;
 
 // An application that knows the packages only: a video through each of the three integrations.
@@ -15,6 +16,10 @@ var options = new VideoGenerationOptions
     VideoSize = new(64, 48),
     RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Frames = 9, Steps = 2 },
 };
+
+if (ModelLibrary.Find(null) is not { Name: "shapes" } files)
+    throw new InvalidOperationException($"The model is {ModelLibrary.Find(null).Name}, not that of TurboDiffusion.Models.Shapes.");
+Console.WriteLine($"Model: {files.Transformer}");
 
 var generator = services.GetRequiredService<IVideoGenerator>();
 var response = await generator.GenerateVideoAsync("a red circle", options);

@@ -13,6 +13,8 @@ for package in ../../artifacts/packages/*.nupkg; do
     grep -qx "$entry" <<<"$entries" || { echo "$package has no $entry" >&2; exit 1; }
   done
   grep -q '<license type="expression">Apache-2.0</license>' <<<"$nuspec" || { echo "$package names no licence" >&2; exit 1; }
+  # A package of files alone has none.
+  grep -q '^\(lib\|tools\)/.*dll$' <<<"$entries" || continue
   [ -f "${package%.nupkg}.snupkg" ] || { echo "$package has no symbols" >&2; exit 1; }
 done
 dotnet run -p:TurboDiffusionVersion="$version"

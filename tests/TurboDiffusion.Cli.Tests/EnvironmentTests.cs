@@ -70,6 +70,7 @@ public class EnvironmentTests(Models models)
         CommandRun run = CommandRun.Of("models");
         Assert.Equal(0, run.ExitCode);
         Assert.Matches(@"small-random +custom sla, .*random weights", run.Out);
+        Assert.Matches(@"shapes +custom [a-z-]+, ", run.Out);
     }
 
     [Theory]

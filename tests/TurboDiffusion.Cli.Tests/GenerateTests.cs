@@ -70,6 +70,17 @@ public class GenerateTests(Models models)
     }
 
     [Fact]
+    public void The_default_model_is_the_embedded_one()
+    {
+        string output = Path.Combine(models.NewFolder(), "video.mp4");
+        CommandRun run = CommandRun.Of("generate", "a red circle", "--device", "cpu", "--size", "64x32", "--frames", "5", "--steps", "1", "-o", output);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("model: shapes (", run.Out);
+        Assert.DoesNotContain("random", run.Out);
+        Assert.True(new FileInfo(output).Length > 0);
+    }
+
+    [Fact]
     public async Task The_default_output_is_one_file_that_is_replaced()
     {
         string folder = models.NewFolder();

@@ -18,7 +18,7 @@ internal sealed class GenerateOptions
 
     private readonly Argument<string> _prompt = new("PROMPT") { Description = "What the video shows." };
 
-    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library (see turbodiffusion models) or the folder of one. Default: a small model of random weights, made at its first use.", "-m");
+    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the program.", "-m");
     private readonly Option<string?> _transformer = Opt.Text("--transformer", "FILE", "The transformer, in place of the model's; of two experts, the high-noise one. The files below with it make a model by themselves.");
     private readonly Option<string?> _lowNoise = Opt.Text("--low-noise-transformer", "FILE", "Image to video: the low-noise expert.");
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The video autoencoder.");

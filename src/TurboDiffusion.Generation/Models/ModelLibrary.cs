@@ -6,7 +6,11 @@ public static class ModelLibrary
     /// <summary>The environment variable that names the folder of models.</summary>
     public const string FolderVariable = "TURBODIFFUSION_MODELS";
 
+    private const string EmbeddedModel = "shapes";
     private const string TrialModel = "small-random";
+
+    // Where packages of models, such as TurboDiffusion.Models.Shapes, put them.
+    private static readonly string Embedded = Path.Combine(AppContext.BaseDirectory, "models");
 
     /// <summary>The folder of models: <c>TURBODIFFUSION_MODELS</c>, or <c>turbodiffusion/models</c> in the user's cache folder.</summary>
     public static string Folder
@@ -20,22 +24,31 @@ public static class ModelLibrary
         }
     }
 
-    /// <summary>The names of the models in the folder.</summary>
-    public static IReadOnlyList<string> Names => Directory.Exists(Folder)
-        ? [.. Directory.GetDirectories(Folder).Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)]
-        : [];
+    /// <summary>The names of the models in the folder and of those that came with the program's packages.</summary>
+    public static IReadOnlyList<string> Names =>
+    [
+        .. new[] { Folder, Embedded }.Where(Directory.Exists).SelectMany(Directory.GetDirectories)
+            .Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Distinct().Order(StringComparer.Ordinal),
+    ];
 
-    /// <summary>A model by the name of its folder in <see cref="Folder"/>, or by the path of its folder.</summary>
-    /// <param name="nameOrPath">Which; null is the trial model, a small one of random weights, made at its first use.</param>
+    /// <summary>
+    /// A model by the name of its folder in <see cref="Folder"/>, by the name of one that came with the program's packages, or by
+    /// the path of its folder.
+    /// </summary>
+    /// <param name="nameOrPath">
+    /// Which; null is the one of the package <c>TurboDiffusion.Models.Shapes</c>, or where the program has none, a small one of
+    /// random weights, made at its first use.
+    /// </param>
     /// <exception cref="CheckpointException">There is no such model, or it is not complete.</exception>
     public static ModelFiles Find(string? nameOrPath)
     {
+        string name = nameOrPath ?? EmbeddedModel;
+        // A folder named like the default must not take its place.
+        string[] places = nameOrPath is null ? [Path.Combine(Embedded, name)] : [name, Path.Combine(Folder, name), Path.Combine(Embedded, name)];
+        if (places.FirstOrDefault(Directory.Exists) is { } place) return ModelFiles.FromFolder(place);
         if (nameOrPath is null) return Trial();
-        if (Directory.Exists(nameOrPath)) return ModelFiles.FromFolder(nameOrPath);
-        string inLibrary = Path.Combine(Folder, nameOrPath);
-        if (Directory.Exists(inLibrary)) return ModelFiles.FromFolder(inLibrary);
         throw new CheckpointException(nameOrPath,
-            $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "which has none" : $"which has {string.Join(", ", Names)}")}).");
+            $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
     }
 
     private static ModelFiles Trial()
