@@ -26,12 +26,12 @@ public sealed class VideoModel : IDisposable
 
     private readonly WanPipeline _pipeline;
     private readonly List<ICheckpoint> _checkpoints;
-    private readonly long _weightBytes;
+    private readonly Part[] _parts;
     private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, long weightBytes, Placement placement)
+    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, Part[] parts, Placement placement)
     {
-        (_pipeline, _checkpoints, Identity, Defaults, _weightBytes, _placement) = (pipeline, checkpoints, identity, defaults, weightBytes, placement);
+        (_pipeline, _checkpoints, Identity, Defaults, _parts, _placement) = (pipeline, checkpoints, identity, defaults, parts, placement);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -98,8 +98,16 @@ public sealed class VideoModel : IDisposable
                 VaeConfig = vaeConfig,
             };
             var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString());
-            long weightBytes = transformers.Max(t => WeightBytes(t, dtype)) * (options.LowMemory ? 1 : transformers.Length) + WeightBytes(vae, dtype);
-            return new VideoModel(new WanPipeline(components), opened, identity, defaults, weightBytes, placement);
+            Part[] parts =
+            [
+                // As they are run: a float file asked for in int8 takes int8's room.
+                .. transformers.Zip(components.Experts, (t, slot) => new Part(
+                    WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
+                new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
+                // A text encoder that does not stay is streamed, block by block.
+                new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
+            ];
+            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement);
         }
         catch
         {
@@ -240,11 +248,26 @@ public sealed class VideoModel : IDisposable
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
             MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
-        bool loaded = Components.Experts[0].IsLoaded;
+        // What stays is loaded beside what is there; of what does not, one at a time.
+        needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes).DefaultIfEmpty().Max();
         long available = DeviceMemory.Available(Components.Device);
-        if ((loaded ? 0 : _weightBytes) + needed > available)
+        if (needed > available)
+        {
+            // The generation before may have left the room with libtorch.
+            DeviceMemory.Release(Components.Device);
+            available = DeviceMemory.Available(Components.Device);
+        }
+        if (needed > available)
             throw new InsufficientMemoryException(
-                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})",
-                (loaded ? 0 : _weightBytes) + needed, available, "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
+                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})", needed, available,
+                _parts.Any(p => p.Stays)
+                    ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller model."
+                    : "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
     }
+
+    /// <summary>A model's weights as they are run.</summary>
+    /// <param name="Bytes">Their size.</param>
+    /// <param name="Stays">Whether they stay in memory once they are loaded.</param>
+    /// <param name="IsLoaded">Whether they are in memory.</param>
+    private sealed record Part(long Bytes, bool Stays, Func<bool> IsLoaded);
 }

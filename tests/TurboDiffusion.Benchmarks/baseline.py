@@ -4,8 +4,8 @@
     python3 baseline.py --preset wan2.1-t2v-1.3b --size 832x480 --frames 81
 
 bfloat16, batch 1, dense attention by scaled_dot_product_attention (cuDNN, FlashAttention), eager and with torch.compile; norms,
-modulation and rotations in float32, as in the published model. Times are medians by CUDA events. The last line of the standard
-output is JSON; everything else goes to the standard error.
+modulation and rotations in float32, as in the published model. Times are medians by CUDA events. Every line of the standard output
+is the result so far as JSON; everything else goes to the standard error.
 """
 import argparse
 import gc
@@ -139,28 +139,23 @@ def make(sizes, device):
     return model
 
 
-def wall(step):
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    step()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def median(step, patience):
-    """Milliseconds of a step, and of how many it is the median: as many as the patience allows, after one or two that are not timed."""
-    once = wall(step)
-    if once < patience:
-        once = wall(step)
-    repeats = int(min(max(patience / once, 1), MOST_REPEATS))
-    repeats -= 1 - repeats % 2
-    events = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
+def times(step, count):
+    """Milliseconds of each call."""
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(count + 1)]
     events[0].record()
     for event in events[1:]:
         step()
         event.record()
     torch.cuda.synchronize()
-    return sorted(a.elapsed_time(b) for a, b in zip(events, events[1:]))[repeats // 2], repeats
+    return [a.elapsed_time(b) for a, b in zip(events, events[1:])]
+
+
+def median(step, patience):
+    """Milliseconds of a step, and of how many it is the median; of a long one, the time of its one call."""
+    once = times(step, 1)[0]
+    repeats = int(min(max(patience * 1000 / once, 1), MOST_REPEATS))
+    repeats -= 1 - repeats % 2
+    return (sorted(times(step, repeats))[repeats // 2] if repeats > 1 else once), repeats
 
 
 def main():
@@ -172,8 +167,10 @@ def main():
     parser.add_argument("--frames", type=int, default=81)
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--patience", type=float, default=10, help="seconds that each variant is repeated")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="after this time no further row is begun")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes a minute")
     args = parser.parse_args()
+    end = time.monotonic() + args.seconds
 
     given = (args.dim, args.ffn_dim, args.heads, args.layers, args.in_dim)
     sizes = tuple(p if g is None else g for p, g in zip(PRESETS[args.preset], given))
@@ -190,40 +187,44 @@ def main():
     text = model.text(torch.randn(1, TEXT_TOKENS, TEXT_DIM, device=device, dtype=torch.bfloat16))
     rotary = rotary_tables(frames, rows, columns, dim // heads, device)
 
-    def step():
-        model(latents, timestep, text, rotary)
+    def step(blocks=layers):
+        model(latents, timestep, text[:blocks], rotary)
 
-    def measure(label, backend, compiles=False):
+    results = []
+
+    def measure(label, backend):
         print(f"{label} ...", file=sys.stderr, flush=True)
         gc.collect()
         torch.cuda.empty_cache()
         row = {"label": label, "ms": None, "repeats": 0, "peak_bytes": None, "failure": None}
         try:
+            if time.monotonic() > end:
+                raise TimeoutError(f"not measured, the {args.seconds:.0f} seconds were over")
             with sdpa_kernel(backend):
-                if compiles:
-                    wall(step)
+                step(blocks=2)  # what is done once: choosing kernels, compiling, growing the allocator's pool
                 row["ms"], row["repeats"] = median(step, args.patience)
             free, total = torch.cuda.mem_get_info(device)
             row["peak_bytes"] = total - free
         except Exception as error:  # a backend or compiler that is missing here: the other rows are still worth having
             row["failure"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         print(row, file=sys.stderr, flush=True)
-        return row
+        results.append(row)
+        print(json.dumps({
+            "torch": torch.__version__, "device": torch.cuda.get_device_name(device), "tokens": frames * rows * columns,
+            "dim": dim, "layers": layers, "rows": results,
+        }), flush=True)
 
-    eager = [measure("eager, cuDNN attention", SDPBackend.CUDNN_ATTENTION), measure("eager, FlashAttention", SDPBackend.FLASH_ATTENTION)]
-    results = list(eager)
+    measure("eager, cuDNN attention", SDPBackend.CUDNN_ATTENTION)
+    measure("eager, FlashAttention", SDPBackend.FLASH_ATTENTION)
     if not args.no_compile:
         # Block by block: the blocks share one compiled program.
         for block in model.blocks:
             block.compile()
-        faster = min(eager, key=lambda row: row["ms"] or float("inf"))
-        cudnn = faster is eager[0]
-        results.append(measure(f"torch.compile, {'cuDNN attention' if cudnn else 'FlashAttention'}",
-                               SDPBackend.CUDNN_ATTENTION if cudnn else SDPBackend.FLASH_ATTENTION, compiles=True))
-    print(json.dumps({
-        "torch": torch.__version__, "device": torch.cuda.get_device_name(device), "tokens": frames * rows * columns,
-        "dim": dim, "layers": layers, "rows": results,
-    }))
+        cudnn, flash = (row["ms"] or float("inf") for row in results)
+        if cudnn <= flash:
+            measure("torch.compile, cuDNN attention", SDPBackend.CUDNN_ATTENTION)
+        else:
+            measure("torch.compile, FlashAttention", SDPBackend.FLASH_ATTENTION)
 
 
 if __name__ == "__main__":

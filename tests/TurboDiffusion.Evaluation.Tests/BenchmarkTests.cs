@@ -89,7 +89,7 @@ public class BenchmarkTests
         var cpu = new BenchmarkPlan { Device = "cpu" };
         Assert.Equal((BenchmarkPlan.Small, 6), (cpu.Resolve().Preset.Name, cpu.Resolve().Variants.Count));
         foreach (BenchmarkPlan wrong in (BenchmarkPlan[])
-            [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 }, cpu with { Patience = -1 },
+            [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 }, cpu with { Patience = -1 }, cpu with { Seconds = 0 },
              cpu with { BaselineScript = "baseline.py" }, cpu with { Kernels = [KernelUse.All] }])
             Assert.Throws<InvalidRequestException>(wrong.Resolve);
         Assert.SkipWhen(cuda.is_available(), "this machine has a GPU");
@@ -115,6 +115,20 @@ public class BenchmarkTests
         Assert.Equal(4, difference.RelativeL2.Count);
         Assert.All(difference.RelativeL2, e => Assert.InRange(e, 1e-6, 0.1));
         Assert.Same(result, written[^1]);
+    }
+
+    [Fact]
+    public void After_its_time_no_row_is_begun_and_every_row_is_written()
+    {
+        BenchmarkResult? last = null;
+        int written = 0;
+        BenchmarkRunner.Run(new BenchmarkPlan { Device = "cpu", Patience = 0, Seconds = 1e-9, Attention = [AttentionKind.Dense] }, new Progress<string>(), soFar =>
+        {
+            last = soFar;
+            written++;
+        }, CancellationToken.None);
+        Assert.Equal(3, written);
+        Assert.All(last!.Rows, r => Assert.True(r is { StepMilliseconds: null, Failure: "not measured, the 0 seconds were over" }));
     }
 
     [Fact]
@@ -158,6 +172,7 @@ public class BenchmarkTests
         var target = new BenchmarkTarget(WanPreset.I2VA14B, new VideoSize(1280, 720), 81, CPU, []);
         Assert.Equal("baseline.py --dim 5120 --ffn-dim 13824 --heads 40 --layers 40 --in-dim 36 --size 1280x720 --frames 81 --device cuda:0 --patience 2.5",
             string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target)));
+        Assert.EndsWith("--patience 2.5 --seconds 90", string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target, 90.2)));
         const string Output = """
             something else
             {"torch": "2.11.0", "device": "a GPU", "tokens": 75600, "dim": 5120, "layers": 40, "rows": [

@@ -21,11 +21,12 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "Only variants of this number format.");
     private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels", "Only variants in which no operator, those of products, or all run as CUDA kernels.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu", "Default: auto, the first GPU.");
-    private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S", "Seconds that a variant is repeated: 1 to 11 timed steps. Default: 10.");
+    private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S", "Seconds that a variant is repeated: the median of 1 to 11 steps. Default: 10.");
+    private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S", "After this time no further row is begun. Default: no end.");
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The seed of weights and noise. Default: 0.");
     private readonly Option<bool> _profile = Opt.Flag("--profile", "Time the parts of the step too: every module, and what lies between them.");
     private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents.");
-    private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch first, with the machine's Python.");
+    private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch too, with the machine's Python.");
     private readonly Option<string?> _script = Opt.Text("--baseline-script", "FILE", $"Its script. Default: {Script}.");
     private readonly Option<string?> _python = Opt.Text("--python", "PROGRAM", "Its Python, one with PyTorch. Default: python3.");
     private readonly Option<string?> _json = Opt.Text("--json", "FILE", "Every number as JSON, written anew after each row.");
@@ -37,7 +38,7 @@ internal sealed class BenchCommand : CliCommand
     {
         Add("Model and video", _preset, _size, _frames, _topK);
         Add("Variants", _attention, _weights, _kernels);
-        Add("Measuring", _device, _patience, _seed, _profile, _compare);
+        Add("Measuring", _device, _patience, _seconds, _seed, _profile, _compare);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
         Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one video. "
@@ -65,6 +66,7 @@ internal sealed class BenchCommand : CliCommand
             Kernels = Only(parsed.GetValue(_kernels)),
             TopK = parsed.GetValue(_topK) ?? AttentionOptions.DefaultTopKRatio,
             Patience = parsed.GetValue(_patience) ?? 10,
+            Seconds = parsed.GetValue(_seconds) ?? double.PositiveInfinity,
             Seed = parsed.GetValue(_seed) ?? 0,
             Profile = parsed.GetValue(_profile),
             Compare = parsed.GetValue(_compare),

@@ -42,6 +42,9 @@ internal sealed record BenchmarkPlan
     /// <summary>About how many seconds a variant is repeated; at least one timed step, at most eleven.</summary>
     public double Patience { get; init; } = 10;
 
+    /// <summary>Seconds after which no further row is begun.</summary>
+    public double Seconds { get; init; } = double.PositiveInfinity;
+
     /// <summary>The seed of weights and noise.</summary>
     public ulong Seed { get; init; }
 
@@ -80,6 +83,8 @@ internal sealed record BenchmarkPlan
             throw new InvalidRequestException("frames", $"The number of frames is {frames}; it must be 4k + 1, from 1 to 1025, such as 81.");
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
+        if (!(Seconds > 0))
+            throw new InvalidRequestException("seconds", $"The benchmark's time is {Seconds} seconds; give more than 0.");
         _ = AttentionOptions.Sla(TopK);
         BenchmarkVariant[] variants = [.. (gpu ? BenchmarkVariant.Default : BenchmarkVariant.Plain).Where(v =>
             (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))

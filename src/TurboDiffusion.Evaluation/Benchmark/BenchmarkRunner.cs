@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using TorchSharp;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
@@ -17,6 +19,9 @@ internal static class BenchmarkRunner
     private const double HighNoise = 950, LowNoise = 500;
     private const int Switches = 5;
 
+    // Blocks that run before a step is timed: every kernel is compiled then, and the allocator's pool has its size.
+    private const string LastWarmUpBlock = "blocks.1";
+
     /// <summary>Measures.</summary>
     /// <param name="plan">What.</param>
     /// <param name="progress">Told what is being measured.</param>
@@ -26,6 +31,8 @@ internal static class BenchmarkRunner
     public static BenchmarkResult Run(BenchmarkPlan plan, IProgress<string> progress, Action<BenchmarkResult> write, CancellationToken cancellationToken)
     {
         BenchmarkTarget target = plan.Resolve();
+        long begin = Stopwatch.GetTimestamp();
+        double Left() => plan.Seconds - Stopwatch.GetElapsedTime(begin).TotalSeconds;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         var result = new BenchmarkResult
@@ -38,34 +45,60 @@ internal static class BenchmarkRunner
             TopK = plan.TopK,
             Version = VideoModel.Version,
         };
+        foreach (BenchmarkVariant[] group in Groups(target.Variants))
+            foreach (BenchmarkRow row in Measure(plan, target, group, Left, progress, cancellationToken))
+            {
+                progress.Report($"  {Outcome(row)}");
+                write(result = result with { Rows = [.. result.Rows, row] });
+            }
+        // Groups load a model once; the table keeps the plan's order.
+        write(result = result with { Rows = [.. target.Variants.Select(v => result.Rows.First(r => r.Variant == v))] });
         if (plan.BaselineScript is not null)
         {
             progress.Report("the PyTorch baseline");
-            (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Run(plan, target, cancellationToken);
-            write(result = result with { Baseline = rows, BaselineTorch = torch });
+            try
+            {
+                (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Run(plan, target, Left(), cancellationToken);
+                write(result = result with { Baseline = rows, BaselineTorch = torch });
+            }
+            catch (EnvironmentException e)
+            {
+                progress.Report($"  {e.Message}");
+                write(result = result with { Baseline = [new BenchmarkRow { Label = "PyTorch", Failure = Reason(e) }] });
+            }
         }
-        foreach (BenchmarkVariant[] group in Groups(target.Variants))
-            foreach (BenchmarkRow row in Measure(plan, target, group, progress, cancellationToken))
-                write(result = result with { Rows = [.. result.Rows, row] });
-        // Groups load a model once; the table keeps the plan's order.
-        write(result = result with { Rows = [.. target.Variants.Select(v => result.Rows.First(r => r.Variant == v))] });
         if (!plan.Compare) return result;
         foreach (AttentionKind kind in target.Variants.Select(v => v.Attention).Distinct())
         {
+            if (Left() <= 0) break;
             WeightFormat[] weights = [.. target.Variants.Where(v => v.Attention == kind).Select(v => v.Weights).Distinct()];
-            IReadOnlyList<PathDifference> differences = PathComparison.Run(
-                target, AttentionOptions.Of(kind, plan.TopK), weights, plan.Seed, progress, cancellationToken);
-            write(result = result with { Differences = [.. result.Differences, .. differences] });
+            try
+            {
+                IReadOnlyList<PathDifference> differences = PathComparison.Run(
+                    target, AttentionOptions.Of(kind, plan.TopK), weights, plan.Seed, progress, cancellationToken);
+                write(result = result with { Differences = [.. result.Differences, .. differences] });
+            }
+            catch (Exception e) when (e is TurboDiffusionException or ExternalException)
+            {
+                progress.Report($"  {kind} could not be compared: {Reason(e)}");
+            }
         }
         return result;
     }
+
+    private static string Outcome(BenchmarkRow row) => row.Failure ?? string.Create(CultureInfo.InvariantCulture,
+        $"{row.StepMilliseconds:0.0} ms, median of {row.Repeats}{(row.PeakBytes is { } bytes ? $", {bytes / 1e9:0.0} GB" : "")}; the weights took {row.LoadSeconds:0.0} s");
+
+    // libtorch appends its call stack.
+    private static string Reason(Exception error) => DeviceMemory.IsExhausted(error) ? "out of GPU memory" : error.Message.Split('\n')[0].Trim();
 
     private static IEnumerable<BenchmarkVariant[]> Groups(IReadOnlyList<BenchmarkVariant> variants) =>
         variants.GroupBy(v => (v.Attention, v.Weights)).Select(g => g.ToArray());
 
     // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
     private static IEnumerable<BenchmarkRow> Measure(
-        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, IProgress<string> progress, CancellationToken cancellationToken)
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, Func<double> left, IProgress<string> progress,
+        CancellationToken cancellationToken)
     {
         int experts = target.Preset.Experts;
         BenchmarkModel? model = null;
@@ -74,7 +107,8 @@ internal static class BenchmarkRunner
         {
             foreach (BenchmarkVariant variant in variants)
             {
-                BenchmarkRow? row = null;
+                BenchmarkRow? row = left() > 0 ? null
+                    : new BenchmarkRow { Label = variant.Label, Variant = variant, Failure = $"not measured, the {plan.Seconds:0} seconds were over" };
                 while (row is null)
                 {
                     progress.Report($"{variant.Label}{(experts > 1 ? $", {experts} experts" : "")}");
@@ -82,19 +116,24 @@ internal static class BenchmarkRunner
                     {
                         if (model is null)
                         {
-                            GpuMemory.Release(target.Device);
+                            DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
                             model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts, plan.Seed, cancellationToken);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
                         row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
                     }
-                    catch (Exception e) when (GpuMemory.IsOutOfMemory(e))
+                    // The other variants are still worth having.
+                    catch (Exception e) when (e is TurboDiffusionException or ExternalException)
                     {
-                        model?.Dispose();
-                        model = null;
-                        if (experts == 1) row = new BenchmarkRow { Label = variant.Label, Variant = variant, Failure = "out of GPU memory" };
-                        experts = 1;
+                        bool again = DeviceMemory.IsExhausted(e) && experts > 1;
+                        if (DeviceMemory.IsExhausted(e))
+                        {
+                            model?.Dispose();
+                            model = null;
+                            experts = 1;
+                        }
+                        if (!again) row = new BenchmarkRow { Label = variant.Label, Variant = variant, Failure = Reason(e) };
                     }
                 }
                 yield return row;
@@ -103,7 +142,6 @@ internal static class BenchmarkRunner
         finally
         {
             model?.Dispose();
-            GpuMemory.Release(target.Device);
         }
     }
 
@@ -112,10 +150,11 @@ internal static class BenchmarkRunner
     {
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
-        GpuMemory.Release(target.Device);
+        DeviceMemory.Release(target.Device);
         WanModel transformer = model.First;
         TextContext text = transformer.PrepareText(model.Embedding, cancellationToken);
         Tensor time = full([1], HighNoise, ScalarType.Float32, target.Device);
+        WarmUp();
         (double ms, int repeats) = DeviceClock.Median(target.Device,
             () => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken).Dispose(), plan.Patience);
         var row = new BenchmarkRow
@@ -134,6 +173,21 @@ internal static class BenchmarkRunner
         {
             Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe).Dispose()),
         };
+
+        void WarmUp()
+        {
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            try
+            {
+                transformer.Forward(model.Latents, time, text, model.Condition, enough.Token, (name, _) =>
+                {
+                    if (name == LastWarmUpBlock) enough.Cancel();
+                }).Dispose();
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+            }
+        }
     }
 
     // Both experts are in memory: what is left of the switch is the text's keys and values for the other one.

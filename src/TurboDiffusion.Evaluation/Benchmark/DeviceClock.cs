@@ -9,20 +9,20 @@ internal static class DeviceClock
 {
     private const int MostRepeats = 11;
 
-    /// <summary>The median time of an action after at least one call that is not timed.</summary>
+    /// <summary>The median time of an action; of a long one, the time of its one call.</summary>
     /// <param name="device">Where it works.</param>
-    /// <param name="action">The work.</param>
+    /// <param name="action">The work. What it does once (compiling, growing the allocator's pool) has been done.</param>
     /// <param name="patience">About how many seconds to repeat it.</param>
     /// <returns>Milliseconds, and how many calls they are the median of.</returns>
     public static (double Milliseconds, int Repeats) Median(torch.Device device, Action action, double patience)
     {
-        // The first call compiles kernels and grows the allocator's pool; the second, unless that takes too long, says how long one takes.
-        double once = Wall(device, action);
-        if (once < patience * 1000) once = Wall(device, action);
+        double once = Times(1);
         int repeats = Repeats(once, patience);
-        if (device.type == DeviceType.CUDA) return (CudaTimer.Median(device, action, warmUp: 0, repeats), repeats);
-        double[] times = [.. Enumerable.Range(0, repeats).Select(_ => Wall(device, action)).Order()];
-        return (times[repeats / 2], repeats);
+        return repeats == 1 ? (once, 1) : (Times(repeats), repeats);
+
+        double Times(int count) => device.type == DeviceType.CUDA
+            ? CudaTimer.Median(device, action, warmUp: 0, count)
+            : Enumerable.Range(0, count).Select(_ => Wall(device, action)).Order().ElementAt(count / 2);
     }
 
     /// <summary>How many calls of <paramref name="milliseconds"/> fit into the patience: odd, 1 to 11.</summary>

@@ -2,6 +2,7 @@ using TurboDiffusion.Attention;
 using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -52,7 +53,7 @@ internal static class PathComparison
         CancellationToken cancellationToken)
     {
         progress.Report($"denoising with {variant.Label}");
-        GpuMemory.Release(target.Device);
+        DeviceMemory.Release(target.Device);
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
         // One expert after the other would need both; the path is the same.

@@ -9,27 +9,36 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// <summary>The same step in plain PyTorch, by our script <c>tests/TurboDiffusion.Benchmarks/baseline.py</c> in a process of its own.</summary>
 internal static class PyTorchBaseline
 {
+    // Seconds that a row may take once it has begun; compiling takes long.
+    private const double Grace = 60;
+
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Runs the script.</summary>
     /// <param name="plan">Names the script and the Python.</param>
     /// <param name="target">The model and the video.</param>
+    /// <param name="seconds">After which it begins no further row, and soon is ended.</param>
     /// <param name="cancellationToken">Ends the process.</param>
     /// <returns>PyTorch's version and the rows.</returns>
     /// <exception cref="EnvironmentException">The script does not run, or gives something else.</exception>
-    public static (string Torch, IReadOnlyList<BenchmarkRow> Rows) Run(BenchmarkPlan plan, BenchmarkTarget target, CancellationToken cancellationToken)
+    public static (string Torch, IReadOnlyList<BenchmarkRow> Rows) Run(
+        BenchmarkPlan plan, BenchmarkTarget target, double seconds, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(plan.Python, Arguments(plan, target)) { RedirectStandardOutput = true };
+        if (!(seconds > 0)) throw new EnvironmentException("baseline", "The benchmark's time was over before the PyTorch baseline.");
+        var start = new ProcessStartInfo(plan.Python, Arguments(plan, target, seconds)) { RedirectStandardOutput = true };
         string output;
         try
         {
             // What the script says beside its result goes to this program's standard error.
             using Process process = Process.Start(start)!;
-            using CancellationTokenRegistration ended = cancellationToken.Register(() => process.Kill(entireProcessTree: true));
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            if (seconds + Grace < int.MaxValue / 1000) ended.CancelAfter(TimeSpan.FromSeconds(seconds + Grace));
+            using CancellationTokenRegistration ending = ended.Token.Register(() => process.Kill(entireProcessTree: true));
             output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             cancellationToken.ThrowIfCancellationRequested();
-            if (process.ExitCode != 0) throw Failed($"it ended with {process.ExitCode}");
+            // It writes its result after every row, so that the first ones are there even if a later one ends it.
+            if (process.ExitCode != 0 && output.Length == 0) throw Failed($"it ended with {process.ExitCode}");
         }
         catch (System.ComponentModel.Win32Exception e)
         {
@@ -42,7 +51,7 @@ internal static class PyTorchBaseline
     }
 
     /// <summary>What the script is called with: sizes come from here.</summary>
-    internal static IReadOnlyList<string> Arguments(BenchmarkPlan plan, BenchmarkTarget target)
+    internal static IReadOnlyList<string> Arguments(BenchmarkPlan plan, BenchmarkTarget target, double seconds = double.PositiveInfinity)
     {
         WanConfig config = target.Preset.Config;
         (string, object)[] options =
@@ -50,6 +59,7 @@ internal static class PyTorchBaseline
             ("dim", config.Dim), ("ffn-dim", config.FfnDim), ("heads", config.NumHeads), ("layers", config.NumLayers), ("in-dim", config.InDim),
             ("size", target.Size), ("frames", target.Frames), ("device", $"cuda:{Math.Max(target.Device.index, 0)}"), ("patience", plan.Patience),
         ];
+        if (double.IsFinite(seconds)) options = [.. options, ("seconds", Math.Round(seconds))];
         return [plan.BaselineScript!, .. options.SelectMany(o => new[] { $"--{o.Item1}", Convert.ToString(o.Item2, CultureInfo.InvariantCulture)! })];
     }
 

@@ -52,7 +52,7 @@ internal sealed class StepProfiler : IDisposable
                         attention.register_forward_hook((_, _, _, _, y) => Leave(y)).remove);
                     break;
                 case SelfAttention attention:
-                    Watch(attention.register_forward_pre_hook((_, x, rotary) => (Enter($"{part}: norms, rotation", x), rotary)).remove,
+                    Watch(attention.register_forward_pre_hook((_, x, rotary) => (Enter($"{part}: norms, rotation (attention, where fused)", x), rotary)).remove,
                         attention.register_forward_hook((_, _, _, y) => Leave(y)).remove);
                     break;
                 case CrossAttention attention:

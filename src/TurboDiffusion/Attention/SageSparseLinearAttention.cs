@@ -1,3 +1,4 @@
+using TurboDiffusion.Kernels;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -30,7 +31,8 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
         SageKernels.Takes(q.flatten(2), q.shape[3], Options) ? Run(q.flatten(2), k.flatten(2), v.flatten(2), null) : null;
 
     private protected override Tensor? TryProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) =>
-        SageKernels.Takes(q, transform.Cosines.shape[^1] * 2, Options) && transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype
+        KernelPaths.Takes(KernelOperator.RmsNormRotary, q) && SageKernels.Takes(q, transform.Cosines.shape[^1] * 2, Options)
+        && transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype
             ? Run(q, k, v, transform)
             : null;
 

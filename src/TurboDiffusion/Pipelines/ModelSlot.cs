@@ -12,6 +12,9 @@ public sealed class ModelSlot<T>(Func<IProgress<(int Done, int Total)>?, Cancell
     /// <summary>Whether the model is in memory.</summary>
     public bool IsLoaded => _model is not null;
 
+    /// <summary>Whether the model stays in memory once it is loaded.</summary>
+    internal bool KeepsLoaded => keepLoaded;
+
     /// <summary>The model, loaded if it is not.</summary>
     /// <param name="progress">Told how many tensors of how many are loaded.</param>
     /// <param name="cancellationToken">Stops a load.</param>

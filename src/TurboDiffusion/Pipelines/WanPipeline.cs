@@ -126,7 +126,7 @@ public sealed class WanPipeline : IDisposable
         StageClock stages, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        if (!_components.Experts[0].IsLoaded) Load(_components.Experts[0], stages, cancellationToken);
+        LoadExperts(sampler, stages, cancellationToken);
         using IDisposable timing = stages.Begin(GenerationStage.Denoising, sampler.Timesteps.Count);
         using var denoiser = new Denoiser(_components.Experts, _components.Boundary, embedding, negative, request.GuidanceScale, condition,
             slot => Load(slot, stages, cancellationToken));
@@ -135,6 +135,16 @@ public sealed class WanPipeline : IDisposable
         Tensor start = noise.Normal(1, vae.ZDim, (request.Frames - 1) / vae.TemporalFactor + 1,
             request.Height / vae.SpatialFactor, request.Width / vae.SpatialFactor).to(_components.Device);
         return DenoisingLoop.Run(sampler, start, denoiser.Velocity, noise, stages.Steps(), cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    // Those that stay in memory are all loaded before the first step, so that the switch between them moves nothing; of others,
+    // only the first: the next one is loaded when it takes its place.
+    private void LoadExperts(ISampler sampler, StageClock stages, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ModelSlot<WanModel>> experts = _components.Experts;
+        int[] needed = [.. sampler.Timesteps.Select(t => Denoiser.ExpertFor(t / 1000, _components.Boundary, experts.Count)).Distinct()];
+        foreach (int expert in needed)
+            if (expert == needed[0] || experts[expert].KeepsLoaded) Load(experts[expert], stages, cancellationToken);
     }
 
     private void Decode(

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using static TorchSharp.torch;
@@ -13,6 +14,9 @@ public sealed class QuantizedCheckpoint : CheckpointView
     // The float weight behind each int8 weight and scale.
     private readonly Dictionary<string, string> _sources = [];
 
+    // The scales of the weights that were quantized, so that the file is read and quantized once; a 14B model has 3 MB of them.
+    private readonly ConcurrentDictionary<string, float[]> _scales = new();
+
     /// <summary>Creates the view.</summary>
     /// <param name="inner">A checkpoint with the official names; the view owns it.</param>
     public QuantizedCheckpoint(ICheckpoint inner)
@@ -24,13 +28,21 @@ public sealed class QuantizedCheckpoint : CheckpointView
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
+    /// <summary>Where the weights are quantized, one at a time; null: where they are read. The values are then there, too.</summary>
+    internal Device? Device { get; init; }
+
     /// <inheritdoc/>
     public override Tensor Read(string name)
     {
         if (!_sources.TryGetValue(name, out string? source)) return Inner.Read(name);
+        TensorInfo info = Tensors[name];
+        if (info.Dtype != ScalarType.Int8 && _scales.TryGetValue(source, out float[]? known)) return tensor(known, [.. info.Shape]);
         using var scope = NewDisposeScope();
-        (Tensor values, Tensor scales) = BlockInt8.Quantize(Inner.Read(source));
-        return (Tensors[name].Dtype == ScalarType.Int8 ? values : scales).MoveToOuterDisposeScope();
+        Tensor weight = Inner.Read(source);
+        if (Device is not null && Device.type != weight.device_type) weight = weight.to(Device, disposeAfter: true);
+        (Tensor values, Tensor scales) = BlockInt8.Quantize(weight);
+        _scales[source] = scales.cpu().data<float>().ToArray();
+        return (info.Dtype == ScalarType.Int8 ? values : scales).MoveToOuterDisposeScope();
     }
 
     private IEnumerable<TensorInfo> Convert(TensorInfo info)

@@ -32,6 +32,30 @@ public static partial class DeviceMemory
             : limit;
     }
 
+    /// <summary>
+    /// Gives back what libtorch's allocator holds for tensors that are gone; the driver counts it as taken. TorchSharp has no call
+    /// for it: the allocator does it before it refuses a tensor, here one as large as the GPU.
+    /// </summary>
+    /// <param name="device">A GPU; nothing is done for others.</param>
+    internal static void Release(torch.Device device)
+    {
+        if (device.type != DeviceType.CUDA) return;
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        try
+        {
+            torch.empty([OfGpu(Math.Max(device.index, 0)).Total], torch.ScalarType.Int8, device).Dispose();
+        }
+        catch (ExternalException e) when (IsExhausted(e))
+        {
+        }
+    }
+
+    /// <summary>Whether an error of libtorch says that a GPU's memory does not suffice.</summary>
+    /// <param name="error">The error.</param>
+    internal static bool IsExhausted(Exception error) =>
+        error is ExternalException && error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>A GPU's free and whole memory in bytes, as its driver counts them for all processes.</summary>
     /// <param name="index">The GPU's number.</param>
     /// <exception cref="EnvironmentException">The GPU does not answer.</exception>

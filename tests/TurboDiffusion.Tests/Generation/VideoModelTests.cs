@@ -136,6 +136,25 @@ public class VideoModelTests(SmallModelFixture models)
     }
 
     [Fact]
+    public void Both_experts_are_loaded_before_the_first_step_and_stay_unless_memory_is_low()
+    {
+        using VideoModel kept = VideoModel.Open(models.ImageToVideo, Cpu with { Weights = WeightFormat.Int8 }),
+            freed = VideoModel.Open(models.ImageToVideo, Cpu with { Weights = WeightFormat.Int8, LowMemory = true });
+        Assert.Equal([2, 2], [LoadedAtFirstStep(kept), LoadedAtFirstStep(kept)]);
+        Assert.Equal(1, LoadedAtFirstStep(freed));
+
+        int LoadedAtFirstStep(VideoModel model)
+        {
+            int? loaded = null;
+            model.Generate(models.Request() with { StartImage = TestImage(32, 32), Steps = 4 }, new Canceller(p =>
+            {
+                if (p is { Stage: GenerationStage.Denoising, Step: 1 }) loaded ??= model.Components.Experts.Count(e => e.IsLoaded);
+            }), cancellationToken: Token);
+            return loaded!.Value;
+        }
+    }
+
+    [Fact]
     public void Bad_requests_end_before_anything_is_loaded()
     {
         using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
@@ -179,7 +198,7 @@ public class VideoModelTests(SmallModelFixture models)
         var error = Assert.Throws<InsufficientMemoryException>(
             () => model.Generate(models.Request() with { Size = new(8192, 8192), Frames = 1025 }, cancellationToken: Token));
         Assert.True(error.NeededBytes > error.AvailableBytes);
-        Assert.False(model.Components.Experts[0].IsLoaded);
+        Assert.False(model.Components.Experts[0].IsLoaded || model.Components.TextEncoder.IsLoaded || model.Components.Vae.IsLoaded);
     }
 
     [Fact]

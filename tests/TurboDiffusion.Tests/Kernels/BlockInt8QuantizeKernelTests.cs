@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Tests.Kernels;
 
-/// <summary>block_int8_quantize agrees with its plain twin.</summary>
+/// <summary>block_int8_quantize and sm90_block_int8_quantize agree with their plain twin.</summary>
 [Trait("Category", "Gpu")]
 public class BlockInt8QuantizeKernelTests
 {
@@ -15,7 +15,7 @@ public class BlockInt8QuantizeKernelTests
         {
             var data = new TheoryData<long, long, long, ScalarType>();
             foreach (ScalarType dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 })
-                foreach ((long batch, long length, long columns) in new (long, long, long)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264), (2, 65, 1536), (3, 77, 5120), (1, 1000, 8960) })
+                foreach ((long batch, long length, long columns) in new (long, long, long)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264), (2, 65, 1536), (3, 77, 5120), (2, 200, 3080), (1, 300, 6144), (1, 1000, 8960) })
                     data.Add(batch, length, columns, dtype);
             return data;
         }
@@ -42,8 +42,9 @@ public class BlockInt8QuantizeKernelTests
         Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
         Tensor scale = KernelConformance.Random(device, 3, ScalarType.Float32, batch, 1, columns), shift = KernelConformance.Random(device, 4, ScalarType.Float32, batch, 1, columns);
         KernelConformance.PoisonMemory(device);
-        KernelConformance.Quantized(BlockInt8.QuantizeModulatedPlain(x, scale, shift, 1e-6), BlockInt8QuantizeKernel.Run(x, scale, shift, 1, 1e-6),
-            $"[{batch}, {length}, {columns}] {dtype}", scaleTolerance: 1e-4);
+        foreach (bool portable in new[] { true, false })
+            KernelConformance.Quantized(BlockInt8.QuantizeModulatedPlain(x, scale, shift, 1e-6), BlockInt8QuantizeKernel.Run(x, scale, shift, 1, 1e-6, portable),
+                $"[{batch}, {length}, {columns}] {dtype}, portable {portable}", scaleTolerance: 1e-4);
     }
 
     [Theory]

@@ -18,6 +18,21 @@ public class KernelConfigurationTests
     }
 
     [Theory]
+    [InlineData(1536, 4, 3)]
+    [InlineData(5120, 8, 5)]
+    [InlineData(8, 1, 1)]
+    [InlineData(6144, 8, 6)]
+    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks)
+    {
+        var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
+        Assert.True(problem.SuitsHopper);
+        KernelConfiguration c = BlockInt8QuantizeKernel.ConfigureHopper(problem);
+        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
+        Assert.False((problem with { Columns = 8960 }).SuitsHopper || (problem with { Normalises = false }).SuitsHopper || (problem with { Dtype = ScalarType.Float32 }).SuitsHopper);
+    }
+
+    [Theory]
     [InlineData(8, 32, 1)]
     [InlineData(1536, 192, 1)]
     [InlineData(2048, 256, 1)]
@@ -128,5 +143,5 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_state", "sage_statistics", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_state", "sage_statistics", "sm90_block_int8_quantize", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
 }

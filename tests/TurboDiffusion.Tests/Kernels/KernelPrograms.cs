@@ -19,6 +19,8 @@ internal static class KernelPrograms
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10).Configuration.Program,
         ]
         select program).Concat(
+        from columns in new[] { 136, 1536, 5120 }
+        select BlockInt8QuantizeKernel.ConfigureHopper(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, HopperSageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);

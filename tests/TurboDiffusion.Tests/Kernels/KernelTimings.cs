@@ -21,6 +21,20 @@ public class KernelTimings
 
     private readonly Device _device = KernelConformance.RequireGpu();
 
+    /// <summary>What every GPU runs beside what this one runs.</summary>
+    [Theory]
+    [InlineData(Tokens, Dim)]
+    [InlineData(75600, 5120)]
+    public void Quantization_after_normalisation(long tokens, long dim)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor input = Wide(1, tokens, dim), modulated = randn([1, 1, dim], device: _device);
+        foreach (bool portable in new[] { true, false })
+            Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {(portable ? "portable" : "own")}", 3.0 * tokens * dim,
+                () => Free(BlockInt8QuantizeKernel.Run(input, modulated, modulated, 1, 1e-6, portable)));
+    }
+
     [Fact]
     public void Memory_bound_kernels()
     {

@@ -1,5 +1,9 @@
 using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using Xunit;
@@ -48,6 +52,33 @@ public class QuantizationTests
             layer.get_parameter("bias")!.copy_(b);
         }
         Comparison.RelativeL2(nn.functional.linear(x, w, b), layer.call(x), 0.02, "W8A8");
+    }
+
+    [Fact]
+    public void A_quantized_checkpoint_reads_each_float_weight_once()
+    {
+        using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+        using var file = new CountedReads(new RandomCheckpoint(shapes, 4));
+        using var quantized = new QuantizedCheckpoint(file);
+        const string name = "blocks.0.ffn.0.";
+        using Tensor weight = file.Read(name + "weight"), values = quantized.Read(name + "int8_weight"), scales = quantized.Read(name + "scale");
+        (Tensor expected, Tensor expectedScales) = BlockInt8.Quantize(weight);
+        Assert.True(values.equal(expected).all().item<bool>() && scales.equal(expectedScales).all().item<bool>());
+        Assert.Equal(expectedScales.shape, scales.shape);
+        Assert.Equal([name + "weight", name + "weight"], file.Names);
+    }
+
+    private sealed class CountedReads(ICheckpoint inner) : CheckpointView(inner)
+    {
+        public List<string> Names { get; } = [];
+
+        public override IReadOnlyDictionary<string, TensorInfo> Tensors => Inner.Tensors;
+
+        public override Tensor Read(string name)
+        {
+            Names.Add(name);
+            return Inner.Read(name);
+        }
     }
 
     [Fact]

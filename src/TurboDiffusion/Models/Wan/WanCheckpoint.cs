@@ -4,6 +4,7 @@ using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
 
@@ -48,7 +49,11 @@ public static partial class WanCheckpoint
     /// <param name="config">Its dimensions.</param>
     /// <param name="attention">The attention to run. Dense leaves the projection out; sparse kinds add one of zeros where there is none.</param>
     /// <param name="weights">The number format to run: float weights are quantized, int8 ones dequantized, where the file has the other.</param>
-    public static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights)
+    public static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights) =>
+        As(checkpoint, config, attention, weights, null);
+
+    // Quantizing on the device that the weights are for takes seconds, where a CPU takes minutes for 14 billion.
+    private static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights, Device? quantizeOn)
     {
         WanVariant variant = WanVariant.Of(checkpoint);
         bool needsProjection = attention.Kind != AttentionKind.Dense;
@@ -56,7 +61,7 @@ public static partial class WanCheckpoint
         if (variant.HasProjection != needsProjection) view = new ProjectionView(view, config, needsProjection);
         return (variant.Weights, weights) switch
         {
-            (WeightFormat.Float, WeightFormat.Int8) => new QuantizedCheckpoint(view),
+            (WeightFormat.Float, WeightFormat.Int8) => new QuantizedCheckpoint(view) { Device = quantizeOn },
             (WeightFormat.Int8, WeightFormat.Float) => new DequantizedCheckpoint(view),
             _ => view,
         };
@@ -78,7 +83,7 @@ public static partial class WanCheckpoint
         var model = new WanModel(config, attention, weights, placement);
         try
         {
-            StrictLoader.Load(model, As(checkpoint, config, attention, weights), progress, cancellationToken);
+            StrictLoader.Load(model, As(checkpoint, config, attention, weights, placement.Device), progress, cancellationToken);
             return model;
         }
         catch
