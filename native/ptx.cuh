@@ -14,6 +14,7 @@ struct bf16 {
 };
 
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
 
 constexpr u32 kFullWarp = 0xffffffffu;

@@ -27,6 +27,49 @@ DEVICE void store8(float* destination, const float (&v)[kVector]) {
     reinterpret_cast<float4*>(destination)[0] = a, reinterpret_cast<float4*>(destination)[1] = b;
 }
 
+// Eight elements as they lie in memory, to be widened when they are needed.
+template <class Element>
+struct Raw8 {
+    uint4 words[sizeof(Element) / 2];
+};
+
+template <class Element>
+DEVICE void load_raw8(const Element* source, Raw8<Element>& raw) {
+#pragma unroll
+    for (int i = 0; i < static_cast<int>(sizeof(Element)) / 2; i++) raw.words[i] = reinterpret_cast<const uint4*>(source)[i];
+}
+
+template <class Element>
+DEVICE void widen8(const Raw8<Element>& raw, float (&v)[kVector]) {
+    load8(reinterpret_cast<const Element*>(raw.words), v);
+}
+
+// Two neighbouring elements, in float32.
+DEVICE float2 load2(const float* source) { return *reinterpret_cast<const float2*>(source); }
+
+DEVICE float2 load2(const bf16* source) {
+    u32 raw = *reinterpret_cast<const u32*>(source);
+    float2 v;
+    v.x = low_bf16(raw), v.y = high_bf16(raw);
+    return v;
+}
+
+// Of four neighbouring lanes l, each with x[0..3]: x[i] of lane l becomes x[l] of lane i.
+template <class Word>
+DEVICE void transpose_quad(Word (&x)[4]) {
+#pragma unroll
+    for (int distance = 1; distance < 4; distance *= 2) {
+        bool upper = threadIdx.x & distance;
+#pragma unroll
+        for (int pair = 0; pair < 2; pair++) {
+            int low = distance == 1 ? 2 * pair : pair, high = low + distance;
+            Word received = __shfl_xor_sync(kFullWarp, upper ? x[low] : x[high], distance);
+            x[low] = upper ? received : x[low];
+            x[high] = upper ? x[high] : received;
+        }
+    }
+}
+
 DEVICE float sum_over_warp(float value) {
 #pragma unroll
     for (int lane = kWarpSize / 2; lane > 0; lane /= 2) value += __shfl_xor_sync(kFullWarp, value, lane);

@@ -17,7 +17,9 @@ internal sealed class CudaContext
         CudaDriver.Check(CudaDriver.cuDeviceGet(out int handle, device), $"cuDeviceGet of cuda:{device}");
         CudaDriver.Check(CudaDriver.cuDevicePrimaryCtxRetain(out _handle, handle), $"cuDevicePrimaryCtxRetain of cuda:{device}");
         CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int shared, CudaDriver.MaxSharedBytesPerBlock, handle), "cuDeviceGetAttribute");
+        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int multiprocessors, CudaDriver.MultiprocessorCount, handle), "cuDeviceGetAttribute");
         SharedBytes = shared;
+        Multiprocessors = multiprocessors;
         Architecture = Compilation.KernelArchitecture.Name(CudaDriver.Ask(device).Gpu!.Value);
     }
 
@@ -29,6 +31,9 @@ internal sealed class CudaContext
 
     /// <summary>Shared memory that a thread block may have at most.</summary>
     public int SharedBytes { get; }
+
+    /// <summary>Multiprocessors.</summary>
+    public int Multiprocessors { get; }
 
     /// <summary>The context of a device.</summary>
     /// <param name="device">A CUDA device.</param>

@@ -14,6 +14,9 @@ internal static unsafe partial class CudaDriver
     /// <summary>CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN.</summary>
     public const int MaxSharedBytesPerBlock = 97;
 
+    /// <summary>Its number of multiprocessors.</summary>
+    public const int MultiprocessorCount = 16;
+
     private const string Library = "libcuda.so.1";
     private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76;
 
