@@ -27,7 +27,8 @@ DEVICE u32 swizzled(int row, int chunk) {
 template <int Rows, int RowBytes>
 DEVICE void copy_rows(u32 destination, const void* source, u64 pitch, int valid) {
     constexpr int kChunksPerRow = RowBytes / kChunk;
-#pragma unroll
+    // Not all at once: the addresses would take too many registers.
+#pragma unroll 4
     for (int i = 0; i < Rows * kChunksPerRow / kThreads; i++) {
         int index = i * kThreads + threadIdx.x, row = index / kChunksPerRow, chunk = index % kChunksPerRow;
         const u8* from = static_cast<const u8*>(source) + (row < valid ? row * pitch : 0) + chunk * kChunk;
@@ -49,14 +50,14 @@ DEVICE float reduce_row(float value) {
 // q, k int8 [B, H, length, 128], q_scales, k_scales [B, H, blocks]; v [B, length, H, 128]; kept [B, H, query blocks, count],
 // indices of key blocks, each at most once; y float32 [B, length, H, 128]. Grid: query blocks, B · H. factor: 1/√128.
 extern "C" __global__ void __launch_bounds__(kThreads)
-sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const float* k_scales, const bf16* v, const long long* kept,
+sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const float* k_scales, const bf16* v, const int* kept,
                       float* y, int length, int heads, int count, float factor) {
     DYNAMIC_SHARED(shared);
     int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
     int batch = blockIdx.y / heads, head = blockIdx.y % heads;
     int key_blocks = (length + KEY_BLOCK - 1) / KEY_BLOCK, first_query = blockIdx.x * QUERY_BLOCK;
     u64 sequence = blockIdx.y;
-    const long long* chosen = kept + (sequence * gridDim.x + blockIdx.x) * count;
+    const int* chosen = kept + (sequence * gridDim.x + blockIdx.x) * count;
     const i8* keys = k + sequence * length * kHeadDim;
     u64 value_pitch = static_cast<u64>(heads) * kHeadDim;
     const bf16* values = v + static_cast<u64>(batch) * length * value_pitch + head * kHeadDim;
@@ -65,7 +66,7 @@ sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const flo
     auto copy_stage = [&](int step) {
         if (step < count) {
             u32 stage = ring + step % kStages * kStageBytes;
-            int first = static_cast<int>(chosen[step]) * KEY_BLOCK, valid = min(KEY_BLOCK, length - first);
+            int first = chosen[step] * KEY_BLOCK, valid = min(KEY_BLOCK, length - first);
             copy_rows<KEY_BLOCK, kHeadDim>(stage, keys + static_cast<u64>(first) * kHeadDim, kHeadDim, valid);
             copy_rows<KEY_BLOCK, 2 * kHeadDim>(stage + kKeyBytes, values + first * value_pitch, 2 * value_pitch, valid);
         }
@@ -96,7 +97,7 @@ sage_sparse_attention(const i8* q, const float* q_scales, const i8* k, const flo
         cp_async_wait<1>();
         __syncthreads();
         u32 stage = ring + step % kStages * kStageBytes;
-        int block = static_cast<int>(chosen[step]), valid = length - block * KEY_BLOCK;
+        int block = chosen[step], valid = length - block * KEY_BLOCK;
         float scale = query_scale * k_scales[sequence * key_blocks + block];
 
         float score[kScoreTiles][4];

@@ -70,6 +70,7 @@ internal static class CommandLine
             new WorldCommand(terminal),
             new TrainCommand(terminal),
             new EvaluateCommand(terminal),
+            new BenchCommand(terminal),
             new DoctorCommand(terminal, libTorchFolder),
         };
         root.Options.Add(new Option<bool>(VerboseName) { Description = "Show the details of an error.", Recursive = true });

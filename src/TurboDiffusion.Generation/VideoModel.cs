@@ -77,7 +77,7 @@ public sealed class VideoModel : IDisposable
                 throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
             GenerationDefaults defaults = files.Defaults ?? GenerationDefaults.Of(config, variant);
             AttentionOptions attention = AttentionOptions.Of(
-                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? defaults.TopKRatio);
+                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? defaults.TopKRatio, defaults.AttentionBlock);
             WeightFormat weights = options.Weights ?? variant.Weights;
             CheckBeforeLoading(transformers, config, attention, weights);
             VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);

@@ -75,6 +75,7 @@ public class EnvironmentTests(Models models)
     [Theory]
     [InlineData]
     [InlineData("generate")]
+    [InlineData("bench")]
     [InlineData("inspect")]
     [InlineData("convert")]
     [InlineData("quantize")]

@@ -16,10 +16,10 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>world</c>: the shape world as training data: a tokenizer for its captions, and clips encoded by a VAE.</summary>
 internal sealed class WorldCommand : CliCommand
 {
-    private const string TokenizerFile = "spiece.model", LatentsFile = "latents.safetensors";
+    private const string TokenizerFile = "spiece.model", LatentsFile = "latents.safetensors", VaeFile = "vae.safetensors";
 
-    private readonly Argument<string> _output = new("OUT") { Description = $"The folder to write {TokenizerFile} and {LatentsFile} into." };
-    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The VAE that encodes the clips. Without one, only the tokenizer is written.");
+    private readonly Argument<string> _output = new("OUT") { Description = $"The folder to write {TokenizerFile}, {LatentsFile} and {VaeFile} into." };
+    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", $"The VAE that encodes the clips; {VaeFile} is the same with standard latents. Without one, only the tokenizer is written.");
     private readonly Option<int?> _clips = Opt.Number<int>("--clips", "N", "Clips to render. Default: 1000.");
     private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of each clip, 4k + 1. Default: 33.");
@@ -59,6 +59,7 @@ internal sealed class WorldCommand : CliCommand
         {
             WorldLatents.Write(latents, world, parsed.GetValue(_captions) ?? 4, vae, SentencePieceTextTokenizer.Open(tokenizer, parsed.GetValue(_length) ?? 48),
                 placement, new ClipProgress(display), Terminal.Cancelled);
+            SafetensorsWriter.Write(Path.Combine(folder, VaeFile), [.. vae.state_dict().Select(p => TensorSource.From(p.Key, p.Value))]);
             return true;
         });
         Terminal.Out.WriteLine($"{latents}: {world.Clips} clips; {Format.Seconds(clock.Elapsed)}");

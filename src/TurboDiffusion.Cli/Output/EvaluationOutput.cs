@@ -26,9 +26,7 @@ internal sealed class EvaluationOutput(
     public void Check()
     {
         if (sheetClips < 1) throw new InvalidRequestException("sheet", $"A sheet of {sheetClips} clips was asked for; give at least 1.");
-        foreach (string path in new[] { json, table }.OfType<string>())
-            if (Directory.Exists(path) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
-                throw new InvalidRequestException("output", $"{path} cannot be written: it is a folder, or its folder does not exist.");
+        foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
         if (sheet is not null) ContactSheet.Check(sheet);
         if (failures is not null) Directory.CreateDirectory(failures);
     }
@@ -48,8 +46,8 @@ internal sealed class EvaluationOutput(
     /// <summary>Writes the results so far.</summary>
     public void Write(EvaluationResult result)
     {
-        if (json is not null) WriteText(json, result.ToJson());
-        if (table is not null) WriteText(table, result.ToMarkdown());
+        if (json is not null) ResultFile.Write(json, result.ToJson());
+        if (table is not null) ResultFile.Write(table, result.ToMarkdown());
     }
 
     /// <summary>Writes the sheet.</summary>
@@ -75,11 +73,4 @@ internal sealed class EvaluationOutput(
 
     private static string Name<T>(T? value)
         where T : struct => value?.ToString() ?? "unknown";
-
-    private static void WriteText(string path, string text)
-    {
-        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-        File.WriteAllText(aside, text);
-        File.Move(aside, path, overwrite: true);
-    }
 }

@@ -40,6 +40,9 @@ public sealed record GenerationDefaults
     /// <summary>The share of key blocks that sparse attention keeps.</summary>
     public double TopKRatio { get; init; } = Attention.AttentionOptions.DefaultTopKRatio;
 
+    /// <summary>Tokens per query and per key block of sparse attention; null: those of the attention kind.</summary>
+    public int? AttentionBlock { get; init; }
+
     /// <summary>Tokens of a text, padding included: what the transformer was trained with.</summary>
     public int TextLength { get; init; } = SentencePieceTextTokenizer.WanLength;
 

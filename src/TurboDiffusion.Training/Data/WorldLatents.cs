@@ -4,6 +4,7 @@ using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Networks;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Data;
@@ -14,11 +15,14 @@ public static class WorldLatents
     // Clips that are rendered, and encoded, at a time.
     private const int RenderedTogether = 256, EncodedTogether = 16;
 
-    /// <summary>Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16.</summary>
+    /// <summary>
+    /// Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16. Every channel of the latents gets mean 0 and
+    /// deviation 1, and the VAE is changed to match (<see cref="LatentStandardization"/>).
+    /// </summary>
     /// <param name="path">The file to write.</param>
     /// <param name="world">How many clips, and their size.</param>
     /// <param name="captions">Captions of each clip, from 1.</param>
-    /// <param name="vae">The VAE.</param>
+    /// <param name="vae">The VAE; its latents are standard afterwards.</param>
     /// <param name="tokenizer">The tokenizer, with a length that is enough for every caption.</param>
     /// <param name="placement">Where the VAE is.</param>
     /// <param name="progress">Told how many clips are encoded.</param>
@@ -51,7 +55,9 @@ public static class WorldLatents
         }
         Tensor all = cat(latents);
         foreach (Tensor part in latents) part.Dispose();
-        CaptionedLatents.Write(path, all, tokens, negative);
+        (Tensor mean, Tensor deviation) = LatentStandardization.Statistics(all);
+        CaptionedLatents.Write(path, LatentStandardization.Apply(all, mean, deviation), tokens, negative);
+        LatentStandardization.Apply(vae, mean, deviation);
     }
 
     private static Tensor Tokens(WorldOptions world, int captions, ITokenizer tokenizer)

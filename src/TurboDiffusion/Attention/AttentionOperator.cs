@@ -15,6 +15,19 @@ public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tens
     {
     }
 
+    /// <summary>
+    /// Attends to projections, normalisation and rotation included, in one sequence of kernels; null where there is none for
+    /// them, and the caller normalises, rotates and calls the operator.
+    /// </summary>
+    /// <param name="q">The projection <c>[B, L, H·D]</c>.</param>
+    /// <param name="k">As q.</param>
+    /// <param name="v">As q.</param>
+    /// <param name="transform">What is to be done to q and k.</param>
+    /// <returns><c>[B, L, H, D]</c></returns>
+    internal Tensor? AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) => TryProjections(q, k, v, transform);
+
+    private protected virtual Tensor? TryProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) => null;
+
     /// <summary>The operator that the options ask for.</summary>
     /// <param name="options">Kind, ratio and block sizes.</param>
     /// <param name="headDim">D.</param>

@@ -45,14 +45,18 @@ public sealed record AttentionOptions
     public static AttentionOptions SageSla(double topKRatio = DefaultTopKRatio, int queryBlock = 64, int keyBlock = 128) =>
         new(AttentionKind.SageSla, CheckedRatio(topKRatio), CheckedBlock(queryBlock), CheckedBlock(keyBlock));
 
-    /// <summary>The operator of a kind with its default blocks.</summary>
+    /// <summary>The operator of a kind.</summary>
     /// <param name="kind">The operator.</param>
     /// <param name="topKRatio">The share of key blocks kept; not used by dense attention.</param>
-    public static AttentionOptions Of(AttentionKind kind, double topKRatio = DefaultTopKRatio) => kind switch
+    /// <param name="block">Tokens per query and per key block, of a model tuned with others than the kind's own.</param>
+    /// <exception cref="InvalidRequestException">The ratio or the block size is out of range.</exception>
+    public static AttentionOptions Of(AttentionKind kind, double topKRatio = DefaultTopKRatio, int? block = null) => (kind, block) switch
     {
-        AttentionKind.Dense => Dense,
-        AttentionKind.Sla => Sla(topKRatio),
-        AttentionKind.SageSla => SageSla(topKRatio),
+        (AttentionKind.Dense, _) => Dense,
+        (AttentionKind.Sla, null) => Sla(topKRatio),
+        (AttentionKind.Sla, { } size) => Sla(topKRatio, size, size),
+        (AttentionKind.SageSla, null) => SageSla(topKRatio),
+        (AttentionKind.SageSla, { } size) => SageSla(topKRatio, size, size),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown attention kind."),
     };
 

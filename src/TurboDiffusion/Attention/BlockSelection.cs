@@ -30,10 +30,28 @@ public static class BlockSelection
     internal static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        Tensor score = pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype);
-        int kept = options.KeptBlocks((int)pooledK.shape[2]);
-        (_, Tensor indices) = score.topk(kept, dim: -1, sorted: false);
-        return indices.sort(dim: -1).Values.MoveToOuterDisposeScope();
+        return Highest(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Pooled q · pooled kᵀ.</summary>
+    /// <param name="pooledQ"><c>[B, H, query blocks, D]</c></param>
+    /// <param name="pooledK"><c>[B, H, key blocks, D]</c></param>
+    /// <returns><c>[B, H, query blocks, key blocks]</c> in their dtype, summed in float32.</returns>
+    internal static Tensor Scores(Tensor pooledQ, Tensor pooledK)
+    {
+        using var scope = NewDisposeScope();
+        return pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The indices of each row's highest scores; of equal scores the earlier.</summary>
+    /// <param name="scores"><c>[…, n]</c></param>
+    /// <param name="count">How many.</param>
+    /// <returns>int64 <c>[…, count]</c>, ascending.</returns>
+    internal static Tensor Highest(Tensor scores, int count)
+    {
+        using var scope = NewDisposeScope();
+        Tensor order = scores.sort(-1, descending: true, stable: true).Indices;
+        return order.narrow(-1, 0, count).sort(-1).Values.MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean of each block of tokens; the last block may be shorter.</summary>

@@ -1,4 +1,3 @@
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Quantization;
 using static TorchSharp.torch;
 
@@ -73,29 +72,6 @@ public static class BlockSparseAttention
             return p.matmul(Gather(values, flatBlocks, rows.shape[0])) / p.sum(dim: -1, keepdim: true);
         });
         return (output * vScale.transpose(1, 2)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// Chooses the blocks and attends to them in SageAttention's formats. The plain form is <see cref="BlockSelection.Select"/>
-    /// and <see cref="AttendSage(Tensor, Tensor, Tensor, Tensor, AttentionOptions)"/>; the kernels quantize and pool in one
-    /// pass over q and k, and keep P and V in bfloat16, which is finer than fp8.
-    /// </summary>
-    /// <param name="q">Queries <c>[B, L, H, D]</c>.</param>
-    /// <param name="k">Keys <c>[B, L, H, D]</c>.</param>
-    /// <param name="v">Values <c>[B, L, H, D]</c>.</param>
-    /// <param name="options">Block sizes and ratio.</param>
-    /// <returns><c>[B, L, H, D]</c>, float32. Carries no gradient: rounding has none.</returns>
-    internal static Tensor AttendSage(Tensor q, Tensor k, Tensor v, AttentionOptions options)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        bool kernels = KernelPaths.Takes(KernelOperator.SageSparseAttention, q)
-            && new SageSparseAttentionKernel.Problem(q.shape[1], q.shape[0] * q.shape[2], q.shape[3], options.QueryBlock, options.KeyBlock, v.dtype).IsSupported;
-        if (!kernels) return AttendSage(q, k, v, BlockSelection.Select(q, k, options), options).MoveToOuterDisposeScope();
-        var queries = SageQuantizeKernel.Run(q, null, options.QueryBlock);
-        var keys = SageQuantizeKernel.Run(k, SageQuantization.KeyMean(k), options.KeyBlock);
-        Tensor kept = BlockSelection.Choose(queries.Pooled, keys.Pooled, options);
-        return SageSparseAttentionKernel.Run((queries.Values, queries.Scales), (keys.Values, keys.Scales), v, kept, options).MoveToOuterDisposeScope();
     }
 
     // Runs attend(rows [n, query block, D], flat indices of their key blocks [n·kept], mask of padded keys [n, 1, kept·key

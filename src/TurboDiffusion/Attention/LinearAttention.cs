@@ -9,7 +9,8 @@ namespace TurboDiffusion.Attention;
 /// <remarks>arXiv 2509.24006, section 3; TurboDiffusion aaecff5, <c>SLA/core.py</c>.</remarks>
 public static class LinearAttention
 {
-    private const double Eps = 1e-5;
+    /// <summary>ε.</summary>
+    internal const double Eps = 1e-5;
 
     /// <summary>The linear branch.</summary>
     /// <param name="q">Queries <c>[B, L, H, D]</c>.</param>

@@ -20,5 +20,20 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
     }
 
     /// <inheritdoc/>
-    protected override Tensor AttendSparse(Tensor q, Tensor k, Tensor v) => BlockSparseAttention.AttendSage(q, k, v, Options);
+    protected override Tensor AttendSparse(Tensor q, Tensor k, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        return BlockSparseAttention.AttendSage(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
+    }
+
+    private protected override Tensor? TryKernels(Tensor q, Tensor k, Tensor v) =>
+        SageKernels.Takes(q.flatten(2), q.shape[3], Options) ? Run(q.flatten(2), k.flatten(2), v.flatten(2), null) : null;
+
+    private protected override Tensor? TryProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) =>
+        SageKernels.Takes(q, transform.Cosines.shape[^1] * 2, Options) && transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype
+            ? Run(q, k, v, transform)
+            : null;
+
+    private Tensor Run(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform) =>
+        SageKernels.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!));
 }

@@ -8,8 +8,6 @@ namespace TurboDiffusion.Kernels;
 /// <summary>A compiled kernel on a GPU. Loaded once for each GPU and program, and kept for the life of the process.</summary>
 internal sealed unsafe class KernelFunction
 {
-    // What a launch may use without asking for more.
-    private const int DefaultSharedBytes = 48 << 10;
     private const int InvalidImage = 200, NoBinaryForGpu = 209;
     private const int LocalSizeAttribute = 3, RegistersAttribute = 4;
 
@@ -18,7 +16,8 @@ internal sealed unsafe class KernelFunction
     private readonly CudaContext _context;
     private readonly KernelProgram _program;
     private readonly nint _function;
-    private int _sharedBytes = DefaultSharedBytes;
+    // Dynamic shared memory asked for so far. What a launch has without asking depends on the kernel's static shared memory.
+    private int _sharedBytes;
 
     private KernelFunction(CudaContext context, KernelProgram program)
     {

@@ -36,7 +36,7 @@ internal static unsafe class SageSparseAttentionKernel
     /// <param name="q">int8 <c>[B, H, L, 128]</c> and float32 scales <c>[B, H, query blocks]</c>.</param>
     /// <param name="k">int8 <c>[B, H, L, 128]</c> and float32 scales <c>[B, H, key blocks]</c>.</param>
     /// <param name="v">bfloat16 <c>[B, L, H, 128]</c>.</param>
-    /// <param name="kept">Indices of key blocks <c>[B, H, query blocks, kept]</c>, int64, each at most once.</param>
+    /// <param name="kept">Indices of key blocks <c>[B, H, query blocks, kept]</c>, int32, each at most once.</param>
     /// <param name="options">Block sizes.</param>
     /// <returns>Float32 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Run((Tensor Values, Tensor Scales) q, (Tensor Values, Tensor Scales) k, Tensor v, Tensor kept, AttentionOptions options)
@@ -53,7 +53,7 @@ internal static unsafe class SageSparseAttentionKernel
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, launch.GridX);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* vAddress = KernelOperand.Address(values, ScalarType.BFloat16, batch, tokens, headCount, HeadDim);
-        void* keptAddress = KernelOperand.Address(blocks, ScalarType.Int64, batch, headCount, launch.GridX, keptBlocks);
+        void* keptAddress = KernelOperand.Address(blocks, ScalarType.Int32, batch, headCount, launch.GridX, keptBlocks);
         void* yAddress = KernelOperand.Address(y, ScalarType.Float32, y.shape);
         int length = (int)tokens, heads = (int)headCount, count = (int)keptBlocks;
         float factor = 1 / MathF.Sqrt(HeadDim);

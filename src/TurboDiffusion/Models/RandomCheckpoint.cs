@@ -30,6 +30,12 @@ public sealed class RandomCheckpoint : ICheckpoint
         Tensors = tensors;
     }
 
+    /// <summary>
+    /// Where the values are made; null: on the CPU, by <see cref="PhiloxNoise"/>. On a GPU, libtorch makes them, in seconds for
+    /// billions: the same whenever they are read, and others than those of the CPU.
+    /// </summary>
+    internal torch.Device? Device { get; init; }
+
     /// <inheritdoc/>
     public string Path => "random weights";
 
@@ -48,11 +54,16 @@ public sealed class RandomCheckpoint : ICheckpoint
     {
         TensorInfo info = Tensors[name];
         long[] shape = [.. info.Shape];
-        if (name.EndsWith("bias", StringComparison.Ordinal)) return torch.zeros(shape, info.Dtype);
-        if (name.EndsWith("gamma", StringComparison.Ordinal) || shape.Length == 1) return torch.ones(shape, info.Dtype);
+        if (name.EndsWith("bias", StringComparison.Ordinal)) return torch.zeros(shape, info.Dtype, Device);
+        if (name.EndsWith("gamma", StringComparison.Ordinal) || shape.Length == 1) return torch.ones(shape, info.Dtype, Device);
         long fanIn = shape.Skip(1).Aggregate(1L, (n, d) => n * d);
         if (name.EndsWith("modulation", StringComparison.Ordinal)) fanIn = shape[^1];
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{_seed} {name}"));
+        if (Device is not null)
+        {
+            torch.random.manual_seed(BitConverter.ToInt64(hash));
+            return torch.randn(shape, info.Dtype, Device).mul_(1 / Math.Sqrt(fanIn));
+        }
         using var scope = torch.NewDisposeScope();
         return (new PhiloxNoise(BitConverter.ToUInt64(hash)).Normal(shape) / Math.Sqrt(fanIn)).to_type(info.Dtype).MoveToOuterDisposeScope();
     }

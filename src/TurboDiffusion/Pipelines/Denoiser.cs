@@ -52,7 +52,7 @@ public sealed class Denoiser : IDisposable
     /// <returns>v, float32, shape of <paramref name="x"/>.</returns>
     public Tensor Velocity(Tensor x, double timestep, int step, CancellationToken cancellationToken)
     {
-        WanModel model = Use(ExpertFor(timestep / 1000, _boundary, _experts.Count), cancellationToken);
+        WanModel model = Select(timestep, cancellationToken);
         using var scope = NewDisposeScope();
         Tensor input = x.to_type(ScalarType.Float32), t = full([x.shape[0]], timestep, ScalarType.Float32, x.device);
         Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken);
@@ -72,8 +72,12 @@ public sealed class Denoiser : IDisposable
         _current = -1;
     }
 
-    private WanModel Use(int expert, CancellationToken cancellationToken)
+    /// <summary>The expert of a noise level, loaded, with the text prepared for it. Where every expert stays loaded, nothing is moved.</summary>
+    /// <param name="timestep">Noise level times 1000.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    internal WanModel Select(double timestep, CancellationToken cancellationToken)
     {
+        int expert = ExpertFor(timestep / 1000, _boundary, _experts.Count);
         ModelSlot<WanModel> slot = _experts[expert];
         if (expert == _current) return slot.Get(null, cancellationToken);
         Dispose();

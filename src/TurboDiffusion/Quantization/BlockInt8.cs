@@ -40,7 +40,7 @@ public static class BlockInt8
     internal static (Tensor Values, Tensor Scales) QuantizeModulatedPlain(Tensor x, Tensor scale, Tensor shift, double eps)
     {
         using var scope = NewDisposeScope();
-        (Tensor values, Tensor scales) = QuantizePlain(LayerNorm.Modulate(x, scale, shift, eps).flatten(0, 1));
+        (Tensor values, Tensor scales) = QuantizePlain(LayerNorm.Modulate(x, scale, shift, eps, ScalarType.Float32).flatten(0, 1));
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 

@@ -50,6 +50,24 @@ public static class SageQuantization
         return (Fp8.Round(x / scales).MoveToOuterDisposeScope(), scales.transpose(1, 2).MoveToOuterDisposeScope());
     }
 
+    /// <summary>Quantizes the values to fp8 e4m3 with a scale per block of tokens and head, as the Hopper kernel takes them.</summary>
+    /// <param name="v"><c>[B, L, H, D]</c></param>
+    /// <param name="block">Tokens per scale, a multiple of 16.</param>
+    /// <returns>
+    /// Float32 values that e4m3 represents exactly <c>[B, H, blocks, D, block]</c>, each 16 tokens in the order 0 1 8 9 2 3 10 11 …, zeros
+    /// past the end; and float32 scales <c>[B, H, blocks]</c>.
+    /// </returns>
+    internal static (Tensor Values, Tensor Scales) QuantizeValueBlocks(Tensor v, int block)
+    {
+        using var scope = NewDisposeScope();
+        Tensor blocks = BlockSelection.Blocks(v.to_type(ScalarType.Float32), block);
+        Tensor scales = blocks.abs().amax([3, 4]).clamp_min(1e-12) / Fp8.MaxValue;
+        Tensor rounded = Fp8.Round(blocks / scales.unsqueeze(-1).unsqueeze(-1));
+        // Token 8·j + 2·t + e of each 16 is at 4·t + 2·j + e.
+        Tensor ordered = rounded.unflatten(3, [-1, 2, 4, 2]).transpose(4, 5).flatten(3, 6).transpose(-1, -2);
+        return (ordered.contiguous().MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
     private static (Tensor Values, Tensor Scales) Quantize(Tensor x, int block)
     {
         using var scope = NewDisposeScope();

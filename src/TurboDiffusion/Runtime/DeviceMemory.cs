@@ -15,7 +15,7 @@ public static partial class DeviceMemory
     public static long Available(torch.Device device) => device.type switch
     {
         DeviceType.CPU => AvailableCpu(),
-        DeviceType.CUDA => AvailableCuda(Math.Max(device.index, 0)),
+        DeviceType.CUDA => OfGpu(Math.Max(device.index, 0)).Free,
         _ => long.MaxValue,
     };
 
@@ -32,7 +32,10 @@ public static partial class DeviceMemory
             : limit;
     }
 
-    private static long AvailableCuda(int index)
+    /// <summary>A GPU's free and whole memory in bytes, as its driver counts them for all processes.</summary>
+    /// <param name="index">The GPU's number.</param>
+    /// <exception cref="EnvironmentException">The GPU does not answer.</exception>
+    internal static (long Free, long Total) OfGpu(int index)
     {
         try
         {
@@ -42,9 +45,9 @@ public static partial class DeviceMemory
             try
             {
                 Check(cuCtxPushCurrent(context), "cuCtxPushCurrent");
-                Check(cuMemGetInfo(out nuint free, out _), "cuMemGetInfo");
+                Check(cuMemGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
                 Check(cuCtxPopCurrent(out _), "cuCtxPopCurrent");
-                return (long)free;
+                return ((long)free, (long)total);
             }
             finally
             {

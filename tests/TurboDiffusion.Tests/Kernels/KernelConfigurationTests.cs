@@ -82,8 +82,41 @@ public class KernelConfigurationTests
     }
 
     [Fact]
-    public void Pooling_takes_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_quantize", "BLOCK=64"), new KernelLaunch(512, 12, 256, 0)), SageQuantizeKernel.Configure(32760, 12, 64));
+    public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "NORMALIZE=1"), new KernelLaunch(512, 12, 256, 0)),
+        SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
+
+    [Theory]
+    [InlineData(32760, 12, 227, 24, 11, 2)]
+    [InlineData(75600, 40, 227, 24, 25, 2)]
+    [InlineData(32760, 12, 99, 24, 11, 1)]
+    [InlineData(1, 1, 227, 1, 1, 2)]
+    public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk, int chunks, int tiles)
+    {
+        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
+        Assert.Equal(perChunk, blocks);
+        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "NORMALIZE=1"), c.Program);
+        Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
+    }
+
+    [Fact]
+    public void Hopper_attention_takes_a_thread_block_per_two_query_blocks() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"), new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
+        HopperSageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
+
+    [Theory]
+    [InlineData(1, 8)]
+    [InlineData(256, 8)]
+    [InlineData(257, 16)]
+    [InlineData(591, 32)]
+    [InlineData(2048, 64)]
+    public void Few_programs_choose_among_any_number_of_blocks(int columns, int items) => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)), BlockTopKKernel.Configure(5, columns));
+
+    [Fact]
+    public void Statistics_take_a_thread_block_per_64_tokens() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sage_statistics", "CHUNK=64", "VECTORS=6"), new KernelLaunch(512, 2, 256, 0)),
+        SageStatisticsKernel.Configure(new(2, 32760, 12)));
 
     [Theory]
     [InlineData(64, 64, 128, ScalarType.BFloat16)]
@@ -95,5 +128,5 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "int8_matmul", "rms_norm_rotary", "sage_quantize", "sage_sparse_attention", "sm90_int8_matmul"], KernelSources.Kernels);
+        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_state", "sage_statistics", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
 }

@@ -11,7 +11,17 @@ internal static class KernelPrograms
         from blocks in new[] { (64, 128), (128, 64) }
         select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program).Concat(
         from block in new[] { 64, 128 }
-        select SageQuantizeKernel.Configure(1, 1, block).Program);
+        from normalize in new[] { false, true }
+        from program in (KernelProgram[])
+        [
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10).Configuration.Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10).Configuration.Program,
+        ]
+        select program).Concat(
+        from heads in new[] { 12, 40 }
+        select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
+        [SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, HopperSageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -1,9 +1,7 @@
 using System.Globalization;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Kernels;
 using TurboDiffusion.Kernels.Cuda;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -61,27 +59,6 @@ public class KernelTimings
             Rate($"{variant} int8, GELU, quantize {size}", operations, () => Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, variant)));
             Rate($"{variant} int8, gate, residual {size}", operations, () => Int8MatmulKernel.MultiplyAddGated(qa, qb, bias, residual, gate, variant).Dispose());
         }
-    }
-
-    [Fact]
-    public void Attention()
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        const long Heads = Dim / 128;
-        AttentionOptions options = AttentionOptions.SageSla();
-        Tensor q = Wide(1, Tokens, Heads, 128), k = Wide(1, Tokens, Heads, 128), v = Wide(1, Tokens, Heads, 128);
-        Tensor kept = BlockSelection.Select(q, k, options);
-        (Tensor, Tensor) queries = SageQuantization.QuantizeQueries(q, options.QueryBlock), keys = SageQuantization.QuantizeKeys(k, options.KeyBlock);
-        Bandwidth("quantize and pool q, 12 heads", 3.0 * Tokens * Dim, () =>
-        {
-            var (values, scales, pooled) = SageQuantizeKernel.Run(q, null, options.QueryBlock);
-            Free((values, scales));
-            pooled.Dispose();
-        });
-        double operations = 4.0 * Tokens * kept.shape[3] * options.KeyBlock * Dim;
-        Rate("portable sparse attention, 12 heads, 10 %", operations, () => SageSparseAttentionKernel.Run(queries, keys, v, kept, options).Dispose());
-        Rate("torch dense attention, 12 heads", 4.0 * Tokens * Tokens * Dim, () => DenseAttention.Attend(q, k, v).Dispose());
     }
 
     private Tensor Wide(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);

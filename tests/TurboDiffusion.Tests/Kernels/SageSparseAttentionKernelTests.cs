@@ -30,7 +30,7 @@ public class SageSparseAttentionKernelTests
         Tensor kept = BlockSelection.Select(q, k, options);
         Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options), plain = BlockSparseAttention.AttendSage(q, k, v, kept, options);
         KernelConformance.PoisonMemory(device);
-        Tensor actual = SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, queryBlock), SageQuantization.QuantizeKeys(k, keyBlock), v, kept, options);
+        Tensor actual = SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, queryBlock), SageQuantization.QuantizeKeys(k, keyBlock), v, kept.to_type(ScalarType.Int32), options);
         double plainError = Comparison.RelativeL2(exact, plain, 1, "plain form");
         double error = Comparison.RelativeL2(exact, actual, plainError * 1.05 + 3e-3, $"L {length}, {heads} heads, blocks {queryBlock}×{keyBlock}");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"sage attention, L {length}, kept {kept.shape[3]}: error against float32 {error:G3}, plain form {plainError:G3}"));
@@ -46,7 +46,7 @@ public class SageSparseAttentionKernelTests
         AttentionOptions options = AttentionOptions.SageSla(1);
         var queries = SageQuantization.QuantizeQueries(q, options.QueryBlock);
         var keys = SageQuantization.QuantizeKeys(k, options.KeyBlock);
-        Tensor forward = tensor(new long[] { 0, 1, 2, 3 }, device: device).expand(1, 2, 8, 4);
+        Tensor forward = tensor(new int[] { 0, 1, 2, 3 }, device: device).expand(1, 2, 8, 4);
         Tensor first = SageSparseAttentionKernel.Run(queries, keys, v, forward, options);
         Comparison.RelativeL2(first, SageSparseAttentionKernel.Run(queries, keys, v, forward.flip(3), options), 5e-3, "reversed");
     }

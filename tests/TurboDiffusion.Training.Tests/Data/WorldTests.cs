@@ -65,6 +65,27 @@ public class WorldTests
     }
 
     [Fact]
+    public void The_latents_are_standard_and_the_vae_matches_them()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        using var vae = new WanVae(VaeConfig.WithDim(8), Placement.Cpu);
+        WeightInitialization.Initialize(vae, new PhiloxNoise(1));
+        torch.Tensor video = WorldClips.Render(Small, 0, 4, default).to_type(torch.ScalarType.Float32) / 127.5 - 1;
+        torch.Tensor before = vae.EncodeWhole(video), reconstruction = vae.DecodeWhole(before);
+        (torch.Tensor mean, torch.Tensor deviation) = LatentStandardization.Statistics(before);
+        LatentStandardization.Apply(vae, mean, deviation);
+
+        torch.Tensor after = vae.EncodeWhole(video), values = after.transpose(0, 1).flatten(1);
+        Comparison.Elementwise(LatentStandardization.Apply(before, mean, deviation), after, 1e-3, 1e-3, "latents");
+        Comparison.Elementwise(reconstruction, vae.DecodeWhole(after), 1e-3, 1e-3, "reconstruction");
+        Assert.InRange(values.mean([1]).abs().max().item<float>(), 0, 1e-3);
+        torch.Tensor varied = values.std(1)[deviation.gt(2e-3)];
+        Assert.True(varied.numel() >= 3);
+        Assert.InRange((varied - 1).abs().max().item<float>(), 0, 1e-2);
+    }
+
+    [Fact]
     public void A_data_set_of_another_tokenizer_or_kind_is_refused()
     {
         using var folder = new TestFolder();

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Layers;
 
-/// <summary>Layer normalisation of the last axis, computed in float32, with weight and bias.</summary>
+/// <summary>Layer normalisation of the last axis, with weight and bias. libtorch computes it in float32 for every dtype.</summary>
 public sealed class LayerNorm : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")]
@@ -33,21 +33,20 @@ public sealed class LayerNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        Tensor wide = input.to_type(ScalarType.Float32);
-        return nn.functional.layer_norm(wide, [wide.shape[^1]], _weight.to_type(ScalarType.Float32), _bias.to_type(ScalarType.Float32), _eps)
-            .to_type(input.dtype).MoveToOuterDisposeScope();
+        return nn.functional.layer_norm(input, [input.shape[^1]], _weight.to_type(input.dtype), _bias.to_type(input.dtype), _eps).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Without weight and bias, then modulated: LN(x)·(1 + scale) + shift, all in float32.</summary>
+    /// <summary>Without weight and bias, then modulated: LN(x)·(1 + scale) + shift.</summary>
     /// <param name="x"><c>[B, L, dim]</c></param>
     /// <param name="scale"><c>[B, 1, dim]</c>, float32.</param>
     /// <param name="shift"><c>[B, 1, dim]</c>, float32.</param>
     /// <param name="eps">ε.</param>
-    /// <returns><c>[B, L, dim]</c>, float32.</returns>
-    public static Tensor Modulate(Tensor x, Tensor scale, Tensor shift, double eps)
+    /// <param name="dtype">Of the result and of what is held in memory on the way; sums and products are float32 in any.</param>
+    /// <returns><c>[B, L, dim]</c></returns>
+    public static Tensor Modulate(Tensor x, Tensor scale, Tensor shift, double eps, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        Tensor normalised = nn.functional.layer_norm(x.to_type(ScalarType.Float32), [x.shape[^1]], eps: eps);
-        return (normalised * (scale + 1) + shift).MoveToOuterDisposeScope();
+        Tensor normalised = nn.functional.layer_norm(x.to_type(dtype), [x.shape[^1]], eps: eps);
+        return shift.to_type(dtype).addcmul(normalised, (scale + 1).to_type(dtype), 1).MoveToOuterDisposeScope();
     }
 }

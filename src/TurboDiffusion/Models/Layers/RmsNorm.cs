@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Models.Layers;
 
 /// <summary>Root-mean-square normalisation of the last axis, x / √(mean x² + ε) · weight, computed in float32.</summary>
-/// <remarks>The normalised value is cast to the input's dtype before the weight multiplies it, as Wan and umT5 do.</remarks>
 public sealed class RmsNorm : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")]
@@ -33,11 +32,5 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     internal double Eps => _eps;
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input)
-    {
-        using var scope = NewDisposeScope();
-        Tensor x = input.to_type(ScalarType.Float32);
-        Tensor normalised = x * (x.pow(2).mean([-1], keepdim: true) + _eps).rsqrt();
-        return (normalised.to_type(input.dtype) * _weight).MoveToOuterDisposeScope();
-    }
+    public override Tensor forward(Tensor input) => TorchScript.RmsNorm(input, _weight, _eps);
 }

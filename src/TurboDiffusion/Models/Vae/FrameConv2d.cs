@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Runtime;
@@ -8,6 +9,10 @@ namespace TurboDiffusion.Models.Vae;
 /// <summary>A 2D convolution of each frame by itself, <c>[N, C, H, W]</c> with frames in the batch.</summary>
 internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
 {
+    // With numbers of input channels that are no multiple of this (seen with 24), libtorch 2.10's two-dimensional convolution on
+    // the CPU reads memory that nobody wrote, and now and then its result is NaN. Channels of zeros fill them up.
+    private const int CpuChannels = 16;
+
     [ComponentName(Name = "weight")]
     private readonly Parameter _weight;
 
@@ -34,7 +39,14 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input) => nn.functional.conv2d(input, _weight, _bias, _stride, _padding);
+    public override Tensor forward(Tensor input)
+    {
+        long missing = input.device_type == DeviceType.CPU ? -input.shape[1] & (CpuChannels - 1) : 0;
+        if (missing == 0) return nn.functional.conv2d(input, _weight, _bias, _stride, _padding);
+        using var scope = NewDisposeScope();
+        Tensor Padded(Tensor x) => nn.functional.pad(x, [0, 0, 0, 0, 0, missing]);
+        return nn.functional.conv2d(Padded(input), Padded(_weight), _bias, _stride, _padding).MoveToOuterDisposeScope();
+    }
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)

@@ -50,5 +50,5 @@ public abstract class AttentionLayer<TContext> : nn.Module<Tensor, TContext, Ten
     private protected Tensor Output(Tensor heads) => OutputLayer.call(heads.flatten(2));
 
     // [B, L, dim] to [B, L, H, D].
-    private Tensor Heads(Tensor x) => x.unflatten(2, [-1, _headDim]);
+    private protected Tensor Heads(Tensor x) => x.unflatten(2, [-1, _headDim]);
 }

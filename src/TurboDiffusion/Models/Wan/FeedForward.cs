@@ -46,8 +46,7 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
             (Tensor Values, Tensor Scales) hidden = Int8Matmul.MultiplyGelu(BlockInt8.QuantizeModulated(x, scale, shift, eps), first.Weights, bias);
             return Int8Matmul.MultiplyAddGated(hidden, second.Weights, second.Bias, x, gate).MoveToOuterDisposeScope();
         }
-        // In float32, rounded once.
-        return (x + call(LayerNorm.Modulate(x, scale, shift, eps).to_type(x.dtype)) * gate).to_type(x.dtype).MoveToOuterDisposeScope();
+        return x.addcmul(call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype)), gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -14,11 +14,13 @@ public sealed class RotaryEmbedding : IDisposable
 
     private readonly Tensor _cosines;
     private readonly Tensor _sines;
+    private readonly Tensor _rotations;
 
     private RotaryEmbedding(Tensor cosines, Tensor sines)
     {
         _cosines = cosines;
         _sines = sines;
+        _rotations = complex(cosines, sines).DetachFromDisposeScope();
     }
 
     /// <summary>Float32 <c>[1, L, 1, D/2]</c>.</summary>
@@ -55,10 +57,9 @@ public sealed class RotaryEmbedding : IDisposable
     public Tensor Rotate(Tensor x)
     {
         using var scope = NewDisposeScope();
-        Tensor pairs = x.to_type(ScalarType.Float32).unflatten(x.dim() - 1, [-1, 2]);
-        Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
-        return stack([even * _cosines - odd * _sines, even * _sines + odd * _cosines], dim: -1)
-            .flatten(x.dim() - 1).to_type(x.dtype).MoveToOuterDisposeScope();
+        // A pair of channels is a complex number, and a rotation its product with e^(i·angle).
+        Tensor pairs = x.to_type(ScalarType.Float32).unflatten(x.dim() - 1, [-1, 2]).view_as_complex();
+        return (pairs * _rotations).view_as_real().flatten(x.dim() - 1).to_type(x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Normalises q and k over their whole width and rotates them.</summary>
@@ -88,6 +89,7 @@ public sealed class RotaryEmbedding : IDisposable
     {
         _cosines.Dispose();
         _sines.Dispose();
+        _rotations.Dispose();
     }
 
     private static Tensor Angles(long positions, int channels) =>

@@ -30,7 +30,13 @@ public sealed class SelfAttention : AttentionLayer<RotaryEmbedding>
     public override Tensor forward(Tensor input, RotaryEmbedding rotary)
     {
         using var scope = NewDisposeScope();
-        (Tensor q, Tensor k) = rotary.NormalizeAndRotate(QueryLayer.call(input), KeyLayer.call(input), QueryNorm, KeyNorm);
-        return Output(_operator.call(q, k, Values(input))).MoveToOuterDisposeScope();
+        Tensor q = QueryLayer.call(input), k = KeyLayer.call(input), v = ValueLayer.call(input);
+        Tensor? attended = _operator.AttendProjections(q, k, v, new(QueryNorm.Weight, KeyNorm.Weight, rotary.Cosines, rotary.Sines, QueryNorm.Eps));
+        if (attended is null)
+        {
+            (q, k) = rotary.NormalizeAndRotate(q, k, QueryNorm, KeyNorm);
+            attended = _operator.call(q, k, Heads(v));
+        }
+        return Output(attended).MoveToOuterDisposeScope();
     }
 }

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Evaluation.Benchmark;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+
+namespace TurboDiffusion.Cli.Commands;
+
+/// <summary><c>bench</c>: how long a denoising step takes on this machine, and where the speed comes from.</summary>
+internal sealed class BenchCommand : CliCommand
+{
+    private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
+
+    private readonly Option<string?> _preset = Opt.Text("--preset", string.Join('|', WanPreset.All.Select(p => p.Name.ToLowerInvariant())),
+        $"The model's dimensions. Default: {WanPreset.T2V1_3B.Name}; on the CPU, a small model.", "-p");
+    private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT", "The video's size. Default: 832x480; on the CPU, 64x64.");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "The video's frames, 4k + 1. Default: 81; on the CPU, 5.");
+    private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X", $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
+    private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "Only variants of this self-attention.");
+    private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "Only variants of this number format.");
+    private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels", "Only variants in which no operator, those of products, or all run as CUDA kernels.");
+    private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu", "Default: auto, the first GPU.");
+    private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S", "Seconds that a variant is repeated: 1 to 11 timed steps. Default: 10.");
+    private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The seed of weights and noise. Default: 0.");
+    private readonly Option<bool> _profile = Opt.Flag("--profile", "Time the parts of the step too: every module, and what lies between them.");
+    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents.");
+    private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch first, with the machine's Python.");
+    private readonly Option<string?> _script = Opt.Text("--baseline-script", "FILE", $"Its script. Default: {Script}.");
+    private readonly Option<string?> _python = Opt.Text("--python", "PROGRAM", "Its Python, one with PyTorch. Default: python3.");
+    private readonly Option<string?> _json = Opt.Text("--json", "FILE", "Every number as JSON, written anew after each row.");
+    private readonly Option<string?> _table = Opt.Text("--table", "FILE", "The tables as Markdown, written anew after each row.");
+
+    /// <summary>Creates the command.</summary>
+    public BenchCommand(Terminal terminal)
+        : base(terminal, "bench", "Measure a denoising step: attention, weights and kernels side by side.")
+    {
+        Add("Model and video", _preset, _size, _frames, _topK);
+        Add("Variants", _attention, _weights, _kernels);
+        Add("Measuring", _device, _patience, _seed, _profile, _compare);
+        Add("Plain PyTorch", _baseline, _script, _python);
+        Add("Output", _json, _table);
+        Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one video. "
+            + "Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard output. Files of results are replaced.";
+        Examples =
+        [
+            "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",
+            "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
+            "bench --attention sagesla --weights int8 --kernels all --profile --compare",
+            "bench --device cpu",
+        ];
+    }
+
+    /// <inheritdoc/>
+    protected override int Run(ParseResult parsed)
+    {
+        var plan = new BenchmarkPlan
+        {
+            Preset = parsed.GetValue(_preset),
+            Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : null,
+            Frames = parsed.GetValue(_frames),
+            Device = parsed.GetValue(_device) ?? "auto",
+            Attention = Only(parsed.GetValue(_attention)),
+            Weights = Only(parsed.GetValue(_weights)),
+            Kernels = Only(parsed.GetValue(_kernels)),
+            TopK = parsed.GetValue(_topK) ?? AttentionOptions.DefaultTopKRatio,
+            Patience = parsed.GetValue(_patience) ?? 10,
+            Seed = parsed.GetValue(_seed) ?? 0,
+            Profile = parsed.GetValue(_profile),
+            Compare = parsed.GetValue(_compare),
+            BaselineScript = parsed.GetValue(_baseline) ? parsed.GetValue(_script) ?? Script : null,
+            Python = parsed.GetValue(_python) ?? "python3",
+        };
+        plan.Resolve();
+        (string? json, string? table) = (parsed.GetValue(_json), parsed.GetValue(_table));
+        foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
+        BenchmarkResult result = BenchmarkRunner.Run(plan, new Lines(Terminal.Error), soFar =>
+        {
+            if (json is not null) ResultFile.Write(json, soFar.ToJson());
+            if (table is not null) ResultFile.Write(table, soFar.ToMarkdown());
+        }, Terminal.Cancelled);
+        Terminal.Out.Write(result.ToMarkdown());
+        return ExitCode.Success;
+    }
+
+    private static T[] Only<T>(T? value)
+        where T : struct => value is { } only ? [only] : [];
+
+    // At once and in order, where Progress<T> would queue.
+    private sealed class Lines(TextWriter output) : IProgress<string>
+    {
+        public void Report(string value) => output.WriteLine(value);
+    }
+}

@@ -1,0 +1,102 @@
+using System.Globalization;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Evaluation.Benchmark;
+
+/// <summary>
+/// The transformers of a target with random weights that are made where they are used, tensor by tensor, and the inputs of a
+/// step. The same seed gives the same weights in every number format: int8 ones are quantized as they are made.
+/// </summary>
+internal sealed class BenchmarkModel : IDisposable
+{
+    private const int TextTokens = 512;
+
+    private readonly List<ModelSlot<WanModel>> _experts = [];
+    private readonly BenchmarkTarget _target;
+
+    /// <summary>Makes the weights.</summary>
+    /// <param name="target">The model's dimensions and device.</param>
+    /// <param name="attention">The self-attention.</param>
+    /// <param name="weights">The number format.</param>
+    /// <param name="experts">How many transformers.</param>
+    /// <param name="seed">The seed of weights and inputs.</param>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    public BenchmarkModel(
+        BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, int experts, ulong seed, CancellationToken cancellationToken)
+    {
+        _target = target;
+        var placement = new Placement(target.Device, Devices.DefaultDtype(target.Device));
+        Attention = attention.Kind;
+        Weights = weights;
+        try
+        {
+            for (int expert = 0; expert < experts; expert++)
+            {
+                WanModel model = Make(target.Preset.Config, attention, weights, placement, seed + (ulong)expert, cancellationToken);
+                _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
+                _experts[expert].Get();
+            }
+            WanConfig config = target.Preset.Config;
+            random.manual_seed(unchecked((long)seed));
+            long[] latents = target.LatentShape;
+            Latents = Input(latents);
+            Embedding = Input([1, TextTokens, config.TextDim]).to(placement.Dtype).DetachFromDisposeScope();
+            Condition = config.IsImageToVideo ? Input([1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The self-attention.</summary>
+    public AttentionKind Attention { get; }
+
+    /// <summary>The number format of the blocks' linear layers.</summary>
+    public WeightFormat Weights { get; }
+
+    /// <summary>Normal noise <c>[1, 16, T, H, W]</c>, float32.</summary>
+    public Tensor Latents { get; private set; } = null!;
+
+    /// <summary>A text's embedding <c>[1, 512, text dim]</c>.</summary>
+    public Tensor Embedding { get; private set; } = null!;
+
+    /// <summary>Image to video: the condition <c>[1, 20, T, H, W]</c>.</summary>
+    public Tensor? Condition { get; private set; }
+
+    /// <summary>How many transformers are in memory.</summary>
+    public int Experts => _experts.Count;
+
+    /// <summary>The first transformer.</summary>
+    public WanModel First => _experts[0].Get();
+
+    /// <summary>What a generation calls at each step, without guidance.</summary>
+    public Denoiser Denoiser() => new(_experts, _target.Preset.Boundary, Embedding, condition: Condition);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (ModelSlot<WanModel> expert in _experts) expert.Dispose();
+        Latents?.Dispose();
+        Embedding?.Dispose();
+        Condition?.Dispose();
+    }
+
+    private static WanModel Make(
+        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed, CancellationToken cancellationToken)
+    {
+        // Names and shapes without memory.
+        using var shape = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
+        var metadata = new Dictionary<string, string> { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
+        using var random = new RandomCheckpoint(shape, seed, placement.Dtype, metadata) { Device = placement.Device };
+        return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken);
+    }
+
+    private Tensor Input(long[] shape) => randn(shape, ScalarType.Float32, _target.Device).DetachFromDisposeScope();
+}

@@ -1,0 +1,95 @@
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+
+namespace TurboDiffusion.Evaluation.Benchmark;
+
+/// <summary>What is to be measured: one denoising step, batch 1, of a model of random weights.</summary>
+internal sealed record BenchmarkPlan
+{
+    /// <summary>The name that stands for the small model, the only one that the CPU measures.</summary>
+    public const string Small = "small-random";
+
+    /// <summary>A published model's name; null: the 1.3B model on a GPU, <see cref="Small"/> on the CPU.</summary>
+    public string? Preset { get; init; }
+
+    /// <summary>Width and height in pixels; null: 832x480 on a GPU, 64x64 on the CPU.</summary>
+    public VideoSize? Size { get; init; }
+
+    /// <summary>Frames, 4k + 1; null: 81 on a GPU, 5 on the CPU.</summary>
+    public int? Frames { get; init; }
+
+    /// <summary><c>auto</c> (the first GPU), <c>cuda:N</c> or <c>cpu</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Only variants of these kinds of attention; empty: all.</summary>
+    public IReadOnlyList<AttentionKind> Attention { get; init; } = [];
+
+    /// <summary>Only variants of these number formats; empty: all.</summary>
+    public IReadOnlyList<WeightFormat> Weights { get; init; } = [];
+
+    /// <summary>Only variants of this use of kernels; empty: all.</summary>
+    public IReadOnlyList<KernelUse> Kernels { get; init; } = [];
+
+    /// <summary>Sparse attention's share of key blocks.</summary>
+    public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;
+
+    /// <summary>About how many seconds a variant is repeated; at least one timed step, at most eleven.</summary>
+    public double Patience { get; init; } = 10;
+
+    /// <summary>The seed of weights and noise.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Whether to time the parts of the step too.</summary>
+    public bool Profile { get; init; }
+
+    /// <summary>Whether to compare the accelerated paths' latents with those of the plain one.</summary>
+    public bool Compare { get; init; }
+
+    /// <summary>The PyTorch script to measure beside; null: none.</summary>
+    public string? BaselineScript { get; init; }
+
+    /// <summary>The Python that runs it.</summary>
+    public string Python { get; init; } = "python3";
+
+    /// <summary>The plan with its defaults filled in for the device.</summary>
+    /// <exception cref="EnvironmentException">There is no GPU, and the CPU was not asked for.</exception>
+    /// <exception cref="InvalidRequestException">A value cannot be used.</exception>
+    public BenchmarkTarget Resolve()
+    {
+        torch.Device device = Devices.Parse(Device);
+        bool gpu = device.type == DeviceType.CUDA;
+        if (!gpu && Device.Trim().Equals("auto", StringComparison.OrdinalIgnoreCase))
+            throw new EnvironmentException("cuda",
+                $"The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the {Small} model in float32.");
+        bool small = Preset is null ? !gpu : Preset.Equals(Small, StringComparison.OrdinalIgnoreCase);
+        WanPreset preset = small ? new WanPreset(Small, new SmallModel().TransformerConfig, 1, 80, 0) : WanPreset.Find(Preset ?? WanPreset.T2V1_3B.Name);
+        if (!gpu && !small)
+            throw new InvalidRequestException("preset", $"A step of {preset.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
+        if (!gpu && BaselineScript is not null)
+            throw new InvalidRequestException("baseline", "The PyTorch baseline runs on a GPU; leave it out with the device cpu.");
+        if (BaselineScript is { } script && !File.Exists(script))
+            throw new InvalidRequestException("baseline", $"There is no PyTorch baseline {script}; run from the repository, or name its tests/TurboDiffusion.Benchmarks/baseline.py.");
+        int frames = Frames ?? (gpu ? 81 : 5);
+        if (frames < 1 || frames % VaeConfig.Wan21.TemporalFactor != 1 || frames > 1025)
+            throw new InvalidRequestException("frames", $"The number of frames is {frames}; it must be 4k + 1, from 1 to 1025, such as 81.");
+        if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
+            throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
+        _ = AttentionOptions.Sla(TopK);
+        BenchmarkVariant[] variants = [.. (gpu ? BenchmarkVariant.Default : BenchmarkVariant.Plain).Where(v =>
+            (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))
+            && (Kernels.Count == 0 || Kernels.Contains(v.Kernels)))];
+        if (variants.Length == 0)
+            throw new InvalidRequestException("variants", "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");
+        if (variants.Any(v => v.Kernels != KernelUse.None)
+            && KernelPaths.Possible(Math.Max(device.index, 0)).FirstOrDefault(p => !p.IsKernel) is { } missing)
+            throw new EnvironmentException("kernels",
+                $"The CUDA kernels cannot run here: {missing.Explanation}. With --kernels none, only the plain forms are measured.");
+        return new BenchmarkTarget(preset, Size ?? (gpu ? VideoSize.Preset("480p", "16:9") : new VideoSize(64, 64)), frames, device, variants);
+    }
+}

@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using TorchSharp;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Evaluation.Benchmark;
+
+/// <summary>Measures a plan.</summary>
+internal static class BenchmarkRunner
+{
+    // A noise level of the high-noise expert and one of the low-noise expert, as timesteps.
+    private const double HighNoise = 950, LowNoise = 500;
+    private const int Switches = 5;
+
+    /// <summary>Measures.</summary>
+    /// <param name="plan">What.</param>
+    /// <param name="progress">Told what is being measured.</param>
+    /// <param name="write">Gets the results so far after every row.</param>
+    /// <param name="cancellationToken">Checked at every transformer block.</param>
+    /// <exception cref="TurboDiffusionException">The plan cannot be measured here.</exception>
+    public static BenchmarkResult Run(BenchmarkPlan plan, IProgress<string> progress, Action<BenchmarkResult> write, CancellationToken cancellationToken)
+    {
+        BenchmarkTarget target = plan.Resolve();
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var result = new BenchmarkResult
+        {
+            Preset = target.Preset.Name,
+            Size = target.Size.ToString(),
+            Frames = target.Frames,
+            Tokens = target.Tokens,
+            Device = GpuName.Of(target.Device),
+            TopK = plan.TopK,
+            Version = VideoModel.Version,
+        };
+        if (plan.BaselineScript is not null)
+        {
+            progress.Report("the PyTorch baseline");
+            (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Run(plan, target, cancellationToken);
+            write(result = result with { Baseline = rows, BaselineTorch = torch });
+        }
+        foreach (BenchmarkVariant[] group in Groups(target.Variants))
+            foreach (BenchmarkRow row in Measure(plan, target, group, progress, cancellationToken))
+                write(result = result with { Rows = [.. result.Rows, row] });
+        // Groups load a model once; the table keeps the plan's order.
+        write(result = result with { Rows = [.. target.Variants.Select(v => result.Rows.First(r => r.Variant == v))] });
+        if (!plan.Compare) return result;
+        foreach (AttentionKind kind in target.Variants.Select(v => v.Attention).Distinct())
+        {
+            WeightFormat[] weights = [.. target.Variants.Where(v => v.Attention == kind).Select(v => v.Weights).Distinct()];
+            IReadOnlyList<PathDifference> differences = PathComparison.Run(
+                target, AttentionOptions.Of(kind, plan.TopK), weights, plan.Seed, progress, cancellationToken);
+            write(result = result with { Differences = [.. result.Differences, .. differences] });
+        }
+        return result;
+    }
+
+    private static IEnumerable<BenchmarkVariant[]> Groups(IReadOnlyList<BenchmarkVariant> variants) =>
+        variants.GroupBy(v => (v.Attention, v.Weights)).Select(g => g.ToArray());
+
+    // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
+    private static IEnumerable<BenchmarkRow> Measure(
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        int experts = target.Preset.Experts;
+        BenchmarkModel? model = null;
+        double seconds = 0;
+        try
+        {
+            foreach (BenchmarkVariant variant in variants)
+            {
+                BenchmarkRow? row = null;
+                while (row is null)
+                {
+                    progress.Report($"{variant.Label}{(experts > 1 ? $", {experts} experts" : "")}");
+                    try
+                    {
+                        if (model is null)
+                        {
+                            GpuMemory.Release(target.Device);
+                            long start = Stopwatch.GetTimestamp();
+                            model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts, plan.Seed, cancellationToken);
+                            seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+                        }
+                        row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
+                    }
+                    catch (Exception e) when (GpuMemory.IsOutOfMemory(e))
+                    {
+                        model?.Dispose();
+                        model = null;
+                        if (experts == 1) row = new BenchmarkRow { Label = variant.Label, Variant = variant, Failure = "out of GPU memory" };
+                        experts = 1;
+                    }
+                }
+                yield return row;
+            }
+        }
+        finally
+        {
+            model?.Dispose();
+            GpuMemory.Release(target.Device);
+        }
+    }
+
+    private static BenchmarkRow Step(
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, CancellationToken cancellationToken)
+    {
+        using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
+        using var scope = NewDisposeScope();
+        GpuMemory.Release(target.Device);
+        WanModel transformer = model.First;
+        TextContext text = transformer.PrepareText(model.Embedding, cancellationToken);
+        Tensor time = full([1], HighNoise, ScalarType.Float32, target.Device);
+        (double ms, int repeats) = DeviceClock.Median(target.Device,
+            () => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken).Dispose(), plan.Patience);
+        var row = new BenchmarkRow
+        {
+            Label = variant.Label,
+            Variant = variant,
+            StepMilliseconds = ms,
+            Repeats = repeats,
+            PeakBytes = GpuMemory.Used(target.Device),
+            Experts = model.Experts,
+            SwitchMilliseconds = model.Experts > 1 ? Switch(target, model, cancellationToken) : null,
+        };
+        if (!plan.Profile) return row;
+        using var profiler = new StepProfiler(transformer, target.Device);
+        return row with
+        {
+            Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe).Dispose()),
+        };
+    }
+
+    // Both experts are in memory: what is left of the switch is the text's keys and values for the other one.
+    private static double Switch(BenchmarkTarget target, BenchmarkModel model, CancellationToken cancellationToken)
+    {
+        using Denoiser denoiser = model.Denoiser();
+        denoiser.Select(LowNoise, cancellationToken);
+        var times = new double[Switches];
+        for (int i = 0; i < Switches; i++)
+        {
+            denoiser.Select(HighNoise, cancellationToken);
+            times[i] = DeviceClock.Wall(target.Device, () => denoiser.Select(LowNoise, cancellationToken));
+        }
+        Array.Sort(times);
+        return times[Switches / 2];
+    }
+}

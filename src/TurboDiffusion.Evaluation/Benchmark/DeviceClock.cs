@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using TorchSharp;
+using TurboDiffusion.Kernels.Cuda;
+
+namespace TurboDiffusion.Evaluation.Benchmark;
+
+/// <summary>Times work: with CUDA events on a GPU, by the system's clock on the CPU.</summary>
+internal static class DeviceClock
+{
+    private const int MostRepeats = 11;
+
+    /// <summary>The median time of an action after at least one call that is not timed.</summary>
+    /// <param name="device">Where it works.</param>
+    /// <param name="action">The work.</param>
+    /// <param name="patience">About how many seconds to repeat it.</param>
+    /// <returns>Milliseconds, and how many calls they are the median of.</returns>
+    public static (double Milliseconds, int Repeats) Median(torch.Device device, Action action, double patience)
+    {
+        // The first call compiles kernels and grows the allocator's pool; the second, unless that takes too long, says how long one takes.
+        double once = Wall(device, action);
+        if (once < patience * 1000) once = Wall(device, action);
+        int repeats = Repeats(once, patience);
+        if (device.type == DeviceType.CUDA) return (CudaTimer.Median(device, action, warmUp: 0, repeats), repeats);
+        double[] times = [.. Enumerable.Range(0, repeats).Select(_ => Wall(device, action)).Order()];
+        return (times[repeats / 2], repeats);
+    }
+
+    /// <summary>How many calls of <paramref name="milliseconds"/> fit into the patience: odd, 1 to 11.</summary>
+    public static int Repeats(double milliseconds, double patience)
+    {
+        int fitting = (int)Math.Clamp(patience * 1000 / Math.Max(milliseconds, 1e-3), 1, MostRepeats);
+        return fitting % 2 == 0 ? fitting - 1 : fitting;
+    }
+
+    /// <summary>Milliseconds until an action's work is done, by the system's clock.</summary>
+    public static double Wall(torch.Device device, Action action)
+    {
+        Synchronize(device);
+        long start = Stopwatch.GetTimestamp();
+        action();
+        Synchronize(device);
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+    }
+
+    private static void Synchronize(torch.Device device)
+    {
+        if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs the kernels' tests, whose sizes are small, under NVIDIA's compute-sanitizer: memcheck (accesses out of bounds, misaligned),
+# then racecheck (races in shared memory). Needs a GPU and the CUDA toolkit.
+#   sanitize.sh                                 the tests that 'dotnet build -c Release tests/TurboDiffusion.Tests' built
+#   sanitize.sh PROGRAM [ARGUMENT ...]          the tests as PROGRAM starts them; options of xUnit follow its arguments
+# TOOLS="memcheck racecheck initcheck synccheck" chooses other tools. Ends with 1 if a tool found something, or if no test ran.
+# Racecheck does not follow what TMA and wgmma do by themselves: barriers between them and ordinary accesses are outside its sight.
+set -uo pipefail
+
+command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on PATH; it comes with the CUDA toolkit (…/cuda/bin)." >&2; exit 1; }
+if [ $# -eq 0 ]; then
+  tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/TurboDiffusion.Tests/bin/Release/net10.0/TurboDiffusion.Tests.dll
+  [ -f "$tests" ] || { echo "There is no $tests: dotnet build -c Release tests/TurboDiffusion.Tests" >&2; exit 1; }
+  set -- dotnet "$tests"
+fi
+
+export TURBODIFFUSION_KERNELS=on
+# One allocation per tensor: in the allocator's pool, what lies past a tensor's end is no error.
+export PYTORCH_NO_CUDA_MEMORY_CACHING=1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+for tool in ${TOOLS:-memcheck racecheck}; do
+  echo "== $tool"
+  compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 1 "$@" \
+    -trait Category=Gpu -class '*KernelTests' -parallel none 2>&1 | tee "$log"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+  # All skipped is not all clean.
+  read -r total skipped < <(sed -E 's/\x1b\[[0-9;]*m//g' "$log" | sed -nE 's/.*Total: ([0-9]+),.*Skipped: ([0-9]+),.*/\1 \2/p' | tail -n 1) || true
+  if [ "${total:-0}" -le "${skipped:-0}" ]; then
+    echo "$tool: no test ran." >&2
+    status=1
+  fi
+done
+exit "$status"

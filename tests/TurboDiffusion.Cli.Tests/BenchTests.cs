@@ -1,0 +1,36 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class BenchTests(Models models)
+{
+    [Fact]
+    public void The_small_model_is_measured_on_the_cpu()
+    {
+        string folder = models.NewFolder(), json = Path.Combine(folder, "bench.json"), table = Path.Combine(folder, "bench.md");
+        CommandRun run = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--json", json, "--table", table);
+        Assert.Equal((0, 2), (run.ExitCode, run.Error.Trim().Split('\n').Length));
+        Assert.StartsWith("small-random, 64x64, 5 frames (32 tokens)", run.Out);
+        Assert.Matches(@"\| dense, int8 weights, plain \| [0-9.]+ \| [0-9.]+ \| 1 \|", run.Out);
+        Assert.Equal(run.Out, File.ReadAllText(table));
+        Assert.Equal(2, JsonNode.Parse(File.ReadAllText(json))!["rows"]!.AsArray().Count);
+        Assert.Equal(2, Directory.GetFiles(folder).Length);
+    }
+
+    [Theory]
+    [InlineData("8", "--frames", "8")]
+    [InlineData("'large'", "--preset", "large")]
+    [InlineData("small-random", "--preset", "wan2.1-t2v-14b")]
+    [InlineData("832x481", "--size", "832x481x2")]
+    [InlineData("481", "--size", "832x481")]
+    [InlineData("baseline", "--baseline")]
+    [InlineData("No variant", "--kernels", "all")]
+    [InlineData("cannot be written", "--json", "/nowhere/bench.json")]
+    public void What_cannot_be_measured_is_one_line(string says, params string[] options)
+    {
+        CommandRun run = CommandRun.Of(["bench", "--device", "cpu", "--patience", "0", .. options]);
+        Assert.Equal((1, ""), (run.ExitCode, run.Out));
+        Assert.Contains(says, Assert.Single(run.Errors));
+    }
+}

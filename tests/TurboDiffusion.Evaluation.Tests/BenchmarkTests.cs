@@ -1,0 +1,185 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using TurboDiffusion.Attention;
+using TurboDiffusion.Evaluation.Benchmark;
+using TurboDiffusion.Kernels;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Evaluation.Tests;
+
+public class BenchmarkTests
+{
+    private static readonly BenchmarkVariant Plain = new(AttentionKind.Dense, WeightFormat.Float, KernelUse.None);
+    private static readonly BenchmarkVariant Sage = new(AttentionKind.SageSla, WeightFormat.Float, KernelUse.Products);
+    private static readonly BenchmarkVariant SageInt8 = new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products);
+    private static readonly BenchmarkVariant Fused = new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.All);
+
+    private static readonly BenchmarkResult Result = new()
+    {
+        Preset = "Wan2.1-T2V-1.3B", Size = "832x480", Frames = 81, Tokens = 32760, Device = "a GPU", TopK = 0.1, Version = "1",
+        Baseline = [new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 600, Repeats = 11, PeakBytes = 7_500_000_000 }],
+        BaselineTorch = "2.11",
+        Rows = [Row(Plain, 640), Row(Sage, 320), Row(SageInt8, 160), Row(Fused, 128), new BenchmarkRow { Label = "too large", Failure = "out of GPU memory" }],
+    };
+
+    [Fact]
+    public void Ingredients_multiply_to_the_whole()
+    {
+        IReadOnlyList<DecompositionEntry> entries = Decomposition.Of(Result.Rows);
+        Assert.Equal([64, 2.56, 1.28, 0.64, 0.512], entries.Select(e => e.Seconds));
+        Assert.Equal([1, 25, 2, 2, 1.25], entries.Select(e => e.Gain));
+        Assert.Equal([1, 25, 50, 100, 125], entries.Select(e => e.Total));
+    }
+
+    [Fact]
+    public void Ingredients_that_were_not_measured_are_left_out()
+    {
+        Assert.Equal(["+ int8 weights and activations"], Decomposition.Of([Row(Plain, 640), Row(SageInt8, 160)]).Skip(2).Select(e => e.Ingredient));
+        Assert.Empty(Decomposition.Of([Row(Fused, 100)]));
+        Assert.Empty(Decomposition.Of([new BenchmarkRow { Label = "x", Variant = Plain, Failure = "out of GPU memory" }]));
+    }
+
+    [Fact]
+    public void The_table_has_every_row_and_its_ratios()
+    {
+        string table = Result.ToMarkdown();
+        Assert.Contains("| PyTorch: eager | 600.0 | 1.07 | 1.00 | 7.5 | 11 |", table);
+        Assert.Contains("| SageSLA, int8 weights, kernels | 128.0 | 5.00 | 4.69 |  | 3 |", table);
+        Assert.Contains("| too large: out of GPU memory |  |  |  |  |  |", table);
+        Assert.Contains("50 steps with guidance of PyTorch: eager: 60.0 s. 4 steps of SageSLA, int8 weights, kernels: 0.51 s, 117 times faster.", table);
+        foreach (string[] lines in table.Split("\n\n").Where(t => t.StartsWith('|')).Select(t => t.Trim().Split('\n')))
+            Assert.Single(lines.Select(l => l.Count(c => c == '|')).Distinct());
+    }
+
+    [Fact]
+    public void Two_experts_have_columns_of_their_own() =>
+        Assert.Contains("| 128.0 | 1.00 | 2 | 7.3 | 3 |", (Result with { Baseline = [], Rows = [Row(Fused, 128) with { Experts = 2, SwitchMilliseconds = 7.25 }] }).ToMarkdown());
+
+    [Fact]
+    public void The_json_has_every_number()
+    {
+        JsonNode json = JsonNode.Parse(Result.ToJson())!;
+        Assert.Equal("sageSla", (string)json["rows"]![1]!["variant"]!["attention"]!);
+        Assert.Equal(640, (double)json["rows"]![0]!["stepMilliseconds"]!);
+        Assert.Equal(125, (double)json["decomposition"]![4]!["total"]!);
+    }
+
+    [Theory]
+    [InlineData(1, 11)]
+    [InlineData(2000, 5)]
+    [InlineData(2500, 3)]
+    [InlineData(60000, 1)]
+    public void Repeats_are_odd_and_fit_the_patience(double milliseconds, int repeats) => Assert.Equal(repeats, DeviceClock.Repeats(milliseconds, 10));
+
+    [Fact]
+    public void Parts_of_the_same_name_are_added()
+    {
+        IReadOnlyList<ProfileEntry> parts = StepProfiler.Sum(["a", "b", "a"], [1, 6, 2]);
+        Assert.Equal([new ProfileEntry("b", 6, 6 / 9.0), new ProfileEntry("a", 3, 3 / 9.0)], parts);
+    }
+
+    [Fact]
+    public void What_cannot_be_measured_is_refused()
+    {
+        var cpu = new BenchmarkPlan { Device = "cpu" };
+        Assert.Equal((BenchmarkPlan.Small, 6), (cpu.Resolve().Preset.Name, cpu.Resolve().Variants.Count));
+        foreach (BenchmarkPlan wrong in (BenchmarkPlan[])
+            [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 }, cpu with { Patience = -1 },
+             cpu with { BaselineScript = "baseline.py" }, cpu with { Kernels = [KernelUse.All] }])
+            Assert.Throws<InvalidRequestException>(wrong.Resolve);
+        Assert.SkipWhen(cuda.is_available(), "this machine has a GPU");
+        Assert.Contains("--device cpu", Assert.Throws<EnvironmentException>(new BenchmarkPlan().Resolve).Message);
+    }
+
+    [Fact]
+    public void The_cpu_measures_the_small_model()
+    {
+        var written = new List<BenchmarkResult>();
+        BenchmarkResult result = BenchmarkRunner.Run(new BenchmarkPlan { Device = "cpu", Patience = 0, Profile = true, Compare = true, Attention = [AttentionKind.Sla] },
+            new Progress<string>(), written.Add, CancellationToken.None);
+        Assert.Equal(32, result.Tokens);
+        Assert.Equal([WeightFormat.Float, WeightFormat.Int8], result.Rows.Select(r => r.Variant!.Weights));
+        Assert.All(result.Rows, r => Assert.True(r is { StepMilliseconds: > 0, Repeats: 1, Failure: null }));
+        foreach (BenchmarkRow row in result.Rows)
+        {
+            Assert.Equal(1, row.Profile.Sum(p => p.Share), 9);
+            foreach (string part in new[] { "self_attn.q", "self_attn.attn_op", "cross_attn.o", "ffn.0", "norm3", "head" })
+                Assert.Single(row.Profile, p => p.Part == part);
+        }
+        PathDifference difference = Assert.Single(result.Differences);
+        Assert.Equal(4, difference.RelativeL2.Count);
+        Assert.All(difference.RelativeL2, e => Assert.InRange(e, 1e-6, 0.1));
+        Assert.Same(result, written[^1]);
+    }
+
+    [Fact]
+    public void A_difference_that_is_no_number_is_not_hidden()
+    {
+        using var scope = NewDisposeScope();
+        Tensor one = ones(3, ScalarType.Float64), none = full(3, double.NaN, ScalarType.Float64);
+        Assert.True(double.IsNaN(PathComparison.RelativeL2(none, one)));
+        Assert.Equal(1, PathComparison.RelativeL2(2 * one, one), 12);
+    }
+
+    [Fact]
+    public void Random_weights_made_on_a_device_are_the_same_at_every_reading()
+    {
+        using var scope = NewDisposeScope();
+        using var shape = new WanModel(new WanConfig(64, 128, 1, 1, textDim: 32, freqDim: 32), AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
+        using var weights = new RandomCheckpoint(shape, 3) { Device = CPU };
+        const string Name = "blocks.0.self_attn.q.weight";
+        Tensor first = weights.Read(Name), other = weights.Read("blocks.0.self_attn.k.weight");
+        Assert.True(first.equal(weights.Read(Name)).all().item<bool>());
+        Assert.False(first.equal(other).all().item<bool>());
+        Assert.InRange(first.std().item<float>(), 0.9 / 8, 1.1 / 8);
+    }
+
+    [Fact]
+    public void Kernels_are_chosen_within_a_scope()
+    {
+        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
+        using (KernelSwitch.Use(KernelUse.Products.Operators()))
+        {
+            Assert.True(KernelSwitch.Choice(KernelOperator.Int8Matmul));
+            using (KernelSwitch.Use(KernelUse.None.Operators())) Assert.False(KernelSwitch.Choice(KernelOperator.Int8Matmul));
+            Assert.False(KernelSwitch.Choice(KernelOperator.RmsNormRotary));
+        }
+        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
+    }
+
+    [Fact]
+    public void The_baseline_gets_its_sizes_and_gives_rows()
+    {
+        var target = new BenchmarkTarget(WanPreset.I2VA14B, new VideoSize(1280, 720), 81, CPU, []);
+        Assert.Equal("baseline.py --dim 5120 --ffn-dim 13824 --heads 40 --layers 40 --in-dim 36 --size 1280x720 --frames 81 --device cuda:0 --patience 2.5",
+            string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target)));
+        const string Output = """
+            something else
+            {"torch": "2.11.0", "device": "a GPU", "tokens": 75600, "dim": 5120, "layers": 40, "rows": [
+            """;
+        const string Rows = """{"label": "eager", "ms": 11700.5, "repeats": 1, "peak_bytes": 40000000000, "failure": null}, {"label": "compiled", "ms": null, "repeats": 0, "peak_bytes": null, "failure": "no compiler"}]}""";
+        (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Read(Output.TrimEnd() + Rows + "\n", target.Tokens, target.Preset.Config);
+        Assert.Equal("2.11.0", torch);
+        Assert.Equal(new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 11700.5, Repeats = 1, PeakBytes = 40_000_000_000 }, rows[0] with { Profile = rows[0].Profile });
+        Assert.Equal("no compiler", rows[1].Failure);
+        Assert.Contains("75600", Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read(Output.TrimEnd() + Rows, 1, target.Preset.Config)).Message);
+        Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read("killed", 1, target.Preset.Config));
+    }
+
+    [Fact]
+    public void The_baseline_has_the_presets_sizes()
+    {
+        string script = File.ReadAllText(Path.Combine(Path.GetDirectoryName(Here())!, "../TurboDiffusion.Benchmarks/baseline.py"));
+        foreach (WanPreset preset in WanPreset.All)
+            Assert.Contains($"\"{preset.Name.ToLowerInvariant()}\": ({preset.Config.Dim}, {preset.Config.FfnDim}, {preset.Config.NumHeads}, {preset.Config.NumLayers}, {preset.Config.InDim})", script);
+
+        static string Here([CallerFilePath] string path = "") => path;
+    }
+
+    private static BenchmarkRow Row(BenchmarkVariant variant, double ms) => new() { Label = variant.Label, Variant = variant, StepMilliseconds = ms, Repeats = 3 };
+}
