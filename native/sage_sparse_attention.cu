@@ -28,7 +28,7 @@ template <int Rows, int RowBytes>
 DEVICE void copy_rows(u32 destination, const void* source, u64 pitch, int valid) {
     constexpr int kChunksPerRow = RowBytes / kChunk;
     // Not all at once: the addresses would take too many registers.
-#pragma unroll 4
+#pragma unroll 2
     for (int i = 0; i < Rows * kChunksPerRow / kThreads; i++) {
         int index = i * kThreads + threadIdx.x, row = index / kChunksPerRow, chunk = index % kChunksPerRow;
         const u8* from = static_cast<const u8*>(source) + (row < valid ? row * pitch : 0) + chunk * kChunk;

@@ -8,7 +8,7 @@ namespace TurboDiffusion.Tests.Kernels;
 internal static class KernelPrograms
 {
     public static IEnumerable<KernelProgram> All => PerType.Concat(
-        from blocks in new[] { (64, 128), (128, 64) }
+        from blocks in new[] { (64, 64), (64, 128), (128, 64), (128, 128) }
         select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program).Concat(
         from block in new[] { 64, 128 }
         from normalize in new[] { false, true }
