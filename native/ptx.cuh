@@ -30,6 +30,9 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// A value that is the same in all lanes, so that the compiler knows.
+DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
+
 // Waits at one of the 16 barriers of the block (0 is __syncthreads) until Threads threads have come to it.
 template <int Threads>
 DEVICE void named_barrier_sync(int barrier) {

@@ -56,30 +56,16 @@ DEVICE void copy_box_to(u16 blocks, u32 destination, const TensorMap* map, int c
         : "memory");
 }
 
-// Arrives at the barrier at this place of another thread block of the cluster.
+// Arrives at the barrier at this place of another thread block of the cluster: that this thread's reads are over, which needs
+// no fence of its writes.
 DEVICE void mbarrier_arrive_at(u32 barrier, u32 block) {
     asm volatile(
         "{\n"
         ".reg .b32 remote;\n"
         "mapa.shared::cluster.u32 remote, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
         "}" ::"r"(barrier),
         "r"(block)
-        : "memory");
-}
-
-// As mbarrier_wait, and what the other thread blocks did before they arrived is seen.
-DEVICE void mbarrier_wait_cluster(u32 barrier, u32 parity) {
-    asm volatile(
-        "{\n"
-        ".reg .pred done;\n"
-        "again:\n"
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
-        "@done bra over;\n"
-        "bra again;\n"
-        "over:\n"
-        "}" ::"r"(barrier),
-        "r"(parity)
         : "memory");
 }
 
@@ -94,6 +80,9 @@ DEVICE u64 swizzled_operand(u32 address) {
     constexpr u64 kSwizzle128 = 1ull << 62, kGroupStride = static_cast<u64>(1024 >> 4) << 32, kUnused = 1ull << 16;
     return kSwizzle128 | kGroupStride | kUnused | ((address & 0x3ffff) >> 4);
 }
+
+// What to add to an operand that lies within the first 256 KB of shared memory, to begin bytes further on.
+DEVICE u64 operand_offset(int bytes) { return bytes >> 4; }
 
 // Before the first product that reads registers or shared memory which this thread wrote.
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

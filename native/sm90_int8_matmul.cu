@@ -90,9 +90,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 tiles.place(unit, tile_row, first_column);
                 for (int block = 0; block < blocks; block++, turn.next()) {
                     // Empty here and in the other thread block of the cluster, which this one writes to as well.
-                    u32 empty_barrier = shared_address(&empty[turn.stage]);
-                    if (CLUSTER > 1) mbarrier_wait_cluster(empty_barrier, turn.parity);
-                    else mbarrier_wait(empty_barrier, turn.parity);
+                    mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
                     u32 destination = ring + turn.stage * kStageBytes, barrier = shared_address(&full[turn.stage]);
                     mbarrier_arrive_expect(barrier, kStageBytes);
                     copy_box(destination, &a, block * kBlock, tile_row * kTile, barrier);
@@ -110,7 +108,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         if (CLUSTER > 1) cluster_sync();
     } else {
         claim_registers<kConsumerRegisters>();
-        int warpgroup = threadIdx.x / kWarpgroup, lane = threadIdx.x % kWarpSize, tile_number = 0;
+        int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize, tile_number = 0;
         // The first turn is the first warpgroup's.
         if (TURNS && warpgroup == 1 && first_unit < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
         Turn turn = {0, 0};
@@ -127,6 +125,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 float scales[kHalves] = {a_scale[block] * b_scale[block], a_scale[block] * b_scale[second + block]};
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                 u32 operand = ring + turn.stage * kStageBytes;
+                u64 left = swizzled_operand(operand + warpgroup * kMmaRows * kBlock), right = swizzled_operand(operand + kBoxBytes);
 #pragma unroll
                 for (int half = 0; half < kHalves; half++) {
                     int sum[64];
@@ -134,8 +133,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        wgmma_s8(sum, swizzled_operand(operand + warpgroup * kMmaRows * kBlock + step * kMmaDepth),
-                                 swizzled_operand(operand + (1 + half) * kBoxBytes + step * kMmaDepth), step > 0);
+                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth), step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
                     if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || unit + stride < tiles.count()))
