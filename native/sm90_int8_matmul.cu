@@ -88,6 +88,8 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             for (int unit = first_unit; unit < tiles.count(); unit += stride) {
                 int tile_row, first_column;
                 tiles.place(unit, tile_row, first_column);
+// Unrolled, it would need more registers than it keeps.
+#pragma unroll 1
                 for (int block = 0; block < blocks; block++, turn.next()) {
                     // Empty here and in the other thread block of the cluster, which this one writes to as well.
                     mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
