@@ -33,6 +33,9 @@ struct Tiles {
 
     DEVICE_MEMBER int count() const { return row_units * column_tiles; }
 
+    // The number of the thread block's i-th; not below count() after its last.
+    DEVICE_MEMBER int unit(int i) const { return (i * gridDim.x + blockIdx.x) / CLUSTER; }
+
     DEVICE_MEMBER void place(int unit, int& tile_row, int& first_column) const {
         int group = unit / (kGroup * column_tiles), in_group = unit % (kGroup * column_tiles);
         int group_rows = min(kGroup, row_units - group * kGroup);
@@ -63,7 +66,6 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
 
     int row_tiles = (m + kTile - 1) / kTile, column_blocks = (n + kTile - 1) / kTile;
     Tiles tiles = {(row_tiles + CLUSTER - 1) / CLUSTER, (column_blocks + kHalves - 1) / kHalves, static_cast<int>(blockIdx.x % CLUSTER)};
-    int first_unit = blockIdx.x / CLUSTER, stride = gridDim.x / CLUSTER;
     int blocks = (k + kBlock - 1) / kBlock;
 
     u32 ring = shared_address(shared);
@@ -85,9 +87,9 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             prefetch_map(&b);
             // A fresh barrier's phase before the first counts as over: the first round does not wait.
             Turn turn = {0, 1};
-            for (int unit = first_unit; unit < tiles.count(); unit += stride) {
+            for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
                 int tile_row, first_column;
-                tiles.place(unit, tile_row, first_column);
+                tiles.place(tiles.unit(i), tile_row, first_column);
 // Unrolled, it would need more registers than it keeps.
 #pragma unroll 1
                 for (int block = 0; block < blocks; block++, turn.next()) {
@@ -110,13 +112,13 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         if (CLUSTER > 1) cluster_sync();
     } else {
         claim_registers<kConsumerRegisters>();
-        int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize, tile_number = 0;
+        int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize;
         // The first turn is the first warpgroup's.
-        if (TURNS && warpgroup == 1 && first_unit < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
+        if (TURNS && warpgroup == 1 && tiles.unit(0) < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
         Turn turn = {0, 0};
-        for (int unit = first_unit; unit < tiles.count(); unit += stride, tile_number++) {
+        for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
             int tile_row, first_column;
-            tiles.place(unit, tile_row, first_column);
+            tiles.place(tiles.unit(i), tile_row, first_column);
             const float* a_scale = a_scales + static_cast<u64>(min(tile_row, row_tiles - 1)) * blocks;
             const float* b_scale = b_scales + static_cast<u64>(first_column) * blocks;
             // The second half may lie outside of the matrix; its products are zeros.
@@ -138,7 +140,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                         wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth), step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
-                    if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || unit + stride < tiles.count()))
+                    if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))
                         named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
                     wgmma_wait<0>(sum);
                     if (half + 1 == kHalves) {
@@ -148,14 +150,14 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                         } else if (lane == 0) mbarrier_arrive(barrier);
                     }
 #pragma unroll
-                    for (int i = 0; i < 64; i++) total[half][i] += scales[half] * static_cast<float>(sum[i]);
+                    for (int e = 0; e < 64; e++) total[half][e] += scales[half] * static_cast<float>(sum[e]);
                 }
             }
 
             int row = tile_row * kTile + threadIdx.x / kWarpSize * 16 + lane / 4;
 #pragma unroll
             for (int half = 0; half < kHalves; half++)
-                finish_sums<kConsumers>(total[half], out, row, tile_row, first_column + half, m, n, partials[tile_number % 2][half]);
+                finish_sums<kConsumers>(total[half], out, row, tile_row, first_column + half, m, n, partials[i % 2][half]);
         }
         // What the other thread block of the cluster still writes here or arrives at must find it.
         if (CLUSTER > 1) cluster_sync();
