@@ -10,6 +10,8 @@
 //            weights and sends them to both
 //   TURNS    1: the warpgroups take turns at issuing, so that the tensor cores work for one while the other adds up; 0: each
 //            issues when it is ready
+//   PROMOTE  how an int32 sum becomes a float32: 0: a conversion; 1: the sum starts at the bits of 1.5 · 2²³, which makes it
+//            the bits of 1.5 · 2²³ + sum, exactly, as |sum| ≤ 2²¹
 //   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh
 #include "ptx_sm90.cuh"
 #include "sm90_int8_matmul_epilogue.cuh"
@@ -26,6 +28,10 @@ constexpr int kStageBytes = (1 + kHalves) * kBoxBytes;
 constexpr int kAlignment = 1024;
 constexpr int kTurnBarrier = 2;
 constexpr int kGroup = GROUP / CLUSTER;
+constexpr int kPromoteBits = 0x4b400000;
+constexpr float kPromoteBase = 12582912.0f;
+
+DEVICE float promoted(int sum) { return PROMOTE ? __int_as_float(sum) - kPromoteBase : static_cast<float>(sum); }
 
 // Which tiles a thread block has: those of a cluster lie below each other, and the last may lie outside of the matrix.
 struct Tiles {
@@ -125,8 +131,12 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
             float total[kHalves][64] = {};
 
+            // Read a block ahead, so that no product waits for them.
+            float next_a = a_scale[0], next_b[kHalves] = {b_scale[0], b_scale[second]};
             for (int block = 0; block < blocks; block++, turn.next()) {
-                float scales[kHalves] = {a_scale[block] * b_scale[block], a_scale[block] * b_scale[second + block]};
+                float scales[kHalves] = {next_a * next_b[0], next_a * next_b[1]};
+                int next = min(block + 1, blocks - 1);
+                next_a = a_scale[next], next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                 u32 operand = ring + turn.stage * kStageBytes;
                 u64 left = swizzled_operand(operand + warpgroup * kMmaRows * kBlock), right = swizzled_operand(operand + kBoxBytes);
@@ -134,10 +144,14 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 for (int half = 0; half < kHalves; half++) {
                     int sum[64];
                     if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
+                    // volatile, or the compiler keeps 64 registers of the constant and copies them.
+                    if (PROMOTE)
+#pragma unroll
+                        for (int e = 0; e < 64; e++) asm volatile("mov.b32 %0, %1;" : "=r"(sum[e]) : "n"(kPromoteBits));
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth), step > 0);
+                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth), PROMOTE || step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
                     if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))
@@ -150,7 +164,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                         } else if (lane == 0) mbarrier_arrive(barrier);
                     }
 #pragma unroll
-                    for (int e = 0; e < 64; e++) total[half][e] += scales[half] * static_cast<float>(sum[e]);
+                    for (int e = 0; e < 64; e++) total[half][e] += scales[half] * promoted(sum[e]);
                 }
             }
 
