@@ -129,6 +129,10 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             const float* b_scale = b_scales + static_cast<u64>(first_column) * blocks;
             // The second half may lie outside of the matrix; its products are zeros.
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
+            if (EPILOGUE == 2)
+#pragma unroll
+                for (int half = 0; half < kHalves; half++)
+                    prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
             float total[kHalves][64] = {};
 
             // Read a block ahead, so that no product waits for them.

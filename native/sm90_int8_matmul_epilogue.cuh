@@ -1,15 +1,16 @@
 // The epilogues straight from the registers that a warpgroup's products leave, without a tile in shared memory. Four
-// neighbouring lanes exchange their pairs of columns, so that each stores eight columns of a row at once.
+// neighbouring lanes, which have a pair of columns each of the same rows, exchange some, so that each stores more of a row at once.
 #pragma once
 #include "int8_matmul_epilogue.cuh"
 
-constexpr int kQuad = 4, kColumnGroups = kTile / kVector / kQuad, kThreadRows = 2;
+constexpr int kQuad = 4, kColumnGroups = kTile / kVector / kQuad, kThreadRows = 2, kHalfVector = kVector / 2;
 
 // GELU and quantization. row: this thread's first row; its second is 8 below.
 template <int Threads>
 DEVICE void quantize_sums(float (&sum)[64], const Epilogue& out, int row, int tile_row, int tile_column, int m, int n, float* partials) {
     int first_column = tile_column * kTile, lane_in_quad = threadIdx.x % kQuad;
-    float amax = 0;
+    // Columns beyond n are zeros; rows beyond m have the bias.
+    float amax[kThreadRows] = {};
 #pragma unroll
     for (int chunk = 0; chunk < kQuad * kColumnGroups; chunk++) {
         int column = first_column + chunk * kVector;
@@ -19,10 +20,11 @@ DEVICE void quantize_sums(float (&sum)[64], const Epilogue& out, int row, int ti
         for (int i = 0; i < kQuad; i++) {
             float& v = sum[chunk * kQuad + i];
             v = gelu(v + (i % 2 == 0 ? bias.x : bias.y));
-            if (column < n && row + i / 2 * 8 < m) amax = fmaxf(amax, fabsf(v));
+            amax[i / 2] = fmaxf(amax[i / 2], fabsf(v));
         }
     }
-    float quantum = block_scale(reduce_over_threads<Threads, true>(amax, partials)), inverse = 1.0f / quantum;
+    float largest = fmaxf(row < m ? amax[0] : 0.0f, row + 8 < m ? amax[1] : 0.0f);
+    float quantum = block_scale(reduce_over_threads<Threads, true>(largest, partials)), inverse = 1.0f / quantum;
     if (threadIdx.x == 0 && tile_row * kTile < m && first_column < n)
         out.scales[static_cast<u64>(tile_row) * ((n + kTile - 1) / kTile) + tile_column] = quantum;
 #pragma unroll
@@ -32,7 +34,7 @@ DEVICE void quantize_sums(float (&sum)[64], const Epilogue& out, int row, int ti
 #pragma unroll
         for (int i = 0; i < kQuad; i++) {
             const float* v = sum + (group * kQuad + i) * kQuad;
-            words[i] = to_int8(v[0] * inverse) | to_int8(v[1] * inverse) << 8 | to_int8(v[2] * inverse) << 16 | to_int8(v[3] * inverse) << 24;
+            words[i] = pack_int8(v[0], v[1], v[2], v[3], inverse);
         }
         transpose_quad(words);
         int column = first_column + (group * kQuad + lane_in_quad) * kVector;
@@ -47,49 +49,71 @@ DEVICE void quantize_sums(float (&sum)[64], const Epilogue& out, int row, int ti
     }
 }
 
-// Bias, gate and residual.
+// Bias, gate and residual. Neighbouring lanes exchange a pair of columns, so that each has four neighbours of a row: the even
+// lane of the first of two groups of eight columns, the odd one of the second.
 DEVICE void store_sums(const float (&sum)[64], const Epilogue& out, int row, int tile_column, int m, int n) {
-    // Groups whose residual is under way at once, as many as 32 registers hold.
-    constexpr int kAhead = 8 / sizeof(OUTPUT);
-    int first_column = tile_column * kTile, lane_in_quad = threadIdx.x % kQuad;
+    // The residual of so many pairs is under way at once: as many as 32 registers hold.
+    constexpr int kPairs = kTile / kVector / 2, kAhead = 16 / sizeof(OUTPUT);
+    bool odd = threadIdx.x % 2;
+    int first_column = tile_column * kTile + (odd ? kVector : 0) + threadIdx.x % kQuad / 2 * kHalfVector;
+    // What lies outside reads at 0 and writes nothing: reads without a branch are all under way at once.
+    auto column_of = [&](int pair) { return first_column + pair * 2 * kVector < n ? first_column + pair * 2 * kVector : 0; };
+    bool inside[kThreadRows];
+    u64 offset[kThreadRows];
+    const float* gate[kThreadRows];
 #pragma unroll
-    for (int first = 0; first < kColumnGroups; first += kAhead) {
-        Raw8<OUTPUT> residual[kAhead][kThreadRows];
+    for (int r = 0; r < kThreadRows; r++) {
+        inside[r] = row + r * 8 < m;
+        int within = inside[r] ? row + r * 8 : 0;
+        offset[r] = static_cast<u64>(within) * n;
+        if (EPILOGUE == 2) gate[r] = out.gate == nullptr ? nullptr : out.gate + static_cast<u64>(within / out.rows_per_batch) * n;
+    }
+#pragma unroll
+    for (int from = 0; from < kPairs; from += kAhead) {
+        Raw4<OUTPUT> residual[kAhead][kThreadRows];
         if (EPILOGUE == 2)
 #pragma unroll
             for (int ahead = 0; ahead < kAhead; ahead++)
 #pragma unroll
-                for (int r = 0; r < kThreadRows; r++) {
-                    int column = first_column + ((first + ahead) * kQuad + lane_in_quad) * kVector;
-                    if (row + r * 8 < m && column < n)
-                        load_raw8(out.residual + static_cast<u64>(row + r * 8) * n + column, residual[ahead][r]);
-                }
+                for (int r = 0; r < kThreadRows; r++) load_raw4(out.residual + offset[r] + column_of(from + ahead), residual[ahead][r]);
 #pragma unroll
         for (int ahead = 0; ahead < kAhead; ahead++) {
-            int group = first + ahead, column = first_column + (group * kQuad + lane_in_quad) * kVector;
-            float bias[kVector] = {};
-            if (out.bias != nullptr && column < n) load8(out.bias + column, bias);
+            int pair = from + ahead, column = column_of(pair);
+            float bias[kHalfVector] = {};
+            if (out.bias != nullptr) load4(out.bias + column, bias);
 #pragma unroll
             for (int r = 0; r < kThreadRows; r++) {
-                float even[kQuad], odd[kQuad], v[kVector];
+                const float *first = sum + pair * 8 + r * 2, *second = first + 4;
+                float v[kHalfVector];
 #pragma unroll
-                for (int i = 0; i < kQuad; i++) {
-                    even[i] = sum[(group * kQuad + i) * kQuad + r * 2];
-                    odd[i] = sum[(group * kQuad + i) * kQuad + r * 2 + 1];
+                for (int i = 0; i < 2; i++) {
+                    float received = __shfl_xor_sync(kFullWarp, odd ? first[i] : second[i], 1);
+                    v[i] = odd ? received : first[i];
+                    v[2 + i] = odd ? second[i] : received;
                 }
-                transpose_quad(even);
-                transpose_quad(odd);
 #pragma unroll
-                for (int i = 0; i < kQuad; i++) v[2 * i] = even[i] + bias[2 * i], v[2 * i + 1] = odd[i] + bias[2 * i + 1];
-                if (row + r * 8 >= m || column >= n) continue;
+                for (int i = 0; i < kHalfVector; i++) v[i] += bias[i];
                 if (EPILOGUE == 2) {
-                    float added[kVector];
-                    widen8(residual[ahead][r], added);
-                    add_residual8(out, added, row + r * 8, column, n, v);
+                    float added[kHalfVector], factor[kHalfVector] = {1, 1, 1, 1};
+                    widen4(residual[ahead][r], added);
+                    if (gate[r] != nullptr) load4(gate[r] + column, factor);
+#pragma unroll
+                    for (int i = 0; i < kHalfVector; i++) v[i] = added[i] + factor[i] * v[i];
                 }
-                store8(out.y + static_cast<u64>(row + r * 8) * n + column, v);
+                if (inside[r] && first_column + pair * 2 * kVector < n) store4(out.y + offset[r] + column, v);
             }
         }
+    }
+}
+
+// Has L2 fetch the residual of 128×128 of the tile, while its products are made. The first 256 threads of the block call it.
+DEVICE void prefetch_residual(const Epilogue& out, int first_row, int first_column, int m, int n) {
+    constexpr int kLine = 128, kLines = kTile * sizeof(OUTPUT) / kLine, kThreadsPerRow = 2;
+    int row = first_row + threadIdx.x / kThreadsPerRow;
+#pragma unroll
+    for (int line = 0; line < kLines / kThreadsPerRow; line++) {
+        int column = first_column + (line * kThreadsPerRow + threadIdx.x % kThreadsPerRow) * static_cast<int>(kLine / sizeof(OUTPUT));
+        if (row < m && column < n) prefetch_l2(out.residual + static_cast<u64>(row) * n + column);
     }
 }
 

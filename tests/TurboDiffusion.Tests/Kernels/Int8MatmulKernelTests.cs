@@ -50,7 +50,7 @@ public class Int8MatmulKernelTests
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
-        KernelConformance.Quantized(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning), $"{variant} {m}×{n}×{k}", scaleTolerance: 1e-4);
+        KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
@@ -94,8 +94,8 @@ public class Int8MatmulKernelTests
             KernelConformance.PoisonMemory(device);
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
                 Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16), $"{variant} {m}×{n}×{k}");
-            KernelConformance.Quantized(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning),
-                $"{variant} {m}×{n}×{k}", scaleTolerance: 1e-4);
+            KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning),
+                $"{variant} {m}×{n}×{k}");
         }
     }
 
