@@ -19,7 +19,7 @@
 constexpr int kWarpgroups = 2;
 constexpr int kConsumers = kWarpgroups * kWarpgroup;
 constexpr int kThreads = kConsumers + kWarpgroup;
-// 65536 registers in all, in units of 8 a thread.
+// The launch gives each of the three warpgroups 168, and no more than these may be shared out anew.
 constexpr int kConsumerRegisters = 240, kProducerRegisters = 24;
 constexpr int kHalves = 2;
 constexpr int kMmaRows = 64, kMmaDepth = 32;
@@ -155,7 +155,8 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth), PROMOTE || step > 0);
+                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
+                                 PROMOTE || step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
                     if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))

@@ -67,6 +67,7 @@ public sealed class Int8Linear : LinearLayer
     internal Tensor AddGated(Tensor input, Tensor residual, Tensor? gate)
     {
         using var scope = NewDisposeScope();
-        return Int8Matmul.MultiplyAddGated(BlockInt8.Quantize(input.reshape(-1, InFeatures)), Weights, _bias, residual, gate).MoveToOuterDisposeScope();
+        return Int8Matmul.MultiplyAddGated(BlockInt8.Quantize(input.reshape(-1, InFeatures)), Weights, _bias, residual, gate)
+            .MoveToOuterDisposeScope();
     }
 }

@@ -45,7 +45,8 @@ public abstract class AttentionLayer<TContext> : nn.Module<Tensor, TContext, Ten
 
     // In kernels, layers with the same input share its quantization, and the output layer adds to the residual stream.
     private protected bool TakesInt8(Tensor x) =>
-        QueryLayer is Int8Linear && KeyLayer is Int8Linear && ValueLayer is Int8Linear && OutputLayer is Int8Linear && KernelPaths.Takes(KernelOperator.Int8Matmul, x);
+        QueryLayer is Int8Linear && KeyLayer is Int8Linear && ValueLayer is Int8Linear && OutputLayer is Int8Linear
+        && KernelPaths.Takes(KernelOperator.Int8Matmul, x);
 
     private protected Tensor Queries(Tensor x) => Heads(QueryNorm.call(QueryLayer.call(x)));
 

@@ -45,7 +45,9 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
         return x.addcmul(call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype)), gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary><see cref="AddGated"/> of int8 layers: the values between them stay in int8 and never pass through memory in a wider type.</summary>
+    /// <summary>
+    /// <see cref="AddGated"/> of int8 layers: the values between them stay in int8 and never pass through memory in a wider type.
+    /// </summary>
     internal Tensor AddGatedInt8(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
     {
         using var scope = NewDisposeScope();
