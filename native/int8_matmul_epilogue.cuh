@@ -1,8 +1,8 @@
-// What happens to a finished 128×128 tile of sums, which lies in shared memory in float32. The matmul kernels share it.
+// What happens to a finished 128×128 tile of sums. finish_tile takes it from shared memory, in float32.
 //   OUTPUT    bf16 or float: type of y, bias and residual
 //   EPILOGUE  0: y = sum + bias
 //             1: GELU(sum + bias), tanh form, quantized again in 128×128 blocks for the next matmul
-//             2: y = residual + gate · (sum + bias)
+//             2: y = residual + gate · (sum + bias), the gate optional
 #pragma once
 #include "block_int8.cuh"
 
@@ -17,14 +17,23 @@ struct Epilogue {
     i8* values;              // [m, n]; 1
     float* scales;           // [⌈m/128⌉, ⌈n/128⌉]; 1
     const OUTPUT* residual;  // [m, n]; 2
-    const float* gate;       // [m / rows_per_batch, n]; 2
+    const float* gate;       // [m / rows_per_batch, n], or null for 1; 2
     int rows_per_batch;
 };
 
-// x · (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2, which is x · sigmoid(2·√(2/π)·(…)).
+// residual + gate · v for eight columns of a row.
+DEVICE void add_residual8(const Epilogue& out, const float (&residual)[kVector], int row, int column, int n, float (&v)[kVector]) {
+    float gate[kVector];
+    bool gated = out.gate != nullptr;
+    if (gated) load8(out.gate + static_cast<u64>(row / out.rows_per_batch) * n + column, gate);
+#pragma unroll
+    for (int i = 0; i < kVector; i++) v[i] = residual[i] + (gated ? gate[i] : 1.0f) * v[i];
+}
+
+// x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))). The error of tanh_fast is a small part of an int8 step of the result.
 DEVICE float gelu(float x) {
-    float exponent = -1.5957691216057308f * (x + 0.044715f * x * x * x);
-    return __fdividef(x, 1.0f + __expf(fminf(exponent, 80.0f)));
+    float t = tanh_fast(x * fmaf(0.035677408f * x, x, 0.79788456f)), half = 0.5f * x;
+    return fmaf(half, t, half);
 }
 
 // The first Threads threads of the block call it, the tile written and a barrier passed. partials: one float per warp.
@@ -54,11 +63,9 @@ DEVICE void finish_tile(const float* tile, const Epilogue& out, int tile_row, in
             }
         } else {
             if (EPILOGUE == 2) {
-                float residual[kVector], gate[kVector];
+                float residual[kVector];
                 load8(out.residual + at, residual);
-                load8(out.gate + static_cast<u64>(row / out.rows_per_batch) * n + column, gate);
-#pragma unroll
-                for (int i = 0; i < kVector; i++) v[pass][i] = residual[i] + gate[i] * v[pass][i];
+                add_residual8(out, residual, row, column, n, v[pass]);
             }
             store8(out.y + at, v[pass]);
         }

@@ -14,6 +14,7 @@ struct bf16 {
 };
 
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
 
 constexpr u32 kFullWarp = 0xffffffffu;
@@ -28,6 +29,9 @@ DEVICE u32 pack_bf16(float low, float high) {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
     return pair;
 }
+
+// A value that is the same in all lanes, so that the compiler knows.
+DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
 
 // Waits at one of the 16 barriers of the block (0 is __syncthreads) until Threads threads have come to it.
 template <int Threads>
@@ -50,6 +54,9 @@ DEVICE u32 shared_address(const void* pointer) { return static_cast<u32>(__cvta_
 DEVICE void cp_async_16(u32 destination, const void* source, bool valid) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination), "l"(source), "r"(valid ? 16 : 0) : "memory");
 }
+
+// Has L2 fetch the line of an address.
+DEVICE void prefetch_l2(const void* address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
 
 DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
@@ -88,6 +95,13 @@ DEVICE void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// tanh x, to a relative 2⁻¹¹.
+DEVICE float tanh_fast(float x) {
+    float y;
+    asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 
 // 2^x, to about 2 units in the last place; 0 for −∞.

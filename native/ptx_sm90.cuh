@@ -46,12 +46,43 @@ DEVICE void copy_box(u32 destination, const TensorMap* map, int column, int row,
                  : "memory");
 }
 
+// The same box to the same place in every thread block of the cluster whose bit of blocks is set; each one's own barrier at
+// that place counts the bytes.
+DEVICE void copy_box_to(u16 blocks, u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
+            destination),
+        "l"(map), "r"(column), "r"(row), "r"(barrier), "h"(blocks)
+        : "memory");
+}
+
+// Arrives at the barrier at this place of another thread block of the cluster: that this thread's reads are over, which needs
+// no fence of its writes.
+DEVICE void mbarrier_arrive_at(u32 barrier, u32 block) {
+    asm volatile(
+        "{\n"
+        ".reg .b32 remote;\n"
+        "mapa.shared::cluster.u32 remote, %0, %1;\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
+        "}" ::"r"(barrier),
+        "r"(block)
+        : "memory");
+}
+
+// Every thread of the cluster comes here before any goes on.
+DEVICE void cluster_sync() {
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
 // A matrix operand in shared memory: rows of 128 bytes, 16-byte chunks swizzled with the row modulo 8 as the copy engine
 // does, groups of 8 rows 1024 bytes apart. Starts at a multiple of 1024, or of 32 within the first row.
 DEVICE u64 swizzled_operand(u32 address) {
     constexpr u64 kSwizzle128 = 1ull << 62, kGroupStride = static_cast<u64>(1024 >> 4) << 32, kUnused = 1ull << 16;
     return kSwizzle128 | kGroupStride | kUnused | ((address & 0x3ffff) >> 4);
 }
+
+// What to add to an operand that lies within the first 256 KB of shared memory, to begin bytes further on.
+DEVICE u64 operand_offset(int bytes) { return bytes >> 4; }
 
 // Before the first product that reads registers or shared memory which this thread wrote.
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

@@ -36,6 +36,32 @@ public static class BlockInt8
     internal static (Tensor Values, Tensor Scales) QuantizeModulated(Tensor x, Tensor scale, Tensor shift, double eps) =>
         Takes(x, normalises: true) ? BlockInt8QuantizeKernel.Run(x, scale, shift, offset: 1, eps) : QuantizeModulatedPlain(x, scale, shift, eps);
 
+    /// <summary>Quantizes LN(x)·weight + bias, without rounding it to x's dtype in between.</summary>
+    /// <param name="x"><c>[B, L, K]</c></param>
+    /// <param name="weight"><c>[K]</c>, any float dtype.</param>
+    /// <param name="bias"><c>[K]</c>, any float dtype.</param>
+    /// <param name="eps">ε of the normalisation.</param>
+    /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
+    internal static (Tensor Values, Tensor Scales) QuantizeNormalized(Tensor x, Tensor weight, Tensor bias, double eps)
+    {
+        if (!Takes(x, normalises: true)) return QuantizeNormalizedPlain(x, weight, bias, eps);
+        using var scope = NewDisposeScope();
+        // One batch: its weights are those of every token.
+        (Tensor values, Tensor scales) = BlockInt8QuantizeKernel.Run(x.reshape(1, -1, x.shape[^1]),
+            weight.to_type(ScalarType.Float32).reshape(1, 1, -1), bias.to_type(ScalarType.Float32).reshape(1, 1, -1), offset: 0, eps);
+        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The plain form of <see cref="QuantizeNormalized"/>.</summary>
+    internal static (Tensor Values, Tensor Scales) QuantizeNormalizedPlain(Tensor x, Tensor weight, Tensor bias, double eps)
+    {
+        using var scope = NewDisposeScope();
+        Tensor normalized = nn.functional.layer_norm(x.to_type(ScalarType.Float32), [x.shape[^1]],
+            weight.to_type(ScalarType.Float32), bias.to_type(ScalarType.Float32), eps);
+        (Tensor values, Tensor scales) = QuantizePlain(normalized.flatten(0, 1));
+        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
     /// <summary>The plain form of <see cref="QuantizeModulated"/>.</summary>
     internal static (Tensor Values, Tensor Scales) QuantizeModulatedPlain(Tensor x, Tensor scale, Tensor shift, double eps)
     {

@@ -46,8 +46,28 @@ public sealed class Int8Linear : LinearLayer
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        (Tensor values, Tensor scales) = BlockInt8.Quantize(input.reshape(-1, InFeatures));
-        return Int8Matmul.Multiply((values, scales), Weights, _bias, input.dtype)
-            .reshape([.. input.shape[..^1], OutFeatures]).MoveToOuterDisposeScope();
+        return Multiply(BlockInt8.Quantize(input.reshape(-1, InFeatures)), input).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layer of an input that is quantized already: layers that share an input share its quantization.</summary>
+    /// <param name="quantized">int8 <c>[M, in]</c> and its scales.</param>
+    /// <param name="like">Gives the output's dtype and all axes but the last, M elements together.</param>
+    /// <returns><c>[..., out]</c></returns>
+    internal Tensor Multiply((Tensor Values, Tensor Scales) quantized, Tensor like)
+    {
+        using var scope = NewDisposeScope();
+        return Int8Matmul.Multiply(quantized, Weights, _bias, like.dtype).reshape([.. like.shape[..^1], OutFeatures]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layer, gated and added: residual + gate · (input·Wᵀ + b).</summary>
+    /// <param name="input"><c>[B, L, in]</c></param>
+    /// <param name="residual"><c>[B, L, out]</c></param>
+    /// <param name="gate">Float32 <c>[B, 1, out]</c>, or null for 1.</param>
+    /// <returns><c>[B, L, out]</c></returns>
+    internal Tensor AddGated(Tensor input, Tensor residual, Tensor? gate)
+    {
+        using var scope = NewDisposeScope();
+        return Int8Matmul.MultiplyAddGated(BlockInt8.Quantize(input.reshape(-1, InFeatures)), Weights, _bias, residual, gate)
+            .MoveToOuterDisposeScope();
     }
 }

@@ -37,9 +37,9 @@ internal static class Int8Matmul
     /// <param name="b">Weights, int8 <c>[N, K]</c> and their scales.</param>
     /// <param name="bias"><c>[N]</c>, or null.</param>
     /// <param name="residual"><c>[B, L, N]</c></param>
-    /// <param name="gate">Float32 <c>[B, 1, N]</c>.</param>
+    /// <param name="gate">Float32 <c>[B, 1, N]</c>, or null for 1.</param>
     /// <returns><c>[B, L, N]</c> in the residual's dtype.</returns>
-    public static Tensor MultiplyAddGated((Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor gate) =>
+    public static Tensor MultiplyAddGated((Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate) =>
         Takes(a.Values, b.Values, bias, residual.dtype, Int8MatmulKernel.Epilogue.GatedResidual)
             ? Int8MatmulKernel.MultiplyAddGated(a, b, bias, residual, gate)
             : MultiplyAddGatedPlain(a, b, bias, residual, gate);
@@ -62,11 +62,11 @@ internal static class Int8Matmul
     }
 
     /// <summary>The plain form of <see cref="MultiplyAddGated"/>.</summary>
-    public static Tensor MultiplyAddGatedPlain((Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor gate)
+    public static Tensor MultiplyAddGatedPlain((Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate)
     {
         using var scope = NewDisposeScope();
         Tensor output = MultiplyPlain(a, b, bias, ScalarType.Float32).reshape(residual.shape);
-        return (residual + output * gate).to_type(residual.dtype).MoveToOuterDisposeScope();
+        return (residual + (gate is null ? output : output * gate)).to_type(residual.dtype).MoveToOuterDisposeScope();
     }
 
     private static bool Takes(Tensor a, Tensor b, Tensor? bias, ScalarType dtype, Int8MatmulKernel.Epilogue epilogue) =>

@@ -48,6 +48,22 @@ public class BlockInt8QuantizeKernelTests
     }
 
     [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Quantization_after_a_norm_with_weights_agrees_with_the_plain_form(long batch, long length, long columns, ScalarType dtype)
+    {
+        Device device = KernelConformance.RequireGpu();
+        using var scope = NewDisposeScope();
+        using IDisposable kernels = KernelSwitch.Use([KernelOperator.BlockInt8Quantize]);
+        Assert.SkipUnless(KernelPaths.Possible()[(int)KernelOperator.BlockInt8Quantize].IsKernel, "the kernels do not run on this machine");
+        using var noGradient = no_grad();
+        Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
+        Tensor weight = KernelConformance.Random(device, 3, dtype, columns), bias = KernelConformance.Random(device, 4, dtype, columns);
+        KernelConformance.PoisonMemory(device);
+        KernelConformance.Quantized(BlockInt8.QuantizeNormalizedPlain(x, weight, bias, 1e-6), BlockInt8.QuantizeNormalized(x, weight, bias, 1e-6),
+            $"[{batch}, {length}, {columns}] {dtype}", scaleTolerance: 1e-4);
+    }
+
+    [Theory]
     [InlineData(0)]
     [InlineData(3)]
     [InlineData(1e-30)]

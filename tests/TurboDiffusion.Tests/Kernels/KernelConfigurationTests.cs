@@ -51,20 +51,29 @@ public class KernelConfigurationTests
     [InlineData(AdaShared, 3, 96 << 10)]
     public void The_portable_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Portable, shared);
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Portable, shared, 128);
         Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
         Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
     }
 
     [Theory]
-    [InlineData(32760, 8960, 256 * 35)]
-    [InlineData(1, 8, 1)]
-    [InlineData(129, 384, 2 * 2)]
-    public void Hoppers_matrix_product_takes_two_column_blocks_at_once(long m, long n, int tiles)
+    [InlineData(32760, 8960, 132, 2)]
+    [InlineData(1, 8, 1, 1)]
+    [InlineData(129, 384, 2 * 2, 2)]
+    [InlineData(385, 256, 2 * 2, 2)]
+    public void Hoppers_matrix_product_takes_a_thread_block_per_multiprocessor_and_whole_clusters(long m, long n, int threadBlocks, int cluster)
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(m, n, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared);
-        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16"), c.Program);
-        Assert.Equal(new KernelLaunch(tiles, 1, 288, (192 << 10) + (1 << 10)), c.Launch);
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(m, n, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared, 132);
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}", "TURNS=1", "PROMOTE=0"), c.Program);
+        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
+    }
+
+    [Fact]
+    public void A_matrix_product_may_be_tuned()
+    {
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared, 133, new(2, false, true));
+        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1"], c.Program.Constants[^3..]);
+        Assert.Equal(132, c.Launch.GridX);
     }
 
     private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) => new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);

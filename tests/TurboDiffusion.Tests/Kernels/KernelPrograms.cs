@@ -34,8 +34,10 @@ internal static class KernelPrograms
             RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
             RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
             .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
-               from variant in Enum.GetValues<Int8MatmulKernel.Variant>()
-               select Int8MatmulKernel.Configure(new(128, 128, 128, dtype, epilogue), variant, 227 << 10).Program,
+               let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
+               from matmul in Int8MatmulKernel.Tuning.All.Select(t => Int8MatmulKernel.Configure(problem, Int8MatmulKernel.Variant.Hopper, 227 << 10, 132, t))
+                   .Append(Int8MatmulKernel.Configure(problem, Int8MatmulKernel.Variant.Portable, 227 << 10, 132))
+               select matmul.Program,
         ]
         select program;
 }

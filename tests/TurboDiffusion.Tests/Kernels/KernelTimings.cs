@@ -45,34 +45,55 @@ public class KernelTimings
         Bandwidth("copy, bf16", 2 * bytes, () => _ = y.copy_(x));
         Bandwidth("quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(flat)));
         Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, modulation, modulation, 1, 1e-6)));
+        Tensor wide = Wide(1, Tokens, 5120), wideModulation = randn([1, 1, 5120], device: _device);
+        Bandwidth("LayerNorm, modulate, quantize [32760, 5120]", 1.5 * bytes / Dim * 5120,
+            () => Free(BlockInt8QuantizeKernel.Run(wide, wideModulation, wideModulation, 1, 1e-6)));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 21, 30, 52, _device);
         Tensor k = Wide(1, Tokens, Dim), weight = ones(Dim, ScalarType.BFloat16, _device);
         Bandwidth("RMS norm and RoPE of q and k", 4 * bytes, () => Free(RmsNormRotaryKernel.Run(x, k, weight, weight, rotary.Cosines, rotary.Sines, 128, 1e-6)));
         Bandwidth("quantize [32760, 8960]", 1.5 * bytes / Dim * Ffn, () => Free(BlockInt8QuantizeKernel.Run(Wide(Tokens, Ffn))), subtract: () => Wide(Tokens, Ffn).Dispose());
     }
 
+    /// <summary>The linear layers of a block: of the 1.3B model (q, k or v; the three as one; the two of the FFN) and of the 14B model.</summary>
     [Theory]
-    [InlineData(Dim, Dim)]
-    [InlineData(3 * Dim, Dim)]
-    [InlineData(Ffn, Dim)]
-    [InlineData(Dim, Ffn)]
-    [InlineData(5120, 5120)]
-    public void Matrix_products(long n, long k)
+    [InlineData(Dim, Dim, nameof(Int8MatmulKernel.Epilogue.Bias))]
+    [InlineData(3 * Dim, Dim, nameof(Int8MatmulKernel.Epilogue.Bias))]
+    [InlineData(Dim, Dim, nameof(Int8MatmulKernel.Epilogue.GatedResidual))]
+    [InlineData(Ffn, Dim, nameof(Int8MatmulKernel.Epilogue.GeluQuantize))]
+    [InlineData(Dim, Ffn, nameof(Int8MatmulKernel.Epilogue.GatedResidual))]
+    [InlineData(5120, 5120, nameof(Int8MatmulKernel.Epilogue.Bias))]
+    [InlineData(13824, 5120, nameof(Int8MatmulKernel.Epilogue.GeluQuantize))]
+    [InlineData(5120, 13824, nameof(Int8MatmulKernel.Epilogue.GatedResidual))]
+    public void Matrix_products(long n, long k, string epilogue)
     {
+        var kind = Enum.Parse<Int8MatmulKernel.Epilogue>(epilogue);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor a = Wide(Tokens, k), b = Wide(n, k), bias = Wide(n);
         (Tensor, Tensor) qa = BlockInt8QuantizeKernel.Run(a), qb = BlockInt8QuantizeKernel.Run(b);
         Tensor residual = Wide(1, Tokens, n), gate = randn([1, 1, n], device: _device);
-        string size = $"32760×{n}×{k}";
         double operations = 2.0 * Tokens * n * k;
-        Rate($"torch bf16 {size}", operations, () => nn.functional.linear(a, b, bias).Dispose());
-        foreach (Int8MatmulKernel.Variant variant in Enum.GetValues<Int8MatmulKernel.Variant>().Where(v => v <= Int8MatmulKernel.Preferred(_device)))
+        Rate($"torch bf16 {Tokens}×{n}×{k}", operations, () => nn.functional.linear(a, b, bias).Dispose());
+        Run("Portable", Int8MatmulKernel.Variant.Portable, null);
+        if (Int8MatmulKernel.Preferred(_device) != Int8MatmulKernel.Variant.Hopper) return;
+        foreach (Int8MatmulKernel.Tuning t in Int8MatmulKernel.Tuning.All)
+            Run($"Hopper cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", Int8MatmulKernel.Variant.Hopper, t);
+
+        void Run(string source, Int8MatmulKernel.Variant variant, Int8MatmulKernel.Tuning? tuning) => Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
-            Rate($"{variant} int8, bias {size}", operations, () => Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, variant).Dispose());
-            Rate($"{variant} int8, GELU, quantize {size}", operations, () => Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, variant)));
-            Rate($"{variant} int8, gate, residual {size}", operations, () => Int8MatmulKernel.MultiplyAddGated(qa, qb, bias, residual, gate, variant).Dispose());
-        }
+            switch (kind)
+            {
+                case Int8MatmulKernel.Epilogue.Bias:
+                    Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, variant, tuning).Dispose();
+                    break;
+                case Int8MatmulKernel.Epilogue.GeluQuantize:
+                    Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, variant, tuning));
+                    break;
+                default:
+                    Int8MatmulKernel.MultiplyAddGated(qa, qb, bias, residual, gate, variant, tuning).Dispose();
+                    break;
+            }
+        });
     }
 
     private Tensor Wide(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
@@ -90,7 +111,7 @@ public class KernelTimings
     }
 
     private static void Print(string what, double ms, string rate, double share) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-50} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-70} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
 
     private static void Free((Tensor A, Tensor B) pair)
     {

@@ -55,6 +55,18 @@ public class QuantizationTests
     }
 
     [Fact]
+    public void Normalization_before_quantization_is_that_of_the_layer()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor x = randn(2, 70, 300, generator: new Generator(1)), weight = randn(300, generator: new Generator(2)), bias = randn(300, generator: new Generator(3));
+        (Tensor values, Tensor scales) = BlockInt8.QuantizeNormalized(x, weight, bias, 1e-6);
+        (Tensor expected, Tensor expectedScales) = BlockInt8.Quantize(nn.functional.layer_norm(x, [300], weight, bias, 1e-6).flatten(0, 1));
+        Comparison.Exact(expected, values, "values");
+        Comparison.Exact(expectedScales, scales, "scales");
+    }
+
+    [Fact]
     public void A_quantized_checkpoint_reads_each_float_weight_once()
     {
         using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);

@@ -29,6 +29,15 @@ public sealed class LayerNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The weight, <c>[features]</c>.</summary>
+    internal Tensor Weight => _weight;
+
+    /// <summary>The bias, <c>[features]</c>.</summary>
+    internal Tensor Bias => _bias;
+
+    /// <summary>ε.</summary>
+    internal double Eps => _eps;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)
     {

@@ -1,5 +1,7 @@
 using TorchSharp.Utils;
+using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -40,6 +42,11 @@ public abstract class AttentionLayer<TContext> : nn.Module<Tensor, TContext, Ten
         QueryNorm = new RmsNorm(config.Dim, config.Eps, placement);
         KeyNorm = new RmsNorm(config.Dim, config.Eps, placement);
     }
+
+    // In kernels, layers with the same input share its quantization, and the output layer adds to the residual stream.
+    private protected bool TakesInt8(Tensor x) =>
+        QueryLayer is Int8Linear && KeyLayer is Int8Linear && ValueLayer is Int8Linear && OutputLayer is Int8Linear
+        && KernelPaths.Takes(KernelOperator.Int8Matmul, x);
 
     private protected Tensor Queries(Tensor x) => Heads(QueryNorm.call(QueryLayer.call(x)));
 

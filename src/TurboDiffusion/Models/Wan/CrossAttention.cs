@@ -1,4 +1,6 @@
 using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -34,5 +36,29 @@ public sealed class CrossAttention : AttentionLayer<(Tensor Keys, Tensor Values)
     {
         using var scope = NewDisposeScope();
         return Output(DenseAttention.Attend(Queries(input), text.Keys, text.Values)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The whole second part of a block, x + forward(norm(x)).</summary>
+    /// <param name="x"><c>[B, L, dim]</c></param>
+    /// <param name="norm">The block's norm.</param>
+    /// <param name="text">What <see cref="Project"/> gave.</param>
+    /// <param name="observe">Sees what <see cref="forward"/> gave, which the kernels otherwise never hold.</param>
+    /// <returns><c>[B, L, dim]</c></returns>
+    internal Tensor Add(Tensor x, LayerNorm norm, (Tensor Keys, Tensor Values) text, Action<Tensor>? observe = null)
+    {
+        if (observe is null && TakesInt8(x)) return AddInt8(x, norm, text);
+        using var scope = NewDisposeScope();
+        Tensor crossed = call(norm.call(x), text);
+        observe?.Invoke(crossed);
+        return (x + crossed).MoveToOuterDisposeScope();
+    }
+
+    /// <summary><see cref="Add"/> of int8 layers.</summary>
+    internal Tensor AddInt8(Tensor x, LayerNorm norm, (Tensor Keys, Tensor Values) text)
+    {
+        using var scope = NewDisposeScope();
+        Tensor q = ((Int8Linear)QueryLayer).Multiply(BlockInt8.QuantizeNormalized(x, norm.Weight, norm.Bias, norm.Eps), x);
+        Tensor attended = DenseAttention.Attend(Heads(QueryNorm.call(q)), text.Keys, text.Values);
+        return ((Int8Linear)OutputLayer).AddGated(attended.flatten(2), x, gate: null).MoveToOuterDisposeScope();
     }
 }

@@ -39,14 +39,21 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
     /// <returns><c>[B, L, dim]</c></returns>
     internal Tensor AddGated(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
     {
+        if (_in is Int8Linear { Bias: not null } && _out is Int8Linear && KernelPaths.Takes(KernelOperator.Int8Matmul, x))
+            return AddGatedInt8(x, scale, shift, gate, eps);
         using var scope = NewDisposeScope();
-        // In kernels, the values between the two layers stay in int8 and never pass through memory in a wider type.
-        if (_in is Int8Linear first && _out is Int8Linear second && first.Bias is { } bias && KernelPaths.Takes(KernelOperator.Int8Matmul, x))
-        {
-            (Tensor Values, Tensor Scales) hidden = Int8Matmul.MultiplyGelu(BlockInt8.QuantizeModulated(x, scale, shift, eps), first.Weights, bias);
-            return Int8Matmul.MultiplyAddGated(hidden, second.Weights, second.Bias, x, gate).MoveToOuterDisposeScope();
-        }
         return x.addcmul(call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype)), gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// <see cref="AddGated"/> of int8 layers: the values between them stay in int8 and never pass through memory in a wider type.
+    /// </summary>
+    internal Tensor AddGatedInt8(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
+    {
+        using var scope = NewDisposeScope();
+        Int8Linear first = (Int8Linear)_in, second = (Int8Linear)_out;
+        (Tensor Values, Tensor Scales) hidden = Int8Matmul.MultiplyGelu(BlockInt8.QuantizeModulated(x, scale, shift, eps), first.Weights, first.Bias!);
+        return Int8Matmul.MultiplyAddGated(hidden, second.Weights, second.Bias, x, gate).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -39,16 +39,18 @@ public sealed class RotaryEmbedding : IDisposable
     {
         using var scope = NewDisposeScope();
         int spatial = headDim / 6 * 2, temporal = headDim - 2 * spatial;
-        Tensor angles = cat(
+        Tensor[] angles =
         [
-            Angles(frames, temporal).reshape(frames, 1, 1, -1).expand(frames, rows, columns, -1),
-            Angles(rows, spatial).reshape(1, rows, 1, -1).expand(frames, rows, columns, -1),
-            Angles(columns, spatial).reshape(1, 1, columns, -1).expand(frames, rows, columns, -1),
-        ], dim: -1).reshape(1, frames * rows * columns, 1, headDim / 2);
+            Angles(frames, temporal).reshape(frames, 1, 1, -1),
+            Angles(rows, spatial).reshape(1, rows, 1, -1),
+            Angles(columns, spatial).reshape(1, 1, columns, -1),
+        ];
+        // Each axis has few angles: only they are computed, and what all positions make of them is put together on the device.
+        Tensor Table(Func<Tensor, Tensor> function) =>
+            cat([.. angles.Select(a => function(a).to(ScalarType.Float32, device).expand(frames, rows, columns, -1))], dim: -1)
+                .reshape(1, frames * rows * columns, 1, headDim / 2);
         // Kept by the object, which its owner disposes.
-        return new RotaryEmbedding(
-            angles.cos().to(ScalarType.Float32, device).DetachFromDisposeScope(),
-            angles.sin().to(ScalarType.Float32, device).DetachFromDisposeScope());
+        return new RotaryEmbedding(Table(a => a.cos()).DetachFromDisposeScope(), Table(a => a.sin()).DetachFromDisposeScope());
     }
 
     /// <summary>Rotates q or k, in float32.</summary>

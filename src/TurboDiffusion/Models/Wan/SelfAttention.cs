@@ -1,5 +1,7 @@
 using TorchSharp.Utils;
 using TurboDiffusion.Attention;
+using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -30,13 +32,48 @@ public sealed class SelfAttention : AttentionLayer<RotaryEmbedding>
     public override Tensor forward(Tensor input, RotaryEmbedding rotary)
     {
         using var scope = NewDisposeScope();
-        Tensor q = QueryLayer.call(input), k = KeyLayer.call(input), v = ValueLayer.call(input);
+        return Output(Attend(QueryLayer.call(input), KeyLayer.call(input), ValueLayer.call(input), rotary)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The whole first part of a block, x + gate·forward(LN(x)·(1 + scale) + shift).</summary>
+    /// <param name="x"><c>[B, L, dim]</c></param>
+    /// <param name="scale">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="shift">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="gate">Float32 <c>[B, 1, dim]</c>.</param>
+    /// <param name="eps">ε of the normalisation.</param>
+    /// <param name="rotary">The rotations of the L positions.</param>
+    /// <param name="observe">Sees what <see cref="forward"/> gave, which the kernels otherwise never hold.</param>
+    /// <returns><c>[B, L, dim]</c></returns>
+    internal Tensor AddGated(
+        Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps, RotaryEmbedding rotary, Action<Tensor>? observe = null)
+    {
+        if (observe is null && TakesInt8(x)) return AddGatedInt8(x, scale, shift, gate, eps, rotary);
+        using var scope = NewDisposeScope();
+        Tensor attended = call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype), rotary);
+        observe?.Invoke(attended);
+        return x.addcmul(attended, gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary><see cref="AddGated"/> of int8 layers: the input is quantized once.</summary>
+    internal Tensor AddGatedInt8(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps, RotaryEmbedding rotary)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor Values, Tensor Scales) input = BlockInt8.QuantizeModulated(x, scale, shift, eps);
+        Tensor Project(LinearLayer layer) => ((Int8Linear)layer).Multiply(input, x);
+        Tensor attended = Attend(Project(QueryLayer), Project(KeyLayer), Project(ValueLayer), rotary);
+        return ((Int8Linear)OutputLayer).AddGated(attended.flatten(2), x, gate).MoveToOuterDisposeScope();
+    }
+
+    // [B, L, dim] each to [B, L, H, D].
+    private Tensor Attend(Tensor q, Tensor k, Tensor v, RotaryEmbedding rotary)
+    {
+        using var scope = NewDisposeScope();
         Tensor? attended = _operator.AttendProjections(q, k, v, new(QueryNorm.Weight, KeyNorm.Weight, rotary.Cosines, rotary.Sines, QueryNorm.Eps));
         if (attended is null)
         {
             (q, k) = rotary.NormalizeAndRotate(q, k, QueryNorm, KeyNorm);
             attended = _operator.call(q, k, Heads(v));
         }
-        return Output(attended).MoveToOuterDisposeScope();
+        return attended.MoveToOuterDisposeScope();
     }
 }

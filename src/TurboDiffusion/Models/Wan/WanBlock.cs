@@ -65,14 +65,9 @@ public sealed class WanBlock : nn.Module
         Tensor[] m = (time + _modulation).chunk(6, dim: 1);
         (Tensor shift1, Tensor scale1, Tensor gate1, Tensor shift2, Tensor scale2, Tensor gate2) = (m[0], m[1], m[2], m[3], m[4], m[5]);
 
-        Tensor attended = _selfAttention.call(LayerNorm.Modulate(x, scale1, shift1, _eps, x.dtype), rotary);
-        observe?.Invoke("self_attn", attended);
-        Tensor hidden = x.addcmul(attended, gate1.to_type(x.dtype), 1);
-
-        Tensor crossed = _crossAttention.call(_crossNorm.call(hidden), text);
-        observe?.Invoke("cross_attn", crossed);
-        hidden += crossed;
-
+        Action<Tensor>? Named(string name) => observe is null ? null : value => observe(name, value);
+        Tensor hidden = _selfAttention.AddGated(x, scale1, shift1, gate1, _eps, rotary, Named("self_attn"));
+        hidden = _crossAttention.Add(hidden, _crossNorm, text, Named("cross_attn"));
         return _feedForward.AddGated(hidden, scale2, shift2, gate2, _eps).MoveToOuterDisposeScope();
     }
 }
