@@ -19,7 +19,7 @@ internal sealed class WorldCommand : CliCommand
     private const string TokenizerFile = "spiece.model", LatentsFile = "latents.safetensors", VaeFile = "vae.safetensors";
 
     private readonly Argument<string> _output = new("OUT") { Description = $"The folder to write {TokenizerFile}, {LatentsFile} and {VaeFile} into." };
-    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", $"The VAE that encodes the clips; {VaeFile} is the same with standard latents. Without one, only the tokenizer is written.");
+    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", $"The VAE that encodes the clips; {VaeFile} is the same with scaled latents. Without one, only the tokenizer is written.");
     private readonly Option<int?> _clips = Opt.Number<int>("--clips", "N", "Clips to render. Default: 1000.");
     private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of each clip, 4k + 1. Default: 33.");

@@ -15,6 +15,9 @@ public static class WorldLatents
     // Clips that are rendered, and encoded, at a time.
     private const int RenderedTogether = 256, EncodedTogether = 16;
 
+    // Clips that tell how much the picture depends on each channel.
+    private const int MeasuredClips = 8;
+
     /// <summary>
     /// Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16. Every channel of the latents gets mean 0 and
     /// deviation 1, and the VAE is changed to match (<see cref="LatentStandardization"/>).
@@ -56,8 +59,10 @@ public static class WorldLatents
         Tensor all = cat(latents);
         foreach (Tensor part in latents) part.Dispose();
         (Tensor mean, Tensor deviation) = LatentStandardization.Statistics(all);
-        CaptionedLatents.Write(path, LatentStandardization.Apply(all, mean, deviation), tokens, negative);
-        LatentStandardization.Apply(vae, mean, deviation);
+        Tensor few = all.narrow(0, 0, Math.Min(MeasuredClips, world.Clips)).to(placement.Dtype, placement.Device);
+        Tensor scale = deviation / LatentStandardization.Importance(vae, few, mean);
+        CaptionedLatents.Write(path, LatentStandardization.Apply(all, mean, scale), tokens, negative);
+        LatentStandardization.Apply(vae, mean, scale);
     }
 
     private static Tensor Tokens(WorldOptions world, int captions, ITokenizer tokenizer)

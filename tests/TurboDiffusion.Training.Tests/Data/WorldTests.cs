@@ -65,7 +65,7 @@ public class WorldTests
     }
 
     [Fact]
-    public void The_latents_are_standard_and_the_vae_matches_them()
+    public void The_latents_are_scaled_and_the_vae_matches_them()
     {
         using var scope = torch.NewDisposeScope();
         using var folder = new TestFolder();
@@ -74,15 +74,27 @@ public class WorldTests
         torch.Tensor video = WorldClips.Render(Small, 0, 4, default).to_type(torch.ScalarType.Float32) / 127.5 - 1;
         torch.Tensor before = vae.EncodeWhole(video), reconstruction = vae.DecodeWhole(before);
         (torch.Tensor mean, torch.Tensor deviation) = LatentStandardization.Statistics(before);
-        LatentStandardization.Apply(vae, mean, deviation);
+        torch.Tensor importance = LatentStandardization.Importance(vae, before, mean), scale = deviation / importance;
+        LatentStandardization.Apply(vae, mean, scale);
 
         torch.Tensor after = vae.EncodeWhole(video), values = after.transpose(0, 1).flatten(1);
-        Comparison.Elementwise(LatentStandardization.Apply(before, mean, deviation), after, 1e-3, 1e-3, "latents");
+        Comparison.Elementwise(LatentStandardization.Apply(before, mean, scale), after, 1e-3, 1e-3, "latents");
         Comparison.Elementwise(reconstruction, vae.DecodeWhole(after), 1e-3, 1e-3, "reconstruction");
         Assert.InRange(values.mean([1]).abs().max().item<float>(), 0, 1e-3);
-        torch.Tensor varied = values.std(1)[deviation.gt(2e-3)];
-        Assert.True(varied.numel() >= 3);
-        Assert.InRange((varied - 1).abs().max().item<float>(), 0, 1e-2);
+        torch.Tensor varied = deviation.gt(2e-3);
+        Comparison.Elementwise(importance[varied], values.std(1)[varied], 1e-2, 1e-3, "deviations");
+        Assert.InRange(importance.max().item<float>(), 1, 1);
+
+        // A channel that the decoder ignores means nothing, one that it heeds more means more.
+        torch.Tensor weight = vae.get_parameter("conv2.weight")!;
+        using (torch.no_grad())
+        {
+            weight.select(1, 0).zero_();
+            weight.select(1, 1).mul_(0.05);
+        }
+        torch.Tensor changed = LatentStandardization.Importance(vae, after, torch.zeros(16));
+        Assert.Equal(0.01f, changed[0].item<float>(), 1e-6f);
+        Assert.InRange(changed[1].item<float>() / changed[2].item<float>(), 0, 0.5f * importance[1].item<float>() / importance[2].item<float>());
     }
 
     [Fact]

@@ -28,6 +28,23 @@ public class LossTests
     }
 
     [Fact]
+    public void Halved_latents_have_to_decode_to_the_halved_video()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var vae = Loops.SmallWorld.Vae();
+        using var noGradient = torch.no_grad();
+        torch.Tensor video = new PhiloxNoise(4).Normal(2, 3, 5, 32, 32).clamp(-1, 1);
+        var options = new VaeLossOptions { Differences = 0, Divergence = 0, Halved = 1 };
+        LossResult result = new VaeLoss(vae, options).Compute(video, new PhiloxNoise(5));
+        Assert.Equal([2, 3, 5, 16, 16], result.Intermediates["reconstruction"].shape);
+        torch.Tensor halved = video.view(2, 3, 5, 16, 2, 16, 2).mean([4, 6]);
+        Comparison.Elementwise((result.Intermediates["reconstruction"] - halved).abs().mean([1, 2, 3, 4]), result.PerSample, 1e-5, 1e-6, "loss");
+        LossResult whole = new VaeLoss(vae, options with { Halved = 0 }).Compute(video, new PhiloxNoise(5));
+        Assert.Equal(video.shape, whole.Intermediates["reconstruction"].shape);
+        Assert.Contains("multiples of 16", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(video.narrow(4, 0, 24), new PhiloxNoise(5))).Message);
+    }
+
+    [Fact]
     public void Guidance_extrapolates_from_the_negative_condition_and_is_free_at_one()
     {
         using var scope = torch.NewDisposeScope();
