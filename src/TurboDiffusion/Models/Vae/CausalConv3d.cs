@@ -61,7 +61,7 @@ internal sealed class CausalConv3d : VaeLayer
         }
         if (x.shape[2] < _kernelFrames)
             return x.new_empty([x.shape[0], _bias.shape[0], 0, x.shape[3], x.shape[4]]).MoveToOuterDisposeScope();
-        return nn.functional.conv3d(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
+        return Convolution.Run(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
     }
 
     /// <summary>conv(silu(norm(x))). At full resolution these are the largest tensors: each is freed once it has been read.</summary>

@@ -9,11 +9,6 @@ namespace TurboDiffusion.Models.Vae;
 /// <summary>A 2D convolution of each frame by itself, <c>[N, C, H, W]</c> with frames in the batch.</summary>
 internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
 {
-    // Over numbers of channels that are no multiple of this (seen from 3 to 24), libtorch 2.10's two-dimensional convolution of
-    // several frames on the CPU reads memory that nobody wrote, and now and then its result is NaN: forward it sums over the
-    // input's channels, backward over the output's. Channels of zeros fill them up.
-    private const int CpuChannels = 16;
-
     [ComponentName(Name = "weight")]
     private readonly Parameter _weight;
 
@@ -40,17 +35,7 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input)
-    {
-        (long outChannels, long inChannels) = (_weight.shape[0], _weight.shape[1]);
-        bool onCpu = input.device_type == DeviceType.CPU;
-        long moreIn = onCpu ? -inChannels & (CpuChannels - 1) : 0, moreOut = onCpu && (input.requires_grad || _weight.requires_grad) ? -outChannels & (CpuChannels - 1) : 0;
-        if (moreIn == 0 && moreOut == 0) return nn.functional.conv2d(input, _weight, _bias, _stride, _padding);
-        using var scope = NewDisposeScope();
-        Tensor weight = nn.functional.pad(_weight, [0, 0, 0, 0, 0, moreIn, 0, moreOut]);
-        Tensor output = nn.functional.conv2d(nn.functional.pad(input, [0, 0, 0, 0, 0, moreIn]), weight, nn.functional.pad(_bias, [0, moreOut]), _stride, _padding);
-        return output.narrow(1, 0, outChannels).MoveToOuterDisposeScope();
-    }
+    public override Tensor forward(Tensor input) => Convolution.Run(input, _weight, _bias, _stride, _padding);
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)

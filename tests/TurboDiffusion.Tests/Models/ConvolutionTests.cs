@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Tests.Models;
 
-public class FrameConv2dTests
+public class ConvolutionTests
 {
     [Theory]
     [InlineData(3, 12)]
@@ -20,13 +20,11 @@ public class FrameConv2dTests
         for (int round = 0; round < 4; round++)
         {
             using var scope = NewDisposeScope();
-            using var conv = new FrameConv2d(inChannels, outChannels, 3, new Placement(CPU, ScalarType.Float32), padding: 1);
-            var (weight, bias) = (conv.get_parameter("weight")!, conv.get_parameter("bias")!);
-            foreach (Tensor parameter in new[] { weight, bias }) parameter.normal_().requires_grad = true;
             Tensor input = randn([3, inChannels, 8, 9], requires_grad: true), upstream = randn([3, outChannels, 8, 9]);
+            Tensor weight = randn([outChannels, inChannels, 3, 3], requires_grad: true), bias = randn([outChannels], requires_grad: true);
 
             LeaveNaN();
-            Tensor output = conv.forward(input);
+            Tensor output = Convolution.Run(input, weight, bias, [1, 1], [1, 1]);
             LeaveNaN();
             Tensor[] gradients = [.. autograd.grad([output], [input, weight, bias], [upstream])];
 
@@ -39,10 +37,26 @@ public class FrameConv2dTests
         }
     }
 
+    [Fact]
+    public void Over_three_axes_it_is_a_sum_of_those_over_two()
+    {
+        for (int round = 0; round < 4; round++)
+        {
+            using var scope = NewDisposeScope();
+            Tensor input = randn([8, 24, 6, 14, 24]), weight = randn([24, 24, 3, 3, 3]), bias = randn([24]);
+            LeaveNaN();
+            Tensor output = Convolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
+            Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32, 72, 14, 24);
+            Tensor flat = weight.reshape(24, 72, 3, 3);
+            Tensor expected = Convolution.Run(columns, flat, bias, [1, 1], [1, 1]).view(8, 4, 24, 14, 24).transpose(1, 2);
+            Comparison.Elementwise(expected, output, 1e-3, 1e-3, "output");
+        }
+    }
+
     // The allocator hands out again what was freed last.
     private static void LeaveNaN()
     {
         using var scope = NewDisposeScope();
-        for (int i = 0; i < 40; i++) full([3L << (8 + i % 13)], float.NaN);
+        for (int i = 0; i < 56; i++) full([3L << (8 + i % 14)], float.NaN);
     }
 }
