@@ -10,17 +10,18 @@ public class ShapesModelTests
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
         VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2");
-        TeacherConfig teacher = Load<TeacherConfig>("teacher");
+        TeacherConfig small = Load<TeacherConfig>("teacher-1"), teacher = Load<TeacherConfig>("teacher-2");
         SlaConfig sla = Load<SlaConfig>("sla");
         RcmConfig rcm = Load<RcmConfig>("rcm");
         string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";
-        string text = $"{teacher.Output}/{TrainingRun.TextEncoderFile}";
+        string text = $"{small.Output}/{TrainingRun.TextEncoderFile}";
         Assert.Equal(Model(first), second.Initial);
+        Assert.Equal((Model(small), text), (teacher.Initial, teacher.TextEncoder));
         Assert.Equal((Model(teacher), text, teacher.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
-        Assert.Equal(teacher.NewTextEncoder!.Dim, teacher.Model!.TextDim);
-        Assert.Contains(teacher.Model.HeadDim, new[] { 64, 128 });
-        RunConfig[] all = [first, second, teacher, sla, rcm];
+        Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
+        Assert.Contains(small.Model.HeadDim, new[] { 64, 128 });
+        RunConfig[] all = [first, second, small, teacher, sla, rcm];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 
