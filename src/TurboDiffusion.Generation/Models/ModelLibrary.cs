@@ -42,11 +42,13 @@ public static class ModelLibrary
     /// <exception cref="CheckpointException">There is no such model, or it is not complete.</exception>
     public static ModelFiles Find(string? nameOrPath)
     {
-        string name = nameOrPath ?? EmbeddedModel;
-        // A folder named like the default must not take its place.
-        string[] places = nameOrPath is null ? [Path.Combine(Embedded, name)] : [name, Path.Combine(Folder, name), Path.Combine(Embedded, name)];
+        if (nameOrPath is null)
+        {
+            string embedded = Path.Combine(Embedded, EmbeddedModel);
+            return Directory.Exists(embedded) ? ModelFiles.FromFolder(embedded) : Trial();
+        }
+        string[] places = [nameOrPath, Path.Combine(Folder, nameOrPath), Path.Combine(Embedded, nameOrPath)];
         if (places.FirstOrDefault(Directory.Exists) is { } place) return ModelFiles.FromFolder(place);
-        if (nameOrPath is null) return Trial();
         throw new CheckpointException(nameOrPath,
             $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
     }

@@ -20,12 +20,12 @@ public static class WorldLatents
 
     /// <summary>
     /// Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16. Every channel of the latents gets mean 0 and
-    /// deviation 1, and the VAE is changed to match (<see cref="LatentStandardization"/>).
+    /// a deviation by what it means for the picture, and the VAE is changed to match (<see cref="LatentStandardization"/>).
     /// </summary>
     /// <param name="path">The file to write.</param>
     /// <param name="world">How many clips, and their size.</param>
     /// <param name="captions">Captions of each clip, from 1.</param>
-    /// <param name="vae">The VAE; its latents are standard afterwards.</param>
+    /// <param name="vae">The VAE; its latents are scaled like those written afterwards.</param>
     /// <param name="tokenizer">The tokenizer, with a length that is enough for every caption.</param>
     /// <param name="placement">Where the VAE is.</param>
     /// <param name="progress">Told how many clips are encoded.</param>

@@ -27,7 +27,7 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
         logVariance = logVariance.to_type(ScalarType.Float32).clamp(-30, 20) - 2 * scale.log();
         Tensor latents = mean + (logVariance / 2).exp() * random.Normal(mean.shape).to(video.device);
         Tensor target = video;
-        if (options.Halved > 0 && random.Uniform(1).item<float>() < options.Halved) (latents, target) = (Halve(latents, video), Halve(video, video));
+        if (options.Halved > 0 && random.Uniform(1).item<float>() < options.Halved) (latents, target) = Halve(latents, video);
         Tensor reconstruction = vae.DecodeWhole(latents).to_type(ScalarType.Float32), error = reconstruction - target;
 
         Tensor divergence = (mean.square() + logVariance.exp() - 1 - logVariance).mean([1, 2, 3, 4]) / 2;
@@ -42,11 +42,11 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
         }).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Halve(Tensor x, Tensor video)
+    private static (Tensor Latents, Tensor Video) Halve(Tensor latents, Tensor video)
     {
         if (video.shape[3] % 16 != 0 || video.shape[4] % 16 != 0)
             throw new InvalidRequestException("halved", $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be multiples of 16.");
-        return nn.functional.avg_pool3d(x, [1, 2, 2]);
+        return (nn.functional.avg_pool3d(latents, [1, 2, 2]), nn.functional.avg_pool3d(video, [1, 2, 2]));
     }
 
     private static Tensor PerChannel(IReadOnlyList<float> values, Device device) => tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);

@@ -62,7 +62,7 @@ public sealed class Muon : IOptimizer
     private static bool IsMatrix(string name, Tensor value) =>
         value.dim() == 2 && name.Contains("blocks.", StringComparison.Ordinal) && !name.Contains("embedding", StringComparison.Ordinal);
 
-    /// <summary>Matrices with the same left and right singular vectors, and singular values of about 1 (0.7 to 1.2).</summary>
+    /// <summary>Matrices with the same left and right singular vectors, and singular values of about 1.</summary>
     /// <param name="matrices"><c>[N, rows, columns]</c>.</param>
     internal static Tensor Orthogonalize(Tensor matrices)
     {
@@ -102,16 +102,16 @@ public sealed class Muon : IOptimizer
             using var scope = NewDisposeScope();
             int[] moved = [.. Enumerable.Range(0, _parameters.Length).Where(i => _parameters[i].Value.grad is not null)];
             if (moved.Length == 0) return;
-            bool all = moved.Length == _parameters.Length;
-            Tensor index = tensor(moved, ScalarType.Int64).to(_masters.device);
+            // Nearly always all move; only otherwise is there anything to look up, and to wait for the device.
+            Tensor? index = moved.Length == _parameters.Length ? null : tensor(moved, ScalarType.Int64).to(_masters.device);
             Tensor gradients = stack([.. moved.Select(i => _parameters[i].Value.grad!)]).to_type(ScalarType.Float32);
-            Tensor momentum = all ? _momentum : _momentum.index_select(0, index), masters = all ? _masters : _masters.index_select(0, index);
+            Tensor momentum = index is null ? _momentum : _momentum.index_select(0, index), masters = index is null ? _masters : _masters.index_select(0, index);
             momentum.mul_(decay).add_(gradients);
             // One step ahead along the momentum, as Nesterov.
             Tensor update = Orthogonalize(gradients.add_(momentum, alpha: decay));
             double size = UpdateSize * Math.Sqrt(Math.Max(masters.shape[1], masters.shape[2]));
             masters.mul_(1 - rate * weightDecay).add_(update, alpha: -rate * size);
-            if (!all)
+            if (index is not null)
             {
                 _momentum.index_copy_(0, index, momentum);
                 _masters.index_copy_(0, index, masters);
