@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
@@ -9,6 +8,8 @@ using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;

@@ -1,8 +1,6 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Checkpoints;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,11 +1,11 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
-using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Tests.Generation;
 using Xunit;

@@ -1,10 +1,10 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Layers;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Tests.Kernels;
+using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Tests.Operators;
 using Xunit;
 using static TorchSharp.torch;
 

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Checkpoints;
