@@ -12,6 +12,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation;
