@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Evaluation.Benchmark;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
 

@@ -1,8 +1,9 @@
 using System.CommandLine;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Cli.Commands;

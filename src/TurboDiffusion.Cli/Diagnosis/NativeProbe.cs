@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Cli.Output;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 

@@ -1,4 +1,4 @@
-using TurboDiffusion.Kernels;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 

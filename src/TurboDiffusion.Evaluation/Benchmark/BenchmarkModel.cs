@@ -1,7 +1,8 @@
 using System.Globalization;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;

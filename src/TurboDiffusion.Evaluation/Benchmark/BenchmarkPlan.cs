@@ -1,11 +1,12 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 

@@ -2,12 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;

@@ -1,4 +1,5 @@
-using TurboDiffusion.Kernels;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 

@@ -1,8 +1,8 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 

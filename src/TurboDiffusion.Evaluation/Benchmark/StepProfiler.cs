@@ -1,7 +1,8 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;

@@ -1,12 +1,12 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 

@@ -1,8 +1,9 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 

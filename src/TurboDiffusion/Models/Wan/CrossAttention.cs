@@ -1,6 +1,6 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 

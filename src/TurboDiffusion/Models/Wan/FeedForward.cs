@@ -1,8 +1,8 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;

@@ -1,6 +1,7 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;

@@ -1,6 +1,7 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ namespace TurboDiffusion.Models.Wan;
 public sealed class WanModel : nn.Module
 {
     [ComponentName(Name = "patch_embedding")]
-    private readonly Linear _patchEmbedding;
+    private readonly FloatLinear _patchEmbedding;
 
     [ComponentName(Name = "text_embedding")]
     private readonly FeedForward _textEmbedding;
@@ -45,7 +46,7 @@ public sealed class WanModel : nn.Module
         Attention = attention;
         Weights = weights;
         _placement = placement;
-        _patchEmbedding = new Linear(config.PatchChannels, config.Dim, placement);
+        _patchEmbedding = new FloatLinear(config.PatchChannels, config.Dim, placement);
         _textEmbedding = new FeedForward(config.TextDim, config.Dim, config.Dim, WeightFormat.Float, placement);
         _timeEmbedding = new TimeEmbedding(config, placement);
         _timeProjection = new TimeProjection(config, placement);
