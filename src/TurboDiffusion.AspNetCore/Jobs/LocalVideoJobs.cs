@@ -93,6 +93,7 @@ internal sealed class LocalVideoJobs(
             try
             {
                 var preview = live.Now(id).Preview;
+                var more = watch.WaitToReadAsync(cancellationToken).AsTask();
                 while (true)
                 {
                     if (await FindAsync(owner, id, cancellationToken).ConfigureAwait(false) is not { } job)
@@ -103,9 +104,7 @@ internal sealed class LocalVideoJobs(
                         yield break;
 
                     preview = null;
-                    var more = watch.WaitToReadAsync(cancellationToken).AsTask();
-                    while (await Task.WhenAny(more, Task.Delay(SignOfLife, time, cancellationToken)).ConfigureAwait(false) == more
-                        && await more.ConfigureAwait(false))
+                    while (await IsMoreAsync(more, cancellationToken).ConfigureAwait(false))
                     {
                         while (watch.TryRead(out var update))
                             yield return update;
@@ -113,7 +112,7 @@ internal sealed class LocalVideoJobs(
                         more = watch.WaitToReadAsync(cancellationToken).AsTask();
                     }
 
-                    cancellationToken.ThrowIfCancellationRequested();
+                    // The run has ended or begun: what came of it, and then a new watch.
                     if (more.IsCompleted)
                         break;
                 }
@@ -122,6 +121,19 @@ internal sealed class LocalVideoJobs(
             {
                 live.Unwatch(id, watch);
             }
+        }
+    }
+
+    /// <summary>Whether there is progress to read; false, too, where for a while there was none.</summary>
+    private async Task<bool> IsMoreAsync(Task<bool> more, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await more.WaitAsync(SignOfLife, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return false;
         }
     }
 
