@@ -31,8 +31,10 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
     /// <inheritdoc/>
     public override Tensor forward(Tensor q, Tensor k, Tensor v)
     {
-        KernelChoice choice = Choose(q, SageAttention.Problem.Of(q.flatten(2), q.shape[3], Options));
-        return choice.IsKernel ? InKernels(q.flatten(2), k.flatten(2), v.flatten(2), null, choice.Form) : base.forward(q, k, v);
+        using var scope = NewDisposeScope();
+        Tensor flat = q.flatten(2);
+        KernelChoice choice = Choose(flat, SageAttention.Problem.Of(flat, q.shape[3], Options));
+        return (choice.IsKernel ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form) : base.forward(q, k, v)).MoveToOuterDisposeScope();
     }
 
     internal override Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
@@ -45,9 +47,6 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
     private static KernelChoice Choose(Tensor q, SageAttention.Problem problem) =>
         SageAttention.Choose(KernelMachine.Offer(KernelOperator.SageAttention, q), problem);
 
-    private Tensor InKernels(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, KernelForm form)
-    {
-        using var scope = NewDisposeScope();
-        return SageAttention.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), form).MoveToOuterDisposeScope();
-    }
+    private Tensor InKernels(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, KernelForm form) =>
+        SageAttention.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), form);
 }

@@ -1,4 +1,3 @@
-using TurboDiffusion.Models.Wan;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Normalization;
