@@ -139,6 +139,22 @@ public sealed class WanModel : nn.Module
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
     }
 
+    /// <summary>One block alone, as <see cref="Forward"/> runs it, on hidden states that may come from anywhere.</summary>
+    /// <param name="block">Its number.</param>
+    /// <param name="hidden">The block's input <c>[B, L, dim]</c>.</param>
+    /// <param name="timesteps">t·1000, <c>[B]</c>.</param>
+    /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
+    /// <param name="latents">The latents' axes <c>[B, C, T, H, W]</c>, which say where the L tokens are.</param>
+    /// <returns>The block's output <c>[B, L, dim]</c>.</returns>
+    internal Tensor ForwardBlock(int block, Tensor hidden, Tensor timesteps, TextContext text, long[] latents)
+    {
+        using var scope = NewDisposeScope();
+        Tensor time = _timeProjection.call(_timeEmbedding.call(timesteps.to(_placement.Device)));
+        using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, latents[2] / WanConfig.PatchFrames,
+            latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device);
+        return _blocks[block].Forward(hidden, time, text.Blocks[block], rotary).MoveToOuterDisposeScope();
+    }
+
     // The block makes its own rotations: those of the forward pass are gone when it runs again.
     private Tensor Recomputed(
         WanBlock block, Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, long frames, long height, long width) =>
