@@ -48,6 +48,12 @@ public static class ModelLibrary
             $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
     }
 
+    /// <summary>The name of the model that <see cref="Find"/> would give, which is that in its results. Makes nothing.</summary>
+    /// <param name="nameOrPath">Which; null is the default one.</param>
+    /// <exception cref="CheckpointException">There is no such model, or it is not complete.</exception>
+    public static string NameOf(string? nameOrPath) =>
+        nameOrPath is null && !Directory.Exists(Path.Combine(Embedded, EmbeddedModel)) ? SmallModel.TextToVideoName : Find(nameOrPath).Name;
+
     private static ModelFiles Trial()
     {
         string folder = Path.Combine(Folder, TrialModel);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.IO.Hashing;
 using System.Numerics;
 using TorchSharp;
 using TurboDiffusion.Checkpoints.PyTorch;
@@ -146,13 +147,14 @@ public sealed class PyTorchFile : ICheckpoint
     private void Verify(string key, ZipEntry storage)
     {
         byte[] buffer = new byte[(int)Math.Min(storage.Length, 1 << 20)];
-        uint checksum = 0;
+        var crc = new Crc32();
         for (long at = 0; at < storage.Length; at += buffer.Length)
         {
             Span<byte> chunk = buffer.AsSpan(0, (int)Math.Min(buffer.Length, storage.Length - at));
             _file.Read(storage.Position + at, chunk);
-            checksum = Crc32.Append(checksum, chunk);
+            crc.Append(chunk);
         }
+        uint checksum = crc.GetCurrentHashAsUInt32();
         if (checksum != storage.Checksum)
             throw Bad($"has a wrong checksum in the data of storage {Quoted.Name(key)} (found {checksum:x8}, expected {storage.Checksum:x8})");
         _verified.TryAdd(key, true);
