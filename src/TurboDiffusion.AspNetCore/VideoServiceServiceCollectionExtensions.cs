@@ -8,6 +8,7 @@ using TurboDiffusion.AspNetCore.Endpoints;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.Security;
+using TurboDiffusion.AspNetCore.Telemetry;
 
 // The namespace in which users look for registrations.
 #pragma warning disable IDE0130
@@ -60,12 +61,15 @@ public static class VideoServiceServiceCollectionExtensions
             services.TryAddSingleton<IVideoJobStore>(provider => new SqliteVideoJobStore(Path.Combine(DataFolder(provider), DatabaseFile)));
             services.AddSingleton<LiveJobs>();
             services.AddSingleton<JobDurations>();
+            services.AddSingleton<JobMetrics>();
             services.AddSingleton<IVideoJobs, LocalVideoJobs>();
             services.AddHostedService<VideoJobDispatcher>();
         }
 
         services.TryAddSingleton<ApiErrors>();
         services.TryAddSingleton<RequestRate>();
+        services.AddHealthChecks().AddCheck<VideoServiceHealthCheck>("videos", tags: [VideoServiceHealthCheck.Tag]);
+        services.AddMetrics();
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
         services.AddAuthorization();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<VideoServiceOptions>, VideoServiceOptionsValidator>());
