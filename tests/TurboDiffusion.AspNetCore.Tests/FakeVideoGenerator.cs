@@ -54,7 +54,8 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
             yield return new VideoGenerationResponseUpdate
             {
                 Kind = VideoGenerationResponseUpdateKind.Progress,
-                Progress = new VideoGenerationProgress("denoising", step, Steps, TimeSpan.FromSeconds(step), TimeSpan.FromSeconds(Steps - step)),
+                Progress = new VideoGenerationProgress(
+                    "denoising", step, Steps, 100 * step / Steps, TimeSpan.FromSeconds(step), TimeSpan.FromSeconds(Steps - step)),
             };
             if (step % 2 == 0 && options.StreamingCount > 0)
             {

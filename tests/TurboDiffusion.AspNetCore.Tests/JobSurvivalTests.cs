@@ -24,7 +24,6 @@ public sealed class JobSurvivalTests : IDisposable
             running = await CreateAsync(service, "running");
             waiting = await CreateAsync(service, "waiting");
             await TestService.UntilAsync(() => service.Generator.Calls.Count == 2);
-            await service.DisposeAsync();
         }
 
         await using var next = await TestService.StartAsync(folder: _folder);

@@ -186,7 +186,7 @@ public sealed class OpenAIConformanceTests
 
     internal static async Task<JsonElement> PollAsync(VideoClient client, string id)
     {
-        for (var i = 0; i < 1000; i++)
+        for (var i = 0; i < TestService.Patience; i++)
         {
             var video = Parse(await client.GetVideoAsync(id, new RequestOptions()));
             if (Text(video, "status") is "completed" or "failed")

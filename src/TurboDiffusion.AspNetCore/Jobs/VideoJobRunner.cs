@@ -35,9 +35,8 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
             if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdated)
                 video ??= update.Contents.FirstOrDefault(content => content is DataContent or UriContent);
 
-            // A generator that begins another stage begins to count again; the percentage never goes back.
             var before = progress;
-            progress = update.Progress is { } now ? Progress(now, atLeast: progress.Percent) : progress;
+            progress = update.Progress is { } now ? Progress(now, before) : before;
             var preview = update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating && update.Contents is [DataContent picture, ..]
                 ? pictures.Add(picture.Data) : null;
             if (progress != before || preview is not null)
@@ -49,12 +48,9 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
             : await StoreAsync(job, video, pictures, cancellationToken).ConfigureAwait(false);
     }
 
-    private static VideoJobProgress Progress(VideoGenerationProgress progress, int atLeast) => new(
-        Math.Clamp(progress.PercentComplete ?? 0, atLeast, 99),
-        progress.Stage,
-        progress.Step,
-        progress.TotalSteps,
-        progress.Remaining?.TotalSeconds);
+    // 100 is for a video that is stored.
+    private static VideoJobProgress Progress(VideoGenerationProgress now, VideoJobProgress before) => new(
+        Math.Min(now.PercentComplete ?? before.Percent, 99), now.Stage, now.Step, now.TotalSteps, now.Remaining?.TotalSeconds);
 
     private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken)
     {

@@ -75,6 +75,8 @@ internal sealed record BenchmarkResult
             text.Append(CultureInfo.InvariantCulture,
                 $"50 steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.SamplerOptions.DefaultRcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
         }
+        foreach (BenchmarkRow row in Rows.Where(r => r.Forms.Count > 0))
+            text.Append(CultureInfo.InvariantCulture, $"{row.Label}: {string.Join("; ", row.Forms)}.\n\n");
         foreach (BenchmarkRow row in Rows.Where(r => r.Profile.Count > 0))
             Table(text, [$"parts of a step: {row.Label}", "ms", "%"],
                 row.Profile.Select(p => (string[])[p.Part, Text(p.Milliseconds, "0.00"), Text(100 * p.Share, "0.0")]));

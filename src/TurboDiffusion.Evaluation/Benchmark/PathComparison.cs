@@ -89,9 +89,10 @@ internal static class PathComparison
 
         var deviations = new List<Deviation>();
         Tensor? input = null;
-        reference.First.Forward(reference.Latents, time, text, reference.Condition, cancellationToken, (name, hidden) =>
+        reference.First.Forward(reference.Latents, time, text, reference.Condition, cancellationToken, (name, value) =>
         {
             if (name != "patch_embedding" && name != $"blocks.{deviations.Count}") return;
+            Tensor hidden = value();
             if (input is not null)
             {
                 using var block = NewDisposeScope();
