@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 
@@ -38,7 +39,7 @@ internal sealed partial class EngineHost : IDisposable
 
     public IReadOnlyList<VideoResult> Generate(
         string? modelId,
-        Func<GenerationDefaults, VideoRequest> translate,
+        Func<ModelSpec, VideoRequest> translate,
         Action<GenerationProgress> onProgress,
         Func<int, IVideoReceiver?> frames,
         CancellationToken cancellationToken)
@@ -60,7 +61,7 @@ internal sealed partial class EngineHost : IDisposable
 
             using var telemetry = new StageTelemetry(_options.Model ?? "trial");
             using var log = new StageLog(_logger);
-            var request = translate(model.Defaults);
+            var request = translate(model.Spec);
             var videos = model.Generate(
                 request,
                 new Progress(progress =>
@@ -69,7 +70,7 @@ internal sealed partial class EngineHost : IDisposable
                     log.Report(progress);
                     onProgress(progress);
                 }),
-                frames(request.Frames ?? model.Defaults.Frames),
+                frames(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
             telemetry.Complete(videos);
             LastError = null;

@@ -61,7 +61,7 @@ internal static class PathComparison
         using Denoiser denoiser = model.Denoiser();
         var noise = new PhiloxNoise(seed);
         var latents = new Latents();
-        Tensor end = DenoisingLoop.Run(new RcmSampler(sigmaMax: target.Preset.SigmaMax), noise.Normal(target.LatentShape).to(target.Device),
+        Tensor end = DenoisingLoop.Run(target.Spec.Sampling.Of(SamplerKind.Rcm).Create(), noise.Normal(target.LatentShape).to(target.Device),
             (x, timestep, step, cancelled) =>
             {
                 if (step > 0) latents.Add(x);
