@@ -202,7 +202,7 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
                     Kind = VideoGenerationResponseUpdateKind.Progress,
                     ResponseId = responseId,
                     Progress = new(
-                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Elapsed, progress.Remaining),
+                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed, progress.Remaining),
                 }),
                 totalFrames => options.StreamingCount > 0 || raw.StreamFrames
                     ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, totalFrames, update =>

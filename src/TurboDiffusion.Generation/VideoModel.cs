@@ -124,7 +124,7 @@ public sealed class VideoModel : IDisposable
 
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
-    /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
     /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
     /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
     /// <returns>The videos, in order.</returns>

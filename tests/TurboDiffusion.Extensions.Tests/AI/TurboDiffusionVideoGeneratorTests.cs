@@ -72,6 +72,12 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         Assert.Equal(["decoding", "denoising", "encoding_text", "loading"], stages.Order());
         var steps = updates.Where(update => update.Progress?.Stage == "denoising").Select(update => update.Progress!.Value.Step!.Value).Distinct().ToList();
         Assert.Equal([0, 1, 2, 3], steps);
+        var progress = updates.Select(update => update.Progress).OfType<VideoGenerationProgress>().ToList();
+        Assert.InRange(progress.Count, 8, 120);
+        Assert.Equal((0, 100), (progress[0].PercentComplete, progress[^1].PercentComplete));
+        Assert.All(progress.Zip(progress.Skip(1)), pair => Assert.True(
+            pair.First.PercentComplete <= pair.Second.PercentComplete && pair.First.Elapsed <= pair.Second.Elapsed));
+        Assert.Equal(TimeSpan.Zero, progress[^1].Remaining);
         Assert.Equal(VideoGenerationResponseUpdateKind.VideoUpdated, updates[^1].Kind);
         Assert.IsType<UriContent>(Assert.Single(updates[^1].Contents));
         Assert.Single(updates.Select(update => update.ResponseId).OfType<string>().Distinct());
@@ -346,7 +352,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         await generator.GenerateVideoAsync("a cat", Options(), Token);
 
         Assert.Single(logs.Entries, entry => entry.Message.StartsWith("Opened the model small random model", StringComparison.Ordinal));
-        Assert.Contains(logs.Entries, entry => entry.Message.StartsWith("Loading weights: 100 %", StringComparison.Ordinal));
+        Assert.Contains(logs.Entries, entry => entry.Message.StartsWith("Generating a video: 100 % after ", StringComparison.Ordinal));
     }
 
     [Fact]

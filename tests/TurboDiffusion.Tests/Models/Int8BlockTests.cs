@@ -63,7 +63,7 @@ public class Int8BlockTests
         Parts plain = Parts.On(CPU, ScalarType.Float32), parts = Parts.On(device, dtype);
         Inputs i = Inputs.On(CPU, ScalarType.Float32, batch), on = Inputs.On(device, dtype, batch);
         using IDisposable kernels = KernelSwitch.Use([KernelOperator.BlockInt8Quantize, KernelOperator.RmsNormRotary, KernelOperator.Int8Matmul]);
-        Assert.SkipUnless(KernelPaths.Takes(KernelOperator.Int8Matmul, on.X), "the kernels do not run on this machine");
+        RequiredGpu.Check(KernelPaths.Takes(KernelOperator.Int8Matmul, on.X), "the kernels do not run on this machine");
         Comparison.RelativeL2(plain.Self.AddGated(i.X, i.Scale, i.Shift, i.Gate, Config.Eps, plain.Rotary),
             parts.Self.AddGated(on.X, on.Scale, on.Shift, on.Gate, Config.Eps, parts.Rotary), limit, "self-attention");
         Comparison.RelativeL2(plain.Cross.Add(i.X, plain.Norm, plain.Cross.Project(i.Text)),

@@ -11,7 +11,7 @@ internal static class KernelConformance
     /// <summary>The GPU, or a skip where there is none.</summary>
     public static Device RequireGpu()
     {
-        Assert.SkipUnless(cuda.is_available(), "libtorch sees no GPU on this machine");
+        RequiredGpu.Check();
         return Devices.Parse("cuda");
     }
 

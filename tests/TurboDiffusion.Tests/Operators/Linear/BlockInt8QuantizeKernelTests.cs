@@ -54,7 +54,7 @@ public class BlockInt8QuantizeKernelTests
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
         using IDisposable kernels = KernelSwitch.Use([KernelOperator.BlockInt8Quantize]);
-        Assert.SkipUnless(KernelPaths.Possible()[(int)KernelOperator.BlockInt8Quantize].IsKernel, "the kernels do not run on this machine");
+        RequiredGpu.Check(KernelPaths.Possible()[(int)KernelOperator.BlockInt8Quantize].IsKernel, "the kernels do not run on this machine");
         using var noGradient = no_grad();
         Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
         Tensor weight = KernelConformance.Random(device, 3, dtype, columns), bias = KernelConformance.Random(device, 4, dtype, columns);

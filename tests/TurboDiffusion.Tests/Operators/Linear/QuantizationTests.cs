@@ -30,6 +30,23 @@ public class QuantizationTests
     }
 
     [Fact]
+    public void Half_a_step_rounds_to_even_in_blocks_and_away_from_zero_in_SageAttention()
+    {
+        using var scope = NewDisposeScope();
+        float[] halves = [0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 100.5f, -101.5f];
+        // The largest value makes either scale exactly 1.
+        Tensor x = tensor([.. halves, 128]).reshape(1, -1);
+        (Tensor values, Tensor scales) = BlockInt8.Quantize(x);
+        Assert.Equal(1, scales.item<float>());
+        Comparison.Exact(tensor([0f, 2, 2, 0, -2, -2, 100, -102, 127]).reshape(1, -1), values, "W8A8");
+
+        Tensor q = tensor([.. halves, MathF.BitDecrement(127)]).reshape(1, 1, 1, -1);
+        (values, scales) = SageQuantization.QuantizeQueries(q, 64);
+        Assert.Equal(1, scales.item<float>());
+        Comparison.Exact(tensor([1f, 2, 3, -1, -2, -3, 101, -102, 127]).reshape(1, 1, 1, -1), values, "SageAttention");
+    }
+
+    [Fact]
     public void A_block_of_zeros_stays_zero()
     {
         using var scope = NewDisposeScope();
