@@ -7,7 +7,6 @@ using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
-using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;

@@ -22,7 +22,6 @@ internal sealed record BenchmarkResult
     public required string Preset { get; init; }
 
     /// <summary>What the model is sampled with.</summary>
-    [JsonIgnore]
     public required SamplingDefaults Sampling { get; init; }
 
     /// <summary>The video's size, such as <c>832x480</c>.</summary>

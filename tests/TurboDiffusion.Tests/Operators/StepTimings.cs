@@ -1,4 +1,5 @@
 using System.Globalization;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -23,7 +24,7 @@ public class StepTimings
         Assert.SkipUnless(KernelPaths.Of().All(p => p.IsKernel), $"the kernels are not on: {KernelPaths.Of()[0].Explanation}; set {KernelSwitch.Variable}=on");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        WanConfig config = WanPreset.T2V1_3B.Config;
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
         using var model = new WanModel(config, AttentionOptions.Of(attention), weights, new Placement(device, ScalarType.BFloat16));
         foreach (var parameter in model.parameters())
         {
