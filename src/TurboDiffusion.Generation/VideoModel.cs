@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
@@ -13,6 +14,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation;
@@ -31,10 +33,15 @@ public sealed class VideoModel : IDisposable
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts, Placement placement)
+    private readonly string _tokenizer;
+    private readonly string _settings;
+
+    private VideoModel(
+        WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
+        Placement placement, string tokenizer, string settings)
     {
-        (_pipeline, _checkpoints, Identity, Spec, HasRandomWeights, _parts, _placement) =
-            (pipeline, checkpoints, identity, spec, randomWeights, parts, placement);
+        (_pipeline, _checkpoints, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
+            (pipeline, checkpoints, identity, spec, randomWeights, parts, placement, tokenizer, settings);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -113,7 +120,10 @@ public sealed class VideoModel : IDisposable
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
             ];
-            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement);
+            // What changes the video: not the GPU's number, nor what stays in memory.
+            string settings = string.Create(CultureInfo.InvariantCulture,
+                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
+            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings);
         }
         catch
         {
@@ -194,6 +204,16 @@ public sealed class VideoModel : IDisposable
         _pipeline.Check(plan);
         return plan;
     }
+
+    /// <summary>
+    /// A digest of all that shapes this model's videos beside the request: every weight, the tokenizer, the defaults, the device's kind,
+    /// the number formats, the attention and this software's version. Reads every file once.
+    /// </summary>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <returns>32 hexadecimal digits.</returns>
+    /// <exception cref="CheckpointException">A file cannot be read.</exception>
+    public string Fingerprint(CancellationToken cancellationToken = default) =>
+        ModelFingerprint.Of(_checkpoints, _tokenizer, Spec, _settings, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -7,6 +7,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Generation;
 using Xunit;
@@ -94,6 +95,21 @@ public class GpuTests(SmallModelFixture models)
         }
 
         Comparison.RelativeL2(Frames("cpu", ScalarType.Float32), Frames("cuda", dtype), limit, $"video in {dtype}");
+    }
+
+    [Fact]
+    public void Random_weights_of_one_seed_are_the_same_at_every_reading()
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        using var shape = new WanVae(VaeConfig.WithDim(8), Placement.Meta);
+        using RandomCheckpoint first = new(shape, 3) { Device = Cuda.Device }, second = new(shape, 3) { Device = Cuda.Device };
+        const string Name = "decoder.middle.0.residual.2.weight";
+        Tensor weights = first.Read(Name), others = first.Read("decoder.middle.2.residual.2.weight");
+        Comparison.Exact(weights, first.Read(Name), "read again");
+        _ = randn(1000, device: Cuda.Device);
+        Comparison.Exact(weights, second.Read(Name), "of another checkpoint, after other draws");
+        Assert.False(weights.equal(others).all().item<bool>());
     }
 
     [Fact]
