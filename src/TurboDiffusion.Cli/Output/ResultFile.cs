@@ -1,3 +1,5 @@
+using TurboDiffusion.Runtime;
+
 namespace TurboDiffusion.Cli.Output;
 
 /// <summary>A file of results: written aside and then renamed, so that it is never half written.</summary>
@@ -15,10 +17,6 @@ internal static class ResultFile
     /// <summary>Writes the file, or replaces it.</summary>
     /// <param name="path">The file.</param>
     /// <param name="text">All of it.</param>
-    public static void Write(string path, string text)
-    {
-        string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-        File.WriteAllText(aside, text);
-        File.Move(aside, path, overwrite: true);
-    }
+    /// <exception cref="EnvironmentException">It cannot be written.</exception>
+    public static void Write(string path, string text) => AtomicFile.WriteText(path, text);
 }

@@ -3,6 +3,7 @@ using TorchSharp;
 using TurboDiffusion.Evaluation;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
 
@@ -35,9 +36,7 @@ internal static class ContactSheet
         {
             using SKBitmap sheet = Still(clips, captions);
             using SKData png = sheet.Encode(SKEncodedImageFormat.Png, 100);
-            string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-            using (FileStream file = File.Create(aside)) png.SaveTo(file);
-            File.Move(aside, path, overwrite: true);
+            AtomicFile.WriteBytes(path, png.ToArray());
             return;
         }
         SKSizeI area = GridSize(clips.Count, size);
