@@ -123,7 +123,7 @@ public sealed class Evaluator
         Steps = settings.Sampler.Create().Timesteps.Count,
         Guidance = settings.GuidanceScale,
         Attention = model.Identity.Attention,
-        TopK = model.Identity.Attention == Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Defaults.TopKRatio,
+        TopK = model.Identity.Attention == Operators.Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Defaults.TopKRatio,
         Weights = model.Identity.Weights,
     };
 

@@ -1,7 +1,7 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
@@ -9,8 +9,11 @@ using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation;
@@ -29,9 +32,15 @@ public sealed class VideoModel : IDisposable
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, Part[] parts, Placement placement)
+    private readonly string _tokenizer;
+    private readonly string _settings;
+
+    private VideoModel(
+        WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, Part[] parts,
+        Placement placement, string tokenizer, string settings)
     {
-        (_pipeline, _checkpoints, Identity, Defaults, _parts, _placement) = (pipeline, checkpoints, identity, defaults, parts, placement);
+        (_pipeline, _checkpoints, Identity, Defaults, _parts, _placement, _tokenizer, _settings) =
+            (pipeline, checkpoints, identity, defaults, parts, placement, tokenizer, settings);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -107,7 +116,10 @@ public sealed class VideoModel : IDisposable
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
             ];
-            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement);
+            // What changes the video: not the GPU's number, nor what stays in memory.
+            string settings = string.Create(CultureInfo.InvariantCulture,
+                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
+            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement, files.Tokenizer, settings);
         }
         catch
         {
@@ -118,7 +130,7 @@ public sealed class VideoModel : IDisposable
 
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
-    /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
     /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
     /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
     /// <returns>The videos, in order.</returns>
@@ -188,6 +200,16 @@ public sealed class VideoModel : IDisposable
         _pipeline.Check(plan);
         return plan;
     }
+
+    /// <summary>
+    /// A digest of all that shapes this model's videos beside the request: every weight, the tokenizer, the defaults, the device's kind,
+    /// the number formats, the attention and this software's version. Reads every file once.
+    /// </summary>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <returns>32 hexadecimal digits.</returns>
+    /// <exception cref="CheckpointException">A file cannot be read.</exception>
+    public string Fingerprint(CancellationToken cancellationToken = default) =>
+        ModelFingerprint.Of(_checkpoints, _tokenizer, Defaults, _settings, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()

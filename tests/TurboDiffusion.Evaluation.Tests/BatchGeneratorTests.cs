@@ -1,7 +1,7 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using Xunit;

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Evaluation.Benchmark;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -108,12 +109,18 @@ public class BenchmarkTests
         foreach (BenchmarkRow row in result.Rows)
         {
             Assert.Equal(1, row.Profile.Sum(p => p.Share), 9);
-            foreach (string part in new[] { "self_attn.q", "self_attn.attn_op", "cross_attn.o", "ffn.0", "norm3", "head" })
+            foreach (string part in new[] { "self_attn.q", "self_attn: norms, rotation, attention", "cross_attn.o, residual", "ffn.0, activation", "norm3", "head" })
                 Assert.Single(row.Profile, p => p.Part == part);
         }
         PathDifference difference = Assert.Single(result.Differences);
-        Assert.Equal(4, difference.RelativeL2.Count);
-        Assert.All(difference.RelativeL2, e => Assert.InRange(e, 1e-6, 0.1));
+        Assert.Equal((4, 2), (difference.Steps.Count, difference.Blocks.Count));
+        Assert.All([.. difference.Steps, .. difference.Blocks], d =>
+        {
+            Assert.InRange(d.RelativeL2, 1e-6, 0.1);
+            // Of two vectors of about one length.
+            Assert.InRange(d.Cosine, 1 - d.RelativeL2 * d.RelativeL2, 1);
+        });
+        Assert.Matches(@"\| block \| SLA, int8 weights, plain \| cosine \|\n\| --- \| --: \| --: \|\n\| 0 \| 0\.0\d+ \| 0\.99\d+ \|\n\| 1 \| ", result.ToMarkdown());
         Assert.Same(result, written[^1]);
     }
 
@@ -136,8 +143,12 @@ public class BenchmarkTests
     {
         using var scope = NewDisposeScope();
         Tensor one = ones(3, ScalarType.Float64), none = full(3, double.NaN, ScalarType.Float64);
-        Assert.True(double.IsNaN(PathComparison.RelativeL2(none, one)));
-        Assert.Equal(1, PathComparison.RelativeL2(2 * one, one), 12);
+        Assert.Equal(new Deviation(double.NaN, double.NaN), Deviation.Of(none, one));
+        Deviation twice = Deviation.Of(2 * one, one), turned = Deviation.Of(tensor(new[] { 0.0, 1 }), tensor(new[] { 1.0, 0 }));
+        Assert.Equal(1, twice.RelativeL2, 12);
+        Assert.Equal(1, twice.Cosine, 12);
+        Assert.Equal(Math.Sqrt(2), turned.RelativeL2, 12);
+        Assert.Equal(0, turned.Cosine, 12);
     }
 
     [Fact]
@@ -145,10 +156,12 @@ public class BenchmarkTests
     {
         using var scope = NewDisposeScope();
         using var shape = new WanModel(new WanConfig(64, 128, 1, 1, textDim: 32, freqDim: 32), AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
-        using var weights = new RandomCheckpoint(shape, 3) { Device = CPU };
+        using RandomCheckpoint weights = new(shape, 3) { Device = CPU }, again = new(shape, 3) { Device = CPU };
         const string Name = "blocks.0.self_attn.q.weight";
         Tensor first = weights.Read(Name), other = weights.Read("blocks.0.self_attn.k.weight");
         Assert.True(first.equal(weights.Read(Name)).all().item<bool>());
+        _ = randn(5);
+        Assert.True(first.equal(again.Read(Name)).all().item<bool>());
         Assert.False(first.equal(other).all().item<bool>());
         Assert.InRange(first.std().item<float>(), 0.9 / 8, 1.1 / 8);
     }
@@ -156,14 +169,13 @@ public class BenchmarkTests
     [Fact]
     public void Kernels_are_chosen_within_a_scope()
     {
-        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
         using (KernelSwitch.Use(KernelUse.Products.Operators()))
         {
-            Assert.True(KernelSwitch.Choice(KernelOperator.Int8Matmul));
-            using (KernelSwitch.Use(KernelUse.None.Operators())) Assert.False(KernelSwitch.Choice(KernelOperator.Int8Matmul));
-            Assert.False(KernelSwitch.Choice(KernelOperator.RmsNormRotary));
+            Assert.True(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            using (KernelSwitch.Use(KernelUse.None.Operators())) Assert.False(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            Assert.True(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            Assert.False(KernelSwitch.Allows(KernelOperator.RmsNormRotary));
         }
-        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
     }
 
     [Fact]

@@ -1,8 +1,9 @@
 using System.CommandLine;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -25,7 +26,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S", "After this time no further row is begun. Default: no end.");
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The seed of weights and noise. Default: 0.");
     private readonly Option<bool> _profile = Opt.Flag("--profile", "Time the parts of the step too: every module, and what lies between them.");
-    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents.");
+    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents, and each block alone.");
     private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch too, with the machine's Python.");
     private readonly Option<string?> _script = Opt.Text("--baseline-script", "FILE", $"Its script. Default: {Script}.");
     private readonly Option<string?> _python = Opt.Text("--python", "PROGRAM", "Its Python, one with PyTorch. Default: python3.");

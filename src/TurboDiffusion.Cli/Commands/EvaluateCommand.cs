@@ -1,8 +1,8 @@
 using System.CommandLine;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;

@@ -51,7 +51,7 @@ internal sealed class GenerateCommand : CliCommand
         public void Report(GenerationProgress value) => display.Report(new ProgressState(
             value is { Videos: > 1, Stage: GenerationStage.Denoising or GenerationStage.Decoding }
                 ? $"{GenerationReport.Name(value.Stage)}, video {value.Video + 1} of {value.Videos}" : GenerationReport.Name(value.Stage),
-            value.Step, value.TotalSteps, Unit(value.Stage), value.Remaining));
+            value.Step, value.TotalSteps, Unit(value.Stage), value.Remaining, Percent: value.Percent));
 
         private static string Unit(GenerationStage stage) => stage switch
         {

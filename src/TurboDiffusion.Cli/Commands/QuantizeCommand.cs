@@ -1,7 +1,7 @@
 using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 

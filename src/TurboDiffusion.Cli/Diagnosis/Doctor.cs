@@ -5,6 +5,7 @@ using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 
@@ -60,8 +61,8 @@ internal static class Doctor
     {
         if (native is null) return new Finding("kernels", Health.Warning, "not known, because libtorch could not be tried", "See libtorch.");
         if (native.KernelError is { } error) return new Finding("kernels", Health.Broken, "not known", error);
-        string found = string.Join("; ", native.Kernels.GroupBy(p => p.Explanation).Select(g =>
-            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(p => p.Operator)))}: {(g.First().IsKernel ? "kernel" : "plain form")}, {g.Key}"));
+        string found = string.Join("; ", native.Kernels.GroupBy(e => e.Choice).Select(g =>
+            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(e => e.Operator).Distinct()))}: {g.Key}"));
         return Finding.Fine("kernels", found);
     }
 

@@ -1,9 +1,11 @@
 using System.Globalization;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -42,11 +44,17 @@ internal sealed class BenchmarkModel : IDisposable
                 _experts[expert].Get();
             }
             WanConfig config = target.Preset.Config;
-            random.manual_seed(unchecked((long)seed));
+            var noise = new PhiloxNoise(seed);
             long[] latents = target.LatentShape;
-            Latents = Input(latents);
-            Embedding = Input([1, TextTokens, config.TextDim]).to(placement.Dtype).DetachFromDisposeScope();
-            Condition = config.IsImageToVideo ? Input([1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+            Latents = Input(ScalarType.Float32, latents);
+            Embedding = Input(placement.Dtype, 1, TextTokens, config.TextDim);
+            Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+
+            Tensor Input(ScalarType dtype, params long[] shape)
+            {
+                using var scope = NewDisposeScope();
+                return noise.Normal(shape).to(dtype, target.Device).DetachFromDisposeScope();
+            }
         }
         catch
         {
@@ -97,6 +105,4 @@ internal sealed class BenchmarkModel : IDisposable
         using var random = new RandomCheckpoint(shape, seed, placement.Dtype, metadata) { Device = placement.Device };
         return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken);
     }
-
-    private Tensor Input(long[] shape) => randn(shape, ScalarType.Float32, _target.Device).DetachFromDisposeScope();
 }

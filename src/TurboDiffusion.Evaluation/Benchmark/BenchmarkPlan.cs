@@ -1,11 +1,12 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
@@ -92,9 +93,9 @@ internal sealed record BenchmarkPlan
         if (variants.Length == 0)
             throw new InvalidRequestException("variants", "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");
         if (variants.Any(v => v.Kernels != KernelUse.None)
-            && KernelPaths.Possible(Math.Max(device.index, 0)).FirstOrDefault(p => !p.IsKernel) is { } missing)
+            && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
-                $"The CUDA kernels cannot run here: {missing.Explanation}. With --kernels none, only the plain forms are measured.");
+                $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
         return new BenchmarkTarget(preset, Size ?? (gpu ? VideoSize.Preset("480p", "16:9") : new VideoSize(64, 64)), frames, device, variants);
     }
 }

@@ -56,7 +56,7 @@ internal sealed record BenchmarkResult
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <summary>The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences.</summary>
+    /// <summary>The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences by step and by block.</summary>
     public string ToMarkdown()
     {
         var text = new StringBuilder();
@@ -75,12 +75,13 @@ internal sealed record BenchmarkResult
             text.Append(CultureInfo.InvariantCulture,
                 $"50 steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.SamplerOptions.DefaultRcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
         }
+        foreach (BenchmarkRow row in Rows.Where(r => r.Forms.Count > 0))
+            text.Append(CultureInfo.InvariantCulture, $"{row.Label}: {string.Join("; ", row.Forms)}.\n\n");
         foreach (BenchmarkRow row in Rows.Where(r => r.Profile.Count > 0))
             Table(text, [$"parts of a step: {row.Label}", "ms", "%"],
                 row.Profile.Select(p => (string[])[p.Part, Text(p.Milliseconds, "0.00"), Text(100 * p.Share, "0.0")]));
-        if (Differences.Count > 0)
-            Table(text, ["relative L2 of the latents", "against", .. Enumerable.Range(1, Differences.Max(d => d.RelativeL2.Count)).Select(i => $"step {i}")],
-                Differences.Select(d => (string[])[d.Label, d.Reference, .. d.RelativeL2.Select(v => Text(v, "0.0000"))]));
+        Compared(text, "the latents", "step", 1, d => d.Steps);
+        Compared(text, "each block alone", "block", 0, d => d.Blocks);
         return text.ToString().TrimEnd('\n') + "\n";
     }
 
@@ -106,6 +107,19 @@ internal sealed record BenchmarkResult
         }
         columns.Add(("runs", r => r.Repeats == 0 ? "" : Text(r.Repeats, "0")));
         Table(text, [.. columns.Select(c => c.Title)], all.Select(r => (string[])[.. columns.Select(c => c.Cell(r))]));
+    }
+
+    // Two columns a path, relative L2 and cosine, and a row for each step or block.
+    private void Compared(StringBuilder text, string what, string row, int first, Func<PathDifference, IReadOnlyList<Deviation>> deviations)
+    {
+        if (Differences.Count == 0) return;
+        text.Append(CultureInfo.InvariantCulture, $"Relative L2 and cosine of {what}, against the plain path with float weights:\n\n");
+        Table(text, [row, .. Differences.SelectMany(d => (string[])[d.Label, "cosine"])],
+            Enumerable.Range(0, Differences.Max(d => deviations(d).Count)).Select(i => (string[])
+            [
+                Text(first + i, "0"),
+                .. Differences.SelectMany(d => deviations(d).ElementAtOrDefault(i) is { } at ? (string[])[Text(at.RelativeL2, "0.00000"), Text(at.Cosine, "0.000000")] : ["", ""]),
+            ]));
     }
 
     private static void Table(StringBuilder text, string[] titles, IEnumerable<string[]> rows)

@@ -8,6 +8,9 @@ namespace TurboDiffusion.Generation.Media;
 /// <summary>A video file, encoded by ffmpeg while its frames arrive.</summary>
 internal sealed class FFmpegSink : IFrameSink
 {
+    // Aside, with nothing of the user's in it.
+    private const string FileName = "video";
+
     // RGB is converted by the BT.709 matrix, and tagged so; ffmpeg's own choice would be BT.601, untagged.
     private static readonly string[] Yuv420 =
     [
@@ -69,9 +72,9 @@ internal sealed class FFmpegSink : IFrameSink
         if (_ended) return;
         try
         {
-            if (_target.Container == VideoContainer.Gif) GifComment.Insert(_output, _metadata.ToJson());
+            if (_target.Container == VideoContainer.Gif) GifComment.Insert(Path.Combine(_output.Path, FileName), _metadata.ToJson());
             await CheckAsync().ConfigureAwait(false);
-            _output.Commit(_overwrite);
+            _output.CommitFile(FileName, _overwrite);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -98,7 +101,7 @@ internal sealed class FFmpegSink : IFrameSink
     {
         try
         {
-            using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg, Arguments(crf), _target.Folder);
+            using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg, Arguments(crf), _output.Path);
             using CancellationTokenRegistration ending = _abort.Token.Register(process.Kill);
             bool fed = await _pipe.FeedAsync(process, _abort.Token).ConfigureAwait(false);
             await process.EndAsync().ConfigureAwait(false);
@@ -125,7 +128,7 @@ internal sealed class FFmpegSink : IFrameSink
     {
         string demuxer = _target.Container switch { VideoContainer.Mp4 => "mov", VideoContainer.WebM => "matroska", _ => "gif" };
         using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg,
-            ["-xerror", "-f", demuxer, "-i", _output.Name, "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"], _target.Folder);
+            ["-xerror", "-f", demuxer, "-i", FileName, "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"], _output.Path);
         using CancellationTokenRegistration ending = _abort.Token.Register(process.Kill);
         process.Input.Close();
         Task<long> packets = CountPacketsAsync(process.Output);
@@ -152,7 +155,7 @@ internal sealed class FFmpegSink : IFrameSink
     [
         "-xerror", "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", $"{_format.Width}x{_format.Height}",
         "-framerate", _format.FramesPerSecond.ToString(CultureInfo.InvariantCulture), "-i", "pipe:0",
-        .. Encoder(crf), "-y", _output.Name,
+        .. Encoder(crf), "-y", FileName,
     ];
 
     private string[] Encoder(int? crf) => _target.Container switch

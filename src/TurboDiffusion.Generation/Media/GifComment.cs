@@ -1,5 +1,4 @@
 using System.Text;
-using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Media;
 
@@ -9,20 +8,15 @@ internal static class GifComment
 {
     private const int HeaderBytes = 13;
 
-    /// <summary>Rewrites the file with the comment.</summary>
-    /// <param name="gif">A whole GIF file.</param>
+    /// <summary>Rewrites the file with the comment. The folder that it is in is a partial one, where an error may leave anything.</summary>
+    /// <param name="path">A whole GIF file.</param>
     /// <param name="comment">Any text.</param>
     /// <exception cref="IOException">It is no GIF file, or cannot be written.</exception>
-    public static void Insert(PartialOutput gif, string comment)
+    public static void Insert(string path, string comment)
     {
-        using PartialOutput rewritten = PartialOutput.OfFile(gif.Path);
-        using (FileStream source = new(gif.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete))
-            Copy(source, rewritten.Stream!, comment);
-        // Into the file itself, which is the one that is locked.
-        FileStream destination = gif.Stream!;
-        destination.SetLength(0);
-        destination.Position = rewritten.Stream!.Position = 0;
-        rewritten.Stream.CopyTo(destination);
+        string rewritten = path + ".comment";
+        using (FileStream source = File.OpenRead(path), destination = File.Create(rewritten)) Copy(source, destination, comment);
+        File.Move(rewritten, path, overwrite: true);
     }
 
     private static void Copy(Stream source, Stream destination, string comment)

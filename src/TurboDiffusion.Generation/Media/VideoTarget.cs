@@ -54,13 +54,13 @@ public sealed record VideoTarget
         };
     }
 
-    /// <summary>Begins to write it, aside. Folders that are missing are made.</summary>
+    /// <summary>Begins to write it, in a folder aside. Folders that are missing are made.</summary>
     /// <exception cref="EnvironmentException">It cannot be begun.</exception>
     internal PartialOutput Begin()
     {
         try
         {
-            return Container == VideoContainer.PngFrames ? PartialOutput.OfFolder(Path) : PartialOutput.OfFile(Path);
+            return PartialOutput.OfFolder(Path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

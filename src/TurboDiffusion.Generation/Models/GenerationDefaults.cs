@@ -38,7 +38,7 @@ public sealed record GenerationDefaults
     public double GuidanceScale { get; init; } = 1;
 
     /// <summary>The share of key blocks that sparse attention keeps.</summary>
-    public double TopKRatio { get; init; } = Attention.AttentionOptions.DefaultTopKRatio;
+    public double TopKRatio { get; init; } = Operators.Attention.AttentionOptions.DefaultTopKRatio;
 
     /// <summary>Tokens per query and per key block of sparse attention; null: those of the attention kind.</summary>
     public int? AttentionBlock { get; init; }

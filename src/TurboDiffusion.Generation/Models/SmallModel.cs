@@ -1,12 +1,12 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 
@@ -18,6 +18,8 @@ namespace TurboDiffusion.Generation.Models;
 /// </summary>
 public sealed record SmallModel
 {
+    internal const string TextToVideoName = "small random model";
+
     private const string TokenizerFile = "spiece.model";
 
     /// <summary>Width of the transformer; a multiple of the head size.</summary>
@@ -73,7 +75,7 @@ public sealed record SmallModel
             using (var encoder = new UMT5Encoder(text, Placement.Meta)) Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
             new ModelFiles
             {
-                Name = ImageToVideo ? "small random image-to-video model" : "small random model",
+                Name = ImageToVideo ? "small random image-to-video model" : TextToVideoName,
                 Transformer = transformers[0],
                 LowNoiseTransformer = transformers.ElementAtOrDefault(1),
                 Vae = "vae.safetensors",

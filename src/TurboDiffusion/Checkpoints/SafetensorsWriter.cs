@@ -35,7 +35,7 @@ public static class SafetensorsWriter
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        TensorSource[] ordered = [.. tensors.OrderByDescending(t => TensorInfo.ElementSize(t.Info.Dtype))];
+        TensorSource[] ordered = [.. tensors.OrderByDescending(t => ScalarTypes.Bytes(t.Info.Dtype))];
         byte[] header = Header(ordered, metadata);
         long total = ordered.Sum(t => t.Info.ByteCount), done = 0;
 

@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Models;

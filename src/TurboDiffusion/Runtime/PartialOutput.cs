@@ -86,6 +86,25 @@ internal sealed class PartialOutput : IDisposable
         _lock?.Dispose();
     }
 
+    /// <summary>Puts one file of the folder in its place, once the disk has all of it, and removes the folder.</summary>
+    /// <remarks>
+    /// So another program writes: in a folder that is gone when its writer was killed, where it can leave nothing.
+    /// </remarks>
+    /// <param name="name">The file.</param>
+    /// <param name="overwrite">Whether what is there may be replaced.</param>
+    /// <exception cref="IOException">The disk does not take it, or the name is taken.</exception>
+    /// <exception cref="UnauthorizedAccessException">The name may not be taken.</exception>
+    public void CommitFile(string name, bool overwrite)
+    {
+        ObjectDisposedException.ThrowIf(_ended, this);
+        string file = System.IO.Path.Combine(Path, name);
+        using (SafeFileHandle written = File.OpenHandle(file, FileMode.Open, FileAccess.ReadWrite)) RandomAccess.FlushToDisk(written);
+        File.Move(file, _target, overwrite);
+        _ended = true;
+        Remove(Path);
+        _lock?.Dispose();
+    }
+
     /// <summary>Removes what there is of it, unless it is in its place.</summary>
     public void Dispose()
     {
@@ -138,7 +157,7 @@ internal sealed class PartialOutput : IDisposable
         }
     }
 
-    // .NET locks what it opens: shared, so that ffmpeg or a second reader can have it as well.
+    // .NET locks what it opens: shared, so that a second reader can have it as well.
     private static FileStream Make(string path, long length) => new(path, new FileStreamOptions
     {
         Mode = FileMode.CreateNew,

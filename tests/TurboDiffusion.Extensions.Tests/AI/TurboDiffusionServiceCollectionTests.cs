@@ -34,7 +34,7 @@ public sealed class TurboDiffusionServiceCollectionTests
         Assert.NotNull(generator.GetService<LoggingVideoGenerator>());
         Assert.NotNull(generator.GetService<OpenTelemetryVideoGenerator>());
         var options = generator.GetRequiredService<TurboDiffusionOptions>();
-        Assert.Equal((EngineModels.TextToVideo, 3, Attention.AttentionKind.Dense), (options.Model, options.MaxQueuedRequests, options.Attention));
+        Assert.Equal((EngineModels.TextToVideo, 3, Operators.Attention.AttentionKind.Dense), (options.Model, options.MaxQueuedRequests, options.Attention));
         await host.StopAsync(Token);
     }
 

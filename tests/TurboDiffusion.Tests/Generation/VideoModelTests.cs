@@ -1,10 +1,10 @@
 using FFMpegCore;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using Xunit;
@@ -114,6 +114,51 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.Equal([0, 1, 2], seen.Where(p => p.Stage == GenerationStage.Denoising).Select(p => p.Step).Distinct());
         Assert.Equal([0, 1, 5], seen.Where(p => p.Stage == GenerationStage.Decoding).Select(p => p.Step).Distinct());
         Assert.Equal(TimeSpan.Zero, seen[^1].Remaining);
+    }
+
+    [Theory]
+    [InlineData(false, false, 1)]
+    [InlineData(false, true, 2)]
+    [InlineData(true, false, 2)]
+    [InlineData(true, true, 1)]
+    public void Progress_is_that_of_the_whole_generation_and_comes_about_a_hundred_times(bool image, bool lowMemory, int count)
+    {
+        using VideoModel model = VideoModel.Open(image ? models.ImageToVideo : models.TextToVideo, Cpu with { LowMemory = lowMemory });
+        VideoRequest request = models.Request() with { Count = count, Steps = 4, StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null };
+        foreach (bool first in new[] { true, false })
+        {
+            var seen = new List<GenerationProgress>();
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            model.Generate(request with { OutputPath = request.OutputPath + (first ? "" : ".again.mp4") }, new Collector(seen), cancellationToken: Token);
+            TimeSpan whole = clock.Elapsed;
+
+            // One for each percent and step, and the beginning and end of each stage.
+            Assert.InRange(seen.Count, 8, 100 + 2 * seen.Zip(seen.Skip(1)).Count(p => p.First.Stage != p.Second.Stage) + 2 + count * 4);
+            Assert.All(seen.Zip(seen.Skip(1)), p => Assert.True(p.First.Fraction <= p.Second.Fraction && p.First.Elapsed <= p.Second.Elapsed));
+            Assert.Equal((0, 0.0), (seen[0].Percent, seen[0].Fraction));
+            Assert.Equal((100, 1.0, TimeSpan.Zero), (seen[^1].Percent, seen[^1].Fraction, seen[^1].Remaining));
+            Assert.All(seen.SkipLast(1), p => Assert.True(p.Fraction < 1));
+            Assert.InRange(seen[^1].Elapsed, TimeSpan.FromTicks(1), whole);
+            // Known after a step; and from the beginning where the model has generated before.
+            Assert.All(seen.Where(p => p.Stage == GenerationStage.Denoising && p.Step > 0), p => Assert.True(p.Remaining > TimeSpan.Zero));
+            Assert.Equal(!first, seen[0].Remaining > TimeSpan.Zero);
+        }
+    }
+
+    [Fact]
+    public void The_time_left_is_that_of_all_stages_at_their_pace()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoRequest request = models.Request() with { Steps = 2, Size = new(128, 80) };
+        model.Generate(request, cancellationToken: Token);
+        var slow = new List<GenerationProgress>();
+        // The writer takes two seconds of the decoding, in this generation and so in the next one.
+        model.Generate(request with { OutputPath = request.OutputPath + ".a.mp4" }, new Collector(slow), new SlowReceiver(TimeSpan.FromSeconds(1)), Token);
+        var seen = new List<GenerationProgress>();
+        model.Generate(request with { OutputPath = request.OutputPath + ".b.mp4" }, new Collector(seen), cancellationToken: Token);
+
+        Assert.InRange(seen[0].Remaining!.Value, TimeSpan.FromSeconds(1.9), TimeSpan.FromSeconds(60));
+        Assert.True(slow[0].Remaining < seen[0].Remaining);
     }
 
     [Fact]
@@ -255,6 +300,19 @@ public class VideoModelTests(SmallModelFixture models)
     private sealed class Collector(List<GenerationProgress> seen) : IProgress<GenerationProgress>
     {
         public void Report(GenerationProgress value) => seen.Add(value);
+    }
+
+    private sealed class SlowReceiver(TimeSpan delay) : IVideoReceiver
+    {
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(torch.Tensor frames) => Thread.Sleep(delay);
+
+        public void End()
+        {
+        }
     }
 
     private sealed class Canceller(Action<GenerationProgress> report) : IProgress<GenerationProgress>

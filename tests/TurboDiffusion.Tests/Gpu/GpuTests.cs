@@ -1,12 +1,13 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
-using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Generation;
 using Xunit;
 using static TorchSharp.torch;
@@ -24,7 +25,7 @@ public class GpuTests(SmallModelFixture models)
     [InlineData(AttentionKind.SageSla, 5e-3)]
     public void Attention_agrees_with_the_CPU(AttentionKind kind, double limit)
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         var generator = new Generator(5);
         Tensor q = randn(1, 700, 2, 64, generator: generator), k = randn(1, 700, 2, 64, generator: generator), v = randn(1, 700, 2, 64, generator: generator);
@@ -37,7 +38,7 @@ public class GpuTests(SmallModelFixture models)
     [Fact]
     public void An_int8_layer_agrees_with_the_CPU()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor x = randn(300, 200, generator: new Generator(1)), w = randn(130, 200, generator: new Generator(2));
         (Tensor values, Tensor scales) = BlockInt8.Quantize(w);
@@ -56,7 +57,7 @@ public class GpuTests(SmallModelFixture models)
     [Fact]
     public void The_VAE_agrees_with_the_CPU()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor video = randn([1, 3, 5, 32, 48], generator: new Generator(3)).clamp(-1, 1);
         (Tensor Latents, Tensor Video) Run(Placement placement)
@@ -78,7 +79,7 @@ public class GpuTests(SmallModelFixture models)
     [InlineData(ScalarType.BFloat16, 0.2)]
     public void One_seed_gives_one_video_on_both(ScalarType dtype, double limit)
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor Frames(string device, ScalarType type)
         {
@@ -94,22 +95,35 @@ public class GpuTests(SmallModelFixture models)
     }
 
     [Fact]
+    public void Random_weights_of_one_seed_are_the_same_at_every_reading()
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        using var shape = new WanVae(VaeConfig.WithDim(8), Placement.Meta);
+        using RandomCheckpoint first = new(shape, 3) { Device = Cuda.Device }, second = new(shape, 3) { Device = Cuda.Device };
+        const string Name = "decoder.middle.0.residual.2.weight";
+        Tensor weights = first.Read(Name), others = first.Read("decoder.middle.2.residual.2.weight");
+        Comparison.Exact(weights, first.Read(Name), "read again");
+        _ = randn(1000, device: Cuda.Device);
+        Comparison.Exact(weights, second.Read(Name), "of another checkpoint, after other draws");
+        Assert.False(weights.equal(others).all().item<bool>());
+    }
+
+    [Fact]
     public void The_free_memory_of_the_GPU_is_known()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         Assert.InRange(DeviceMemory.Available(Devices.Parse("cuda")), 1L << 28, 1L << 40);
     }
 
     [Fact]
     public void A_GPU_that_is_not_there_is_refused()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         Assert.Equal("cuda", Assert.Throws<EnvironmentException>(() => Devices.Parse("cuda:99")).Dependency);
     }
 
     private static Placement Cuda => new(Devices.Parse("cuda"), ScalarType.Float32);
-
-    private static void RequireGpu() => Assert.SkipUnless(cuda.is_available(), "libtorch sees no GPU on this machine");
 
     private static AttentionOperator Filled(AttentionOperator attention)
     {

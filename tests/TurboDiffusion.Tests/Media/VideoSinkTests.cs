@@ -237,9 +237,9 @@ public sealed class VideoSinkTests : IDisposable
         return torch.cat([(t + x + 0 * y).remainder(256), (t + y + 0 * x).remainder(256), (x + y + 0 * t).remainder(256)], 3).to(torch.uint8).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The id of a process whose working folder is this one, or 0.</summary>
+    /// <summary>The id of a process whose working folder is within this one, or 0.</summary>
     private static int ProcessIn(string folder) => Directory.GetDirectories("/proc")
-        .Where(d => int.TryParse(Path.GetFileName(d), out _) && WorkingFolder(d) == folder)
+        .Where(d => int.TryParse(Path.GetFileName(d), out _) && WorkingFolder(d)?.StartsWith(folder, StringComparison.Ordinal) == true)
         .Select(d => int.Parse(Path.GetFileName(d), System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
 
     private static string? WorkingFolder(string process)
