@@ -1,5 +1,6 @@
 using SkiaSharp;
 using TorchSharp;
+using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
@@ -20,8 +21,7 @@ internal static class ContactSheet
     public static void Check(string path)
     {
         if (!IsStill(path)) VideoSink.Check(path, new VideoOptions { Overwrite = true });
-        else if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
-            throw new InvalidRequestException("sheet", $"The sheet {path} cannot be written: its folder does not exist; create it.");
+        else ResultFile.Check(path);
     }
 
     /// <summary>Writes a sheet: as a PNG, some frames of each clip in a row; as a video, the clips moving in a grid.</summary>

@@ -35,7 +35,7 @@ public sealed record VideoTarget
         VideoContainer container = ContainerOf(path, full);
         var target = new VideoTarget(System.IO.Path.TrimEndingDirectorySeparator(full), container);
         if (target.Folder is null) throw Bad(path, "is the root of the file system; give a file name such as video.mp4");
-        CheckFolder(path, target.Folder);
+        if (OutputFolder.Problem(target.Folder) is { } problem) throw Bad(path, $"cannot be written: {problem}");
         if (container == VideoContainer.PngFrames) CheckFramesFolder(path, target.Path, overwrite);
         else if (File.Exists(target.Path) && !overwrite)
             throw Bad(path, "exists already; choose another name, or ask for it to be overwritten");
@@ -71,28 +71,6 @@ public sealed record VideoTarget
     /// <summary>The error of a disk that does not take a video.</summary>
     internal static EnvironmentException NotWritten(string path, Exception cause) =>
         new("disk", $"The video could not be written to {path}: {cause.Message.TrimEnd('.')}. Free some room, or choose another place.", cause);
-
-    // A folder that is missing is made when the writing begins; then the nearest one above it counts.
-    private static void CheckFolder(string path, string wanted)
-    {
-        string folder = wanted;
-        while (!System.IO.Path.Exists(folder) && System.IO.Path.GetDirectoryName(folder) is { } above) folder = above;
-        if (!Directory.Exists(folder)) throw Bad(path, $"cannot be written: {folder} is not a folder");
-        try
-        {
-            PartialOutput.Sweep(folder);
-            using FileStream probe = new(System.IO.Path.Combine(folder, PartialOutput.NewName()), new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                Options = FileOptions.DeleteOnClose,
-            });
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw Bad(path, $"cannot be written: {e.Message}", e);
-        }
-    }
 
     private static void CheckFramesFolder(string path, string folder, bool overwrite)
     {
