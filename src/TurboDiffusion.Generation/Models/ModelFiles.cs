@@ -71,7 +71,7 @@ public sealed record ModelFiles
     /// <summary>Writes the description beside the files, whole or not at all.</summary>
     /// <param name="folder">The model's folder.</param>
     public void Write(string folder) =>
-        AtomicFile.Write(Path.Combine(folder, DescriptionFile), aside => File.WriteAllText(aside, JsonSerializer.Serialize(this, Json) + "\n"));
+        AtomicFile.WriteText(Path.Combine(folder, DescriptionFile), JsonSerializer.Serialize(this, Json) + "\n");
 
     private ModelFiles Resolve(string folder)
     {

@@ -119,10 +119,9 @@ public sealed record SmallModel
         SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
     }
 
-    private static void WriteTokenizer(string path) => AtomicFile.Write(path, aside =>
+    private static void WriteTokenizer(string path) => AtomicFile.Write(path, file =>
     {
         using Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!;
-        using FileStream file = File.Create(aside);
         resource.CopyTo(file);
     });
 }

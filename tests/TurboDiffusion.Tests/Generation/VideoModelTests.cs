@@ -230,7 +230,7 @@ public class VideoModelTests(SmallModelFixture models)
             ("count", models.Request() with { Count = 0 }),
             ("fps", models.Request() with { FramesPerSecond = 0 }),
             ("image", models.Request() with { StartImage = TestImage(8, 8) }),
-            ("output", models.Request() with { OutputPath = "/nowhere/video.mp4" }),
+            ("output", models.Request() with { OutputPath = "/dev/null/video.mp4" }),
             ("output", models.Request() with { OutputPath = "video.xyz" }),
             ("width", models.Request() with { Size = new(16384, 16) }),
         ];
