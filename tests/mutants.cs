@@ -13,7 +13,7 @@ Mutant[] mutants =
     // Samplers and experts.
     new("rCM: wrong weight of fresh noise", "Sampling/RcmSampler.cs", "next * fresh", "(1 - next) * fresh"),
     new("expert switch at 1 - boundary", "Pipelines/Denoiser.cs", "noiseLevel >= boundary", "noiseLevel >= 1 - boundary"),
-    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + _guidanceScale", "velocity + _guidanceScale"),
+    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + Guidance", "velocity + Guidance"),
     // Transformer.
     new("patch order: channel fastest", "Models/Wan/Patches.cs", "permute(0, 2, 3, 5, 1, 4, 6)", "permute(0, 2, 3, 5, 4, 6, 1)"),
     new("rotary channel split", "Operators/Normalization/RotaryEmbedding.cs", "headDim / 6 * 2", "headDim / 8 * 2"),
