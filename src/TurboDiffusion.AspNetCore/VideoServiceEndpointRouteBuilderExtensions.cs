@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -32,7 +31,7 @@ public static class VideoServiceEndpointRouteBuilderExtensions
         var group = endpoints.MapGroup(prefix)
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<ApiErrors>())
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<RequestRate>())
-            .RequireAuthorization(new AuthorizationPolicyBuilder(ApiKeyHandler.SchemeName).RequireAuthenticatedUser().Build())
+            .RequireAuthorization(VideoServiceDefaults.Policy)
             .WithMetadata(new RequestSizeLimitAttribute(VideoRequestReader.MaxBody(options)))
             .WithTags("Videos");
         string[] read = [HttpMethods.Get, HttpMethods.Head];

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -71,7 +70,9 @@ public static class VideoServiceServiceCollectionExtensions
         services.AddHealthChecks().AddCheck<VideoServiceHealthCheck>("videos", tags: [VideoServiceHealthCheck.Tag]);
         services.AddMetrics();
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
-        services.AddAuthorization();
+        services.AddAuthorization(authorization => authorization.AddPolicy(
+            VideoServiceDefaults.Policy, policy => policy.AddAuthenticationSchemes(ApiKeyHandler.SchemeName).RequireAuthenticatedUser()));
+        services.AddHostedService<OpenDoorNotice>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<VideoServiceOptions>, VideoServiceOptionsValidator>());
         return services.AddOptions<VideoServiceOptions>().ValidateOnStart();
     }

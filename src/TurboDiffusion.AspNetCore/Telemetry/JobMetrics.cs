@@ -7,14 +7,11 @@ namespace TurboDiffusion.AspNetCore.Telemetry;
 /// <summary>The service's own metrics. Those of stages, steps and frames are the generator's.</summary>
 internal sealed class JobMetrics
 {
-    /// <summary>The name of the meter.</summary>
-    public const string MeterName = "TurboDiffusion.AspNetCore";
-
     private readonly Histogram<double> _duration;
 
     public JobMetrics(IMeterFactory factory, IVideoJobStore store)
     {
-        var meter = factory.Create(MeterName);
+        var meter = factory.Create(VideoServiceDefaults.MeterName);
         _duration = meter.CreateHistogram(
             "turbodiffusion.job.duration",
             "s",
