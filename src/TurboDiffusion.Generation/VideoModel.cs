@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
@@ -26,13 +27,13 @@ public sealed class VideoModel : IDisposable
     private const long StreamedTextEncoderBytes = 4L << 30;
 
     private readonly WanPipeline _pipeline;
-    private readonly List<ICheckpoint> _checkpoints;
+    private readonly List<IDisposable> _files;
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, Part[] parts, Placement placement)
+    private VideoModel(WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, GenerationDefaults defaults, Part[] parts, Placement placement)
     {
-        (_pipeline, _checkpoints, Identity, Defaults, _parts, _placement) = (pipeline, checkpoints, identity, defaults, parts, placement);
+        (_pipeline, _files, Identity, Defaults, _parts, _placement) = (pipeline, files, identity, defaults, parts, placement);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -44,6 +45,9 @@ public sealed class VideoModel : IDisposable
 
     /// <summary>What it is run with where a request does not say.</summary>
     public GenerationDefaults Defaults { get; }
+
+    /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
 
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
@@ -60,7 +64,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
-        var opened = new List<ICheckpoint>();
+        var opened = new List<IDisposable>();
         try
         {
             ICheckpoint Open(string path)
@@ -76,10 +80,14 @@ public sealed class VideoModel : IDisposable
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
+            var loras = LoraSet.Open(options.Loras);
+            opened.Add(loras);
             GenerationDefaults defaults = files.Defaults ?? GenerationDefaults.Of(config, variant);
+            if (loras.HasDistillation) defaults = defaults.Distilled();
             AttentionOptions attention = AttentionOptions.Of(
                 options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? defaults.TopKRatio, defaults.AttentionBlock);
             WeightFormat weights = options.Weights ?? variant.Weights;
+            transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
             VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
@@ -98,7 +106,7 @@ public sealed class VideoModel : IDisposable
                 Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
-            var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString());
+            var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
             Part[] parts =
             [
                 // As they are run: a float file asked for in int8 takes int8's room.
@@ -108,11 +116,11 @@ public sealed class VideoModel : IDisposable
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
             ];
-            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement);
+            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement) { Warnings = [.. loras.Warnings] };
         }
         catch
         {
-            foreach (ICheckpoint checkpoint in opened) checkpoint.Dispose();
+            foreach (IDisposable file in opened) file.Dispose();
             throw;
         }
     }
@@ -194,8 +202,8 @@ public sealed class VideoModel : IDisposable
     public void Dispose()
     {
         _pipeline.Dispose();
-        foreach (ICheckpoint checkpoint in _checkpoints) checkpoint.Dispose();
-        _checkpoints.Clear();
+        foreach (IDisposable file in _files) file.Dispose();
+        _files.Clear();
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
