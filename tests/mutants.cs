@@ -13,14 +13,14 @@ Mutant[] mutants =
     // Samplers and experts.
     new("rCM: wrong weight of fresh noise", "Sampling/RcmSampler.cs", "next * fresh", "(1 - next) * fresh"),
     new("expert switch at 1 - boundary", "Pipelines/Denoiser.cs", "noiseLevel >= boundary", "noiseLevel >= 1 - boundary"),
-    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + _guidanceScale", "velocity + _guidanceScale"),
+    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + Guidance", "velocity + Guidance"),
     // Transformer.
     new("patch order: channel fastest", "Models/Wan/Patches.cs", "permute(0, 2, 3, 5, 1, 4, 6)", "permute(0, 2, 3, 5, 4, 6, 1)"),
     new("rotary channel split", "Operators/Normalization/RotaryEmbedding.cs", "headDim / 6 * 2", "headDim / 8 * 2"),
     new("time embedding: sines first", "Models/Wan/TimeEmbedding.cs", "[angles.cos(), angles.sin()]", "[angles.sin(), angles.cos()]"),
-    new("modulation without the 1 in 1 + scale", "Operators/Normalization/LayerNorm.cs", "(scale + 1)", "scale"),
+    new("modulation without the 1 in 1 + scale", "Operators/Normalization/Norm.cs", "(Scale + Offset)", "Scale"),
     new("block's shift and scale swapped", "Models/Wan/WanBlock.cs", "(Tensor shift1, Tensor scale1,", "(Tensor scale1, Tensor shift1,"),
-    new("norm of k left out", "Operators/Normalization/RotaryEmbedding.cs", "Rotate(keyNorm.call(k)", "Rotate(k"),
+    new("norm of k left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(k, KeyWeight)", "Rotary.Rotate(k.unflatten(2, [-1, Rotary.HeadDim]))"),
     new("image condition: mask all zero", "Pipelines/ImageCondition.cs", ".fill_(1)", ".fill_(0)"),
     // Attention.
     new("SLA keeps the lowest-scored blocks", "Operators/Attention/BlockSelection.cs", "descending: true", "descending: false"),

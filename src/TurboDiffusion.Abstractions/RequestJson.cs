@@ -21,14 +21,10 @@ internal static class RequestJson
 
         var plain = options.Clone();
         plain.AdditionalProperties = null;
-        json["options"] = JsonSerializer.SerializeToNode(plain, plain.GetType(), AIJsonUtilities.DefaultOptions);
+        json["options"] = VideoJsonUtilities.ToNode(plain);
         var additional = new JsonObject();
         foreach (var (key, value) in options.AdditionalProperties ?? [])
-        {
-            additional[key] = value is AIContent content
-                ? describe(content)
-                : JsonSerializer.SerializeToNode(value, AIJsonUtilities.DefaultOptions);
-        }
+            additional[key] = value is AIContent content ? describe(content) : VideoJsonUtilities.ToNode(value);
 
         json["additionalProperties"] = additional;
         return json;

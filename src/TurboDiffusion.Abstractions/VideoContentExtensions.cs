@@ -19,9 +19,21 @@ public static class VideoContentExtensions
         {
             VideoInfo info => info,
             // After a round trip through JSON, which keeps no types.
-            JsonElement json => json.Deserialize<VideoInfo>(AIJsonUtilities.DefaultOptions),
+            JsonElement json => Read(json),
             _ => null,
         };
+    }
+
+    private static VideoInfo? Read(JsonElement json)
+    {
+        try
+        {
+            return json.Deserialize(VideoJsonUtilities.TypeInfo<VideoInfo>());
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Attaches size, duration and seed to a generated video.</summary>

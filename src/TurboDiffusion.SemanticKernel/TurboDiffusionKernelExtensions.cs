@@ -10,7 +10,7 @@ public static class TurboDiffusionKernelExtensions
 {
     /// <summary>Registers the engine as an <see cref="IVideoGenerator"/> of a kernel.</summary>
     /// <param name="builder">The kernel builder.</param>
-    /// <param name="configure">Sets the options; without it the trial model is used.</param>
+    /// <param name="configure">Sets the options; without it the default model is used.</param>
     /// <param name="serviceId">A key, for a kernel with several models.</param>
     /// <returns><paramref name="builder"/>.</returns>
     public static IKernelBuilder AddTurboDiffusionVideoGenerator(
@@ -23,7 +23,7 @@ public static class TurboDiffusionKernelExtensions
 
     /// <summary>Registers the engine as an <see cref="IVideoGenerator"/> for the kernels of a container.</summary>
     /// <param name="services">The services.</param>
-    /// <param name="configure">Sets the options; without it the trial model is used.</param>
+    /// <param name="configure">Sets the options; without it the default model is used.</param>
     /// <param name="serviceId">A key, for a kernel with several models.</param>
     /// <returns>A builder that adds decorators.</returns>
     public static VideoGeneratorBuilder AddTurboDiffusionVideoGenerator(

@@ -356,13 +356,90 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task The_model_has_one_name_everywhere()
+    {
+        var spans = new List<Activity>();
+        var metrics = new List<Metric>();
+        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(spans).Build();
+        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(metrics).Build();
+        using var generator = Generator().AsBuilder().UseOpenTelemetry().Build();
+
+        var before = generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId;
+        var response = await generator.GenerateVideoAsync("a cat", Options(), Token);
+        metering.ForceFlush();
+
+        var names = new HashSet<string?> { before, response.ModelId };
+        names.UnionWith(spans.Select(span => span.GetTagItem("gen_ai.request.model") as string).Where(name => name is not null));
+        foreach (var metric in metrics)
+            foreach (ref readonly var point in metric.GetMetricPoints())
+                foreach (var tag in point.Tags)
+                    if (tag.Key is "gen_ai.request.model" or "gen_ai.response.model")
+                        names.Add((string?)tag.Value);
+        Assert.Equal("small random model", Assert.Single(names));
+        Assert.Contains(spans, span => span.DisplayName == "generate_content small random model");
+
+        // Before anything is made or read, too; and a missing model is no reason to fail here.
+        using var defaults = new TurboDiffusionVideoGenerator();
+        Assert.Equal(Generation.Models.ModelLibrary.NameOf(null), defaults.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+        using var missing = new TurboDiffusionVideoGenerator(new() { Model = "/no/such/model" });
+        Assert.Equal("/no/such/model", missing.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+    }
+
+    [Fact]
+    public async Task The_fingerprint_is_that_of_the_weights_and_of_how_they_are_run()
+    {
+        var copy = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        var retrained = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        try
+        {
+            new Generation.Models.SmallModel().Write(copy);
+            new Generation.Models.SmallModel { Seed = 1 }.Write(retrained);
+            var first = await Of(EngineOptions());
+            Assert.Equal(first, await Of(new() { Model = copy, Device = "cpu", LowMemory = true }));
+
+            string[] all =
+            [
+                first,
+                await Of(new() { Model = retrained, Device = "cpu" }),
+                await Of(new() { Model = copy, Device = "cpu", Attention = Operators.Attention.AttentionKind.Dense }),
+                await Of(new() { Model = copy, Device = "cpu", TopKRatio = 0.5 }),
+                await Of(new() { Model = copy, Device = "cpu", Weights = Operators.Linear.WeightFormat.Int8 }),
+            ];
+            Assert.Equal(all.Length, all.Distinct().Count());
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+            Directory.Delete(retrained, recursive: true);
+        }
+
+        async Task<string> Of(TurboDiffusionOptions options)
+        {
+            using var generator = new TurboDiffusionVideoGenerator(options).AsBuilder().UseOpenTelemetry().Build();
+            return await generator.GetRequiredService<IVideoModelFingerprint>().GetFingerprintAsync(Token);
+        }
+    }
+
+    [Fact]
+    public async Task A_foreign_options_object_is_refused()
+    {
+        using var generator = Generator();
+
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() =>
+            generator.GenerateVideoAsync("a cat", new() { RawRepresentationFactory = _ => "steps=4" }, Token));
+
+        Assert.Contains("System.String", error.Message, StringComparison.Ordinal);
+        Assert.Contains(nameof(TurboDiffusionRequestOptions), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Services_of_the_generator()
     {
         using var generator = Generator();
 
         Assert.Equal("turbodiffusion", generator.GetRequiredService<VideoGeneratorMetadata>().ProviderName);
-        Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
-        Assert.Contains("cpu", generator.GetRequiredService<VideoGeneratorMetadata>().ModelVariant, StringComparison.Ordinal);
+        Assert.Equal("small random model", generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+        Assert.Equal(_folder, generator.GetRequiredService<VideoGeneratorMetadata>().OutputDirectory);
         Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<TurboDiffusionOptions>().Model);
         Assert.Null(generator.GetService<VideoGeneratorMetadata>("key"));
     }

@@ -51,6 +51,9 @@ public sealed class LoraFile : IDisposable
     public bool IsDistillation =>
         Layers.Any(l => l.Rank is not null) && Layers.Any(l => l.Find(LoraPart.BiasDifference) is not null || l.Find(LoraPart.ModulationDifference) is not null);
 
+    /// <summary>The file itself.</summary>
+    internal ICheckpoint Checkpoint => _file;
+
     internal IReadOnlyList<LoraLayer> Layers { get; }
 
     /// <summary>Tensors whose names say nothing that a LoRA would.</summary>
@@ -61,7 +64,7 @@ public sealed class LoraFile : IDisposable
     /// <exception cref="CheckpointException">It is missing, broken, incomplete, another kind of adapter, or no LoRA at all.</exception>
     public static LoraFile Open(string path)
     {
-        ICheckpoint file = Checkpoint.Open(path);
+        ICheckpoint file = Checkpoints.Checkpoint.Open(path);
         try
         {
             return new LoraFile(file);

@@ -13,6 +13,9 @@ public sealed class LoraSet : IDisposable
 
     private LoraSet(IReadOnlyList<(LoraOptions Options, LoraFile File)> loras) => _loras = loras;
 
+    /// <summary>The files, open.</summary>
+    public IReadOnlyList<ICheckpoint> Files => [.. _loras.Select(l => l.File.Checkpoint)];
+
     /// <summary>What was left out, so far.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 

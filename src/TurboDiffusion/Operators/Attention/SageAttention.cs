@@ -1,3 +1,4 @@
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -8,16 +9,38 @@ namespace TurboDiffusion.Operators.Attention;
 /// pass over q, one over k and v, the choice of blocks, then both branches. The plain form is
 /// <see cref="SageSparseLinearAttention"/>'s own.
 /// </summary>
-internal static class SageKernels
+internal static class SageAttention
 {
-    /// <summary>Whether the kernels do a problem.</summary>
-    /// <param name="q"><c>[B, L, H·D]</c></param>
-    /// <param name="headDim">D.</param>
-    /// <param name="options">Block sizes.</param>
-    public static bool Takes(Tensor q, long headDim, AttentionOptions options) =>
-        KernelPaths.Takes(KernelOperator.SageSparseAttention, q)
-        && new SageSparseAttentionKernel.Problem(q.shape[1], q.shape[0] * (q.shape[2] / headDim), headDim, options.QueryBlock, options.KeyBlock, q.dtype).IsSupported
-        && SageStatisticsKernel.Supports(q.shape[2]);
+    /// <summary>What the choice of a form depends on.</summary>
+    /// <param name="Batch">Sequences.</param>
+    /// <param name="Length">Tokens of a sequence.</param>
+    /// <param name="Heads">Heads.</param>
+    /// <param name="HeadDim">Channels of a head.</param>
+    /// <param name="QueryBlock">Queries of a block.</param>
+    /// <param name="KeyBlock">Keys of a block.</param>
+    /// <param name="Dtype">The element type of q, k and v.</param>
+    /// <param name="SameDtype">Whether it is that of the norms' weights, too.</param>
+    public readonly record struct Problem(
+        long Batch, long Length, long Heads, long HeadDim, int QueryBlock, int KeyBlock, ScalarType Dtype, bool SameDtype = true)
+    {
+        /// <summary>That of projections.</summary>
+        /// <param name="q"><c>[B, L, H·D]</c></param>
+        /// <param name="headDim">D.</param>
+        /// <param name="options">Block sizes.</param>
+        public static Problem Of(Tensor q, long headDim, AttentionOptions options) =>
+            new(q.shape[0], q.shape[1], q.shape[2] / headDim, headDim, options.QueryBlock, options.KeyBlock, q.dtype);
+    }
+
+    /// <summary>Which form runs.</summary>
+    /// <param name="offered">What the machine offers.</param>
+    /// <param name="p">The problem.</param>
+    public static KernelChoice Choose(KernelChoice offered, Problem p) => offered
+        .Require(p.Dtype == ScalarType.BFloat16 && p.SameDtype, "the kernels take bfloat16")
+        .Require(p.HeadDim == SageOperand.HeadDim, "the kernels take heads of 128 channels")
+        .Require(p.QueryBlock is 64 or 128 && p.KeyBlock is 64 or 128, "the kernels take blocks of 64 or 128 tokens")
+        .Require(p.Length is > 0 and < int.MaxValue && p.Batch * p.Heads is > 0 and <= ushort.MaxValue && SageStatisticsKernel.Supports(p.Heads * p.HeadDim),
+            "the number of tokens or heads is out of the kernels' range")
+        .RequireForSm90(Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock), "Hopper's own kernel takes blocks of 64 queries and 128 keys");
 
     /// <summary>Attends.</summary>
     /// <param name="q">Queries, bfloat16 <c>[B, L, H·128]</c>.</param>
@@ -26,14 +49,14 @@ internal static class SageKernels
     /// <param name="transform">What is still to be done to q and k; null where they are normalised and rotated.</param>
     /// <param name="options">Block sizes and ratio.</param>
     /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>.</param>
-    /// <param name="portable">Whether to run what every GPU runs where there is a kernel of the GPU's own.</param>
+    /// <param name="form">The kernels.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
-        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias) projection, bool portable = false)
+        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias) projection, KernelForm form)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
-        bool hopper = !portable && Sm90SageAttentionKernel.Supports(CudaContext.Of(q.device).Architecture, options);
+        bool hopper = form == KernelForm.Sm90;
         Tensor? queryInverse = null, keyInverse = null, mean;
         if (transform is { } todo) (queryInverse, keyInverse, mean) = SageStatisticsKernel.Run(queries, keys, todo);
         else mean = SageQuantization.KeyMean(Heads(keys));
@@ -41,7 +64,9 @@ internal static class SageKernels
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock, fp8: hopper);
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
-        return (hopper ? Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias) : AttendPortable(left, right, Heads(values), kept, options, state, projection.Bias))
+        return (hopper
+            ? Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias)
+            : AttendPortable(left, right, Heads(values), kept, options, state, projection.Bias))
             .MoveToOuterDisposeScope();
     }
 

@@ -2,10 +2,10 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
-namespace TurboDiffusion.Runtime;
+namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>How much memory a device has free.</summary>
-public static partial class DeviceMemory
+public static class DeviceMemory
 {
     private const string MemInfo = "/proc/meminfo";
 
@@ -61,53 +61,11 @@ public static partial class DeviceMemory
     /// <exception cref="EnvironmentException">The GPU does not answer.</exception>
     internal static (long Free, long Total) OfGpu(int index)
     {
-        try
-        {
-            Check(cuInit(0), "cuInit");
-            Check(cuDeviceGet(out int device, index), "cuDeviceGet");
-            Check(cuDevicePrimaryCtxRetain(out nint context, device), "cuDevicePrimaryCtxRetain");
-            try
-            {
-                Check(cuCtxPushCurrent(context), "cuCtxPushCurrent");
-                Check(cuMemGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
-                Check(cuCtxPopCurrent(out _), "cuCtxPopCurrent");
-                return ((long)free, (long)total);
-            }
-            finally
-            {
-                cuDevicePrimaryCtxRelease(device);
-            }
-        }
-        catch (DllNotFoundException e)
-        {
-            throw new EnvironmentException("cuda", "libcuda.so.1 is not on this machine: install the NVIDIA driver, or choose the device cpu.", e);
-        }
+        const string Remedy = "the driver or the GPU is not usable: see nvidia-smi, or choose the device cpu";
+        if (!CudaDriver.IsPresent)
+            throw new EnvironmentException("cuda", "libcuda.so.1 is not on this machine: install the NVIDIA driver, or choose the device cpu.");
+        using CudaContext.Current current = CudaContext.Of(new torch.Device(DeviceType.CUDA, index)).Enter();
+        CudaDriver.Check(CudaDriver.cuMemGetInfo(out nuint free, out nuint total), $"cuMemGetInfo of cuda:{index}", Remedy);
+        return ((long)free, (long)total);
     }
-
-    private static void Check(int result, string call)
-    {
-        if (result != 0)
-            throw new EnvironmentException("cuda", $"{call} failed with CUDA error {result}: the driver or the GPU is not usable. See nvidia-smi, or choose the device cpu.");
-    }
-
-    [LibraryImport("libcuda.so.1")]
-    private static partial int cuInit(uint flags);
-
-    [LibraryImport("libcuda.so.1")]
-    private static partial int cuDeviceGet(out int device, int ordinal);
-
-    [LibraryImport("libcuda.so.1")]
-    private static partial int cuDevicePrimaryCtxRetain(out nint context, int device);
-
-    [LibraryImport("libcuda.so.1", EntryPoint = "cuDevicePrimaryCtxRelease_v2")]
-    private static partial int cuDevicePrimaryCtxRelease(int device);
-
-    [LibraryImport("libcuda.so.1", EntryPoint = "cuCtxPushCurrent_v2")]
-    private static partial int cuCtxPushCurrent(nint context);
-
-    [LibraryImport("libcuda.so.1", EntryPoint = "cuCtxPopCurrent_v2")]
-    private static partial int cuCtxPopCurrent(out nint context);
-
-    [LibraryImport("libcuda.so.1", EntryPoint = "cuMemGetInfo_v2")]
-    private static partial int cuMemGetInfo(out nuint free, out nuint total);
 }

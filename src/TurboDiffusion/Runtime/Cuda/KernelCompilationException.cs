@@ -1,4 +1,4 @@
-namespace TurboDiffusion;
+namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>A CUDA kernel of this library does not compile for the GPU at hand.</summary>
 public sealed class KernelCompilationException : TurboDiffusionException
@@ -8,7 +8,7 @@ public sealed class KernelCompilationException : TurboDiffusionException
     /// <param name="architecture">What it was compiled for, such as <c>sm_90a</c>.</param>
     /// <param name="log">What the compiler said.</param>
     public KernelCompilationException(string kernel, string architecture, string log)
-        : base($"The CUDA kernel {kernel} does not compile for {architecture}; set {Runtime.Cuda.KernelSwitch.Variable}=off to run without kernels. The compiler says: {log.Trim()}")
+        : base($"The CUDA kernel {kernel} does not compile for {architecture}; set {KernelSwitch.Variable}=off to run without kernels. The compiler says: {log.Trim()}")
     {
         Kernel = kernel;
         Architecture = architecture;
