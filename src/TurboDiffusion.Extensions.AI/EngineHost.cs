@@ -148,6 +148,8 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            Dtype = _options.Dtype,
+            Boundary = _options.Boundary,
             LowMemory = _options.LowMemory,
         });
         Identity = model.Identity.ToString();

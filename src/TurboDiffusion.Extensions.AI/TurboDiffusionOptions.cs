@@ -1,3 +1,4 @@
+using TorchSharp;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 
@@ -23,6 +24,17 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
     public WeightFormat? Weights { get; set; }
+
+    /// <summary>
+    /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU,
+    /// float32 on the CPU.
+    /// </summary>
+    public torch.ScalarType? Dtype { get; set; }
+
+    /// <summary>
+    /// With two experts: the time in (0, 1) down to which the high-noise one serves; <see langword="null"/> leaves it to the model.
+    /// </summary>
+    public double? Boundary { get; set; }
 
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
