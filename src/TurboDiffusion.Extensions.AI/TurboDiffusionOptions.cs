@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 
@@ -36,6 +37,17 @@ public sealed class TurboDiffusionOptions
     /// </summary>
     public double? Boundary { get; set; }
 
+    /// <summary>
+    /// LoRAs to merge into the transformer, each as <c>FILE</c> or <c>FILE:STRENGTH</c>, such as <c>style.safetensors:0.8</c>.
+    /// </summary>
+    public IList<string> Loras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the high-noise one, likewise.</summary>
+    public IList<string> HighNoiseLoras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
+    public IList<string> LowNoiseLoras { get; set; } = [];
+
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
 
@@ -44,4 +56,12 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>Requests that may wait for the device; one more fails with <see cref="VideoGeneratorQueueFullException"/>.</summary>
     public int MaxQueuedRequests { get; set; } = 16;
+
+    /// <summary>The LoRAs of all three lists.</summary>
+    internal IReadOnlyList<LoraOptions> ParsedLoras() =>
+    [
+        .. Loras.Select(text => LoraOptions.Parse(text)),
+        .. HighNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.HighNoise)),
+        .. LowNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.LowNoise)),
+    ];
 }

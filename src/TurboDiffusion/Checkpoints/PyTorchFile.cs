@@ -4,6 +4,7 @@ using System.IO.Hashing;
 using System.Numerics;
 using TorchSharp;
 using TurboDiffusion.Checkpoints.PyTorch;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints;
 
@@ -94,7 +95,7 @@ public sealed class PyTorchFile : ICheckpoint
         foreach ((string key, PickleStorage storage) in unpickler.Storages)
         {
             ZipEntry entry = zip.Find($"{folder}data/{key}");
-            if ((Int128)storage.Count * TensorInfo.ElementSize(storage.Dtype) != entry.Length)
+            if ((Int128)storage.Count * ScalarTypes.Bytes(storage.Dtype) != entry.Length)
                 throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements in {entry.Length} bytes");
             _storages.Add(key, entry);
         }
@@ -121,9 +122,9 @@ public sealed class PyTorchFile : ICheckpoint
             _file.Read(position, count);
             long elements = BinaryPrimitives.ReadInt64LittleEndian(count);
             position += count.Length;
-            if (elements != storage.Count || (Int128)elements * TensorInfo.ElementSize(storage.Dtype) > _file.Length - position)
+            if (elements != storage.Count || (Int128)elements * ScalarTypes.Bytes(storage.Dtype) > _file.Length - position)
                 throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements, and {elements} elements in {_file.Length - position} bytes");
-            long length = elements * TensorInfo.ElementSize(storage.Dtype);
+            long length = elements * ScalarTypes.Bytes(storage.Dtype);
             _storages.Add(key, new ZipEntry(position, length, 0));
             position += length;
         }

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints;
 
@@ -12,7 +13,7 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     public long ElementCount => Shape.Aggregate(1L, (n, d) => checked(n * d));
 
     /// <summary>The number of bytes of the data.</summary>
-    public long ByteCount => checked(ElementCount * ElementSize(Dtype));
+    public long ByteCount => checked(ElementCount * ScalarTypes.Bytes(Dtype));
 
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
     public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
@@ -22,7 +23,7 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     {
         get
         {
-            Int128 bytes = ElementSize(Dtype);
+            Int128 bytes = ScalarTypes.Bytes(Dtype);
             foreach (long size in Shape)
             {
                 bytes *= Math.Max(size, 1);
@@ -35,19 +36,10 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     /// <summary>The number of bytes when float tensors are converted.</summary>
     /// <param name="floatDtype">The type that floats become.</param>
     public long ByteCountAs(torch.ScalarType floatDtype) =>
-        checked(ElementCount * ElementSize(IsFloat(Dtype) ? floatDtype : Dtype));
+        checked(ElementCount * ScalarTypes.Bytes(IsFloat(Dtype) ? floatDtype : Dtype));
 
     /// <summary>Whether a type is a floating-point one.</summary>
     /// <param name="dtype">The type.</param>
     public static bool IsFloat(torch.ScalarType dtype) => dtype
         is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
-
-    internal static int ElementSize(torch.ScalarType dtype) => dtype switch
-    {
-        torch.ScalarType.Bool or torch.ScalarType.Byte or torch.ScalarType.Int8 => 1,
-        torch.ScalarType.Int16 or torch.ScalarType.Float16 or torch.ScalarType.BFloat16 => 2,
-        torch.ScalarType.Int32 or torch.ScalarType.Float32 => 4,
-        torch.ScalarType.Int64 or torch.ScalarType.Float64 => 8,
-        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Checkpoints hold no tensors of this type."),
-    };
 }

@@ -74,8 +74,8 @@ public class WanFormulaTests
     {
         using var scope = NewDisposeScope();
         // Normalised, [1, 3] is [-1, 1].
-        Tensor modulated = LayerNorm.Modulate(tensor(new[] { 1f, 3f }).reshape(1, 1, 2), scale: tensor(new[] { 0.5f, 2f }).reshape(1, 1, 2),
-            shift: tensor(new[] { 10f, 20f }).reshape(1, 1, 2), eps: 0, ScalarType.Float32);
+        Tensor modulated = Norm.Modulated(scale: tensor(new[] { 0.5f, 2f }).reshape(1, 1, 2), shift: tensor(new[] { 10f, 20f }).reshape(1, 1, 2), eps: 0)
+            .Apply(tensor(new[] { 1f, 3f }).reshape(1, 1, 2), ScalarType.Float32);
         Comparison.Elementwise(tensor(new[] { 10 - 1.5f, 20 + 3f }).reshape(1, 1, 2), modulated, 1e-6, 0, "LN(x)·(1 + scale) + shift");
     }
 
@@ -103,8 +103,8 @@ public class WanFormulaTests
         using TextContext text = model.PrepareText(zeros(1, 3, 24));
         model.Forward(randn([1, 16, 1, 4, 4], generator: new Generator(2)), tensor(new[] { 500f }), text, observe: (name, value) =>
         {
-            if (name == "patch_embedding") before = value.clone().MoveToOuterDisposeScope();
-            if (name == "blocks.0") after = value.clone().MoveToOuterDisposeScope();
+            if (name == "patch_embedding") before = value().clone().MoveToOuterDisposeScope();
+            if (name == "blocks.0") after = value().clone().MoveToOuterDisposeScope();
         });
         Comparison.Exact(before!, after!, $"rows {shift1} {scale1} {gate1} {shift2} {scale2} {gate2}");
     }

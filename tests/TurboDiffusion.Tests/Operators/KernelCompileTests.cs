@@ -20,6 +20,12 @@ public class KernelCompileTests
         Nvrtc compiler = Assert.IsType<Nvrtc>(Nvrtc.Instance);
         IEnumerable<KernelProgram> programs = KernelPrograms.All.Where(p =>
             architecture == "sm_90a" ? p.Name.StartsWith("sm90_", StringComparison.Ordinal) : !p.Name.StartsWith("sm90_", StringComparison.Ordinal));
-        Parallel.ForEach(programs, program => Assert.NotEmpty(compiler.Compile(program, architecture, KernelSources.Closure(program.Name))));
+        Parallel.ForEach(programs, program =>
+        {
+            KernelImage image = compiler.Compile(program, architecture, KernelSources.Closure(program.Name));
+            Assert.NotEmpty(image.Code);
+            // Matrix products whose instructions wait for one another run at a fraction of the rate, and the compiler only mentions it.
+            Assert.DoesNotContain("serializ", image.Log, StringComparison.OrdinalIgnoreCase);
+        });
     }
 }

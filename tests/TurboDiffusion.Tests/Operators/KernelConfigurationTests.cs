@@ -1,3 +1,5 @@
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
@@ -27,11 +29,12 @@ public class KernelConfigurationTests
     public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks)
     {
         var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
-        Assert.True(problem.SuitsHopper);
-        KernelConfiguration c = BlockInt8QuantizeKernel.ConfigureHopper(problem);
+        Assert.True(Sm90BlockInt8QuantizeKernel.Suits(problem));
+        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem);
         Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
         Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
-        Assert.False((problem with { Columns = 8960 }).SuitsHopper || (problem with { Normalises = false }).SuitsHopper || (problem with { Dtype = ScalarType.Float32 }).SuitsHopper);
+        Assert.All([problem with { Columns = 8960 }, problem with { Normalises = false }, problem with { Dtype = ScalarType.Float32 }],
+            p => Assert.False(Sm90BlockInt8QuantizeKernel.Suits(p)));
     }
 
     [Theory]
@@ -53,7 +56,7 @@ public class KernelConfigurationTests
     [InlineData(AdaShared, 3, 96 << 10)]
     public void The_portable_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Portable, shared, 128);
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), shared);
         Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
         Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
     }
@@ -65,7 +68,7 @@ public class KernelConfigurationTests
     [InlineData(385, 256, 2 * 2, 2)]
     public void Hoppers_matrix_product_takes_a_thread_block_per_multiprocessor_and_whole_clusters(long m, long n, int threadBlocks, int cluster)
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(m, n, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared, 132);
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}", "TURNS=1", "PROMOTE=0"), c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
     }
@@ -73,28 +76,55 @@ public class KernelConfigurationTests
     [Fact]
     public void A_matrix_product_may_be_tuned()
     {
-        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), Int8MatmulKernel.Variant.Hopper, HopperShared, 133, new(2, false, true));
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, false, true));
         Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1"], c.Program.Constants[^3..]);
         Assert.Equal(132, c.Launch.GridX);
     }
 
     private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) => new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);
 
+    private static readonly KernelChoice Hopper = new(KernelForm.Sm90, "Hopper"), Ada = new(KernelForm.Portable, "Ada");
+
     [Fact]
-    public void Shapes_and_types_that_a_kernel_cannot_do_are_known()
+    public void Every_operator_takes_the_best_form_that_does_its_problem()
     {
-        Assert.True(new BlockInt8QuantizeKernel.Problem(1, 8, ScalarType.BFloat16, false).IsSupported);
-        Assert.False(new BlockInt8QuantizeKernel.Problem(1, 12, ScalarType.BFloat16, false).IsSupported);
-        Assert.False(new BlockInt8QuantizeKernel.Problem(0, 8, ScalarType.BFloat16, false).IsSupported);
-        Assert.False(new BlockInt8QuantizeKernel.Problem(1, 8, ScalarType.Float64, false).IsSupported);
-        Assert.True(new RmsNormRotaryKernel.Problem(1, 5120, 128, ScalarType.BFloat16).IsSupported);
-        Assert.False(new RmsNormRotaryKernel.Problem(1, 5120, 12, ScalarType.BFloat16).IsSupported);
-        Assert.False(new RmsNormRotaryKernel.Problem(1, 32768, 128, ScalarType.BFloat16).IsSupported);
-        Assert.False(new RmsNormRotaryKernel.Problem(1, 1536, 1000, ScalarType.BFloat16).IsSupported);
-        Assert.True(new Int8MatmulKernel.Problem(1, 8, 16, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
-        Assert.False(new Int8MatmulKernel.Problem(1, 8, 24, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
-        Assert.False(new Int8MatmulKernel.Problem(1, 12, 16, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias).IsSupported);
-        Assert.False(new Int8MatmulKernel.Problem(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias).IsSupported);
+        const ScalarType bf16 = ScalarType.BFloat16, f32 = ScalarType.Float32;
+        Check(KernelForm.Sm90, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 1536, bf16, true)));
+        Check(KernelForm.Portable, BlockInt8QuantizeKernel.Choose(Ada, new(1, 1536, bf16, true)));
+        Check(KernelForm.Portable, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 8, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 12, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(0, 8, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 8, ScalarType.Float64, false)));
+        Check(KernelForm.Portable, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 128, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 128, bf16, SameDtype: false)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 12, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 32768, 128, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 1536, 1000, bf16)));
+        Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 12, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Sm90, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, SageAttention.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
+
+        static void Check(KernelForm form, KernelChoice choice)
+        {
+            Assert.Equal(form, choice.Form);
+            Assert.NotEmpty(choice.Reason);
+        }
+    }
+
+    [Fact]
+    public void A_report_is_what_the_operators_choose()
+    {
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
+        IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
+        Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
+        Assert.Equal(KernelForm.Portable, Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
+        Assert.Equal(6, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
+        Assert.All(KernelReport.Of(config, AttentionOptions.Dense, 32760, _ => new(KernelForm.Plain, "off")), e => Assert.EndsWith("Plain: off", e.ToString()));
     }
 
     [Theory]
@@ -149,10 +179,16 @@ public class KernelConfigurationTests
     [InlineData(128, 32, 128, ScalarType.BFloat16)]
     [InlineData(128, 64, 256, ScalarType.BFloat16)]
     [InlineData(128, 64, 128, ScalarType.Float32)]
-    public void Attention_that_the_kernel_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
-        Assert.False(new SageSparseAttentionKernel.Problem(1000, 2, headDim, queryBlock, keyBlock, dtype).IsSupported);
+    public void Attention_that_the_kernels_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
+        Assert.Equal(KernelForm.Plain, SageAttention.Choose(Hopper, new(1, 1000, 2, headDim, queryBlock, keyBlock, dtype)).Form);
 
+    // sm90_sage_attention.cu in native/attention is launched by Operators/Attention/Sm90SageAttentionKernel.
     [Fact]
-    public void Every_kernel_source_has_a_configuration() =>
-        Assert.Equal(["block_int8_quantize", "block_top_k", "int8_matmul", "rms_norm_rotary", "sage_keys", "sage_queries", "sage_sparse_attention", "sage_state", "sage_statistics", "sm90_block_int8_quantize", "sm90_int8_matmul", "sm90_sage_attention"], KernelSources.Kernels);
+    public void A_kernel_its_source_and_its_launcher_have_one_name_in_folders_of_one_name()
+    {
+        string[] launchers = [.. typeof(KernelSources).Assembly.GetTypes().Where(t => t.DeclaringType is null && t.Name.EndsWith("Kernel", StringComparison.Ordinal)).Select(t => t.Name)];
+        string[] named = [.. KernelSources.Kernels.Select(stem => string.Concat(stem.Split('_').Select(part => char.ToUpperInvariant(part[0]) + part[1..])) + "Kernel")];
+        Assert.Equal(named.Order(StringComparer.OrdinalIgnoreCase), launchers.Order(StringComparer.OrdinalIgnoreCase), StringComparer.OrdinalIgnoreCase);
+        Assert.All(KernelSources.Kernels, stem => Assert.Contains(KernelPrograms.All, p => p.Name == stem));
+    }
 }

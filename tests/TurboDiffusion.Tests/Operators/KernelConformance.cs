@@ -1,5 +1,6 @@
 using System.Globalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -13,6 +14,14 @@ internal static class KernelConformance
     {
         RequiredGpu.Check();
         return Devices.Parse("cuda");
+    }
+
+    /// <summary>A Hopper GPU, or a skip on others.</summary>
+    public static Device RequireSm90()
+    {
+        Device device = RequireGpu();
+        Assert.SkipUnless(KernelMachine.Best(0).Form == KernelForm.Sm90, $"the GPU is not a Hopper that compiles its kernels: {KernelMachine.Best(0)}");
+        return device;
     }
 
     /// <summary>Fills the memory that the next tensors will be given, so that an element that is not written shows.</summary>

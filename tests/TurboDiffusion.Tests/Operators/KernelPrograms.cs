@@ -22,7 +22,7 @@ internal static class KernelPrograms
         ]
         select program).Concat(
         from columns in new[] { 136, 1536, 5120 }
-        select BlockInt8QuantizeKernel.ConfigureHopper(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
+        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
@@ -37,8 +37,8 @@ internal static class KernelPrograms
             RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
             .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
                let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
-               from matmul in Int8MatmulKernel.Tuning.All.Select(t => Int8MatmulKernel.Configure(problem, Int8MatmulKernel.Variant.Hopper, 227 << 10, 132, t))
-                   .Append(Int8MatmulKernel.Configure(problem, Int8MatmulKernel.Variant.Portable, 227 << 10, 132))
+               from matmul in Sm90Int8MatmulKernel.Tuning.All.Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
+                   .Append(Int8MatmulKernel.Configure(problem, 227 << 10))
                select matmul.Program,
         ]
         select program;

@@ -30,9 +30,9 @@ public class KernelTimings
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor input = Wide(1, tokens, dim), modulated = randn([1, 1, dim], device: _device);
-        foreach (bool portable in new[] { true, false })
-            Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {(portable ? "portable" : "own")}", 3.0 * tokens * dim,
-                () => Free(BlockInt8QuantizeKernel.Run(input, modulated, modulated, 1, 1e-6, portable)));
+        foreach (KernelForm form in new[] { KernelForm.Portable, Form(tokens, dim) }.Distinct())
+            Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {form}", 3.0 * tokens * dim,
+                () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), form)));
     }
 
     [Fact]
@@ -44,10 +44,10 @@ public class KernelTimings
         double bytes = 2 * Tokens * Dim;
         Bandwidth("copy, bf16", 2 * bytes, () => _ = y.copy_(x));
         Bandwidth("quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(flat)));
-        Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, modulation, modulation, 1, 1e-6)));
+        Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, Norm.Modulated(modulation, modulation, 1e-6), Form(Tokens, Dim))));
         Tensor wide = Wide(1, Tokens, 5120), wideModulation = randn([1, 1, 5120], device: _device);
         Bandwidth("LayerNorm, modulate, quantize [32760, 5120]", 1.5 * bytes / Dim * 5120,
-            () => Free(BlockInt8QuantizeKernel.Run(wide, wideModulation, wideModulation, 1, 1e-6)));
+            () => Free(BlockInt8QuantizeKernel.Run(wide, Norm.Modulated(wideModulation, wideModulation, 1e-6), Form(Tokens, 5120))));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 21, 30, 52, _device);
         Tensor k = Wide(1, Tokens, Dim), weight = ones(Dim, ScalarType.BFloat16, _device);
         Bandwidth("RMS norm and RoPE of q and k", 4 * bytes, () => Free(RmsNormRotaryKernel.Run(x, k, weight, weight, rotary.Cosines, rotary.Sines, 128, 1e-6)));
@@ -74,27 +74,31 @@ public class KernelTimings
         Tensor residual = Wide(1, Tokens, n), gate = randn([1, 1, n], device: _device);
         double operations = 2.0 * Tokens * n * k;
         Rate($"torch bf16 {Tokens}×{n}×{k}", operations, () => nn.functional.linear(a, b, bias).Dispose());
-        Run("Portable", Int8MatmulKernel.Variant.Portable, null);
-        if (Int8MatmulKernel.Preferred(_device) != Int8MatmulKernel.Variant.Hopper) return;
-        foreach (Int8MatmulKernel.Tuning t in Int8MatmulKernel.Tuning.All)
-            Run($"Hopper cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", Int8MatmulKernel.Variant.Hopper, t);
+        Run("portable", KernelForm.Portable, null);
+        if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
+        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
+            Run($"sm90 cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", KernelForm.Sm90, t);
 
-        void Run(string source, Int8MatmulKernel.Variant variant, Int8MatmulKernel.Tuning? tuning) => Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
+        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) => Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
             switch (kind)
             {
                 case Int8MatmulKernel.Epilogue.Bias:
-                    Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, variant, tuning).Dispose();
+                    Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, form, tuning).Dispose();
                     break;
                 case Int8MatmulKernel.Epilogue.GeluQuantize:
-                    Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, variant, tuning));
+                    Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, ScalarType.BFloat16, form, tuning));
                     break;
                 default:
-                    Int8MatmulKernel.MultiplyAddGated(qa, qb, bias, residual, gate, variant, tuning).Dispose();
+                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning).Dispose();
                     break;
             }
         });
     }
+
+    // What this GPU runs.
+    private static KernelForm Form(long tokens, long dim) =>
+        BlockInt8QuantizeKernel.Choose(KernelMachine.Best(0), new(tokens, dim, ScalarType.BFloat16, true)).Form;
 
     private Tensor Wide(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
 

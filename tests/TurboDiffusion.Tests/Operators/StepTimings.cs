@@ -1,4 +1,5 @@
 using System.Globalization;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -20,10 +21,11 @@ public class StepTimings
     public void One_step_of_the_small_model(AttentionKind attention, WeightFormat weights)
     {
         Device device = KernelConformance.RequireGpu();
-        Assert.SkipUnless(KernelPaths.Of().All(p => p.IsKernel), $"the kernels are not on: {KernelPaths.Of()[0].Explanation}; set {KernelSwitch.Variable}=on");
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        Assert.SkipUnless(KernelMachine.Best(0).IsKernel, $"{KernelMachine.Best(0)}");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        WanConfig config = WanPreset.T2V1_3B.Config;
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
         using var model = new WanModel(config, AttentionOptions.Of(attention), weights, new Placement(device, ScalarType.BFloat16));
         foreach (var parameter in model.parameters())
         {

@@ -1,5 +1,4 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;

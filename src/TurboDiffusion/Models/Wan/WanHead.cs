@@ -39,6 +39,6 @@ public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor[] m = (time.unsqueeze(1) + _modulation).chunk(2, dim: 1);
-        return _linear.call(LayerNorm.Modulate(input, scale: m[1], shift: m[0], _eps, ScalarType.Float32)).MoveToOuterDisposeScope();
+        return _linear.call(Norm.Modulated(scale: m[1], shift: m[0], _eps).Apply(input, ScalarType.Float32)).MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,5 @@
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Operators.Normalization;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
@@ -16,18 +17,18 @@ public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tens
     {
     }
 
-    /// <summary>
-    /// Attends to projections, normalisation and rotation included, in one sequence of kernels; null where there is none for
-    /// them, and the caller normalises, rotates and calls the operator.
-    /// </summary>
+    /// <summary>Attends to projections: normalises and rotates q and k, and attends; where there are kernels for all of it, in one sequence.</summary>
     /// <param name="q">The projection <c>[B, L, H·D]</c>.</param>
     /// <param name="k">As q.</param>
     /// <param name="v">As q.</param>
     /// <param name="transform">What is to be done to q and k.</param>
     /// <returns><c>[B, L, H, D]</c></returns>
-    internal Tensor? AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) => TryProjections(q, k, v, transform);
-
-    private protected virtual Tensor? TryProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) => null;
+    internal virtual Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor queries, Tensor keys) = transform.Apply(q, k);
+        return call(queries, keys, v.unflatten(2, [-1, transform.Rotary.HeadDim])).MoveToOuterDisposeScope();
+    }
 
     /// <summary>The operator that the options ask for.</summary>
     /// <param name="options">Kind, ratio and block sizes.</param>

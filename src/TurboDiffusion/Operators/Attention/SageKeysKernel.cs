@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 

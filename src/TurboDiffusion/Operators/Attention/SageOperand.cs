@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
@@ -57,8 +58,8 @@ internal static unsafe class SageOperand
             X = Address(x, size),
             Inverse = inverse is null ? null : KernelOperand.Address(inverse, ScalarType.Float32, size.Batch, size.Length),
             Weight = weight is null ? null : KernelOperand.Address(weight, ScalarType.BFloat16, size.Width),
-            Cosines = weight is null ? null : Table(transform.Cosines),
-            Sines = weight is null ? null : Table(transform.Sines),
+            Cosines = weight is null ? null : Table(transform.Rotary.Cosines),
+            Sines = weight is null ? null : Table(transform.Rotary.Sines),
             Stride = (int)x.stride()[1],
         };
     }

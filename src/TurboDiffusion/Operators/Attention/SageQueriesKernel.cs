@@ -1,3 +1,4 @@
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 

@@ -17,12 +17,7 @@ internal static unsafe class SageSparseAttentionKernel
     /// <param name="QueryBlock">Queries of a block.</param>
     /// <param name="KeyBlock">Keys of a block.</param>
     /// <param name="Dtype">The element type of v.</param>
-    public readonly record struct Problem(long Length, long Sequences, long HeadDim, int QueryBlock, int KeyBlock, ScalarType Dtype)
-    {
-        /// <summary>Whether the kernel can do it.</summary>
-        public bool IsSupported => Dtype == ScalarType.BFloat16 && HeadDim == SageSparseAttentionKernel.HeadDim && Length is > 0 and < int.MaxValue
-            && Sequences is > 0 and <= ushort.MaxValue && QueryBlock is 64 or 128 && KeyBlock is 64 or 128;
-    }
+    public readonly record struct Problem(long Length, long Sequences, long HeadDim, int QueryBlock, int KeyBlock, ScalarType Dtype);
 
     /// <summary>How a problem is run.</summary>
     /// <param name="problem">The problem.</param>

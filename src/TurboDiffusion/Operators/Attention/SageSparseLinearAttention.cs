@@ -1,3 +1,4 @@
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
@@ -27,15 +28,25 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
         return BlockSparseAttention.AttendSage(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
     }
 
-    private protected override Tensor? TryKernels(Tensor q, Tensor k, Tensor v) =>
-        SageKernels.Takes(q.flatten(2), q.shape[3], Options) ? Run(q.flatten(2), k.flatten(2), v.flatten(2), null) : null;
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor q, Tensor k, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        Tensor flat = q.flatten(2);
+        KernelChoice choice = Choose(flat, SageAttention.Problem.Of(flat, q.shape[3], Options));
+        return (choice.IsKernel ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form) : base.forward(q, k, v)).MoveToOuterDisposeScope();
+    }
 
-    private protected override Tensor? TryProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform) =>
-        KernelPaths.Takes(KernelOperator.RmsNormRotary, q) && SageKernels.Takes(q, transform.Cosines.shape[^1] * 2, Options)
-        && transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype
-            ? Run(q, k, v, transform)
-            : null;
+    internal override Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
+    {
+        SageAttention.Problem problem = SageAttention.Problem.Of(q, transform.Rotary.HeadDim, Options);
+        KernelChoice choice = Choose(q, problem with { SameDtype = transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype });
+        return choice.IsKernel ? InKernels(q, k, v, transform, choice.Form) : base.AttendProjections(q, k, v, transform);
+    }
 
-    private Tensor Run(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform) =>
-        SageKernels.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!));
+    private static KernelChoice Choose(Tensor q, SageAttention.Problem problem) =>
+        SageAttention.Choose(KernelMachine.Offer(KernelOperator.SageAttention, q), problem);
+
+    private Tensor InKernels(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, KernelForm form) =>
+        SageAttention.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), form);
 }

@@ -6,18 +6,17 @@ namespace TurboDiffusion.Operators.Attention;
 /// <summary>Both branches of sparse-linear attention on Hopper, in int8, fp8 and bfloat16: <c>native/sm90_sage_attention.cu</c>.</summary>
 internal static unsafe class Sm90SageAttentionKernel
 {
-    private const string Name = "sm90_sage_attention", Architecture = "sm_90a";
+    private const string Name = "sm90_sage_attention";
     private const int HeadDim = SageOperand.HeadDim, QueryBlock = 64, KeyBlock = 128;
     private const int Threads = 384, Warpgroups = 2, StageBytes = 2 * KeyBlock * HeadDim, MaxStages = 6;
 
     // Barriers, and what the runtime takes for itself.
     private const int StaticSharedBytes = 2 << 10, Alignment = 1 << 10;
 
-    /// <summary>Whether a GPU and block sizes suit it.</summary>
-    /// <param name="architecture">The GPU's.</param>
-    /// <param name="options">Block sizes.</param>
-    public static bool Supports(string architecture, AttentionOptions options) =>
-        architecture == Architecture && options.QueryBlock == QueryBlock && options.KeyBlock == KeyBlock;
+    /// <summary>Whether block sizes suit it.</summary>
+    /// <param name="queryBlock">Queries of a block.</param>
+    /// <param name="keyBlock">Keys of a block.</param>
+    public static bool Suits(int queryBlock, int keyBlock) => queryBlock == QueryBlock && keyBlock == KeyBlock;
 
     /// <summary>How a problem is run: as deep a ring as shared memory holds.</summary>
     /// <param name="size">Its sizes.</param>

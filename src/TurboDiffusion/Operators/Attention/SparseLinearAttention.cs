@@ -35,10 +35,9 @@ public class SparseLinearAttention : AttentionOperator
     public FloatLinear Projection => _linear.Projection;
 
     /// <inheritdoc/>
-    public sealed override Tensor forward(Tensor q, Tensor k, Tensor v)
+    public override Tensor forward(Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
-        if (TryKernels(q, k, v) is { } done) return done.MoveToOuterDisposeScope();
         Tensor output = AttendSparse(q, k, v) + _linear.call(q, k, v);
         return output.to_type(q.dtype).MoveToOuterDisposeScope();
     }
@@ -53,9 +52,6 @@ public class SparseLinearAttention : AttentionOperator
         using var scope = NewDisposeScope();
         return BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
     }
-
-    // The whole operator in kernels, or null where they do not do it.
-    private protected virtual Tensor? TryKernels(Tensor q, Tensor k, Tensor v) => null;
 
     private sealed class LinearBranch : nn.Module<Tensor, Tensor, Tensor, Tensor>
     {

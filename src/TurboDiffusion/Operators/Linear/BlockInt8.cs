@@ -24,53 +24,34 @@ public static class BlockInt8
     /// <summary>Quantizes a matrix.</summary>
     /// <param name="x">Float <c>[M, K]</c>.</param>
     /// <returns>int8 <c>[M, K]</c> and float32 scales <c>[⌈M/128⌉, ⌈K/128⌉]</c>.</returns>
-    public static (Tensor Values, Tensor Scales) Quantize(Tensor x) =>
-        Takes(x, normalises: false) ? BlockInt8QuantizeKernel.Run(x) : QuantizePlain(x);
+    public static (Tensor Values, Tensor Scales) Quantize(Tensor x)
+    {
+        KernelChoice choice = Choose(x, normalises: false);
+        return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x) : QuantizePlain(x);
+    }
 
-    /// <summary>Quantizes LN(x)·(1 + scale) + shift, without rounding it to x's dtype in between.</summary>
+    /// <summary>Normalises and quantizes. The kernels do not round to x's dtype in between; the plain form does, as the official code.</summary>
     /// <param name="x"><c>[B, L, K]</c></param>
-    /// <param name="scale">Float32 <c>[B, 1, K]</c>.</param>
-    /// <param name="shift">Float32 <c>[B, 1, K]</c>.</param>
-    /// <param name="eps">ε of the normalisation.</param>
+    /// <param name="norm">The normalisation.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
-    internal static (Tensor Values, Tensor Scales) QuantizeModulated(Tensor x, Tensor scale, Tensor shift, double eps) =>
-        Takes(x, normalises: true) ? BlockInt8QuantizeKernel.Run(x, scale, shift, offset: 1, eps) : QuantizeModulatedPlain(x, scale, shift, eps);
+    internal static (Tensor Values, Tensor Scales) Quantize(Tensor x, Norm norm)
+    {
+        KernelChoice choice = Choose(x, normalises: true);
+        return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x, norm, choice.Form) : QuantizePlain(x, norm, x.dtype);
+    }
 
-    /// <summary>Quantizes LN(x)·weight + bias, without rounding it to x's dtype in between.</summary>
+    /// <summary>The plain form of <see cref="Quantize(Tensor, Norm)"/>.</summary>
     /// <param name="x"><c>[B, L, K]</c></param>
-    /// <param name="weight"><c>[K]</c>, any float dtype.</param>
-    /// <param name="bias"><c>[K]</c>, any float dtype.</param>
-    /// <param name="eps">ε of the normalisation.</param>
-    /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
-    internal static (Tensor Values, Tensor Scales) QuantizeNormalized(Tensor x, Tensor weight, Tensor bias, double eps)
+    /// <param name="norm">The normalisation.</param>
+    /// <param name="between">What is rounded to before quantization: float32 is what the kernels do.</param>
+    internal static (Tensor Values, Tensor Scales) QuantizePlain(Tensor x, Norm norm, ScalarType between)
     {
-        if (!Takes(x, normalises: true)) return QuantizeNormalizedPlain(x, weight, bias, eps);
         using var scope = NewDisposeScope();
-        // One batch: its weights are those of every token.
-        (Tensor values, Tensor scales) = BlockInt8QuantizeKernel.Run(x.reshape(1, -1, x.shape[^1]),
-            weight.to_type(ScalarType.Float32).reshape(1, 1, -1), bias.to_type(ScalarType.Float32).reshape(1, 1, -1), offset: 0, eps);
+        (Tensor values, Tensor scales) = QuantizePlain(norm.Apply(x, between).flatten(0, 1));
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 
-    /// <summary>The plain form of <see cref="QuantizeNormalized"/>.</summary>
-    internal static (Tensor Values, Tensor Scales) QuantizeNormalizedPlain(Tensor x, Tensor weight, Tensor bias, double eps)
-    {
-        using var scope = NewDisposeScope();
-        Tensor normalized = nn.functional.layer_norm(x.to_type(ScalarType.Float32), [x.shape[^1]],
-            weight.to_type(ScalarType.Float32), bias.to_type(ScalarType.Float32), eps);
-        (Tensor values, Tensor scales) = QuantizePlain(normalized.flatten(0, 1));
-        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
-    }
-
-    /// <summary>The plain form of <see cref="QuantizeModulated"/>.</summary>
-    internal static (Tensor Values, Tensor Scales) QuantizeModulatedPlain(Tensor x, Tensor scale, Tensor shift, double eps)
-    {
-        using var scope = NewDisposeScope();
-        (Tensor values, Tensor scales) = QuantizePlain(LayerNorm.Modulate(x, scale, shift, eps, ScalarType.Float32).flatten(0, 1));
-        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
-    }
-
-    /// <summary>The plain form of <see cref="Quantize"/>.</summary>
+    /// <summary>The plain form of <see cref="Quantize(Tensor)"/>.</summary>
     internal static (Tensor Values, Tensor Scales) QuantizePlain(Tensor x)
     {
         using var scope = NewDisposeScope();
@@ -99,6 +80,6 @@ public static class BlockInt8
             .MoveToOuterDisposeScope();
     }
 
-    private static bool Takes(Tensor x, bool normalises) => KernelPaths.Takes(KernelOperator.BlockInt8Quantize, x)
-        && new BlockInt8QuantizeKernel.Problem(x.numel() / x.shape[^1], x.shape[^1], x.dtype, normalises).IsSupported;
+    private static KernelChoice Choose(Tensor x, bool normalises) => BlockInt8QuantizeKernel.Choose(
+        KernelMachine.Offer(KernelOperator.BlockInt8Quantize, x), new(x.numel() / x.shape[^1], x.shape[^1], x.dtype, normalises));
 }

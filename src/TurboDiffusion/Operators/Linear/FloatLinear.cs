@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -33,6 +34,20 @@ public sealed class FloatLinear : LinearLayer
     /// <summary>The bias, <c>[out]</c>, or null.</summary>
     public Parameter? Bias => _bias;
 
-    /// <inheritdoc/>
-    public override Tensor forward(Tensor input) => nn.functional.linear(input, _weight, _bias);
+    internal override Operand Prepare(Tensor x, Norm? norm = null) => new FloatOperand(norm?.Apply(x, x.dtype) ?? x);
+
+    internal override Tensor Multiply(Operand x) => nn.functional.linear(Of<FloatOperand>(x).Values, _weight, _bias);
+
+    internal override Operand MultiplyGelu(Operand x)
+    {
+        using var scope = NewDisposeScope();
+        return new FloatOperand(Gelu.Tanh(Multiply(x))).MoveToOuterDisposeScope();
+    }
+
+    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor product = Multiply(x);
+        return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
+    }
 }

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -35,38 +36,32 @@ public sealed class Int8Linear : LinearLayer
         RegisterComponents();
     }
 
-    /// <summary>The weights, int8 <c>[out, in]</c>, and their scales.</summary>
-    internal (Tensor Values, Tensor Scales) Weights => (_weight, _scale);
+    private (Tensor Values, Tensor Scales) Weights => (_weight, _scale);
 
-    /// <summary>The bias, <c>[out]</c>, or null.</summary>
-    internal Tensor? Bias => _bias;
-
-    /// <inheritdoc/>
-    public override Tensor forward(Tensor input)
+    internal override Operand Prepare(Tensor x, Norm? norm = null)
     {
         using var scope = NewDisposeScope();
-        return Multiply(BlockInt8.Quantize(input.reshape(-1, InFeatures)), input).MoveToOuterDisposeScope();
+        (Tensor values, Tensor scales) = norm is { } first ? BlockInt8.Quantize(x, first) : BlockInt8.Quantize(x.reshape(-1, InFeatures));
+        return new Int8Operand(values, scales, x.shape[..^1], x.dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The layer of an input that is quantized already: layers that share an input share its quantization.</summary>
-    /// <param name="quantized">int8 <c>[M, in]</c> and its scales.</param>
-    /// <param name="like">Gives the output's dtype and all axes but the last, M elements together.</param>
-    /// <returns><c>[..., out]</c></returns>
-    internal Tensor Multiply((Tensor Values, Tensor Scales) quantized, Tensor like)
+    internal override Tensor Multiply(Operand x)
     {
         using var scope = NewDisposeScope();
-        return Int8Matmul.Multiply(quantized, Weights, _bias, like.dtype).reshape([.. like.shape[..^1], OutFeatures]).MoveToOuterDisposeScope();
+        Int8Operand a = Of<Int8Operand>(x);
+        return Int8Matmul.Multiply((a.Values, a.Scales), Weights, _bias, a.Dtype).reshape([.. a.Leading, OutFeatures]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The layer, gated and added: residual + gate · (input·Wᵀ + b).</summary>
-    /// <param name="input"><c>[B, L, in]</c></param>
-    /// <param name="residual"><c>[B, L, out]</c></param>
-    /// <param name="gate">Float32 <c>[B, 1, out]</c>, or null for 1.</param>
-    /// <returns><c>[B, L, out]</c></returns>
-    internal Tensor AddGated(Tensor input, Tensor residual, Tensor? gate)
+    internal override Operand MultiplyGelu(Operand x)
     {
-        using var scope = NewDisposeScope();
-        return Int8Matmul.MultiplyAddGated(BlockInt8.Quantize(input.reshape(-1, InFeatures)), Weights, _bias, residual, gate)
-            .MoveToOuterDisposeScope();
+        Int8Operand a = Of<Int8Operand>(x);
+        (Tensor values, Tensor scales) = Int8Matmul.MultiplyGelu((a.Values, a.Scales), Weights, _bias, a.Dtype);
+        return a with { Values = values, Scales = scales };
+    }
+
+    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    {
+        Int8Operand a = Of<Int8Operand>(x);
+        return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights, _bias, residual, gate);
     }
 }

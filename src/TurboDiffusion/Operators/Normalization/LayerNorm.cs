@@ -29,33 +29,9 @@ public sealed class LayerNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>The weight, <c>[features]</c>.</summary>
-    internal Tensor Weight => _weight;
-
-    /// <summary>The bias, <c>[features]</c>.</summary>
-    internal Tensor Bias => _bias;
-
-    /// <summary>ε.</summary>
-    internal double Eps => _eps;
+    /// <summary>The layer as a value, for whoever takes what it normalises.</summary>
+    internal Norm Norm => new(_weight, _bias, Offset: 0, _eps);
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input)
-    {
-        using var scope = NewDisposeScope();
-        return nn.functional.layer_norm(input, [input.shape[^1]], _weight.to_type(input.dtype), _bias.to_type(input.dtype), _eps).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Without weight and bias, then modulated: LN(x)·(1 + scale) + shift.</summary>
-    /// <param name="x"><c>[B, L, dim]</c></param>
-    /// <param name="scale"><c>[B, 1, dim]</c>, float32.</param>
-    /// <param name="shift"><c>[B, 1, dim]</c>, float32.</param>
-    /// <param name="eps">ε.</param>
-    /// <param name="dtype">Of the result and of what is held in memory on the way; sums and products are float32 in any.</param>
-    /// <returns><c>[B, L, dim]</c></returns>
-    public static Tensor Modulate(Tensor x, Tensor scale, Tensor shift, double eps, ScalarType dtype)
-    {
-        using var scope = NewDisposeScope();
-        Tensor normalised = nn.functional.layer_norm(x.to_type(dtype), [x.shape[^1]], eps: eps);
-        return shift.to_type(dtype).addcmul(normalised, (scale + 1).to_type(dtype), 1).MoveToOuterDisposeScope();
-    }
+    public override Tensor forward(Tensor input) => Norm.Apply(input, input.dtype);
 }

@@ -15,13 +15,19 @@ internal static unsafe class RmsNormRotaryKernel
     /// <param name="Tokens">Rows of q and k.</param>
     /// <param name="Width">Channels of all heads.</param>
     /// <param name="HeadDim">Channels of a head.</param>
-    /// <param name="Dtype">The element type of q, k and the weights.</param>
-    public readonly record struct Problem(long Tokens, long Width, long HeadDim, ScalarType Dtype)
-    {
-        /// <summary>Whether the kernel can do it.</summary>
-        public bool IsSupported => KernelOperand.IsElement(Dtype) && Tokens is > 0 and < int.MaxValue && HeadDim % Vector == 0
-            && Width is > 0 and <= MaxThreads * MaxVectors * Vector && Width % HeadDim == 0;
-    }
+    /// <param name="Dtype">The element type of q and k.</param>
+    /// <param name="SameDtype">Whether it is that of the weights, too.</param>
+    public readonly record struct Problem(long Tokens, long Width, long HeadDim, ScalarType Dtype, bool SameDtype = true);
+
+    /// <summary>Which form runs.</summary>
+    /// <param name="offered">What the machine offers.</param>
+    /// <param name="p">The problem.</param>
+    public static KernelChoice Choose(KernelChoice offered, Problem p) => offered
+        .RequireForSm90(false, offered.Reason)
+        .Require(KernelOperand.IsElement(p.Dtype) && p.SameDtype, "the kernel takes bfloat16 or float32, weights as q and k")
+        .Require(p.Tokens is > 0 and < int.MaxValue, "the number of tokens is out of the kernel's range")
+        .Require(p.HeadDim % Vector == 0 && p.Width is > 0 and <= MaxThreads * MaxVectors * Vector && p.Width % p.HeadDim == 0,
+            "the kernel takes heads of a multiple of 8 channels, up to 16384 in all");
 
     /// <summary>How a problem is run: one vector per thread where the block stays small, then more vectors of even shares.</summary>
     /// <param name="problem">The problem.</param>

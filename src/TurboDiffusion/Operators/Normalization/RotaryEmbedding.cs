@@ -1,5 +1,3 @@
-using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Normalization;
@@ -14,13 +12,12 @@ public sealed class RotaryEmbedding : IDisposable
 
     private readonly Tensor _cosines;
     private readonly Tensor _sines;
-    private readonly Tensor _rotations;
+    private Tensor? _rotations;
 
     private RotaryEmbedding(Tensor cosines, Tensor sines)
     {
         _cosines = cosines;
         _sines = sines;
-        _rotations = complex(cosines, sines).DetachFromDisposeScope();
     }
 
     /// <summary>Float32 <c>[1, L, 1, D/2]</c>.</summary>
@@ -28,6 +25,9 @@ public sealed class RotaryEmbedding : IDisposable
 
     /// <summary>Float32 <c>[1, L, 1, D/2]</c>.</summary>
     internal Tensor Sines => _sines;
+
+    /// <summary>D.</summary>
+    internal long HeadDim => _cosines.shape[^1] * 2;
 
     /// <summary>The rotations of a grid of patches.</summary>
     /// <param name="headDim">D, even.</param>
@@ -61,29 +61,9 @@ public sealed class RotaryEmbedding : IDisposable
         using var scope = NewDisposeScope();
         // A pair of channels is a complex number, and a rotation its product with e^(i·angle).
         Tensor pairs = x.to_type(ScalarType.Float32).unflatten(x.dim() - 1, [-1, 2]).view_as_complex();
+        // The kernels take cosines and sines: only the plain form needs them as complex numbers.
+        _rotations ??= complex(_cosines, _sines).DetachFromDisposeScope();
         return (pairs * _rotations).view_as_real().flatten(x.dim() - 1).to_type(x.dtype).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Normalises q and k over their whole width and rotates them.</summary>
-    /// <param name="q"><c>[B, L, H·D]</c></param>
-    /// <param name="k"><c>[B, L, H·D]</c></param>
-    /// <param name="queryNorm">The norm of q.</param>
-    /// <param name="keyNorm">The norm of k.</param>
-    /// <returns>Two tensors <c>[B, L, H, D]</c>.</returns>
-    internal (Tensor Q, Tensor K) NormalizeAndRotate(Tensor q, Tensor k, RmsNorm queryNorm, RmsNorm keyNorm)
-    {
-        long headDim = _cosines.shape[^1] * 2;
-        return KernelPaths.Takes(KernelOperator.RmsNormRotary, q) && queryNorm.Weight.dtype == q.dtype && keyNorm.Weight.dtype == q.dtype
-            && new RmsNormRotaryKernel.Problem(q.shape[0] * q.shape[1], q.shape[2], headDim, q.dtype).IsSupported
-            ? RmsNormRotaryKernel.Run(q, k, queryNorm.Weight, keyNorm.Weight, _cosines, _sines, headDim, queryNorm.Eps)
-            : NormalizeAndRotatePlain(q, k, queryNorm, keyNorm);
-    }
-
-    /// <summary>The plain form of <see cref="NormalizeAndRotate"/>.</summary>
-    internal (Tensor Q, Tensor K) NormalizeAndRotatePlain(Tensor q, Tensor k, RmsNorm queryNorm, RmsNorm keyNorm)
-    {
-        long headDim = _cosines.shape[^1] * 2;
-        return (Rotate(queryNorm.call(q).unflatten(2, [-1, headDim])), Rotate(keyNorm.call(k).unflatten(2, [-1, headDim])));
     }
 
     /// <inheritdoc/>
@@ -91,7 +71,7 @@ public sealed class RotaryEmbedding : IDisposable
     {
         _cosines.Dispose();
         _sines.Dispose();
-        _rotations.Dispose();
+        _rotations?.Dispose();
     }
 
     private static Tensor Angles(long positions, int channels) =>

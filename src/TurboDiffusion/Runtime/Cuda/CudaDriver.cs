@@ -20,11 +20,14 @@ internal static unsafe partial class CudaDriver
     private const string Library = "libcuda.so.1";
     private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76;
 
+    /// <summary>Whether the machine has the driver's library. Without it, every call here throws <see cref="DllNotFoundException"/>.</summary>
+    public static bool IsPresent => NativeLibrary.TryLoad(Library, out _);
+
     /// <summary>The driver's CUDA version and a GPU's compute capability, 13000 and 90 for 13.0 and 9.0; null for what is not there.</summary>
     /// <param name="device">The GPU's number.</param>
     public static (int? Driver, int? Gpu) Ask(int device)
     {
-        if (!NativeLibrary.TryLoad(Library, out _) || cuDriverGetVersion(out int version) != 0) return (null, null);
+        if (!IsPresent || cuDriverGetVersion(out int version) != 0) return (null, null);
         if (cuInit(0) != 0 || cuDeviceGet(out int handle, device) != 0
             || cuDeviceGetAttribute(out int major, ComputeCapabilityMajor, handle) != 0
             || cuDeviceGetAttribute(out int minor, ComputeCapabilityMinor, handle) != 0)
@@ -35,19 +38,32 @@ internal static unsafe partial class CudaDriver
     /// <summary>Fails where a call did.</summary>
     /// <param name="result">What the call returned.</param>
     /// <param name="call">Its name, and on what.</param>
+    /// <param name="remedy">What the user can do; null is to run without kernels.</param>
     /// <exception cref="EnvironmentException">The call failed.</exception>
-    public static void Check(int result, string call)
+    public static void Check(int result, string call, string? remedy = null)
     {
         if (result == 0) return;
         string name = cuGetErrorName(result, out nint text) == 0 ? Marshal.PtrToStringUTF8(text)! : "unknown";
-        throw new EnvironmentException("cuda", $"{call} failed with CUDA error {result} ({name}); set {KernelSwitch.Variable}=off to run without kernels.");
+        throw new EnvironmentException("cuda", $"{call} failed with CUDA error {result} ({name}); {remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
     }
 
     [LibraryImport(Library)]
     private static partial int cuGetErrorName(int error, out nint name);
 
     [LibraryImport(Library)]
-    private static partial int cuDriverGetVersion(out int version);
+    public static partial int cuDriverGetVersion(out int version);
+
+    [LibraryImport(Library)]
+    public static partial int cuDeviceGetCount(out int count);
+
+    [LibraryImport(Library)]
+    public static partial int cuDeviceGetName(byte* name, int length, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceTotalMem_v2")]
+    public static partial int cuDeviceTotalMem(out nuint bytes, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
+    public static partial int cuMemGetInfo(out nuint free, out nuint total);
 
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 
 namespace TurboDiffusion.Runtime.Cuda;
 
@@ -10,7 +11,7 @@ namespace TurboDiffusion.Runtime.Cuda;
 internal sealed class KernelCache(string folder)
 {
     /// <summary>The cache of this user.</summary>
-    public static KernelCache User { get; } = new(Path.Combine(CacheRoot(), "turbodiffusion", "kernels"));
+    public static KernelCache User { get; } = new(Path.Combine(UserCache.Folder, "kernels"));
 
     /// <summary>The machine code of a key.</summary>
     /// <param name="key">The key, fit to be a file name.</param>
@@ -19,7 +20,7 @@ internal sealed class KernelCache(string folder)
     {
         if (Read(key) is { } cached) return cached;
         byte[] image = build();
-        Write(key, image);
+        Write(PathOf(key), [.. SHA256.HashData(image), .. image]);
         return image;
     }
 
@@ -29,8 +30,16 @@ internal sealed class KernelCache(string folder)
     public byte[] Rebuild(string key, Func<byte[]> build)
     {
         byte[] image = build();
-        Write(key, image);
+        Write(PathOf(key), [.. SHA256.HashData(image), .. image]);
         return image;
+    }
+
+    /// <summary>Keeps what the compiler said of a key's machine code beside it; nothing where it said nothing.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="log">The compiler's words.</param>
+    public void KeepLog(string key, string log)
+    {
+        if (log.Length > 0) Write(Path.ChangeExtension(PathOf(key), ".log"), Encoding.UTF8.GetBytes(log));
     }
 
     private string PathOf(string key) => Path.Combine(folder, key + ".cubin");
@@ -50,14 +59,14 @@ internal sealed class KernelCache(string folder)
         }
     }
 
-    private void Write(string key, byte[] image)
+    private void Write(string path, byte[] content)
     {
-        string temporary = $"{PathOf(key)}.{Path.GetRandomFileName()}";
+        string temporary = $"{path}.{Path.GetRandomFileName()}";
         try
         {
             Directory.CreateDirectory(folder);
-            File.WriteAllBytes(temporary, [.. SHA256.HashData(image), .. image]);
-            File.Move(temporary, PathOf(key), overwrite: true);
+            File.WriteAllBytes(temporary, content);
+            File.Move(temporary, path, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -70,8 +79,4 @@ internal sealed class KernelCache(string folder)
             }
         }
     }
-
-    private static string CacheRoot() => Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg ? xdg
-        : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
 }

@@ -25,7 +25,12 @@ internal sealed unsafe class KernelFunction
             $"There is no libnvrtc to compile the kernel {program.Name}: put its folder on LD_LIBRARY_PATH, or set {KernelSwitch.Variable}=off.");
         IReadOnlyDictionary<string, string> sources = KernelSources.Closure(program.Name);
         string key = program.Key(context.Architecture, compiler.Version, sources);
-        byte[] Build() => compiler.Compile(program, context.Architecture, sources);
+        byte[] Build()
+        {
+            KernelImage image = compiler.Compile(program, context.Architecture, sources);
+            KernelCache.User.KeepLog(key, image.Log);
+            return image.Code;
+        }
         using var current = context.Enter();
         int result = Load(KernelCache.User.GetOrBuild(key, Build), out nint module);
         // Whole, and yet not for this GPU or driver.
@@ -48,7 +53,18 @@ internal sealed unsafe class KernelFunction
     public static KernelFunction Of(torch.Device device, KernelProgram program)
     {
         CudaContext context = CudaContext.Of(device);
-        return Functions.GetOrAdd((context.Device, program), key => new Lazy<KernelFunction>(() => new KernelFunction(context, key.Program))).Value;
+        (int Device, KernelProgram Program) key = (context.Device, program);
+        Lazy<KernelFunction> function = Functions.GetOrAdd(key, k => new Lazy<KernelFunction>(() => new KernelFunction(context, k.Program)));
+        try
+        {
+            return function.Value;
+        }
+        catch
+        {
+            // What failed once (a full disk, a GPU out of memory) may work the next time.
+            Functions.TryRemove(new(key, function));
+            throw;
+        }
     }
 
     /// <summary>Queues the kernel after torch's work so far.</summary>

@@ -1,8 +1,6 @@
-using TurboDiffusion.Operators.Linear;
-
 namespace TurboDiffusion.Runtime.Cuda;
 
-/// <summary>The operators that have a CUDA kernel beside their plain TorchSharp form.</summary>
+/// <summary>The names of the operators that have CUDA kernels beside their plain TorchSharp form; each chooses by itself.</summary>
 public enum KernelOperator
 {
     /// <summary>A matrix to int8 in 128×128 blocks, optionally after layer normalisation and modulation.</summary>
@@ -14,6 +12,6 @@ public enum KernelOperator
     /// <summary>W8A8 matrix product with its epilogue.</summary>
     Int8Matmul,
 
-    /// <summary>Sparse attention in int8: quantization and pooling, then attention over the kept key blocks.</summary>
-    SageSparseAttention,
+    /// <summary>Sparse-linear attention in int8 and fp8, from the projections of q, k and v to its output.</summary>
+    SageAttention,
 }

@@ -2,16 +2,20 @@ namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>
 /// The environment variable <c>TURBODIFFUSION_KERNELS</c>: <c>on</c> runs the CUDA kernels where the machine can, <c>off</c>
-/// the plain TorchSharp form of every operator. Not set is <c>off</c> as long as the kernels are experimental.
+/// the plain TorchSharp form of every operator. Not set is <c>on</c>.
 /// </summary>
 public static class KernelSwitch
 {
     /// <summary>The environment variable's name.</summary>
     public const string Variable = "TURBODIFFUSION_KERNELS";
 
-    private const bool Default = false;
+    private const bool Default = true;
 
     private static readonly AsyncLocal<IReadOnlySet<KernelOperator>?> Chosen = new();
+
+    // A wrong value is said again at every use, and not kept.
+    private static readonly Lazy<bool> OfEnvironment =
+        new(() => Parse(Environment.GetEnvironmentVariable(Variable)), LazyThreadSafetyMode.PublicationOnly);
 
     /// <summary>What a value of the variable means.</summary>
     /// <param name="value"><c>on</c>, <c>off</c>, or null or empty for the default.</param>
@@ -36,8 +40,10 @@ public static class KernelSwitch
         return former;
     }
 
-    /// <summary>What <see cref="Use"/> says of an operator; null where it says nothing.</summary>
-    internal static bool? Choice(KernelOperator kernel) => Chosen.Value?.Contains(kernel);
+    /// <summary>Whether an operator may run as a kernel: what <see cref="Use"/> says, else the variable.</summary>
+    /// <param name="kernel">The operator.</param>
+    /// <exception cref="InvalidRequestException">The variable has a value that it does not know.</exception>
+    internal static bool Allows(KernelOperator kernel) => Chosen.Value?.Contains(kernel) ?? OfEnvironment.Value;
 
     private sealed class Former(IReadOnlySet<KernelOperator>? chosen) : IDisposable
     {

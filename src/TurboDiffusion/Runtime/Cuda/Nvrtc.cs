@@ -49,9 +49,9 @@ internal sealed unsafe class Nvrtc
     /// <param name="program">The kernel and its constants.</param>
     /// <param name="architecture">Such as <c>sm_90a</c>.</param>
     /// <param name="sources">The source and all that it includes.</param>
-    /// <returns>A cubin.</returns>
+    /// <returns>A cubin, and what the compiler said.</returns>
     /// <exception cref="KernelCompilationException">It does not compile.</exception>
-    public byte[] Compile(KernelProgram program, string architecture, IReadOnlyDictionary<string, string> sources)
+    public KernelImage Compile(KernelProgram program, string architecture, IReadOnlyDictionary<string, string> sources)
     {
         string file = KernelSources.File(program.Name);
         string[] headers = [.. sources.Keys.Where(n => n != file)];
@@ -69,7 +69,7 @@ internal sealed unsafe class Nvrtc
             Require(_getCubinSize(handle, &size));
             byte[] cubin = new byte[size];
             fixed (byte* pointer = cubin) Require(_getCubin(handle, pointer));
-            return cubin;
+            return new KernelImage(cubin, Log(handle));
         }
         finally
         {
@@ -115,7 +115,7 @@ internal sealed unsafe class Nvrtc
         Require(_getLogSize(handle, &size));
         byte[] log = new byte[size];
         fixed (byte* pointer = log) Require(_getLog(handle, pointer));
-        return Encoding.UTF8.GetString(log).TrimEnd('\0');
+        return Encoding.UTF8.GetString(log).TrimEnd('\0').Trim();
     }
 
     private string Error(int result) => Marshal.PtrToStringUTF8((nint)_getErrorString(result)) ?? $"error {result}";

@@ -32,9 +32,10 @@ public class AttentionTimings
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, frames, rows, columns, _device);
         Tensor Draw(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
         Tensor q = Draw(1, tokens, width), k = Draw(1, tokens, width), v = Draw(1, tokens, width);
-        QueryKeyTransform transform = new(ones(width, ScalarType.BFloat16, _device), ones(width, ScalarType.BFloat16, _device), rotary.Cosines, rotary.Sines, 1e-6);
+        QueryKeyTransform transform = new(ones(width, ScalarType.BFloat16, _device), ones(width, ScalarType.BFloat16, _device), rotary, 1e-6);
         (Tensor Weight, Tensor Bias) projection = (randn([128, 128], device: _device), randn(128, device: _device));
-        bool hopper = Sm90SageAttentionKernel.Supports(CudaContext.Of(_device).Architecture, options);
+        KernelForm form = SageAttention.Choose(KernelMachine.Best(0), SageAttention.Problem.Of(q, 128, options)).Form;
+        bool hopper = form == KernelForm.Sm90;
         string size = $"L {tokens}, {heads} heads";
 
         Bandwidth($"statistics, {size}", 2 * bytes, () => _ = SageStatisticsKernel.Run(q, k, transform));
@@ -43,8 +44,8 @@ public class AttentionTimings
         Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes, () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock);
         SageKeysKernel.Result right = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper);
-        Time($"scores of the blocks, {size}", () => _ = SageKernels.Scores(left.Pooled, right.Pooled));
-        Tensor scores = SageKernels.Scores(left.Pooled, right.Pooled);
+        Time($"scores of the blocks, {size}", () => _ = SageAttention.Scores(left.Pooled, right.Pooled));
+        Tensor scores = SageAttention.Scores(left.Pooled, right.Pooled);
         int count = options.KeptBlocks((int)scores.shape[3]);
         Time($"choice of the blocks, {size}", () => _ = BlockTopKKernel.Run(scores, count));
         Time($"projected state, {size}", () => _ = SageStateKernel.Run(right.Products, right.Sums, projection.Weight));
@@ -58,7 +59,7 @@ public class AttentionTimings
         // What neighbouring query blocks share is loaded once: random projections share least.
         Tensor first = kept.narrow(2, 0, 1).expand_as(kept).contiguous();
         if (hopper) Rate($"Hopper, all of one choice, {size}", operations, () => _ = Sm90SageAttentionKernel.Run(left, right, first, state, projection.Bias));
-        Rate($"WHOLE OPERATOR, {size}", operations, () => _ = SageKernels.Attend(q, k, v, transform, options, projection));
+        Rate($"WHOLE OPERATOR, {size}", operations, () => _ = SageAttention.Attend(q, k, v, transform, options, projection, form));
         (Tensor a, Tensor b, Tensor c) = (q.unflatten(2, [-1, 128]), k.unflatten(2, [-1, 128]), v.unflatten(2, [-1, 128]));
         Rate($"torch dense attention, {size}", 4.0 * tokens * tokens * width, () => _ = DenseAttention.Attend(a, b, c));
     }

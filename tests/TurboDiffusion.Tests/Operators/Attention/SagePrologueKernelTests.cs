@@ -62,7 +62,7 @@ public class SagePrologueKernelTests
         QueryKeyTransform t = Transform(heads, rotary, device);
         Tensor wide = KernelConformance.Random(device, 3, ScalarType.BFloat16, batch, length, 2 * heads * 128) * 2;
         Tensor q = wide.narrow(2, 0, heads * 128), k = wide.narrow(2, heads * 128, heads * 128);
-        (Tensor rotated, _) = RmsNormRotaryKernel.Run(q, k, t.QueryWeight, t.KeyWeight, t.Cosines, t.Sines, 128, Eps);
+        (Tensor rotated, _) = RmsNormRotaryKernel.Run(q, k, t.QueryWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps);
         KernelConformance.PoisonMemory(device);
         Queries(rotated, SageQueriesKernel.Run(SageOperand.Rows(q), Inverse(q), t, block), block);
     }
@@ -84,9 +84,9 @@ public class SagePrologueKernelTests
         QueryKeyTransform t = Transform(heads, rotary, device);
         Tensor wide = KernelConformance.Random(device, 3, ScalarType.BFloat16, batch, length, 2 * heads * 128) * 2 + 0.5;
         Tensor k = wide.narrow(2, 0, heads * 128), v = wide.narrow(2, heads * 128, heads * 128);
-        Tensor x = transformed ? RmsNormRotaryKernel.Run(k, k, t.KeyWeight, t.KeyWeight, t.Cosines, t.Sines, 128, Eps).K : k.unflatten(2, [-1, 128]);
+        Tensor x = transformed ? RmsNormRotaryKernel.Run(k, k, t.KeyWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps).K : k.unflatten(2, [-1, 128]);
         Tensor values = v.unflatten(2, [-1, 128]), mean = SageQuantization.KeyMean(x);
-        bool fp8 = block == 128 && Sm90SageAttentionKernel.Supports(CudaContext.Of(device).Architecture, AttentionOptions.SageSla());
+        bool fp8 = block == 128 && (KernelMachine.Best(0).Form == KernelForm.Sm90);
         KernelConformance.PoisonMemory(device);
         SageKeysKernel.Result keys = SageKeysKernel.Run(SageOperand.Rows(k), SageOperand.Rows(v), mean, transformed ? Inverse(k) : null, t, block, fp8);
 
@@ -113,7 +113,7 @@ public class SagePrologueKernelTests
         Tensor products = Draw(1, 2, heads, parts, 128, 128), sums = Draw(2, 2, heads, parts, 128), weight = Draw(3, 128, 128);
         KernelConformance.PoisonMemory(device);
         (Tensor mix, Tensor total) = SageStateKernel.Run(products, sums, weight);
-        (Tensor expected, Tensor expectedTotal) = SageKernels.ProjectState(products, sums, weight);
+        (Tensor expected, Tensor expectedTotal) = SageAttention.ProjectState(products, sums, weight);
         Comparison.RelativeL2(expected, mix, 3e-3, "projected state");
         Comparison.RelativeL2(expectedTotal, total, 1e-6, "sums");
     }
@@ -128,7 +128,7 @@ public class SagePrologueKernelTests
 
     private static QueryKeyTransform Transform(int heads, RotaryEmbedding rotary, Device device) => new(
         KernelConformance.Random(device, 11, ScalarType.BFloat16, heads * 128), KernelConformance.Random(device, 12, ScalarType.BFloat16, heads * 128),
-        rotary.Cosines, rotary.Sines, Eps);
+        rotary, Eps);
 
     private static Tensor Inverse(Tensor x) => (x.to_type(ScalarType.Float32).pow(2).mean([-1]) + Eps).rsqrt();
 

@@ -48,7 +48,7 @@ public class Sm90SageAttentionKernelTests
         Problem p = Draw(batch, length, heads, 1);
         // Without values, the sparse branch is zero.
         Problem empty = p with { Keys = p.Keys with { V = (zeros_like(p.Keys.V!.Value.Values), p.Keys.V.Value.Scales) } };
-        Comparison.RelativeL2(SageKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
+        Comparison.RelativeL2(SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public class Sm90SageAttentionKernelTests
         using var noGradient = no_grad();
         Problem p = Draw(1, 1000, 2, 4);
         Tensor sparse = Run(p, zeros_like(p.Mix), zeros_like(p.Bias)).to_type(ScalarType.Float32);
-        Comparison.RelativeL2(sparse + SageKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(p, p.Mix, p.Bias), 5e-3, "sum");
+        Comparison.RelativeL2(sparse + SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(p, p.Mix, p.Bias), 5e-3, "sum");
     }
 
     [Fact]
@@ -74,8 +74,7 @@ public class Sm90SageAttentionKernelTests
     [Fact]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
-        Device device = KernelConformance.RequireGpu();
-        Assert.SkipUnless(Sm90SageAttentionKernel.Supports(CudaContext.Of(device).Architecture, Options), "the GPU is not a Hopper");
+        Device device = KernelConformance.RequireSm90();
         (KernelProgram program, KernelLaunch launch) = Sm90SageAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
         KernelFunction function = KernelFunction.Of(device, program);
         Assert.Equal(0, function.LocalBytes);
@@ -95,8 +94,7 @@ public class Sm90SageAttentionKernelTests
 
     private static Problem Draw(int batch, int length, int heads, int count, double magnitude = 1)
     {
-        Device device = KernelConformance.RequireGpu();
-        Assert.SkipUnless(Sm90SageAttentionKernel.Supports(CudaContext.Of(device).Architecture, Options), "the GPU is not a Hopper");
+        Device device = KernelConformance.RequireSm90();
         Tensor Values(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, batch, length, heads, 128);
         // Keys with a common part, which the quantization takes off.
         Tensor q = Values(1) * 2 * magnitude, k = Values(2) * magnitude + 3, v = Values(3);

@@ -1,4 +1,5 @@
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
@@ -42,9 +43,10 @@ public class BlockInt8QuantizeKernelTests
         Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
         Tensor scale = KernelConformance.Random(device, 3, ScalarType.Float32, batch, 1, columns), shift = KernelConformance.Random(device, 4, ScalarType.Float32, batch, 1, columns);
         KernelConformance.PoisonMemory(device);
-        foreach (bool portable in new[] { true, false })
-            KernelConformance.Quantized(BlockInt8.QuantizeModulatedPlain(x, scale, shift, 1e-6), BlockInt8QuantizeKernel.Run(x, scale, shift, 1, 1e-6, portable),
-                $"[{batch}, {length}, {columns}] {dtype}, portable {portable}", scaleTolerance: 1e-4);
+        var norm = Norm.Modulated(scale, shift, 1e-6);
+        foreach (KernelForm form in Forms(batch * length, columns, dtype))
+            KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32), BlockInt8QuantizeKernel.Run(x, norm, form),
+                $"[{batch}, {length}, {columns}] {dtype}, {form}", scaleTolerance: 1e-4);
     }
 
     [Theory]
@@ -53,14 +55,13 @@ public class BlockInt8QuantizeKernelTests
     {
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
-        using IDisposable kernels = KernelSwitch.Use([KernelOperator.BlockInt8Quantize]);
-        RequiredGpu.Check(KernelPaths.Possible()[(int)KernelOperator.BlockInt8Quantize].IsKernel, "the kernels do not run on this machine");
-        using var noGradient = no_grad();
         Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
         Tensor weight = KernelConformance.Random(device, 3, dtype, columns), bias = KernelConformance.Random(device, 4, dtype, columns);
         KernelConformance.PoisonMemory(device);
-        KernelConformance.Quantized(BlockInt8.QuantizeNormalizedPlain(x, weight, bias, 1e-6), BlockInt8.QuantizeNormalized(x, weight, bias, 1e-6),
-            $"[{batch}, {length}, {columns}] {dtype}", scaleTolerance: 1e-4);
+        var norm = new Norm(weight, bias, Offset: 0, 1e-6);
+        foreach (KernelForm form in Forms(batch * length, columns, dtype))
+            KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32), BlockInt8QuantizeKernel.Run(x, norm, form),
+                $"[{batch}, {length}, {columns}] {dtype}, {form}", scaleTolerance: 1e-4);
     }
 
     [Theory]
@@ -77,7 +78,7 @@ public class BlockInt8QuantizeKernelTests
         Tensor shift = KernelConformance.Random(device, 5, ScalarType.Float32, 1, 1, 136);
         if (Math.Abs(value) < 1e30)
             KernelConformance.Quantized(BlockInt8.QuantizePlain(shift.expand(1, 200, 136).flatten(0, 1)),
-                BlockInt8QuantizeKernel.Run(x.unsqueeze(0), zeros_like(shift), shift, 1, 1e-6), $"normalised, all {value}");
+                BlockInt8QuantizeKernel.Run(x.unsqueeze(0), Norm.Modulated(zeros_like(shift), shift, 1e-6), Forms(200, 136, x.dtype)[^1]), $"normalised, all {value}");
     }
 
     [Fact]
@@ -87,7 +88,13 @@ public class BlockInt8QuantizeKernelTests
         using var scope = NewDisposeScope();
         Tensor x = KernelConformance.Random(device, 6, ScalarType.BFloat16, 2, 136, 70).transpose(1, 2);
         Tensor[] parts = KernelConformance.Random(device, 7, ScalarType.Float32, 2, 6, 136).chunk(6, dim: 1);
-        KernelConformance.Quantized(BlockInt8.QuantizeModulatedPlain(x, parts[1], parts[0], 1e-6), BlockInt8QuantizeKernel.Run(x, parts[1], parts[0], 1, 1e-6),
-            "strided", scaleTolerance: 1e-4);
+        var norm = Norm.Modulated(parts[1], parts[0], 1e-6);
+        foreach (KernelForm form in Forms(140, 136, x.dtype))
+            KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32), BlockInt8QuantizeKernel.Run(x, norm, form),
+                $"strided, {form}", scaleTolerance: 1e-4);
     }
+
+    // The portable kernel, and the GPU's own where it has one for the problem.
+    private static KernelForm[] Forms(long rows, long columns, ScalarType dtype) =>
+        [.. new[] { KernelForm.Portable, BlockInt8QuantizeKernel.Choose(KernelMachine.Best(0), new(rows, columns, dtype, true)).Form }.Distinct()];
 }

@@ -10,8 +10,8 @@ namespace TurboDiffusion.Tests.Operators.Linear;
 public class Int8MatmulKernelTests
 {
     // Every source with every tuning, by a name that the test's output shows.
-    private static readonly Dictionary<string, (Int8MatmulKernel.Variant Variant, Int8MatmulKernel.Tuning? Tuning)> Sources =
-        Int8MatmulKernel.Tuning.All.Select(t => (Int8MatmulKernel.Variant.Hopper, (Int8MatmulKernel.Tuning?)t)).Prepend((Int8MatmulKernel.Variant.Portable, null))
+    private static readonly Dictionary<string, (KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning)> Sources =
+        Sm90Int8MatmulKernel.Tuning.All.Select(t => (KernelForm.Sm90, (Sm90Int8MatmulKernel.Tuning?)t)).Prepend((KernelForm.Portable, null))
             .ToDictionary(s => s.Item2 is { } t ? $"{s.Item1} cluster {t.Cluster}, turns {t.Turns}, bits {t.PromotesByBits}" : $"{s.Item1}");
 
     public static TheoryData<string> Variants => [.. Sources.Keys];
@@ -34,7 +34,7 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Shapes))]
     public void Product_and_bias_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
@@ -46,45 +46,45 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Shapes))]
     public void Product_GELU_and_quantization_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
-        KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning), $"{variant} {m}×{n}×{k}");
+        KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32), Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Product_gate_and_residual_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         long batch = m % 2 == 0 ? 2 : 1;
         Tensor residual = KernelConformance.Random(device, 4, dtype, batch, m / batch, n), gate = KernelConformance.Random(device, 5, ScalarType.Float32, batch, 1, n);
         KernelConformance.PoisonMemory(device);
-        Comparison.RelativeL2(Int8Matmul.MultiplyAddGatedPlain(a, b, bias, residual.to(ScalarType.Float32), gate),
-            Int8MatmulKernel.MultiplyAddGated(a, b, bias, residual, gate, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
+        Comparison.RelativeL2(Int8Matmul.MultiplyAddPlain(a, b, bias, residual.to(ScalarType.Float32), gate, ScalarType.Float32),
+            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
     public void A_product_without_a_gate_is_added_to_the_residual(string variant)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 300, 392, 400, ScalarType.BFloat16);
         Tensor residual = KernelConformance.Random(device, 4, ScalarType.BFloat16, 2, 150, 392);
         KernelConformance.PoisonMemory(device);
-        Comparison.RelativeL2(Int8Matmul.MultiplyAddGatedPlain(a, b, bias, residual.to(ScalarType.Float32), null),
-            Int8MatmulKernel.MultiplyAddGated(a, b, bias, residual, null, source, tuning), Limit(ScalarType.BFloat16), variant);
+        Comparison.RelativeL2(Int8Matmul.MultiplyAddPlain(a, b, bias, residual.to(ScalarType.Float32), null, ScalarType.Float32),
+            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, null, source, tuning), Limit(ScalarType.BFloat16), variant);
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
     public void Random_odd_shapes_agree_with_the_plain_form(string variant)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         var random = new Random(20);
         for (int i = 0; i < 8; i++)
         {
@@ -94,7 +94,7 @@ public class Int8MatmulKernelTests
             KernelConformance.PoisonMemory(device);
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
                 Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16), $"{variant} {m}×{n}×{k}");
-            KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias), Int8MatmulKernel.MultiplyGelu(a, b, bias, source, tuning),
+            KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32), Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning),
                 $"{variant} {m}×{n}×{k}");
         }
     }
@@ -103,7 +103,7 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Variants))]
     public void The_largest_sums_are_exact(string variant)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         foreach ((int left, int right) in new[] { (-128, -128), (127, -128) })
         {
             using var scope = NewDisposeScope();
@@ -117,7 +117,7 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Variants))]
     public void Two_runs_give_the_same_bits(string variant)
     {
-        (Device device, Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 2000, 1536, 1536, ScalarType.BFloat16);
         Tensor first = Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning);
@@ -128,23 +128,20 @@ public class Int8MatmulKernelTests
     [Fact]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
-        Device device = KernelConformance.RequireGpu();
-        Assert.SkipUnless(Int8MatmulKernel.Preferred(device) == Int8MatmulKernel.Variant.Hopper, "the GPU is not a Hopper");
+        Device device = KernelConformance.RequireSm90();
         foreach (Int8MatmulKernel.Epilogue kind in Enum.GetValues<Int8MatmulKernel.Epilogue>())
-            foreach (Int8MatmulKernel.Tuning tuning in Int8MatmulKernel.Tuning.All)
+            foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
             {
-                KernelFunction function = KernelFunction.Of(device, Int8MatmulKernel.Configure(new(256, 256, 256, ScalarType.BFloat16, kind),
-                    Int8MatmulKernel.Variant.Hopper, 227 << 10, 132, tuning).Program);
+                KernelFunction function = KernelFunction.Of(device,
+                    Sm90Int8MatmulKernel.Configure(new(256, 256, 256, ScalarType.BFloat16, kind), 227 << 10, 132, tuning).Program);
                 Assert.True(function is { Registers: 168, LocalBytes: 0 }, $"{kind} {tuning}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
             }
     }
 
-    private static (Device Device, Int8MatmulKernel.Variant Variant, Int8MatmulKernel.Tuning? Tuning) Require(string variant)
+    private static (Device Device, KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning) Require(string variant)
     {
-        Device device = KernelConformance.RequireGpu();
-        (Int8MatmulKernel.Variant source, Int8MatmulKernel.Tuning? tuning) = Sources[variant];
-        Assert.SkipUnless(source == Int8MatmulKernel.Variant.Portable || Int8MatmulKernel.Preferred(device) == source, "the GPU is not a Hopper");
-        return (device, source, tuning);
+        (KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        return (form == KernelForm.Sm90 ? KernelConformance.RequireSm90() : KernelConformance.RequireGpu(), form, tuning);
     }
 
     private static double Limit(ScalarType dtype) => dtype == ScalarType.BFloat16 ? 3e-3 : 1e-5;

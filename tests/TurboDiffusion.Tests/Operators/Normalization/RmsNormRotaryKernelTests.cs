@@ -29,7 +29,8 @@ public class RmsNormRotaryKernelTests
         wideQueryNorm.Weight.copy_(queryNorm.Weight);
         wideKeyNorm.Weight.copy_(keyNorm.Weight);
         Tensor q = KernelConformance.Random(device, 3, dtype, batch, 105, heads * headDim) * 5, k = KernelConformance.Random(device, 4, dtype, batch, 105, heads * headDim);
-        (Tensor expectedQ, Tensor expectedK) = rotary.NormalizeAndRotatePlain(q.to(ScalarType.Float32), k.to(ScalarType.Float32), wideQueryNorm, wideKeyNorm);
+        (Tensor expectedQ, Tensor expectedK) = new QueryKeyTransform(wideQueryNorm.Weight, wideKeyNorm.Weight, rotary, Eps)
+            .ApplyPlain(q.to(ScalarType.Float32), k.to(ScalarType.Float32));
         KernelConformance.PoisonMemory(device);
         (Tensor actualQ, Tensor actualK) = RmsNormRotaryKernel.Run(q, k, queryNorm.Weight, keyNorm.Weight, rotary.Cosines, rotary.Sines, headDim, Eps);
         Assert.Equal(dtype, actualQ.dtype);
