@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 
@@ -41,7 +42,7 @@ internal sealed partial class EngineHost : IDisposable
 
     public IReadOnlyList<VideoResult> Generate(
         string? modelId,
-        Func<GenerationDefaults, VideoRequest> translate,
+        Func<ModelSpec, VideoRequest> translate,
         Action<GenerationProgress> onProgress,
         Func<int, IVideoReceiver?> frames,
         CancellationToken cancellationToken)
@@ -58,7 +59,7 @@ internal sealed partial class EngineHost : IDisposable
 
             using var telemetry = new StageTelemetry(model.Identity.Name);
             using var log = new StageLog(_logger);
-            var request = translate(model.Defaults);
+            var request = translate(model.Spec);
             var videos = model.Generate(
                 request,
                 new Progress(progress =>
@@ -67,7 +68,7 @@ internal sealed partial class EngineHost : IDisposable
                     log.Report(progress);
                     onProgress(progress);
                 }),
-                frames(request.Frames ?? model.Defaults.Frames),
+                frames(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
             telemetry.Complete(videos);
             LastError = null;

@@ -23,8 +23,8 @@ public sealed class TurboDiffusionRequestOptions
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
     public double? Shift { get; set; }
 
-    /// <summary>Classifier-free guidance; 1 is none.</summary>
-    public double? GuidanceScale { get; set; }
+    /// <summary>Classifier-free guidance: a number, or one for each of two experts; 1 is none.</summary>
+    public GuidanceScale? GuidanceScale { get; set; }
 
     /// <summary>Frames, 4k + 1. Wins over the duration.</summary>
     public int? Frames { get; set; }

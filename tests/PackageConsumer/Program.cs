@@ -5,6 +5,7 @@ using Microsoft.SemanticKernel;
 using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.ML;
+using TurboDiffusion.Models;
 
 // An application that knows the packages only: a video through each of the three integrations.
 var registrations = new ServiceCollection();
@@ -33,7 +34,6 @@ Report("Semantic Kernel", new Uri(result!.VideoUri!).LocalPath);
 var ml = new MLContext();
 VideoGeneratorRegistry.Register("default", () => generator);
 var rows = ml.Data.LoadFromEnumerable(new[] { new Row { Prompt = "a red circle" } });
-using var transformer = ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { VideoOptions = options }).Fit(rows);
 foreach (var row in ml.Data.CreateEnumerable<VideoRow>(transformer.Transform(rows), reuseRowObject: false))
     Report("ML.NET", row.Video!.Path!);
 

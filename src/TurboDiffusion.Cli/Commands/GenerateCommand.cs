@@ -39,9 +39,9 @@ internal sealed class GenerateCommand : CliCommand
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
-        if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.Defaults.RandomWeights));
+        if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));
         else if (quiet) foreach (VideoResult video in videos) Terminal.Out.WriteLine(video.Path);
-        else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.Defaults.RandomWeights));
+        else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.HasRandomWeights));
         return ExitCode.Success;
     }
 

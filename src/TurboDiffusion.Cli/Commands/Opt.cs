@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
 using TorchSharp;
+using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -31,6 +32,10 @@ internal static class Opt
         return Parsed<T>(name, value, description, aliases,
             text => T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out T number) ? number : null, $"give a {kind}");
     }
+
+    /// <summary>Classifier-free guidance: a number, or one for each of two experts.</summary>
+    public static Option<GuidanceScale?> Guidance(string description) => Parsed<GuidanceScale>("--guidance", "X|LOW,HIGH", description, [],
+        text => GuidanceScale.TryParse(text, out GuidanceScale scale) ? scale : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
 
     /// <summary>One of several words.</summary>
     public static Option<T?> Choice<T>(string name, string description, IReadOnlyDictionary<string, T> choices)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -38,9 +39,9 @@ internal abstract class WritingCommand : CliCommand
         string path = Path.GetFullPath(parsed.GetRequiredValue(Output)), folder = Path.GetDirectoryName(path) ?? path;
         if (!path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase)) throw Bad($"does not end in {Extension}, which is what is written");
         if (Directory.Exists(path)) throw Bad("is a folder; give a file");
-        if (!Directory.Exists(folder)) throw Bad($"cannot be written: the folder {folder} does not exist; create it");
+        if (OutputFolder.Problem(folder) is { } problem) throw Bad($"cannot be written: {problem}");
         if (File.Exists(path) && !Overwrites(parsed)) throw Bad("exists already; choose another name, or give --overwrite");
-        long free = new DriveInfo(folder).AvailableFreeSpace;
+        long free = new DriveInfo(OutputFolder.Nearest(folder)).AvailableFreeSpace;
         return free >= bytes ? path
             : throw new EnvironmentException("disk", $"{path} will have about {Format.Bytes(bytes)}, and {folder} has {Format.Bytes(free)} of room. Free some, or choose another disk.");
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
@@ -77,7 +78,7 @@ internal static class NativeProbe
     {
         try
         {
-            return (KernelReport.Of(WanPreset.T2V1_3B.Config, AttentionOptions.SageSla(), tokens: 32760), null);
+            return (KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), tokens: 32760), null);
         }
         catch (TurboDiffusionException e)
         {

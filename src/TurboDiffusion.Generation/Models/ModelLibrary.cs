@@ -59,15 +59,15 @@ public static class ModelLibrary
         string folder = Path.Combine(Folder, TrialModel);
         if (File.Exists(Path.Combine(folder, ModelFiles.DescriptionFile))) return ModelFiles.FromFolder(folder);
         // Made aside and renamed, so that two first uses at once do not meet.
-        string aside = $"{folder}.{Path.GetRandomFileName()}.partial";
         try
         {
-            new SmallModel().Write(aside);
-            Directory.Move(aside, folder);
+            using PartialOutput partial = PartialOutput.OfFolder(folder);
+            new SmallModel().Write(partial.Path);
+            partial.Commit(overwrite: false);
         }
-        catch (IOException) when (Directory.Exists(folder))
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Directory.Delete(aside, recursive: true);
+            if (!Directory.Exists(folder)) throw new EnvironmentException("models", $"{folder} cannot be written: {e.Message}. Name another folder with {FolderVariable}.", e);
         }
         return ModelFiles.FromFolder(folder);
     }

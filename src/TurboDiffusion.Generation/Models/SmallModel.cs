@@ -8,7 +8,6 @@ using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation.Models;
 
@@ -83,8 +82,7 @@ public sealed record SmallModel
                 Tokenizer = TokenizerFile,
                 Defaults = new GenerationDefaults
                 {
-                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, Sampler = SamplerKind.Rcm, RandomWeights = true,
-                    Ode = ImageToVideo, SigmaMax = (ImageToVideo ? WanPreset.I2VA14B : WanPreset.T2V1_3B).SigmaMax,
+                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, RandomWeights = true,
                 },
             }.Write(folder);
         }
@@ -121,10 +119,9 @@ public sealed record SmallModel
         SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
     }
 
-    private static void WriteTokenizer(string path) => AtomicFile.Write(path, aside =>
+    private static void WriteTokenizer(string path) => AtomicFile.Write(path, file =>
     {
         using Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!;
-        using FileStream file = File.Create(aside);
         resource.CopyTo(file);
     });
 }

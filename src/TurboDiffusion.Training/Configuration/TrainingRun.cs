@@ -116,7 +116,7 @@ public static class TrainingRun
         try
         {
             trainer = new Trainer(task, config.Training, config.Output, samples is null ? [] : [samples]);
-            AtomicFile.Write(Path.Combine(config.Output, ConfigFile), aside => File.WriteAllText(aside, config.ToJson()));
+            AtomicFile.WriteText(Path.Combine(config.Output, ConfigFile), config.ToJson());
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
         }

@@ -20,8 +20,6 @@ public static class CheckpointInspector
     /// <summary>The name of the text encoder's preset.</summary>
     public const string TextEncoderPreset = "umT5-xxl";
 
-    private const string Custom = "custom";
-
     /// <summary>Looks at a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the file's own names; stays the caller's.</param>
     /// <returns>The report; what is wrong with the checkpoint is in its <see cref="CheckpointReport.Problems"/>.</returns>
@@ -62,17 +60,24 @@ public static class CheckpointInspector
     {
         WanConfig config = WanCheckpoint.ReadConfig(view);
         WanVariant variant = WanVariant.Of(view);
-        WanPreset? preset = WanPreset.Of(config);
+        IReadOnlyList<ModelSpec> candidates = ModelSpec.Candidates(config);
         AttentionKind attention = variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense;
         using var model = new WanModel(config, AttentionOptions.Of(attention), variant.Weights, Placement.Meta);
         return report with
         {
-            Preset = preset?.Name ?? Custom,
+            Preset = candidates.Count == 0 ? ModelSpec.Custom : candidates[0].Name,
             Variant = variant,
             Transformer = config,
-            Note = preset?.Experts > 1 ? "It is one of the two experts; shapes do not tell the high-noise one from the low-noise one." : null,
+            Note = Ambiguity(candidates),
             Problems = StrictLoader.Differences(model, view),
         };
+    }
+
+    private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)
+    {
+        if (candidates.All(c => c.Experts == 1)) return null;
+        string[] names = [.. candidates.Select(c => c.Experts == 1 ? c.Name : $"one of the two experts of {c.Name}")];
+        return $"It is {string.Join(" or ", names)}; shapes do not tell which.";
     }
 
     private static CheckpointReport Vae(CheckpointReport report, ICheckpoint view)
@@ -81,7 +86,7 @@ public static class CheckpointInspector
         using var model = new WanVae(config, Placement.Meta);
         return report with
         {
-            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : Custom,
+            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : ModelSpec.Custom,
             Vae = config,
             Problems = StrictLoader.Differences(model, view),
         };
@@ -93,7 +98,7 @@ public static class CheckpointInspector
         using var model = new UMT5Encoder(config, Placement.Meta);
         return report with
         {
-            Preset = config == UMT5Config.Xxl ? TextEncoderPreset : Custom,
+            Preset = config == UMT5Config.Xxl ? TextEncoderPreset : ModelSpec.Custom,
             TextEncoder = config,
             Problems = StrictLoader.Differences(model, view),
         };

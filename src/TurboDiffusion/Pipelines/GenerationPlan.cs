@@ -13,7 +13,7 @@ internal sealed class GenerationPlan
     public GenerationPlan(WanComponents components, PipelineRequest request, ISampler sampler)
     {
         VaeConfig vae = components.VaeConfig;
-        int prompts = request.GuidanceScale == 1 ? 1 : 2;
+        int prompts = request.GuidanceScale.IsNone ? 1 : 2;
         double textWeights = WorkEstimate.Parameters(components.TextEncoderConfig);
         // One that does not stay is read block by block while it encodes.
         bool streamed = !components.TextEncoder.KeepsLoaded;

@@ -87,8 +87,7 @@ public sealed class WanPipeline : IDisposable
         }
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
-        if (!double.IsFinite(request.GuidanceScale) || request.GuidanceScale is < 0 or > 100)
-            throw new InvalidRequestException("guidance", $"The guidance scale is {request.GuidanceScale}; give 1 for none, or up to 100.");
+        request.GuidanceScale.Check(_components.Experts.Count);
         bool takesImage = _components.TransformerConfig.IsImageToVideo;
         if (takesImage && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
@@ -106,7 +105,7 @@ public sealed class WanPipeline : IDisposable
     {
         ITextEncoder encoder = Load(_components.TextEncoder, clock.Plan.LoadTextEncoder, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
-        Tensor both = PromptEncoding.Encode(request.GuidanceScale == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt],
+        Tensor both = PromptEncoding.Encode(request.GuidanceScale.IsNone ? [request.Prompt] : [request.Prompt, request.NegativePrompt],
             _components.Tokenizer, encoder, _components.Device, cancellationToken);
         _components.TextEncoder.Release();
         clock.Report(1);

@@ -8,6 +8,7 @@ using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Generation;
 using Xunit;
 using static TorchSharp.torch;
@@ -113,8 +114,10 @@ public class GpuTests(SmallModelFixture models)
             using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = device, Dtype = type, Attention = AttentionKind.Dense });
             using var pipeline = new WanPipeline(model.Components);
             var collected = new FrameCollector();
-            pipeline.Run(new PipelineRequest { Prompt = "a red circle", Width = 64, Height = 48, Frames = 9, Seed = 7 }, collected,
-                cancellationToken: TestContext.Current.CancellationToken);
+            pipeline.Run(new PipelineRequest
+            {
+                Prompt = "a red circle", Width = 64, Height = 48, Frames = 9, Seed = 7, Sampler = model.Spec.Sampling.Of(SamplerKind.Rcm),
+            }, collected, cancellationToken: TestContext.Current.CancellationToken);
             return cat(collected.Chunks, dim: 2);
         }
 

@@ -1,3 +1,4 @@
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -122,7 +123,7 @@ public class KernelConfigurationTests
     [Fact]
     public void A_report_is_what_the_operators_choose()
     {
-        WanConfig config = WanPreset.T2V1_3B.Config;
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
         IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
         Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
         Assert.Equal(KernelForm.Portable, Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
