@@ -73,9 +73,12 @@ public class VaeTimings
         using var cache = new CausalCache();
         Print("  norm, SiLU, convolution", CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
         using var plain = new CausalCache();
-        using IDisposable kernels = KernelSwitch.Use([]);
         Tensor planes = video.contiguous();
-        Print("  norm, SiLU, convolution, plain", CudaTimer.Median(_device, () => convolution.AfterNorm(norm, planes, plain).Dispose()), "");
+        Print("  norm, SiLU, convolution over time", CudaTimer.Median(_device, () =>
+        {
+            using Tensor activated = nn.functional.silu(norm.forward(planes));
+            convolution.forward(activated, plain).Dispose();
+        }), "");
         Tensor folded = x.permute(0, 3, 1, 2);
         Print("  nearest x2", CudaTimer.Median(_device, () => nn.functional.interpolate(folded, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
     }

@@ -67,13 +67,13 @@ internal sealed class CausalConv3d : VaeLayer
     }
 
     /// <summary>
-    /// conv(silu(norm(x))). At full resolution these are the largest tensors: each is freed once it has been read. The next chunk of a
-    /// clip on a GPU goes through as windows of three frames.
+    /// conv(silu(norm(x))). At full resolution these are the largest tensors: each is freed once it has been read. The chunks of a
+    /// video go through as windows of three frames.
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
-        if (cache is not null && IsWindow && CausalRmsSilu.Choose(input) is { IsKernel: true } choice)
-            return AfterNormInWindows(norm, input, cache, choice.Form);
+        if (cache is not null && IsWindow && input.shape[0] == 1)
+            return AfterNormInWindows(norm, input, cache, CausalRmsSilu.Choose(input).Form);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
         normalised.Dispose();
