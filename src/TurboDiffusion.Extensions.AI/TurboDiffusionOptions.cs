@@ -1,3 +1,4 @@
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 
@@ -24,6 +25,17 @@ public sealed class TurboDiffusionOptions
     /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
     public WeightFormat? Weights { get; set; }
 
+    /// <summary>
+    /// LoRAs to merge into the transformer, each as <c>FILE</c> or <c>FILE:STRENGTH</c>, such as <c>style.safetensors:0.8</c>.
+    /// </summary>
+    public IList<string> Loras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the high-noise one, likewise.</summary>
+    public IList<string> HighNoiseLoras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
+    public IList<string> LowNoiseLoras { get; set; } = [];
+
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
 
@@ -32,4 +44,12 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>Requests that may wait for the device; one more fails with <see cref="VideoGeneratorQueueFullException"/>.</summary>
     public int MaxQueuedRequests { get; set; } = 16;
+
+    /// <summary>The LoRAs of all three lists.</summary>
+    internal IReadOnlyList<LoraOptions> ParsedLoras() =>
+    [
+        .. Loras.Select(text => LoraOptions.Parse(text)),
+        .. HighNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.HighNoise)),
+        .. LowNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.LowNoise)),
+    ];
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -35,15 +36,17 @@ internal sealed partial class TurboDiffusionOptionsValidator : IValidateOptions<
             yield return $"{nameof(options.TopKRatio)} is {ratio}; it must be above 0 and at most 1.";
         if (options.MaxQueuedRequests < 0)
             yield return $"{nameof(options.MaxQueuedRequests)} is {options.MaxQueuedRequests}; it must be 0 or more.";
-        if (options.Model is not null && ModelError(options.Model) is { } error)
-            yield return $"{nameof(options.Model)}: {error}";
+        if (options.Model is not null && Error(() => ModelLibrary.Find(options.Model)) is { } model)
+            yield return $"{nameof(options.Model)}: {model}";
+        if (Error(() => LoraSet.Open(options.ParsedLoras()).Dispose()) is { } lora)
+            yield return $"{nameof(options.Loras)}: {lora}";
     }
 
-    private static string? ModelError(string model)
+    private static string? Error(Action check)
     {
         try
         {
-            ModelLibrary.Find(model);
+            check();
             return null;
         }
         catch (TurboDiffusionException exception)

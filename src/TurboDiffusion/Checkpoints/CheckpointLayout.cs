@@ -23,7 +23,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     // Parts of names of well-known files that are of other models.
     private static readonly (string Part, string Meaning)[] Others =
     [
-        ("lora_", "It is a LoRA, not a whole model: merge it into its base model first."),
+        ("lora_", "It is a LoRA, not a whole model: name its base model, and give it as a LoRA (--lora FILE)."),
         ("img_emb.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
         ("image_embedder.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
         ("vace_", "It is a VACE model, which is not supported."),

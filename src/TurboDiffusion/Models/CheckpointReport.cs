@@ -39,6 +39,9 @@ public sealed record CheckpointReport
     /// <summary>The sizes, if it is a text encoder.</summary>
     public UMT5Config? TextEncoder { get; init; }
 
+    /// <summary>What it changes, if it is a LoRA.</summary>
+    public LoraReport? Lora { get; init; }
+
     /// <summary>What the header cannot tell; null for nothing.</summary>
     public string? Note { get; init; }
 

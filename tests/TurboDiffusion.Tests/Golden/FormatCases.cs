@@ -1,0 +1,29 @@
+using TorchSharp;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Golden;
+
+/// <summary>A LoRA merged into a base: the tensors that it changes, and that no other one changes.</summary>
+public sealed class LoraCase : IGoldenRunner
+{
+    public string Kind => "lora";
+
+    public void Run(GoldenCase golden)
+    {
+        using var lora = LoraFile.Open(golden.File(golden.Config.GetProperty("lora").GetString()!));
+        using var merged = new LoraCheckpoint(Checkpoint.Open(golden.File(golden.Config.GetProperty("base").GetString()!)),
+            [(lora, golden.Config.GetProperty("strength").GetDouble())]);
+        using ICheckpoint before = Checkpoint.Open(golden.File(golden.Config.GetProperty("base").GetString()!));
+        Assert.NotEmpty(golden.Tensors);
+        Assert.Equal(golden.Tensors.Count, merged.ChangedTensors);
+        foreach (string name in before.Tensors.Keys)
+            if (golden.Has("output::" + name)) golden.Check("output::" + name, merged.Read(name));
+            else Comparison.Exact(before.Read(name), merged.Read(name), name);
+
+        string[] ignored = [.. golden.Config.GetProperty("ignored").EnumerateArray().Select(e => e.GetString()!)];
+        Assert.Equal(ignored.Length > 0 ? 1 : 0, merged.Warnings.Count);
+        foreach (string layer in ignored) Assert.Contains(layer[(layer.IndexOf('.', StringComparison.Ordinal) + 1)..], merged.Warnings[0]);
+    }
+}
