@@ -149,6 +149,8 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            Dtype = _options.Dtype,
+            Boundary = _options.Boundary,
             Loras = _options.ParsedLoras(),
             LowMemory = _options.LowMemory,
         });

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -24,6 +25,17 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
     public WeightFormat? Weights { get; set; }
+
+    /// <summary>
+    /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU,
+    /// float32 on the CPU.
+    /// </summary>
+    public torch.ScalarType? Dtype { get; set; }
+
+    /// <summary>
+    /// With two experts: the time in (0, 1) down to which the high-noise one serves; <see langword="null"/> leaves it to the model.
+    /// </summary>
+    public double? Boundary { get; set; }
 
     /// <summary>
     /// LoRAs to merge into the transformer, each as <c>FILE</c> or <c>FILE:STRENGTH</c>, such as <c>style.safetensors:0.8</c>.
