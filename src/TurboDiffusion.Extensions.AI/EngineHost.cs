@@ -149,15 +149,23 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            Dtype = _options.Dtype,
+            Boundary = _options.Boundary,
+            Loras = _options.ParsedLoras(),
             LowMemory = _options.LowMemory,
         });
         Identity = model.Identity.ToString();
         LogOpened(Identity);
+        foreach (var warning in model.Warnings)
+            LogWarning(warning);
         return model;
     }
 
     [LoggerMessage(LogLevel.Information, "Opened the model {Identity}.")]
     private partial void LogOpened(string identity);
+
+    [LoggerMessage(LogLevel.Warning, "{Warning}")]
+    private partial void LogWarning(string warning);
 
     private sealed class Usage(EngineHost host) : IDisposable
     {

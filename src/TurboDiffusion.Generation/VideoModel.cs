@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
@@ -29,7 +30,7 @@ public sealed class VideoModel : IDisposable
     private const long StreamedTextEncoderBytes = 4L << 30;
 
     private readonly WanPipeline _pipeline;
-    private readonly List<ICheckpoint> _checkpoints;
+    private readonly List<IDisposable> _files;
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
@@ -37,11 +38,11 @@ public sealed class VideoModel : IDisposable
     private readonly string _settings;
 
     private VideoModel(
-        WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
+        WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
         Placement placement, string tokenizer, string settings)
     {
-        (_pipeline, _checkpoints, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
-            (pipeline, checkpoints, identity, spec, randomWeights, parts, placement, tokenizer, settings);
+        (_pipeline, _files, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
+            (pipeline, files, identity, spec, randomWeights, parts, placement, tokenizer, settings);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -56,6 +57,9 @@ public sealed class VideoModel : IDisposable
 
     /// <summary>Whether its weights are random, so that every picture is noise.</summary>
     public bool HasRandomWeights { get; }
+
+    /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
 
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
@@ -72,7 +76,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
-        var opened = new List<ICheckpoint>();
+        var opened = new List<IDisposable>();
         try
         {
             ICheckpoint Open(string path)
@@ -89,9 +93,13 @@ public sealed class VideoModel : IDisposable
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
             ModelSpec spec = SpecOf(files, ModelSpec.Of(config, transformers.Length), variant);
+            var loras = LoraSet.Open(options.Loras);
+            opened.Add(loras);
+            if (loras.HasDistillation) spec = spec.StepDistilled();
             AttentionOptions attention = AttentionOptions.Of(
                 options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
             WeightFormat weights = options.Weights ?? variant.Weights;
+            transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
             VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
@@ -110,7 +118,7 @@ public sealed class VideoModel : IDisposable
                 Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
-            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString());
+            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
             Part[] parts =
             [
                 // As they are run: a float file asked for in int8 takes int8's room.
@@ -122,12 +130,12 @@ public sealed class VideoModel : IDisposable
             ];
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
-                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
-            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings);
+                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
+            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings] };
         }
         catch
         {
-            foreach (ICheckpoint checkpoint in opened) checkpoint.Dispose();
+            foreach (IDisposable file in opened) file.Dispose();
             throw;
         }
     }
@@ -213,14 +221,14 @@ public sealed class VideoModel : IDisposable
     /// <returns>32 hexadecimal digits.</returns>
     /// <exception cref="CheckpointException">A file cannot be read.</exception>
     public string Fingerprint(CancellationToken cancellationToken = default) =>
-        ModelFingerprint.Of(_checkpoints, _tokenizer, Spec, _settings, cancellationToken);
+        ModelFingerprint.Of([.. _files.SelectMany(f => f is LoraSet loras ? loras.Files : [(ICheckpoint)f])], _tokenizer, Spec, _settings, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _pipeline.Dispose();
-        foreach (ICheckpoint checkpoint in _checkpoints) checkpoint.Dispose();
-        _checkpoints.Clear();
+        foreach (IDisposable file in _files) file.Dispose();
+        _files.Clear();
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
@@ -285,7 +293,7 @@ public sealed class VideoModel : IDisposable
     {
         int elementSize = _placement.ElementSize;
         VaeConfig vae = Components.VaeConfig;
-        long tokens = Patches.Count((plan.Frames - 1) / vae.TemporalFactor + 1, plan.Height / vae.SpatialFactor, plan.Width / vae.SpatialFactor);
+        long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
             MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));

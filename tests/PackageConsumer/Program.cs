@@ -5,7 +5,6 @@ using Microsoft.SemanticKernel;
 using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.ML;
-using TurboDiffusion.Models;
 
 // An application that knows the packages only: a video through each of the three integrations.
 var registrations = new ServiceCollection();
@@ -27,13 +26,14 @@ var response = await generator.GenerateVideoAsync("a red circle", options);
 Report("Microsoft.Extensions.AI", ((UriContent)response.Contents[0]).Uri.LocalPath);
 
 var kernel = new Kernel(services);
-kernel.Plugins.AddFromObject(new TurboDiffusion.SemanticKernel.VideoGenerationPlugin(generator, new() { Defaults = options }), "Video");
+kernel.Plugins.AddVideoGeneration(generator, new() { Defaults = options });
 var result = await kernel.InvokeAsync<VideoGenerationFunctionResult>("Video", "generate_video", new() { ["prompt"] = "a red circle" });
 Report("Semantic Kernel", new Uri(result!.VideoUri!).LocalPath);
 
 var ml = new MLContext();
 VideoGeneratorRegistry.Register("default", () => generator);
 var rows = ml.Data.LoadFromEnumerable(new[] { new Row { Prompt = "a red circle" } });
+using var transformer = ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { VideoOptions = options }).Fit(rows);
 foreach (var row in ml.Data.CreateEnumerable<VideoRow>(transformer.Transform(rows), reuseRowObject: false))
     Report("ML.NET", row.Video!.Path!);
 

@@ -25,6 +25,7 @@ internal sealed class GenerateOptions
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The video autoencoder.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
     private readonly Option<string?> _tokenizer = Opt.Text("--tokenizer", "FILE", "The SentencePiece model of the text encoder.");
+    private readonly LoraArguments _loras = new();
 
     private readonly Option<string?> _image = Opt.Text("--image", "FILE", "The first frame (JPEG, PNG, WebP), for image-to-video models.", "-i");
     private readonly Option<bool> _adaptive = Opt.Flag("--adaptive-size", "Keep the image's aspect ratio, at the area of the size.");
@@ -70,7 +71,7 @@ internal sealed class GenerateOptions
     public void AddTo(Action<Argument> argument, Action<string, Option[]> group)
     {
         argument(_prompt);
-        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _tokenizer]);
+        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _tokenizer, .. _loras.Options]);
         group("Image to video", [_image, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
@@ -118,6 +119,7 @@ internal sealed class GenerateOptions
         Attention = parsed.GetValue(_attention),
         TopKRatio = parsed.GetValue(_topK),
         Weights = parsed.GetValue(_weights),
+        Loras = _loras.Of(parsed),
         Boundary = parsed.GetValue(_boundary),
         LowMemory = parsed.GetValue(_lowMemory),
     };

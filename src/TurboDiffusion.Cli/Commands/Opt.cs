@@ -24,6 +24,10 @@ internal static class Opt
     public static Option<string?> Text(string name, string value, string description, params string[] aliases) =>
         new(name, aliases) { HelpName = value, Description = description };
 
+    /// <summary>Words, names or paths; the option may be given several times.</summary>
+    public static Option<string[]> Texts(string name, string value, string description) =>
+        new(name) { HelpName = value, Description = description, Arity = ArgumentArity.OneOrMore, DefaultValueFactory = _ => [] };
+
     /// <summary>A number.</summary>
     public static Option<T?> Number<T>(string name, string value, string description, params string[] aliases)
         where T : struct, INumber<T>

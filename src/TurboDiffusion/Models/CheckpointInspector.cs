@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Models;
@@ -30,11 +32,12 @@ public static class CheckpointInspector
         {
             Path = checkpoint.Path,
             TensorCount = checkpoint.Tensors.Count,
-            Bytes = checkpoint.Tensors.Values.Sum(t => t.ByteCount),
-            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Dtype).ToDictionary(g => g.Key, g => g.Count()),
+            Bytes = checkpoint.Tensors.Values.Sum(t => t.StoredByteCount),
+            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Encoding ?? t.Dtype.ToString()).ToDictionary(g => g.Key, g => g.Count()),
         };
         try
         {
+            if (LoraFile.IsLora(checkpoint)) return Lora(report, checkpoint);
             CheckpointLayout layout = CheckpointLayout.Detect(checkpoint);
             report = report with { Layout = layout };
             ICheckpoint view = layout.Apply(checkpoint);
@@ -71,6 +74,21 @@ public static class CheckpointInspector
             Note = Ambiguity(candidates),
             Problems = StrictLoader.Differences(model, view),
         };
+    }
+
+    private static CheckpointReport Lora(CheckpointReport report, ICheckpoint file)
+    {
+        // Not disposed: the file is the caller's.
+        LoraFile lora = LoraFile.Of(file);
+        var fits = new List<LoraFit>();
+        foreach (ModelSpec spec in ModelSpec.All)
+        {
+            using var model = new WanModel(spec.Transformer, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+            Dictionary<string, TensorInfo> tensors = model.state_dict().ToDictionary(t => t.Key, t => new TensorInfo(t.Key, t.Value.dtype, t.Value.shape));
+            LoraMatch match = LoraMatch.Of(lora.Layers, tensors);
+            if (match.Mismatched.Count == 0 && match.Changes.Count > 0) fits.Add(new LoraFit(spec.Name, match.Ignored.Count));
+        }
+        return report with { Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)]) };
     }
 
     private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)

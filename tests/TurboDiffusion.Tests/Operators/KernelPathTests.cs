@@ -30,7 +30,7 @@ public class KernelPathTests
     {
         KernelConformance.RequireSm90();
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
-        IReadOnlyList<KernelReportEntry> report = KernelReport.Of(WanPreset.T2V1_3B.Config, AttentionOptions.SageSla(), 32760);
+        IReadOnlyList<KernelReportEntry> report = KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), 32760);
         foreach (KernelReportEntry entry in report) Console.WriteLine(entry);
         Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
         Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.SageAttention), e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
