@@ -20,7 +20,7 @@ public partial class ArchitectureTests
         new("Errors", "typed errors"),
         new("Runtime", "libtorch, devices, files"),
         new("Runtime/Cuda", "driver, NVRTC, choice of a kernel, GPU memory"),
-        new("Checkpoints", "safetensors · pth · key rules · strict loader"),
+        new("Checkpoints", "safetensors · gguf · pth · key rules · strict loader"),
         new("Sampling", "DenoisingLoop, rCM · UniPC · Euler, PhiloxNoise"),
         new("Operators/Normalization", "LayerNorm, RmsNorm, rotary embedding"),
         new("Operators/Linear", "float and W8A8 layers"),
@@ -35,7 +35,9 @@ public partial class ArchitectureTests
     private static readonly Dictionary<string, string> Projects = new()
     {
         ["TurboDiffusion.Cli"] = "the program turbodiffusion",
-        ["TurboDiffusion.AspNetCore"] = "the service",
+        ["TurboDiffusion.AspNetCore"] = "/v1/videos, jobs that outlive the process, a page",
+        ["TurboDiffusion.Mcp"] = "tools of an MCP server",
+        ["TurboDiffusion.Extensions.AI.OpenAI"] = "VideoClient as IVideoGenerator",
         ["TurboDiffusion.SemanticKernel"] = "the plugin of agents",
         ["TurboDiffusion.ML"] = "the stage of ML.NET",
         ["TurboDiffusion.Extensions.AI"] = "registration, tools, chat",
