@@ -114,7 +114,7 @@ public sealed class WanPipeline : IDisposable
 
     private Tensor EncodeImage(Tensor image, int frames, GenerationClock clock, CancellationToken cancellationToken)
     {
-        WanVae vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        IVideoAutoencoder vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingImage, 1, clock.Plan.EncodeImage);
         Tensor condition = ImageCondition.Encode(vae, image, frames, _components.Device, cancellationToken);
         _components.Vae.Release();
@@ -150,7 +150,7 @@ public sealed class WanPipeline : IDisposable
     private void Decode(
         Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock, CancellationToken cancellationToken)
     {
-        WanVae vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        IVideoAutoencoder vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Decoding, frames, clock.Plan.Decode);
         receiver.Begin(video, seed);
         int done = 0;
