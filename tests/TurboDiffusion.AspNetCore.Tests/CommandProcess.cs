@@ -29,8 +29,11 @@ internal sealed class CommandProcess : IAsyncDisposable
     public static string Root { get; } = Find();
 
     /// <summary>The built program.</summary>
-    public static string Program { get; } = Path.Combine(
-        Root, "src", "TurboDiffusion.Cli", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", "TurboDiffusion.Cli.dll");
+    public static string Program { get; } = Built("src", "TurboDiffusion.Cli");
+
+    /// <summary>A program of the repository, built as the tests are.</summary>
+    public static string Built(string folder, string name) => Path.Combine(
+        Root, folder, name, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", name + ".dll");
 
     /// <summary>A small model of random weights.</summary>
     public static string SmallModelFolder => Small.Value;

@@ -66,6 +66,6 @@ public sealed class OpenAIVideoGeneratorTests
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => generator.GenerateVideoAsync("a cat"));
         Assert.Contains("The size is odd.", error.Message);
         await Assert.ThrowsAsync<System.ClientModel.ClientResultException>(() => generator.GenerateVideoAsync(""));
-        await Assert.ThrowsAsync<NotSupportedException>(() => generator.GenerateVideoAsync("a", new() { ResponseFormat = VideoGenerationResponseFormat.Uri }));
+        await Assert.ThrowsAsync<NotSupportedException>(() => generator.GenerateVideoAsync("a", new VideoGenerationOptions { ResponseFormat = VideoGenerationResponseFormat.Uri }));
     }
 }

@@ -120,6 +120,34 @@ public sealed partial class ServeTests : IDisposable
         Assert.True(new FileInfo(uri.LocalPath).Length > 0);
     }
 
+    [Fact]
+    public async Task The_sample_serves()
+    {
+        var start = new ProcessStartInfo("dotnet",
+            [CommandProcess.Built("samples", "VideoService"), "--urls", "http://127.0.0.1:0", $"--VideoService:DataFolder={_folder}", "--TurboDiffusion:Device=cpu"])
+        {
+            RedirectStandardOutput = true,
+        };
+        using var process = Process.Start(start)!;
+        try
+        {
+            string? line;
+            do
+                line = await process.StandardOutput.ReadLineAsync();
+            while (line is not null && !line.Contains("Now listening on: ", StringComparison.Ordinal));
+
+            using var http = new HttpClient { BaseAddress = new Uri(line!.Split("on: ")[1]) };
+            Assert.Contains("shapes", await http.GetStringAsync("/v1/models"));
+            Assert.Contains("New video", await http.GetStringAsync("/"));
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+    }
+
     [Theory]
     [InlineData("--listen", "https://0.0.0.0:1")]
     [InlineData("--settings", "/does/not/exist.json")]
