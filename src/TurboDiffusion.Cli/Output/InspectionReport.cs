@@ -42,7 +42,7 @@ internal static class InspectionReport
         Layout = report.Layout?.ToString(),
         report.TensorCount,
         report.Bytes,
-        Dtypes = report.Dtypes.ToDictionary(d => d.Key.ToString(), d => d.Value),
+        Dtypes = report.Dtypes,
         Dimensions = Dimensions(report).ToDictionary(d => d.Name, d => d.Value),
         report.Lora,
         report.Note,

@@ -29,7 +29,7 @@ public sealed record TensorSource(TensorInfo Info, Func<torch.Tensor> Read)
         TensorInfo info = checkpoint.Tensors[name];
         return info.Dtype == dtype
             ? new TensorSource(info, () => checkpoint.Read(name))
-            : new TensorSource(info with { Dtype = dtype }, () => Converted(checkpoint, name, dtype));
+            : new TensorSource(new TensorInfo(name, dtype, info.Shape), () => Converted(checkpoint, name, dtype));
     }
 
     private static torch.Tensor Converted(ICheckpoint checkpoint, string name, torch.ScalarType dtype)

@@ -32,8 +32,8 @@ public static class CheckpointInspector
         {
             Path = checkpoint.Path,
             TensorCount = checkpoint.Tensors.Count,
-            Bytes = checkpoint.Tensors.Values.Sum(t => t.ByteCount),
-            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Dtype).ToDictionary(g => g.Key, g => g.Count()),
+            Bytes = checkpoint.Tensors.Values.Sum(t => t.StoredByteCount),
+            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Encoding ?? t.Dtype.ToString()).ToDictionary(g => g.Key, g => g.Count()),
         };
         try
         {

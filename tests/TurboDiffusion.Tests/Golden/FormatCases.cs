@@ -1,7 +1,7 @@
-using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace TurboDiffusion.Tests.Golden;
 
@@ -25,5 +25,36 @@ public sealed class LoraCase : IGoldenRunner
         string[] ignored = [.. golden.Config.GetProperty("ignored").EnumerateArray().Select(e => e.GetString()!)];
         Assert.Equal(ignored.Length > 0 ? 1 : 0, merged.Warnings.Count);
         foreach (string layer in ignored) Assert.Contains(layer[(layer.IndexOf('.', StringComparison.Ordinal) + 1)..], merged.Warnings[0]);
+    }
+}
+
+/// <summary>A GGUF file of every type: each tensor as float32, in its own shape.</summary>
+public sealed class GgufCase : IGoldenRunner
+{
+    public string Kind => "gguf";
+
+    public void Run(GoldenCase golden)
+    {
+        using ICheckpoint file = Checkpoint.Open(golden.File(golden.Config.GetProperty("file").GetString()!));
+        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
+        foreach (string name in file.Tensors.Keys)
+        {
+            Tensor value = file.Read(name);
+            Assert.Equal(file.Tensors[name].Shape, value.shape);
+            golden.Check("output::" + name, value);
+        }
+    }
+}
+
+/// <summary>Scaled 8-bit floats of one layout: each tensor as float32.</summary>
+public sealed class Fp8Case : IGoldenRunner
+{
+    public string Kind => "fp8";
+
+    public void Run(GoldenCase golden)
+    {
+        using ICheckpoint file = ScaledCheckpoint.Of(Checkpoint.Open(golden.File(golden.Config.GetProperty("file").GetString()!)));
+        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
+        foreach (string name in file.Tensors.Keys) golden.Check("output::" + name, file.Read(name));
     }
 }

@@ -42,7 +42,7 @@ public sealed class LoraCheckpoint : CheckpointView
                     + (match.Ignored.Count > 0 ? $": {Quoted.List([.. match.Ignored.Select(Quoted.Name)])}." : "."));
         }
         Warnings = warnings;
-        Tensors = ByName(inner.Tensors.Values.Select(t => _changes.ContainsKey(t.Name) ? t with { Dtype = torch.ScalarType.Float32 } : t));
+        Tensors = ByName(inner.Tensors.Values.Select(t => _changes.ContainsKey(t.Name) ? new TensorInfo(t.Name, torch.ScalarType.Float32, t.Shape) : t));
     }
 
     /// <inheritdoc/>
