@@ -27,6 +27,7 @@ public partial class ArchitectureTests
         new("Operators/Attention", "dense · SLA · SageSLA"),
         new("Models/Wan", "the transformer, its checkpoints"),
         new("Models/Vae", "frames to latents and back"),
+        new("Models/TinyVae", "the same, coarser and fast"),
         new("Models/UMT5", "the text encoder"),
         new("Models", "what is in a file, random weights"),
         new("Pipelines", "WanPipeline, Denoiser, ImageCondition"),
@@ -146,6 +147,6 @@ public partial class ArchitectureTests
 
         // A namespace of its name, with or without the root's, not followed by one of a folder inside it.
         public Regex Named { get; } = new(
-            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }
