@@ -111,7 +111,7 @@ public sealed record SmallModel
         IProgress<(long Done, long Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         using var model = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
-        var metadata = new Dictionary<string, string> { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(System.Globalization.CultureInfo.InvariantCulture) };
+        Dictionary<string, string> metadata = WanCheckpoint.Metadata(config);
         ICheckpoint random = new RandomCheckpoint(model, seed, dtype, metadata);
         using ICheckpoint checkpoint = weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random;
         SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);
