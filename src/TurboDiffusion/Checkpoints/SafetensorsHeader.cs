@@ -119,6 +119,7 @@ internal sealed class SafetensorsHeader
         if (end < begin || end > _dataLength)
             throw Bad($"has tensor {Quoted.Name(name)} at bytes {begin} to {end} of its {_dataLength} bytes of data; it is truncated or corrupt");
         var info = new TensorInfo(name, ParseDtype(name, dtype), [.. shape]);
+        if (!info.HasSaneName) throw Bad($"has tensor {Quoted.Name(name)}, whose name has {name.Length} characters");
         if (!info.HasSaneSize || info.ByteCount != end - begin)
             throw Bad($"has tensor {Quoted.Name(name)} of {info} in a range of {end - begin} bytes");
         if (!Tensors.TryAdd(name, info)) throw Bad($"names tensor {Quoted.Name(name)} twice");
