@@ -21,7 +21,7 @@ public static class LibTorch
     public static string? Folder => Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } f ? f : null;
 
     /// <summary>
-    /// Loads the libraries of <see cref="Folder"/>; does nothing where the variable is not set. Runs when this
+    /// Sets how libtorch's threads wait, and loads the libraries of <see cref="Folder"/> where the variable is set. Runs when this
     /// assembly is loaded, because TorchSharp picks its libraries at its first use.
     /// </summary>
     /// <exception cref="EnvironmentException">The folder, or a library that must be in it, cannot be loaded.</exception>
@@ -30,6 +30,7 @@ public static class LibTorch
 #pragma warning restore CA2255
     internal static void Preload()
     {
+        OpenMP.LetWaitingThreadsSleep();
         if (Folder is not { } folder) return;
         foreach (string name in Libraries)
         {
