@@ -13,7 +13,7 @@ Mutant[] mutants =
     // Samplers and experts.
     new("rCM: wrong weight of fresh noise", "Sampling/RcmSampler.cs", "next * fresh", "(1 - next) * fresh"),
     new("expert switch at 1 - boundary", "Pipelines/Denoiser.cs", "noiseLevel >= boundary", "noiseLevel >= 1 - boundary"),
-    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + _guidanceScale", "velocity + _guidanceScale"),
+    new("guidance: v + g(v - v_neg)", "Pipelines/Denoiser.cs", "negative + Guidance", "velocity + Guidance"),
     // Transformer.
     new("patch order: channel fastest", "Models/Wan/Patches.cs", "permute(0, 2, 3, 5, 1, 4, 6)", "permute(0, 2, 3, 5, 4, 6, 1)"),
     new("rotary channel split", "Operators/Normalization/RotaryEmbedding.cs", "headDim / 6 * 2", "headDim / 8 * 2"),
@@ -35,6 +35,16 @@ Mutant[] mutants =
     new("VAE: deviations for the latents' means", "Models/Vae/WanVae.cs", "- PerChannel(Config.LatentMean", "- PerChannel(Config.LatentStd"),
     new("T5: sign of relative positions", "Models/UMT5/RelativePosition.cs", "positions.unsqueeze(0) - positions.unsqueeze(1)", "positions.unsqueeze(1) - positions.unsqueeze(0)"),
     new("loader broadcasts what has another shape", "Checkpoints/StrictLoader.cs", "info.Shape.SequenceEqual(target.shape)", "info.Shape.Count <= target.shape.Length"),
+    // What stands beside those, in the places that are easily missed.
+    new("rCM: ODE step past the next level", "Sampling/RcmSampler.cs", "(t - next) * v", "t * v"),
+    new("output patches: rows and columns swapped", "Models/Wan/Patches.cs", "permute(0, 6, 1, 2, 4, 3, 5)", "permute(0, 6, 1, 2, 5, 3, 4)"),
+    new("norm of q left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(q, QueryWeight)", "Rotary.Rotate(q.unflatten(2, [-1, Rotary.HeadDim]))"),
+    new("gate of the feed-forward left out", "Models/Wan/WanBlock.cs", "MultiplyAdd(activated, z, gate2)", "MultiplyAdd(activated, z)"),
+    new("head's shift and scale swapped", "Models/Wan/WanHead.cs", "scale: m[1], shift: m[0]", "scale: m[0], shift: m[1]"),
+    new("GELU in its exact form", "Runtime/TorchScript.cs", "approximate='tanh'", "approximate='none'"),
+    new("Sage keys are not centred", "Operators/Attention/SageQuantization.cs", "Quantize(k - KeyMean(k), block)", "Quantize(k, block)"),
+    new("VAE: upsampled frames one after another", "Models/Vae/Upsample.cs", "permute(0, 2, 3, 1, 4, 5)", "permute(0, 2, 1, 3, 4, 5)"),
+    new("T5: padding is attended to", "Models/UMT5/SelfAttention.cs", "scores.masked_fill_(padding, float.MinValue)", "scores"),
 ];
 
 string root = Run("git", ["rev-parse", "--show-toplevel"], ".").Output.Trim();

@@ -49,7 +49,7 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
     }
 
     /// <summary>
-    /// Whether prompts, negative prompts and addresses of videos go into the spans. Off, unless the environment variable
+    /// Whether prompts, negative prompts, additional properties of the options and addresses of videos go into the spans. Off, unless the environment variable
     /// <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT</c> is <c>true</c>. Bytes of images and videos never do.
     /// </summary>
     public bool EnableSensitiveData { get; set; } = string.Equals(
@@ -197,7 +197,11 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
             activity.SetTag("server.address", uri.Host).SetTag("server.port", uri.Port);
 
         if (EnableSensitiveData)
+        {
             activity.SetTag("gen_ai.input.messages", TelemetryMessages.Input(request));
+            foreach (var (key, value) in options?.AdditionalProperties ?? [])
+                activity.SetTag(key, value is AIContent content ? RequestJson.Describe(content).ToJsonString() : value?.ToString());
+        }
 
         return activity;
     }

@@ -17,10 +17,11 @@ public static class VideoJsonUtilities
 
     /// <summary>A value as JSON.</summary>
     /// <param name="value">The value.</param>
+    /// <param name="options">How; null takes <see cref="DefaultOptions"/>.</param>
     /// <returns>The node; null for null.</returns>
     /// <exception cref="NotSupportedException">Nothing is known of the value's type.</exception>
-    internal static JsonNode? ToNode(object? value) =>
-        value is null ? null : JsonSerializer.SerializeToNode(value, DefaultOptions.GetTypeInfo(value.GetType()));
+    internal static JsonNode? ToNode(object? value, JsonSerializerOptions? options = null) =>
+        value is null ? null : JsonSerializer.SerializeToNode(value, (options ?? DefaultOptions).GetTypeInfo(value.GetType()));
 
     /// <summary>The type information of a type that <see cref="DefaultOptions"/> knows.</summary>
     internal static JsonTypeInfo<T> TypeInfo<T>() => (JsonTypeInfo<T>)DefaultOptions.GetTypeInfo(typeof(T));

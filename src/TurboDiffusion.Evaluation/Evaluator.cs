@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using TurboDiffusion.Evaluation.Metrics;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.ShapeWorld.Recognition;
@@ -123,7 +124,7 @@ public sealed class Evaluator
         Steps = settings.Sampler.Create().Timesteps.Count,
         Guidance = settings.GuidanceScale,
         Attention = model.Identity.Attention,
-        TopK = model.Identity.Attention == Operators.Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Defaults.TopKRatio,
+        TopK = model.Identity.Attention == Operators.Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Spec.TopKRatio,
         Weights = model.Identity.Weights,
     };
 
@@ -189,8 +190,8 @@ public sealed class Evaluator
         for (int run = 0; run <= _plan.LatencyRuns; run++)
         {
             using var scope = NewDisposeScope();
-            (Tensor, Tensor?) text = generator.Encode([prompt.Caption], _cancellationToken);
-            Synchronize(text.Item1);
+            PromptEmbeddings text = generator.Encode([prompt.Caption], _cancellationToken);
+            Synchronize(text.Prompts);
             long start = Stopwatch.GetTimestamp();
             Tensor latents = generator.Denoise(text, [prompt.Seed], _cancellationToken);
             Synchronize(latents);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 
@@ -41,7 +42,7 @@ internal sealed partial class EngineHost : IDisposable
 
     public IReadOnlyList<VideoResult> Generate(
         string? modelId,
-        Func<GenerationDefaults, VideoRequest> translate,
+        Func<ModelSpec, VideoRequest> translate,
         Action<GenerationProgress> onProgress,
         Func<int, IVideoReceiver?> frames,
         CancellationToken cancellationToken)
@@ -58,7 +59,7 @@ internal sealed partial class EngineHost : IDisposable
 
             using var telemetry = new StageTelemetry(model.Identity.Name);
             using var log = new StageLog(_logger);
-            var request = translate(model.Defaults);
+            var request = translate(model.Spec);
             var videos = model.Generate(
                 request,
                 new Progress(progress =>
@@ -67,7 +68,7 @@ internal sealed partial class EngineHost : IDisposable
                     log.Report(progress);
                     onProgress(progress);
                 }),
-                frames(request.Frames ?? model.Defaults.Frames),
+                frames(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
             telemetry.Complete(videos);
             LastError = null;
@@ -148,15 +149,23 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            Dtype = _options.Dtype,
+            Boundary = _options.Boundary,
+            Loras = _options.ParsedLoras(),
             LowMemory = _options.LowMemory,
         });
         Identity = model.Identity.ToString();
         LogOpened(Identity);
+        foreach (var warning in model.Warnings)
+            LogWarning(warning);
         return model;
     }
 
     [LoggerMessage(LogLevel.Information, "Opened the model {Identity}.")]
     private partial void LogOpened(string identity);
+
+    [LoggerMessage(LogLevel.Warning, "{Warning}")]
+    private partial void LogWarning(string warning);
 
     private sealed class Usage(EngineHost host) : IDisposable
     {

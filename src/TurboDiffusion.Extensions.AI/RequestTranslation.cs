@@ -2,22 +2,18 @@ using System.Globalization;
 using Microsoft.Extensions.AI;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
-using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>From the request and options of <see cref="IVideoGenerator"/> to those of the engine.</summary>
 internal static class RequestTranslation
 {
-    // The VAE packs 4 frames into one latent frame, after the first.
-    private const int FramesPerLatent = 4;
-
     public static VideoRequest Translate(
         VideoGenerationRequest request,
         VideoGenerationOptions options,
         TurboDiffusionRequestOptions raw,
-        GenerationDefaults defaults,
+        ModelSpec spec,
         string outputPath)
     {
         if (string.IsNullOrWhiteSpace(request.Prompt))
@@ -30,8 +26,8 @@ internal static class RequestTranslation
             StartImage = Image(request.StartFrame),
             AdaptiveSize = request.StartFrame is not null && options.VideoSize is null && options.AspectRatio is null,
             Size = options.VideoSize is { } size ? new VideoSize(size.Width, size.Height)
-                : options.AspectRatio is { } ratio ? Size(ratio, defaults) : null,
-            Frames = raw.Frames ?? Frames(options, defaults),
+                : options.AspectRatio is { } ratio ? Size(ratio, spec) : null,
+            Frames = raw.Frames ?? Frames(options, spec),
             FramesPerSecond = options.FramesPerSecond,
             Sampler = raw.Sampler,
             Steps = raw.Steps,
@@ -79,9 +75,9 @@ internal static class RequestTranslation
     }
 
     /// <summary>The trained size of the default resolution, or a size of the default area for a model without one.</summary>
-    private static VideoSize Size(string aspectRatio, GenerationDefaults defaults)
+    private static VideoSize Size(string aspectRatio, ModelSpec spec)
     {
-        var usual = new VideoSize(defaults.Width, defaults.Height);
+        var usual = spec.Size;
         foreach (var resolution in VideoSize.Resolutions)
         {
             if (VideoSize.AspectRatios.Any(ratio => VideoSize.Preset(resolution, ratio) == usual))
@@ -98,15 +94,15 @@ internal static class RequestTranslation
     }
 
     /// <summary>The number of frames, 4k + 1, that plays nearest to the duration.</summary>
-    private static int? Frames(VideoGenerationOptions options, GenerationDefaults defaults)
+    private static int? Frames(VideoGenerationOptions options, ModelSpec spec)
     {
         if (options.Duration is not { } duration)
             return null;
 
-        var frames = duration.TotalSeconds * (options.FramesPerSecond ?? defaults.FramesPerSecond);
-        if (!(frames is >= 0 and < int.MaxValue - FramesPerLatent))
+        var frames = duration.TotalSeconds * (options.FramesPerSecond ?? spec.FramesPerSecond);
+        if (!(frames is >= 0 and < int.MaxValue / 2))
             throw new InvalidRequestException("duration", $"The duration is {duration}; give a few seconds.");
 
-        return (FramesPerLatent * (int)Math.Round(Math.Max(0, frames - 1) / FramesPerLatent)) + 1;
+        return spec.Vae.NearestFrames(frames);
     }
 }

@@ -206,6 +206,9 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         CancellationToken cancellationToken)
     {
         var raw = RawOptions(options);
+        if (options.ResponseFormat == VideoGenerationResponseFormat.Hosted)
+            throw new InvalidRequestException("response format", "This generator keeps no videos to name; ask for a URI or for the bytes.");
+
         var responseId = Guid.NewGuid().ToString("N");
         var asData = options.ResponseFormat == VideoGenerationResponseFormat.Data;
         // Bytes that were asked for leave no file, unless one was named.

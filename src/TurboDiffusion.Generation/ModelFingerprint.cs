@@ -4,6 +4,7 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Generation;
 
@@ -13,16 +14,16 @@ internal static class ModelFingerprint
     /// <summary>Reads all tensors, one at a time.</summary>
     /// <param name="checkpoints">The opened files.</param>
     /// <param name="tokenizer">The tokenizer's file.</param>
-    /// <param name="defaults">What the model is run with where a request does not say.</param>
+    /// <param name="spec">What the model is run with where a request does not say.</param>
     /// <param name="settings">How it is run.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
     /// <returns>XXH128, in hexadecimal digits.</returns>
     public static string Of(
-        IEnumerable<ICheckpoint> checkpoints, string tokenizer, GenerationDefaults defaults, string settings, CancellationToken cancellationToken)
+        IEnumerable<ICheckpoint> checkpoints, string tokenizer, ModelSpec spec, string settings, CancellationToken cancellationToken)
     {
         var hash = new XxHash128();
         Append(hash, settings);
-        Append(hash, JsonSerializer.Serialize(defaults, ModelFiles.Json));
+        Append(hash, JsonSerializer.Serialize(spec, ModelFiles.Json));
         try
         {
             hash.Append(File.ReadAllBytes(tokenizer));

@@ -16,8 +16,6 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// </summary>
 internal sealed class BenchmarkModel : IDisposable
 {
-    private const int TextTokens = 512;
-
     private readonly List<ModelSlot<WanModel>> _experts = [];
     private readonly BenchmarkTarget _target;
 
@@ -39,15 +37,15 @@ internal sealed class BenchmarkModel : IDisposable
         {
             for (int expert = 0; expert < experts; expert++)
             {
-                WanModel model = Make(target.Preset.Config, attention, weights, placement, seed + (ulong)expert, cancellationToken);
+                WanModel model = Make(target.Spec.Transformer, attention, weights, placement, seed + (ulong)expert, cancellationToken);
                 _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
                 _experts[expert].Get();
             }
-            WanConfig config = target.Preset.Config;
+            WanConfig config = target.Spec.Transformer;
             var noise = new PhiloxNoise(seed);
             long[] latents = target.LatentShape;
             Latents = Input(ScalarType.Float32, latents);
-            Embedding = Input(placement.Dtype, 1, TextTokens, config.TextDim);
+            Embedding = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
             Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null;
 
             Tensor Input(ScalarType dtype, params long[] shape)
@@ -85,7 +83,7 @@ internal sealed class BenchmarkModel : IDisposable
     public WanModel First => _experts[0].Get();
 
     /// <summary>What a generation calls at each step, without guidance.</summary>
-    public Denoiser Denoiser() => new(_experts, _target.Preset.Boundary, Embedding, condition: Condition);
+    public Denoiser Denoiser() => new(_experts, _target.Spec.Boundary ?? 0, Embedding, condition: Condition);
 
     /// <inheritdoc/>
     public void Dispose()

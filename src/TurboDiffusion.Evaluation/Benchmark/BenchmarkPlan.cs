@@ -1,10 +1,8 @@
 using TorchSharp;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Vae;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
-using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 
@@ -72,16 +70,15 @@ internal sealed record BenchmarkPlan
             throw new EnvironmentException("cuda",
                 $"The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the {Small} model in float32.");
         bool small = Preset is null ? !gpu : Preset.Equals(Small, StringComparison.OrdinalIgnoreCase);
-        WanPreset preset = small ? new WanPreset(Small, new SmallModel().TransformerConfig, 1, 80, 0) : WanPreset.Find(Preset ?? WanPreset.T2V1_3B.Name);
+        ModelSpec spec = small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig } : ModelSpec.Find(Preset ?? ModelSpec.T2V1_3B.Name);
         if (!gpu && !small)
-            throw new InvalidRequestException("preset", $"A step of {preset.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
+            throw new InvalidRequestException("preset", $"A step of {spec.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
         if (!gpu && BaselineScript is not null)
             throw new InvalidRequestException("baseline", "The PyTorch baseline runs on a GPU; leave it out with the device cpu.");
         if (BaselineScript is { } script && !File.Exists(script))
             throw new InvalidRequestException("baseline", $"There is no PyTorch baseline {script}; run from the repository, or name its tests/TurboDiffusion.Benchmarks/baseline.py.");
-        int frames = Frames ?? (gpu ? 81 : 5);
-        if (frames < 1 || frames % VaeConfig.Wan21.TemporalFactor != 1 || frames > 1025)
-            throw new InvalidRequestException("frames", $"The number of frames is {frames}; it must be 4k + 1, from 1 to 1025, such as 81.");
+        int frames = Frames ?? (gpu ? spec.Frames : 5);
+        spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
         if (!(Seconds > 0))
@@ -96,6 +93,6 @@ internal sealed record BenchmarkPlan
             && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
                 $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
-        return new BenchmarkTarget(preset, Size ?? (gpu ? VideoSize.Preset("480p", "16:9") : new VideoSize(64, 64)), frames, device, variants);
+        return new BenchmarkTarget(spec, Size ?? (gpu ? ModelSpec.T2V1_3B.Size : new VideoSize(64, 64)), frames, device, variants);
     }
 }

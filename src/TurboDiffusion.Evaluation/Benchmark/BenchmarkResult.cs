@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
@@ -19,6 +20,9 @@ internal sealed record BenchmarkResult
 
     /// <summary>The model's name.</summary>
     public required string Preset { get; init; }
+
+    /// <summary>What the model is sampled with.</summary>
+    public required SamplingDefaults Sampling { get; init; }
 
     /// <summary>The video's size, such as <c>832x480</c>.</summary>
     public required string Size { get; init; }
@@ -48,7 +52,7 @@ internal sealed record BenchmarkResult
     public IReadOnlyList<BenchmarkRow> Rows { get; init; } = [];
 
     /// <summary>The decomposition by ingredient.</summary>
-    public IReadOnlyList<DecompositionEntry> Decomposition => Benchmark.Decomposition.Of(Rows);
+    public IReadOnlyList<DecompositionEntry> Decomposition => Benchmark.Decomposition.Of(Rows, Sampling);
 
     /// <summary>Accelerated paths against the plain one; empty where it was not asked for.</summary>
     public IReadOnlyList<PathDifference> Differences { get; init; } = [];
@@ -70,10 +74,10 @@ internal sealed record BenchmarkResult
                 Decomposition.Select(d => (string[])[d.Ingredient, Text(d.Calls, "0"), Text(d.StepMilliseconds, "0.0"), Text(d.Seconds, "0.00"), Text(d.Gain, "0.00"), Text(d.Total, "0.0")]));
         if (Best(Baseline) is { } baseline && Best(Rows) is { } best)
         {
-            double undistilled = Benchmark.Decomposition.OriginalCalls * baseline.StepMilliseconds!.Value / 1000;
-            double distilled = Sampling.SamplerOptions.DefaultRcmSteps * best.StepMilliseconds!.Value / 1000;
+            double undistilled = Benchmark.Decomposition.OriginalCalls(Sampling) * baseline.StepMilliseconds!.Value / 1000;
+            double distilled = Sampling.RcmSteps * best.StepMilliseconds!.Value / 1000;
             text.Append(CultureInfo.InvariantCulture,
-                $"50 steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.SamplerOptions.DefaultRcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
+                $"{Sampling.FlowSteps} steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.RcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
         }
         foreach (BenchmarkRow row in Rows.Where(r => r.Forms.Count > 0))
             text.Append(CultureInfo.InvariantCulture, $"{row.Label}: {string.Join("; ", row.Forms)}.\n\n");

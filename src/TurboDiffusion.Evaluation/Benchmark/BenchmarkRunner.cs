@@ -38,7 +38,8 @@ internal static class BenchmarkRunner
         using var scope = NewDisposeScope();
         var result = new BenchmarkResult
         {
-            Preset = target.Preset.Name,
+            Preset = target.Spec.Name,
+            Sampling = target.Spec.Sampling,
             Size = target.Size.ToString(),
             Frames = target.Frames,
             Tokens = target.Tokens,
@@ -101,7 +102,7 @@ internal static class BenchmarkRunner
         BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, Func<double> left, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
-        int experts = target.Preset.Experts;
+        int experts = target.Spec.Experts;
         BenchmarkModel? model = null;
         double seconds = 0;
         try

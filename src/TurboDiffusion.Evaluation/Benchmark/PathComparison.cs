@@ -66,7 +66,7 @@ internal static class PathComparison
         using Denoiser denoiser = model.Denoiser();
         var noise = new PhiloxNoise(seed);
         var latents = new Latents();
-        Tensor end = DenoisingLoop.Run(new RcmSampler(sigmaMax: target.Preset.SigmaMax), noise.Normal(target.LatentShape).to(target.Device),
+        Tensor end = DenoisingLoop.Run(target.Spec.Sampling.Of(SamplerKind.Rcm).Create(), noise.Normal(target.LatentShape).to(target.Device),
             (x, timestep, step, cancelled) =>
             {
                 if (step > 0) latents.Add(x);
@@ -83,7 +83,7 @@ internal static class PathComparison
     {
         using var scope = NewDisposeScope();
         using var plainly = KernelSwitch.Use(plain.Kernels.Operators());
-        Tensor time = full([1], new RcmSampler(sigmaMax: target.Preset.SigmaMax).Timesteps[0], ScalarType.Float32, target.Device);
+        Tensor time = full([1], target.Spec.Sampling.Of(SamplerKind.Rcm).Create().Timesteps[0], ScalarType.Float32, target.Device);
         TextContext text = reference.First.PrepareText(reference.Embedding, cancellationToken), other;
         using (KernelSwitch.Use(variant.Kernels.Operators())) other = model.First.PrepareText(model.Embedding, cancellationToken);
 

@@ -30,7 +30,7 @@ public sealed record ModelFiles
     /// <summary>The SentencePiece model of the text encoder.</summary>
     public required string Tokenizer { get; init; }
 
-    /// <summary>What the model is best run with; null takes the published settings of its preset.</summary>
+    /// <summary>What the model is best run with; null: as published (<see cref="TurboDiffusion.Models.ModelSpec"/>).</summary>
     public GenerationDefaults? Defaults { get; init; }
 
     /// <summary>Reads the description in a model's folder.</summary>

@@ -8,7 +8,6 @@ using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation.Models;
 
@@ -83,8 +82,7 @@ public sealed record SmallModel
                 Tokenizer = TokenizerFile,
                 Defaults = new GenerationDefaults
                 {
-                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, Sampler = SamplerKind.Rcm, RandomWeights = true,
-                    Ode = ImageToVideo, SigmaMax = (ImageToVideo ? WanPreset.I2VA14B : WanPreset.T2V1_3B).SigmaMax,
+                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, RandomWeights = true,
                 },
             }.Write(folder);
         }

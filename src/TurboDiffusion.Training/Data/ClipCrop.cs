@@ -1,3 +1,4 @@
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -28,7 +29,7 @@ internal sealed record ClipCrop(int Frames, int Height, int Width)
         long Start(long length, int part) => RandomIndices.Draw(random, 1, length - part + 1)[0];
         long[] s = video.shape;
         Tensor clip = video.narrow(1, Start(s[1], Frames), Frames).narrow(2, Start(s[2], Height), Height).narrow(3, Start(s[3], Width), Width);
-        Tensor floats = clip.dtype == ScalarType.Byte ? clip.to_type(ScalarType.Float32) / 127.5 - 1 : clip.to(ScalarType.Float32, copy: true);
+        Tensor floats = clip.dtype == ScalarType.Byte ? VideoFrames.ToModelInput(clip) : clip.to(ScalarType.Float32, copy: true);
         return floats.MoveToOuterDisposeScope();
     }
 }

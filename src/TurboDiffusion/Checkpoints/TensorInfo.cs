@@ -11,6 +11,15 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
 {
     private const int MaxNameLength = 1024;
 
+    /// <summary>The file's own type where it is none of the element types and the tensor is decoded as it is read, such as <c>Q4_K</c> or <c>F8_E4M3</c>.</summary>
+    public string? Encoding { get; init; }
+
+    /// <summary>The bytes of the data in the file where the tensor is decoded as it is read; null for those of its type.</summary>
+    public long? StoredBytes { get; init; }
+
+    /// <summary>The bytes of the data in the file.</summary>
+    public long StoredByteCount => StoredBytes ?? ByteCount;
+
     /// <summary>The number of elements.</summary>
     public long ElementCount => Shape.Aggregate(1L, (n, d) => checked(n * d));
 
@@ -18,7 +27,7 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     public long ByteCount => checked(ElementCount * ScalarTypes.Bytes(Dtype));
 
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
-    public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
+    public override string ToString() => $"{Encoding ?? Dtype.ToString()} [{string.Join(", ", Shape)}]";
 
     /// <summary>Whether the name is one that a tensor can have: rules that match names cost their length many times over.</summary>
     internal bool HasSaneName => Name.Length is > 0 and <= MaxNameLength;

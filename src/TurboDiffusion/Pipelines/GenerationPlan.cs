@@ -13,7 +13,7 @@ internal sealed class GenerationPlan
     public GenerationPlan(WanComponents components, PipelineRequest request, ISampler sampler)
     {
         VaeConfig vae = components.VaeConfig;
-        int prompts = request.GuidanceScale == 1 ? 1 : 2;
+        int prompts = request.GuidanceScale.IsNone ? 1 : 2;
         double textWeights = WorkEstimate.Parameters(components.TextEncoderConfig);
         // One that does not stay is read block by block while it encodes.
         bool streamed = !components.TextEncoder.KeepsLoaded;
@@ -23,7 +23,7 @@ internal sealed class GenerationPlan
         LoadExpert = WorkEstimate.Loading(WorkEstimate.Parameters(components.TransformerConfig), components.Device);
         LoadVae = WorkEstimate.Loading(WorkEstimate.Parameters(vae), components.Device);
         EncodeImage = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks);
-        long tokens = Patches.Count((request.Frames - 1) / vae.TemporalFactor + 1, request.Height / vae.SpatialFactor, request.Width / vae.SpatialFactor);
+        long tokens = Patches.Count(vae.LatentShape(1, request.Frames, request.Height, request.Width));
         Denoise = sampler.Timesteps.Count * prompts * WorkEstimate.Denoising(components.TransformerConfig, tokens);
         Decode = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks + 1);
 

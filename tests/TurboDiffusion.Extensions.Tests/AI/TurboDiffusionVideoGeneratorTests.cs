@@ -421,6 +421,14 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task A_video_that_a_provider_keeps_is_refused()
+    {
+        using var generator = Generator();
+        await Assert.ThrowsAsync<InvalidRequestException>(() =>
+            generator.GenerateVideoAsync("a cat", new() { ResponseFormat = VideoGenerationResponseFormat.Hosted }, Token));
+    }
+
+    [Fact]
     public async Task A_foreign_options_object_is_refused()
     {
         using var generator = Generator();

@@ -3,6 +3,7 @@ using TorchSharp;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
@@ -33,6 +34,20 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.Equal((64, 48), (video.PrimaryVideoStream!.Width, video.PrimaryVideoStream.Height));
         Assert.Equal(12.0, video.PrimaryVideoStream.AverageFrameRate);
         Assert.Equal(9 / 12.0, video.Duration.TotalSeconds, 0.1);
+    }
+
+    [Fact]
+    public void Two_experts_of_text_to_video_are_run_as_Wan_2_2_is()
+    {
+        ModelFiles files = models.TextToVideo;
+        using VideoModel model = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = null }, Cpu);
+        Assert.Equal(0.875, model.Components.Boundary);
+        PipelineRequest plan = model.Plan(models.Request() with { Sampler = SamplerKind.UniPc, Steps = null, GuidanceScale = new(LowNoise: 3, HighNoise: 4) });
+        Assert.Equal((40, 12.0, new GuidanceScale(LowNoise: 3, HighNoise: 4)), (plan.Sampler.Steps, plan.Sampler.Shift, plan.GuidanceScale));
+        using VideoModel own = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = new() { Boundary = 0.7 } }, Cpu);
+        Assert.Equal(0.7, own.Components.Boundary);
+        using VideoModel asked = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer }, Cpu with { Boundary = 0.6 });
+        Assert.Equal(0.6, asked.Components.Boundary);
     }
 
     [Fact]
@@ -211,6 +226,7 @@ public class VideoModelTests(SmallModelFixture models)
             ("steps", models.Request() with { Steps = 7 }),
             ("sigmaMax", models.Request() with { SigmaMax = 1 }),
             ("guidance", models.Request() with { GuidanceScale = double.NaN }),
+            ("guidance", models.Request() with { GuidanceScale = new(LowNoise: 3, HighNoise: 4) }),
             ("count", models.Request() with { Count = 0 }),
             ("fps", models.Request() with { FramesPerSecond = 0 }),
             ("image", models.Request() with { StartImage = TestImage(8, 8) }),

@@ -40,7 +40,7 @@ public sealed class DitCase : IGoldenRunner
     }
 
     /// <summary>The model that a golden configuration describes, with its weights.</summary>
-    public static WanModel Load(JsonElement config, ICheckpoint weights)
+    public static WanModel Load(JsonElement config, ICheckpoint weights, Placement? placement = null)
     {
         int Int(string name) => config.GetProperty(name).GetInt32();
         var dimensions = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"),
@@ -54,7 +54,7 @@ public sealed class DitCase : IGoldenRunner
             _ => throw new InvalidOperationException($"unknown attention '{kind}'"),
         };
         bool quantized = config.TryGetProperty("quant", out JsonElement quant) && quant.GetBoolean();
-        var model = new WanModel(dimensions, options, quantized ? WeightFormat.Int8 : WeightFormat.Float, Placement.Cpu);
+        var model = new WanModel(dimensions, options, quantized ? WeightFormat.Int8 : WeightFormat.Float, placement ?? Placement.Cpu);
         StrictLoader.Load(model, weights);
         return model;
     }

@@ -1,3 +1,4 @@
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -99,6 +100,10 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 12, bf16)));
         Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 32768, 128, bf16)));
         Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 1536, 1000, bf16)));
+        Check(KernelForm.Portable, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, bf16)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, f32)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 12, bf16)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 8 * 9, bf16)));
         Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
@@ -118,7 +123,7 @@ public class KernelConfigurationTests
     [Fact]
     public void A_report_is_what_the_operators_choose()
     {
-        WanConfig config = WanPreset.T2V1_3B.Config;
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
         IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
         Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
         Assert.Equal(KernelForm.Portable, Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
@@ -167,6 +172,18 @@ public class KernelConfigurationTests
     [InlineData(2048, 64)]
     public void Few_programs_choose_among_any_number_of_blocks(int columns, int items) => Assert.Equal(
         new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)), BlockTopKKernel.Configure(5, columns));
+
+    [Theory]
+    [InlineData(96, 4, 3)]
+    [InlineData(384, 16, 3)]
+    [InlineData(24, 1, 3)]
+    [InlineData(512, 32, 2)]
+    public void Threads_share_a_pixel_evenly(long channels, int lanes, int vectors)
+    {
+        KernelConfiguration c = CausalRmsSiluKernel.Configure(new(4, 1000, channels, ScalarType.BFloat16));
+        Assert.Equal(new KernelProgram("causal_rms_silu", $"LANES={lanes}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelLaunch((1000 * lanes + 255) / 256, 1, 256, 0), c.Launch);
+    }
 
     [Fact]
     public void Statistics_take_a_thread_block_per_64_tokens() => Assert.Equal(

@@ -26,6 +26,17 @@ public class KernelPathTests
     }
 
     [Fact]
+    public void A_published_model_runs_in_the_GPUs_own_kernels()
+    {
+        KernelConformance.RequireSm90();
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        IReadOnlyList<KernelReportEntry> report = KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), 32760);
+        foreach (KernelReportEntry entry in report) Console.WriteLine(entry);
+        Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
+        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.SageAttention), e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
+    }
+
+    [Fact]
     public void No_kernel_spills_registers()
     {
         Device device = KernelConformance.RequireSm90();

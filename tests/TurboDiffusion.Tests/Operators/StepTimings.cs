@@ -1,4 +1,5 @@
 using System.Globalization;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -24,7 +25,7 @@ public class StepTimings
         Assert.SkipUnless(KernelMachine.Best(0).IsKernel, $"{KernelMachine.Best(0)}");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        WanConfig config = WanPreset.T2V1_3B.Config;
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
         using var model = new WanModel(config, AttentionOptions.Of(attention), weights, new Placement(device, ScalarType.BFloat16));
         foreach (var parameter in model.parameters())
         {

@@ -5,6 +5,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -15,21 +16,24 @@ public class DenoiserTests
     private const double Boundary = 0.9;
 
     [Theory]
-    [InlineData(950, 0)]
-    [InlineData(900, 0)]
-    [InlineData(899, 1)]
-    [InlineData(300, 1)]
-    public void Guidance_leads_away_from_the_negative_prompt_with_the_expert_of_the_noise_level(double timestep, int expert)
+    [InlineData(950, 0, 3.5, 3.5)]
+    [InlineData(950, 0, 3, 4)]
+    [InlineData(950, 0, 3, 1)]
+    [InlineData(900, 0, 3, 4)]
+    [InlineData(899, 1, 3, 4)]
+    [InlineData(300, 1, 1, 4)]
+    [InlineData(300, 1, 3.5, 3.5)]
+    public void Guidance_leads_away_from_the_negative_prompt_with_the_expert_of_the_noise_level(double timestep, int expert, double low, double high)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using WanModel high = Model(1), low = Model(2);
+        using WanModel first = Model(1), second = Model(2);
         Tensor x = Normal(3, 1, 16, 2, 4, 6), prompt = Normal(4, 1, 5, 24), negative = Normal(5, 1, 5, 24);
-        using var denoiser = new Denoiser([Slot(high), Slot(low)], Boundary, prompt, negative, guidanceScale: 3.5);
+        using var denoiser = new Denoiser([Slot(first), Slot(second)], Boundary, prompt, negative, new GuidanceScale(low, high));
 
-        WanModel serving = expert == 0 ? high : low;
+        (WanModel serving, double scale) = expert == 0 ? (first, high) : (second, low);
         Tensor v = Velocity(serving, prompt), away = Velocity(serving, negative);
-        Comparison.Elementwise(away + 3.5 * (v - away), denoiser.Velocity(x, timestep, 0, default), 1e-5, 1e-5, $"guided velocity at {timestep}");
+        Comparison.Elementwise(away + scale * (v - away), denoiser.Velocity(x, timestep, 0, default), 1e-5, 1e-5, $"guided velocity at {timestep}");
 
         Tensor Velocity(WanModel model, Tensor text) => model.Forward(x, tensor(new[] { (float)timestep }), model.PrepareText(text));
     }

@@ -67,6 +67,16 @@ public static partial class WanCheckpoint
         };
     }
 
+    /// <summary>The metadata to write beside a transformer's tensors: what it has, and its head count, which shapes do not show.</summary>
+    /// <param name="checkpoint">The checkpoint that it comes from.</param>
+    /// <param name="config">Its dimensions.</param>
+    public static IReadOnlyDictionary<string, string> MetadataOf(ICheckpoint checkpoint, WanConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(config);
+        return new Dictionary<string, string>(checkpoint.Metadata) { [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
+    }
+
     /// <summary>Loads the transformer.</summary>
     /// <param name="checkpoint">A checkpoint with the official names, in any variant; stays the caller's.</param>
     /// <param name="attention">The attention to run.</param>

@@ -14,4 +14,7 @@ public enum KernelOperator
 
     /// <summary>Sparse-linear attention in int8 and fp8, from the projections of q, k and v to its output.</summary>
     SageAttention,
+
+    /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
+    CausalRmsSilu,
 }

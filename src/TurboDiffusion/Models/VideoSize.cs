@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace TurboDiffusion.Pipelines;
+namespace TurboDiffusion.Models;
 
 /// <summary>The width and height of a video in pixels, multiples of 16 (the VAE's factor 8 times the patch size 2).</summary>
 public sealed partial record VideoSize

@@ -1,7 +1,7 @@
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 using Xunit;
 
-namespace TurboDiffusion.Tests.Pipelines;
+namespace TurboDiffusion.Tests.Models;
 
 public class VideoSizeTests
 {
