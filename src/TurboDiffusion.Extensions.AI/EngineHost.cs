@@ -151,6 +151,7 @@ internal sealed partial class EngineHost : IDisposable
             Weights = _options.Weights,
             Dtype = _options.Dtype,
             Boundary = _options.Boundary,
+            TinyVae = _options.TinyVae,
             Loras = _options.ParsedLoras(),
             LowMemory = _options.LowMemory,
         });

@@ -76,7 +76,7 @@ internal sealed class NewCommand : WritingCommand
             _ => new WanModel(config, AttentionOptions.Of(attention), WeightFormat.Float, Placement.Meta),
         };
         Dictionary<string, string> metadata = module is WanModel
-            ? new() { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(System.Globalization.CultureInfo.InvariantCulture) } : [];
+            ? WanCheckpoint.Metadata(config) : [];
         ICheckpoint random = new RandomCheckpoint(module, seed, parsed.GetValue(_dtype) ?? torch.ScalarType.Float32, metadata);
         return Write(parsed, TensorSource.From(module is WanModel && weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random), metadata);
     }

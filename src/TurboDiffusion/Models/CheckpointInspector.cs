@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -45,6 +46,7 @@ public static class CheckpointInspector
             {
                 ModelKind.Transformer => Transformer(report, view),
                 ModelKind.Vae => Vae(report, view),
+                ModelKind.TinyVae => TinyVae(report, view),
                 ModelKind.TextEncoder => TextEncoder(report, view),
                 _ => throw new InvalidOperationException($"There is no model of the kind {layout.Kind}."),
             };
@@ -107,6 +109,18 @@ public static class CheckpointInspector
             Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : ModelSpec.Custom,
             Vae = config,
             Problems = StrictLoader.Differences(model, view),
+        };
+    }
+
+    private static CheckpointReport TinyVae(CheckpointReport report, ICheckpoint view)
+    {
+        TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(view);
+        using var model = new TinyVideoAutoencoder(config, Placement.Meta);
+        return report with
+        {
+            Preset = config == TinyVaeConfig.Wan21 ? "taew2_1" : config == TinyVaeConfig.Wan22 ? "taew2_2" : ModelSpec.Custom,
+            TinyVae = config,
+            Problems = StrictLoader.Differences(model, TinyVideoAutoencoder.Trimmed(view, config)),
         };
     }
 

@@ -16,7 +16,7 @@ namespace TurboDiffusion.Models.Vae;
 /// interleaved or concurrent.
 /// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; thu-ml/TurboDiffusion aaecff5 runs the same network.
 /// </remarks>
-public sealed class WanVae : nn.Module<Tensor, Tensor>
+public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
     [ComponentName(Name = "encoder")]
     private readonly VaeEncoder _encoder;
