@@ -26,7 +26,7 @@ public sealed class ConfigFuzzTests : IDisposable
         string seed = new VaeTrainingConfig
         {
             Output = _folder.File("run"), Training = NoIterations, Width = 8, Frames = 1, Height = 16, CropWidth = 16,
-            World = new WorldOptions { Clips = 1, Width = 64, Height = 48, Frames = 1 }, Samples = new ReconstructionOptions(),
+            World = new WorldOptions { Clips = 1, Width = 64, Height = 48, Frames = 1 },
         }.ToJson();
         Fuzz("configurations of a VAE", seed, path => TrainingRun.Run(RunConfig.Load<VaeTrainingConfig>(path)));
     }
