@@ -1,9 +1,11 @@
 using System.Globalization;
 using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
@@ -52,7 +54,8 @@ public static class TrainingRun
         using var task = new TeacherTraining(model, data, config.Times.Create(), config.ConditionDropout, config.Training,
             config.NewTextEncoder is null ? null : text);
         using ClipSamples? samples = OpenSamples(config, task.Model, task.TextEncoder, distilled: false, cancellationToken);
-        Train(config, task, task.Model, samples, progress, cancellationToken);
+        ScoreObserver? scores = OpenScores(config, task.Models, text, distilled: false, cancellationToken);
+        Train(config, task, task.Model, [samples, scores], progress, cancellationToken);
         task.TextEncoder?.Export(Path.Combine(config.Output, TextEncoderFile));
     }
 
@@ -67,7 +70,8 @@ public static class TrainingRun
         using WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config, cancellationToken);
         using var task = new SlaTuning(student, teacher, data, config.Times.Create(), config.Training);
         using ClipSamples? samples = OpenSamples(config, task.Model, null, distilled: false, cancellationToken);
-        Train(config, task, task.Model, samples, progress, cancellationToken);
+        ScoreObserver? scores = OpenScores(config, task.Models, text, distilled: false, cancellationToken);
+        Train(config, task, task.Model, [samples, scores], progress, cancellationToken);
     }
 
     /// <summary>Distils a transformer.</summary>
@@ -83,7 +87,8 @@ public static class TrainingRun
         using var task = new RcmDistillation(student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(),
             config.Rcm, config.CriticOptimizer, config.Training);
         using ClipSamples? samples = OpenSamples(config, task.Student, null, distilled: true, cancellationToken);
-        Train(config, task, task.Student, samples, progress, cancellationToken);
+        ScoreObserver? scores = OpenScores(config, [task.Student], text, distilled: true, cancellationToken);
+        Train(config, task, task.Student, [samples, scores], progress, cancellationToken);
     }
 
     /// <summary>Trains a VAE.</summary>
@@ -104,17 +109,19 @@ public static class TrainingRun
         else StrictLoader.Load(vae, initial, cancellationToken: cancellationToken);
         using var task = new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly);
         using ReconstructionSamples? samples = config.Samples is null ? null : new ReconstructionSamples(task.Model, data, config.Samples, config.Output);
-        Train(config, task, task.Model, samples, progress, cancellationToken);
+        ScoreObserver? scores = config.Scores is null ? null
+            : new ScoreObserver(task.Models, config.Scores, clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output);
+        Train(config, task, task.Model, [samples, scores], progress, cancellationToken);
     }
 
     private static void Train(
-        RunConfig config, ITrainingTask task, TrainedModel result, ITrainingObserver? samples, IProgress<TrainingProgress>? progress,
+        RunConfig config, ITrainingTask task, TrainedModel result, IReadOnlyList<ITrainingObserver?> observers, IProgress<TrainingProgress>? progress,
         CancellationToken cancellationToken)
     {
         Trainer trainer;
         try
         {
-            trainer = new Trainer(task, config.Training, config.Output, samples is null ? [] : [samples]);
+            trainer = new Trainer(task, config.Training, config.Output, [.. observers.OfType<ITrainingObserver>()]);
             AtomicFile.Write(Path.Combine(config.Output, ConfigFile), aside => File.WriteAllText(aside, config.ToJson()));
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
@@ -164,6 +171,46 @@ public static class TrainingRun
         if (config.Samples is not { } samples) return null;
         samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
         return new ClipSamples(model, textEncoder, samples, distilled, config.Placement, config.Output, cancellationToken);
+    }
+
+    private static ScoreObserver? OpenScores(
+        TransformerRunConfig config, IReadOnlyList<TrainedModel> models, UMT5Encoder? text, bool distilled, CancellationToken cancellationToken)
+    {
+        if (config.Scores is not { } scores) return null;
+        if (text is null) throw new InvalidRequestException("textEncoder", "Scores need the text encoder that turns prompts into embeddings; name its checkpoint (textEncoder).");
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(scores.Vae);
+        var vae = new WanVae(VaeConfig.FromCheckpoint(checkpoint), config.Placement);
+        StrictLoader.Load(vae, checkpoint, cancellationToken: cancellationToken);
+        var transformer = (WanModel)models[0].Module;
+        var components = new WanComponents
+        {
+            Name = config.Output,
+            Device = config.Placement.Device,
+            Tokenizer = SentencePieceTextTokenizer.Open(scores.Tokenizer, scores.TextLength),
+            TextEncoder = new ModelSlot<ITextEncoder>((_, _) => text, keepLoaded: true),
+            TextEncoderConfig = text.Config,
+            Experts = [new ModelSlot<WanModel>((_, _) => transformer, keepLoaded: true)],
+            TransformerConfig = transformer.Config,
+            Vae = new ModelSlot<WanVae>((_, _) => vae, keepLoaded: true),
+            VaeConfig = vae.Config,
+        };
+        components.Check();
+        var settings = new PipelineRequest
+        {
+            Prompt = "",
+            Width = scores.Width,
+            Height = scores.Height,
+            Frames = scores.Frames,
+            GuidanceScale = scores.Guidance ?? (distilled ? 1 : 5),
+            Sampler = new SamplerOptions
+            {
+                Kind = scores.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc),
+                Steps = scores.Steps,
+                SigmaMax = scores.SigmaMax,
+                Shift = scores.Shift,
+            },
+        };
+        return new ScoreObserver(models, scores, _ => SceneGenerator.Generations(components, settings), config.Output);
     }
 
     // Another stream than the training's, which the seed itself names.
