@@ -31,7 +31,7 @@ var options = new VideoGenerationOptions { Seed = 7, StreamingCount = 3 };
 await foreach (var update in generator.GenerateStreamingAsync(request, options))
 {
     if (update.Kind == VideoGenerationResponseUpdateKind.Progress)
-        Console.WriteLine($"{update.Progress?.Stage}: {update.Progress?.PercentComplete} %");
+        Console.WriteLine($"{update.Progress?.PercentComplete} %, {update.Progress?.Stage}, {update.Progress?.Remaining:m\\:ss} left");
     else if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating)
         Console.WriteLine($"preview: {((DataContent)update.Contents[0]).Name}");
     else if (update.Contents is [UriContent video])

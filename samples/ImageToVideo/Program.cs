@@ -20,8 +20,7 @@ var response = await generator.AnimateImageAsync(await DataContent.LoadFromAsync
 {
     Duration = TimeSpan.FromSeconds(1),
     Seed = 7,
-    RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 2 },
-});
+}.WithTurboDiffusion(o => o.Steps = 2));
 var video = (UriContent)response.Contents[0];
 Console.WriteLine($"video: {video.Uri.LocalPath}, {video.GetVideoInfo()}");
 // </animate>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 
 namespace TurboDiffusion.Extensions.AI;
@@ -9,10 +10,19 @@ namespace TurboDiffusion.Extensions.AI;
 /// </summary>
 /// <param name="innerGenerator">The generator to pass calls on to.</param>
 /// <param name="logger">Where to log.</param>
-public sealed partial class LoggingVideoGenerator(IVideoGenerator innerGenerator, ILogger logger)
+public partial class LoggingVideoGenerator(IVideoGenerator innerGenerator, ILogger logger)
     : DelegatingVideoGenerator(innerGenerator)
 {
     private readonly ILogger _logger = logger ?? throw new ArgumentNullException(nameof(logger));
+    private JsonSerializerOptions _jsonSerializerOptions = VideoJsonUtilities.DefaultOptions;
+
+    /// <summary>How options are written at <see cref="LogLevel.Trace"/>; it must know the types of their properties.</summary>
+    /// <exception cref="ArgumentNullException">The value is <see langword="null"/>.</exception>
+    public JsonSerializerOptions JsonSerializerOptions
+    {
+        get => _jsonSerializerOptions;
+        set => _jsonSerializerOptions = value ?? throw new ArgumentNullException(nameof(value));
+    }
 
     /// <inheritdoc/>
     public override async Task<VideoGenerationResponse> GenerateAsync(
@@ -80,7 +90,7 @@ public sealed partial class LoggingVideoGenerator(IVideoGenerator innerGenerator
     private void LogStart(string method, VideoGenerationRequest request, VideoGenerationOptions? options)
     {
         if (_logger.IsEnabled(LogLevel.Trace))
-            LogInvokedSensitive(method, RequestJson.Create(request, options, RequestJson.Describe).ToJsonString());
+            LogInvokedSensitive(method, RequestJson.Describe(request, options, _jsonSerializerOptions).ToJsonString());
         else
             LogInvoked(method);
     }

@@ -22,7 +22,6 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36, 1310.72];
 
     private readonly ILogger? _logger;
-    private readonly VideoGeneratorMetadata? _metadata;
     private readonly ActivitySource _source;
     private readonly Meter _meter;
     private readonly Histogram<double> _duration;
@@ -37,7 +36,6 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         : base(innerGenerator)
     {
         _logger = logger;
-        _metadata = innerGenerator.GetService<VideoGeneratorMetadata>();
         var name = string.IsNullOrEmpty(sourceName) ? DefaultSourceName : sourceName;
         _source = new ActivitySource(name);
         _meter = new Meter(name);
@@ -45,13 +43,13 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         _duration = _meter.CreateHistogram(
             "gen_ai.client.operation.duration", "s", "Duration of the generation.", advice: seconds);
         _timeToFirstChunk = _meter.CreateHistogram(
-            "gen_ai.client.operation.time_to_first_chunk", "s", "Time to the first update of a streaming generation.", advice: seconds);
+            "gen_ai.client.operation.time_to_first_chunk", "s", "Time to the first preview, frame or video of a streaming generation.", advice: seconds);
         _tokenUsage = _meter.CreateHistogram<long>(
             "gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.");
     }
 
     /// <summary>
-    /// Whether prompts, negative prompts and addresses of videos go into the spans. Off, unless the environment variable
+    /// Whether prompts, negative prompts, additional properties of the options and addresses of videos go into the spans. Off, unless the environment variable
     /// <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT</c> is <c>true</c>. Bytes of images and videos never do.
     /// </summary>
     public bool EnableSensitiveData { get; set; } = string.Equals(
@@ -94,7 +92,8 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         using var activity = Start(request, options, streaming: true);
         var started = Stopwatch.GetTimestamp();
         TimeSpan? first = null;
-        Exception? error = null;
+        // What a call ended with whose reader left early.
+        Exception? error = new OperationCanceledException("The reader left before the videos were finished.");
         // Previews are not kept: a long video has many.
         var kept = new List<VideoGenerationResponseUpdate>();
         IAsyncEnumerator<VideoGenerationResponseUpdate>? updates = null;
@@ -107,7 +106,10 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
                     updates ??= base.GenerateStreamingAsync(request, options, cancellationToken)
                         .GetAsyncEnumerator(cancellationToken);
                     if (!await updates.MoveNextAsync().ConfigureAwait(false))
+                    {
+                        error = null;
                         break;
+                    }
                 }
                 catch (Exception exception)
                 {
@@ -115,9 +117,14 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
                     throw;
                 }
 
-                first ??= Stopwatch.GetElapsedTime(started);
+                // Progress is no part of what was asked for.
+                if (updates.Current.Contents.Count > 0)
+                    first ??= Stopwatch.GetElapsedTime(started);
                 if (updates.Current.Kind == VideoGenerationResponseUpdateKind.VideoUpdated)
                     kept.Add(updates.Current);
+                // Nothing is lost on a reader who leaves with the last video.
+                if (kept.Sum(Videos) >= (options?.Count ?? 1))
+                    error = null;
 
                 yield return updates.Current;
 
@@ -156,16 +163,21 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         base.Dispose(disposing);
     }
 
+    // Asked for at each call: a generator may come to know its model.
+    private VideoGeneratorMetadata? Metadata => InnerGenerator.GetService<VideoGeneratorMetadata>();
+
+    private static int Videos(VideoGenerationResponseUpdate update) => update.Contents.Count(content => content is not UsageContent);
+
     private Activity? Start(VideoGenerationRequest request, VideoGenerationOptions? options, bool streaming)
     {
         if (!_source.HasListeners())
             return null;
 
-        var model = options?.ModelId ?? _metadata?.DefaultModelId;
+        var model = options?.ModelId ?? Metadata?.DefaultModelId;
         // In the same process there is no client span to make: the conventions permit INTERNAL for such models.
         var activity = _source.StartActivity(
             string.IsNullOrWhiteSpace(model) ? "generate_content" : $"generate_content {model}",
-            _metadata?.ProviderUri is null ? ActivityKind.Internal : ActivityKind.Client);
+            Metadata?.ProviderUri is null ? ActivityKind.Internal : ActivityKind.Client);
         if (activity is not { IsAllDataRequested: true })
             return activity;
 
@@ -173,7 +185,7 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
             .SetTag("gen_ai.operation.name", "generate_content")
             .SetTag("gen_ai.output.type", "video")
             .SetTag("gen_ai.request.model", model)
-            .SetTag("gen_ai.provider.name", _metadata?.ProviderName)
+            .SetTag("gen_ai.provider.name", Metadata?.ProviderName)
             .SetTag("gen_ai.request.choice.count", options?.Count is > 1 ? options.Count : null)
             .SetTag("gen_ai.request.seed", options?.Seed)
             .SetTag("gen_ai.request.stream", streaming ? true : null)
@@ -181,11 +193,15 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
             .SetTag("gen_ai.request.video.height", options?.VideoSize?.Height)
             .SetTag("gen_ai.request.video.duration", options?.Duration?.TotalSeconds)
             .SetTag("gen_ai.request.video.fps", options?.FramesPerSecond);
-        if (_metadata?.ProviderUri is { } uri)
+        if (Metadata?.ProviderUri is { IsAbsoluteUri: true } uri)
             activity.SetTag("server.address", uri.Host).SetTag("server.port", uri.Port);
 
         if (EnableSensitiveData)
+        {
             activity.SetTag("gen_ai.input.messages", TelemetryMessages.Input(request));
+            foreach (var (key, value) in options?.AdditionalProperties ?? [])
+                activity.SetTag(key, value is AIContent content ? RequestJson.Describe(content).ToJsonString() : value?.ToString());
+        }
 
         return activity;
     }
@@ -203,7 +219,7 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         if (error is not null)
         {
             activity?.SetTag("error.type", error.GetType().FullName).SetStatus(ActivityStatusCode.Error, error.Message);
-            if (_logger is not null)
+            if (_logger is not null && error is not OperationCanceledException)
                 LogException(_logger, error);
         }
 
@@ -233,10 +249,16 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
     private TagList Tags(VideoGenerationOptions? options, string? responseModel, Exception? error)
     {
         var tags = new TagList { { "gen_ai.operation.name", "generate_content" } };
-        AddIfKnown("gen_ai.request.model", options?.ModelId ?? _metadata?.DefaultModelId);
-        AddIfKnown("gen_ai.provider.name", _metadata?.ProviderName);
+        AddIfKnown("gen_ai.request.model", options?.ModelId ?? Metadata?.DefaultModelId);
+        AddIfKnown("gen_ai.provider.name", Metadata?.ProviderName);
         AddIfKnown("gen_ai.response.model", responseModel);
         AddIfKnown("error.type", error?.GetType().FullName);
+        if (Metadata?.ProviderUri is { IsAbsoluteUri: true } uri)
+        {
+            tags.Add("server.address", uri.Host);
+            tags.Add("server.port", uri.Port);
+        }
+
         return tags;
 
         void AddIfKnown(string key, string? value)

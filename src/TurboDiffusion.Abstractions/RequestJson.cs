@@ -8,8 +8,9 @@ namespace TurboDiffusion.Extensions.AI;
 internal static class RequestJson
 {
     public static JsonObject Create(
-        VideoGenerationRequest request, VideoGenerationOptions? options, Func<AIContent, JsonNode?> describe)
+        VideoGenerationRequest request, VideoGenerationOptions? options, Func<AIContent, JsonNode?> describe, Func<object?, JsonNode?>? write = null)
     {
+        write ??= value => VideoJsonUtilities.ToNode(value);
         var json = new JsonObject
         {
             ["prompt"] = request.Prompt,
@@ -21,18 +22,28 @@ internal static class RequestJson
 
         var plain = options.Clone();
         plain.AdditionalProperties = null;
-        json["options"] = JsonSerializer.SerializeToNode(plain, plain.GetType(), AIJsonUtilities.DefaultOptions);
+        json["options"] = write(plain);
         var additional = new JsonObject();
         foreach (var (key, value) in options.AdditionalProperties ?? [])
-        {
-            additional[key] = value is AIContent content
-                ? describe(content)
-                : JsonSerializer.SerializeToNode(value, AIJsonUtilities.DefaultOptions);
-        }
+            additional[key] = value is AIContent content ? describe(content) : write(value);
 
         json["additionalProperties"] = additional;
         return json;
     }
+
+    /// <summary>For people: what cannot be written is told by its type.</summary>
+    public static JsonObject Describe(VideoGenerationRequest request, VideoGenerationOptions? options, JsonSerializerOptions json) =>
+        Create(request, options, Describe, value =>
+        {
+            try
+            {
+                return VideoJsonUtilities.ToNode(value, json);
+            }
+            catch (Exception exception) when (exception is NotSupportedException or JsonException)
+            {
+                return JsonValue.Create(value!.GetType().ToString());
+            }
+        });
 
     public static JsonArray Describe(IEnumerable<AIContent> contents) => new([.. contents.Select(Describe)]);
 

@@ -28,7 +28,7 @@ internal static class TelemetryMessages
     private static string Message(string role, JsonArray parts) =>
         new JsonArray(new JsonObject { ["role"] = role, ["parts"] = parts }).ToJsonString();
 
-    private static JsonObject Text(string text, string type = "text") => new() { ["type"] = type, ["content"] = text };
+    private static JsonNode Text(string text, string type = "text") => new JsonObject { ["type"] = type, ["content"] = text };
 
     private static JsonNode Part(AIContent content) => content switch
     {

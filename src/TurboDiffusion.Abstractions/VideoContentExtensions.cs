@@ -19,9 +19,21 @@ public static class VideoContentExtensions
         {
             VideoInfo info => info,
             // After a round trip through JSON, which keeps no types.
-            JsonElement json => json.Deserialize<VideoInfo>(AIJsonUtilities.DefaultOptions),
+            JsonElement json => Read(json),
             _ => null,
         };
+    }
+
+    private static VideoInfo? Read(JsonElement json)
+    {
+        try
+        {
+            return json.Deserialize(VideoJsonUtilities.TypeInfo<VideoInfo>());
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Attaches size, duration and seed to a generated video.</summary>
@@ -37,5 +49,50 @@ public static class VideoContentExtensions
         ArgumentNullException.ThrowIfNull(info);
         (content.AdditionalProperties ??= [])[Key] = info;
         return content;
+    }
+
+    /// <summary>Writes a generated video to a file: its bytes, or a copy of the file that it names.</summary>
+    /// <param name="video">A content of a <see cref="VideoGenerationResponse"/>.</param>
+    /// <param name="path">The new file; its folder is made if it is not there. An existing file is not overwritten.</param>
+    /// <param name="cancellationToken">Ends the writing, and leaves nothing.</param>
+    /// <returns>The full path of the file.</returns>
+    /// <exception cref="ArgumentException">The content is neither bytes nor a file on this machine.</exception>
+    /// <exception cref="IOException">The file exists, or cannot be written.</exception>
+    public static async Task<string> SaveVideoAsync(this AIContent video, string path, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(video);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var full = Path.GetFullPath(path);
+        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        // Nobody sees half a file, and two writers do not meet.
+        var aside = $"{full}.{Guid.NewGuid():N}.partial";
+        try
+        {
+            await using (var file = new FileStream(aside, FileMode.CreateNew, FileAccess.Write))
+                await CopyToAsync(video, file, cancellationToken).ConfigureAwait(false);
+            File.Move(aside, full, overwrite: false);
+            return full;
+        }
+        finally
+        {
+            File.Delete(aside);
+        }
+    }
+
+    private static async Task CopyToAsync(AIContent video, Stream output, CancellationToken cancellationToken)
+    {
+        switch (video)
+        {
+            case DataContent data:
+                await output.WriteAsync(data.Data, cancellationToken).ConfigureAwait(false);
+                break;
+            case UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } when !Directory.Exists(uri.LocalPath):
+                await using (var file = File.OpenRead(uri.LocalPath))
+                    await file.CopyToAsync(output, cancellationToken).ConfigureAwait(false);
+                break;
+            default:
+                throw new ArgumentException(
+                    $"The video is {(video is UriContent other ? other.Uri.OriginalString : $"a {video.GetType().Name}")}; only bytes and a file on this machine can be saved.", nameof(video));
+        }
     }
 }

@@ -8,4 +8,10 @@ public enum VideoGenerationResponseFormat
 
     /// <summary>As a <see cref="Microsoft.Extensions.AI.DataContent"/> with the bytes of the file.</summary>
     Data,
+
+    /// <summary>
+    /// As a <see cref="Microsoft.Extensions.AI.HostedFileContent"/> that names the file at the provider. For services that keep their
+    /// videos; a generator in this process has none to name.
+    /// </summary>
+    Hosted,
 }

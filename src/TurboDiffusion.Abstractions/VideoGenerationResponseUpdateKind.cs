@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -65,11 +66,16 @@ public readonly struct VideoGenerationResponseUpdateKind : IEquatable<VideoGener
     /// <inheritdoc/>
     public override string ToString() => Value;
 
-    private sealed class Converter : JsonConverter<VideoGenerationResponseUpdateKind>
+    /// <summary>Reads and writes a kind as its name.</summary>
+    [EditorBrowsable(EditorBrowsableState.Never)]
+    public sealed class Converter : JsonConverter<VideoGenerationResponseUpdateKind>
     {
+        /// <inheritdoc/>
         public override VideoGenerationResponseUpdateKind Read(
-            ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetString()!);
+            ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.GetString() is { } name && !string.IsNullOrWhiteSpace(name) ? new(name) : throw new JsonException("A kind of update is a name.");
 
+        /// <inheritdoc/>
         public override void Write(
             Utf8JsonWriter writer, VideoGenerationResponseUpdateKind value, JsonSerializerOptions options) =>
             writer.WriteStringValue(value.Value);

@@ -1,5 +1,6 @@
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Caching.Distributed;
+using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -82,6 +83,25 @@ public static class VideoGeneratorBuilderExtensions
         {
             var generator = new DistributedCachingVideoGenerator(
                 inner, storage ?? services.GetRequiredService<IDistributedCache>());
+            configure?.Invoke(generator);
+            return generator;
+        });
+    }
+
+    /// <summary>Returns the stored video for the same request, options and seed; equal calls at the same time generate once.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="cache">The cache; <see langword="null"/> asks the services (<c>AddHybridCache()</c>).</param>
+    /// <param name="configure">Changes the decorator.</param>
+    /// <returns>The builder.</returns>
+    public static VideoGeneratorBuilder UseHybridCache(
+        this VideoGeneratorBuilder builder,
+        HybridCache? cache = null,
+        Action<HybridCachingVideoGenerator>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.Use((inner, services) =>
+        {
+            var generator = new HybridCachingVideoGenerator(inner, cache ?? services.GetRequiredService<HybridCache>());
             configure?.Invoke(generator);
             return generator;
         });

@@ -4,9 +4,9 @@ namespace TurboDiffusion.Extensions.AI;
 /// <param name="providerName">The provider, as <c>gen_ai.provider.name</c> in telemetry.</param>
 /// <param name="providerUri">Where the provider is reached; <see langword="null"/> for generation in this process.</param>
 /// <param name="defaultModelId">The model that is used where the options name none.</param>
-/// <param name="modelVariant">How the model is run, where that changes its videos.</param>
+/// <param name="outputDirectory">The folder that videos are written to; <see langword="null"/> for a generator that writes no files.</param>
 public class VideoGeneratorMetadata(
-    string? providerName = null, Uri? providerUri = null, string? defaultModelId = null, string? modelVariant = null)
+    string? providerName = null, Uri? providerUri = null, string? defaultModelId = null, string? outputDirectory = null)
 {
     /// <summary>The provider.</summary>
     public string? ProviderName { get; } = providerName;
@@ -14,9 +14,9 @@ public class VideoGeneratorMetadata(
     /// <summary>Where the provider is reached.</summary>
     public Uri? ProviderUri { get; } = providerUri;
 
-    /// <summary>The model that is used where the options name none.</summary>
+    /// <summary>The model that is used where the options name none; the same name as in its responses.</summary>
     public string? DefaultModelId { get; } = defaultModelId;
 
-    /// <summary>How the model is run (attention, number format, device), where that changes its videos.</summary>
-    public string? ModelVariant { get; } = modelVariant;
+    /// <summary>The full path of the folder that videos are written to, unless the request names a file.</summary>
+    public string? OutputDirectory { get; } = outputDirectory;
 }

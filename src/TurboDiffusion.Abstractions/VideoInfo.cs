@@ -10,7 +10,9 @@ namespace TurboDiffusion.Extensions.AI;
 /// <param name="Seed">The seed that reproduces the video with the same request and model.</param>
 public sealed record VideoInfo(int Width, int Height, int FrameCount, double FramesPerSecond, long? Seed = null)
 {
-    /// <summary>How long the video plays.</summary>
+    /// <summary>How long the video plays; zero where the frame rate tells no length.</summary>
     [JsonIgnore]
-    public TimeSpan Duration => TimeSpan.FromSeconds(FrameCount / FramesPerSecond);
+    public TimeSpan Duration => FramesPerSecond > 0 && FrameCount / FramesPerSecond is var seconds and < int.MaxValue
+        ? TimeSpan.FromSeconds(seconds)
+        : TimeSpan.Zero;
 }

@@ -27,8 +27,11 @@ internal static class CommandLine
         try
         {
             // No response files: a prompt may begin with @.
-            ParseResult parsed = Root(terminal, libTorch).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-            if (parsed.Action is ParseErrorAction) return Usage(parsed, terminal);
+            RootCommand root = Root(terminal, libTorch);
+            ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            Command command = parsed.CommandResult.Command;
+            if (parsed.Action is not HelpPage && ArgumentCheck.UnknownOption(args, command, root) is { } unknown) return Usage([unknown], command, terminal);
+            if (parsed.Action is ParseErrorAction) return Usage(Errors(parsed, root), command, terminal);
             return parsed.Invoke(new InvocationConfiguration
             {
                 Output = terminal.Out,
@@ -83,10 +86,20 @@ internal static class CommandLine
         return root;
     }
 
-    private static int Usage(ParseResult parsed, Terminal terminal)
+    private static IEnumerable<string> Errors(ParseResult parsed, RootCommand root)
     {
-        foreach (string message in parsed.Errors.Select(e => e.Message).Distinct()) terminal.Error.WriteLine($"error: {message}");
-        terminal.Error.WriteLine($"See {HelpPage.PathOf(parsed.CommandResult.Command)} --help.");
+        if (parsed.UnmatchedTokens is not [var word, ..]) return parsed.Errors.Select(e => e.Message).Distinct();
+        string shown = ArgumentCheck.Shown(word);
+        if (parsed.CommandResult.Command != root)
+            return [$"'{shown}' is one word too many. A text of several words needs quotation marks: \"a cat surfs\"."];
+        string? near = ArgumentCheck.Nearest(word, root.Subcommands.Select(c => c.Name));
+        return [$"There is no command '{shown}'.{(near is null ? "" : $" Did you mean {near}?")}"];
+    }
+
+    private static int Usage(IEnumerable<string> messages, Command command, Terminal terminal)
+    {
+        foreach (string message in messages) terminal.Error.WriteLine($"error: {message}");
+        terminal.Error.WriteLine($"See {HelpPage.PathOf(command)} --help.");
         return ExitCode.Usage;
     }
 }

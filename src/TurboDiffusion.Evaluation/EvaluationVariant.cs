@@ -1,5 +1,5 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Evaluation;
@@ -20,7 +20,7 @@ public sealed record EvaluationVariant
     public int? Steps { get; init; }
 
     /// <summary>Classifier-free guidance; 1 is none.</summary>
-    public double? Guidance { get; init; }
+    public GuidanceScale? Guidance { get; init; }
 
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
     public double? Shift { get; init; }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using TurboDiffusion.Evaluation.Metrics;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.ShapeWorld.Recognition;
@@ -123,7 +124,7 @@ public sealed class Evaluator
         Steps = settings.Sampler.Create().Timesteps.Count,
         Guidance = settings.GuidanceScale,
         Attention = model.Identity.Attention,
-        TopK = model.Identity.Attention == Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Defaults.TopKRatio,
+        TopK = model.Identity.Attention == Operators.Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Spec.TopKRatio,
         Weights = model.Identity.Weights,
     };
 

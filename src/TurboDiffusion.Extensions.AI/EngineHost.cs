@@ -1,13 +1,14 @@
 using Microsoft.Extensions.Logging;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>
-/// Holds the model: opened once, at the first request, and freed when it is disposed and nobody uses it any more. Its
+/// Holds the model: opened once, when it is first needed, and freed when it is disposed and nobody uses it any more. Its
 /// caller sees to it that one generation runs at a time.
 /// </summary>
 internal sealed partial class EngineHost : IDisposable
@@ -17,7 +18,10 @@ internal sealed partial class EngineHost : IDisposable
     private readonly Lazy<string> _device;
     private readonly Lock _state = new();
     private VideoModel? _model;
-    private bool _running;
+    private readonly Lock _opening = new();
+    private readonly SemaphoreSlim _fingerprinting = new(1);
+    private string? _fingerprint;
+    private int _users;
     private bool _disposed;
 
     public EngineHost(TurboDiffusionOptions options, ILogger logger)
@@ -38,29 +42,24 @@ internal sealed partial class EngineHost : IDisposable
 
     public IReadOnlyList<VideoResult> Generate(
         string? modelId,
-        Func<GenerationDefaults, VideoRequest> translate,
+        Func<ModelSpec, VideoRequest> translate,
         Action<GenerationProgress> onProgress,
         Func<int, IVideoReceiver?> frames,
         CancellationToken cancellationToken)
     {
-        lock (_state)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, typeof(TurboDiffusionVideoGenerator));
-            _running = true;
-        }
-
+        using var use = Use();
         try
         {
-            var model = _model ??= Open();
+            var model = Opened();
             if (modelId is not null && modelId != _options.Model && modelId != model.Identity.Name)
             {
                 throw new InvalidRequestException(
                     "model", $"This generator runs the model '{model.Identity.Name}', not '{modelId}'; register one generator for each model.");
             }
 
-            using var telemetry = new StageTelemetry(_options.Model ?? "trial");
+            using var telemetry = new StageTelemetry(model.Identity.Name);
             using var log = new StageLog(_logger);
-            var request = translate(model.Defaults);
+            var request = translate(model.Spec);
             var videos = model.Generate(
                 request,
                 new Progress(progress =>
@@ -69,7 +68,7 @@ internal sealed partial class EngineHost : IDisposable
                     log.Report(progress);
                     onProgress(progress);
                 }),
-                frames(request.Frames ?? model.Defaults.Frames),
+                frames(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
             telemetry.Complete(videos);
             LastError = null;
@@ -80,14 +79,25 @@ internal sealed partial class EngineHost : IDisposable
             LastError = exception;
             throw;
         }
+    }
+
+    /// <summary>A digest of the model and of how it is run. All weights are read for it, once.</summary>
+    public async Task<string> FingerprintAsync(CancellationToken cancellationToken)
+    {
+        await _fingerprinting.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return _fingerprint ??= await Task.Run(
+                () =>
+                {
+                    using var use = Use();
+                    return Opened().Fingerprint(cancellationToken);
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
         finally
         {
-            lock (_state)
-            {
-                _running = false;
-                if (_disposed)
-                    _model?.Dispose();
-            }
+            _fingerprinting.Release();
         }
     }
 
@@ -99,9 +109,36 @@ internal sealed partial class EngineHost : IDisposable
                 return;
 
             _disposed = true;
-            if (!_running)
+            if (_users == 0)
                 _model?.Dispose();
         }
+    }
+
+    /// <summary>Keeps the model while it is used; the last user of a disposed one frees it.</summary>
+    private Usage Use()
+    {
+        lock (_state)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(TurboDiffusionVideoGenerator));
+            _users++;
+        }
+
+        return new Usage(this);
+    }
+
+    private void EndUse()
+    {
+        lock (_state)
+        {
+            if (--_users == 0 && _disposed)
+                _model?.Dispose();
+        }
+    }
+
+    private VideoModel Opened()
+    {
+        lock (_opening)
+            return _model ??= Open();
     }
 
     private VideoModel Open()
@@ -112,15 +149,28 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            Dtype = _options.Dtype,
+            Boundary = _options.Boundary,
+            Loras = _options.ParsedLoras(),
             LowMemory = _options.LowMemory,
         });
         Identity = model.Identity.ToString();
         LogOpened(Identity);
+        foreach (var warning in model.Warnings)
+            LogWarning(warning);
         return model;
     }
 
     [LoggerMessage(LogLevel.Information, "Opened the model {Identity}.")]
     private partial void LogOpened(string identity);
+
+    [LoggerMessage(LogLevel.Warning, "{Warning}")]
+    private partial void LogWarning(string warning);
+
+    private sealed class Usage(EngineHost host) : IDisposable
+    {
+        public void Dispose() => host.EndUse();
+    }
 
     /// <summary>Calls at once, on the engine's thread; <see cref="Progress{T}"/> would lose the order.</summary>
     private sealed class Progress(Action<GenerationProgress> report) : IProgress<GenerationProgress>

@@ -1,8 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.AI;
 using TurboDiffusion.Generation;
-using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -16,7 +15,7 @@ internal static class RequestTranslation
         VideoGenerationRequest request,
         VideoGenerationOptions options,
         TurboDiffusionRequestOptions raw,
-        GenerationDefaults defaults,
+        ModelSpec spec,
         string outputPath)
     {
         if (string.IsNullOrWhiteSpace(request.Prompt))
@@ -29,8 +28,8 @@ internal static class RequestTranslation
             StartImage = Image(request.StartFrame),
             AdaptiveSize = request.StartFrame is not null && options.VideoSize is null && options.AspectRatio is null,
             Size = options.VideoSize is { } size ? new VideoSize(size.Width, size.Height)
-                : options.AspectRatio is { } ratio ? Size(ratio, defaults) : null,
-            Frames = raw.Frames ?? Frames(options, defaults),
+                : options.AspectRatio is { } ratio ? Size(ratio, spec) : null,
+            Frames = raw.Frames ?? Frames(options, spec),
             FramesPerSecond = options.FramesPerSecond,
             Sampler = raw.Sampler,
             Steps = raw.Steps,
@@ -85,9 +84,9 @@ internal static class RequestTranslation
     }
 
     /// <summary>The trained size of the default resolution, or a size of the default area for a model without one.</summary>
-    private static VideoSize Size(string aspectRatio, GenerationDefaults defaults)
+    private static VideoSize Size(string aspectRatio, ModelSpec spec)
     {
-        var usual = new VideoSize(defaults.Width, defaults.Height);
+        var usual = spec.Size;
         foreach (var resolution in VideoSize.Resolutions)
         {
             if (VideoSize.AspectRatios.Any(ratio => VideoSize.Preset(resolution, ratio) == usual))
@@ -104,12 +103,12 @@ internal static class RequestTranslation
     }
 
     /// <summary>The number of frames, 4k + 1, that plays nearest to the duration.</summary>
-    private static int? Frames(VideoGenerationOptions options, GenerationDefaults defaults)
+    private static int? Frames(VideoGenerationOptions options, ModelSpec spec)
     {
         if (options.Duration is not { } duration)
             return null;
 
-        var frames = duration.TotalSeconds * (options.FramesPerSecond ?? defaults.FramesPerSecond);
+        var frames = duration.TotalSeconds * (options.FramesPerSecond ?? spec.FramesPerSecond);
         if (!(frames is >= 0 and < int.MaxValue - FramesPerLatent))
             throw new InvalidRequestException("duration", $"The duration is {duration}; give a few seconds.");
 

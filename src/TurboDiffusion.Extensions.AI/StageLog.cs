@@ -3,7 +3,7 @@ using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Extensions.AI;
 
-/// <summary>Logs loading, in tenths, at <see cref="LogLevel.Information"/> and the other stages at <see cref="LogLevel.Debug"/>.</summary>
+/// <summary>Logs every tenth of a generation at <see cref="LogLevel.Information"/>, and the ends of stages at <see cref="LogLevel.Debug"/>.</summary>
 internal sealed partial class StageLog(ILogger logger) : IDisposable
 {
     private GenerationProgress? _last;
@@ -12,8 +12,8 @@ internal sealed partial class StageLog(ILogger logger) : IDisposable
     {
         if (_last is { } last && last.Stage != progress.Stage)
             LogLeft(StageTelemetry.NameOf(last.Stage), last.Step, last.TotalSteps);
-        if (progress.Stage == GenerationStage.Loading && Tenth(progress) != (_last is { Stage: GenerationStage.Loading } before ? Tenth(before) : -1))
-            LogLoading(10 * Tenth(progress), progress.Elapsed.TotalSeconds);
+        if (_last is null || Tenth(_last.Value) != Tenth(progress))
+            LogProgress(progress.Percent, progress.Elapsed.TotalSeconds, StageTelemetry.NameOf(progress.Stage));
 
         _last = progress;
     }
@@ -24,11 +24,10 @@ internal sealed partial class StageLog(ILogger logger) : IDisposable
             LogLeft(StageTelemetry.NameOf(last.Stage), last.Step, last.TotalSteps);
     }
 
-    private static int Tenth(GenerationProgress progress) =>
-        progress.TotalSteps == 0 ? 0 : (int)(10L * progress.Step / progress.TotalSteps);
+    private static int Tenth(GenerationProgress progress) => progress.Percent / 10;
 
-    [LoggerMessage(LogLevel.Information, "Loading weights: {Percent} % after {Seconds:0.0} s.")]
-    private partial void LogLoading(int percent, double seconds);
+    [LoggerMessage(LogLevel.Information, "Generating a video: {Percent} % after {Seconds:0.0} s, {Stage}.")]
+    private partial void LogProgress(int percent, double seconds, string stage);
 
     [LoggerMessage(LogLevel.Debug, "Left the stage {Stage} at {Step} of {TotalSteps}.")]
     private partial void LogLeft(string stage, int step, int totalSteps);

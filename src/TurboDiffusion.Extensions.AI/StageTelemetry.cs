@@ -51,7 +51,10 @@ internal sealed class StageTelemetry(string model) : IDisposable
         }
         else if (progress.Stage == GenerationStage.Denoising && progress.Step > last.Step)
         {
-            StepDuration.Record((progress.Elapsed - last.Elapsed).TotalSeconds / (progress.Step - last.Step), Model());
+            // Of short steps, several are told at once.
+            var steps = progress.Step - last.Step;
+            for (var step = 0; step < steps; step++)
+                StepDuration.Record((progress.Elapsed - last.Elapsed).TotalSeconds / steps, Model());
         }
 
         _last = progress;

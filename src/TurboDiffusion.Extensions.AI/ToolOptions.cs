@@ -24,6 +24,12 @@ internal static class ToolOptions
         return (options, null);
     }
 
+    /// <summary>What is wrong with a prompt, for the model that wrote it; null for nothing.</summary>
+    public static string? PromptError(string? prompt, int maxLength) =>
+        string.IsNullOrWhiteSpace(prompt) ? "The prompt is empty; describe the video."
+        : prompt.Length > maxLength ? $"The prompt has {prompt.Length} characters; at most {maxLength} are accepted."
+        : null;
+
     /// <summary>Whether the message helps the one who asked. Everything else is the application's affair.</summary>
     public static bool IsForTheUser(Exception exception) =>
         exception is TurboDiffusionException or VideoGeneratorQueueFullException;

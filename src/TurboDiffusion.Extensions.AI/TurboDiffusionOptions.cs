@@ -1,5 +1,7 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TorchSharp;
+using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -24,6 +26,28 @@ public sealed class TurboDiffusionOptions
     /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
     public WeightFormat? Weights { get; set; }
 
+    /// <summary>
+    /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU,
+    /// float32 on the CPU.
+    /// </summary>
+    public torch.ScalarType? Dtype { get; set; }
+
+    /// <summary>
+    /// With two experts: the time in (0, 1) down to which the high-noise one serves; <see langword="null"/> leaves it to the model.
+    /// </summary>
+    public double? Boundary { get; set; }
+
+    /// <summary>
+    /// LoRAs to merge into the transformer, each as <c>FILE</c> or <c>FILE:STRENGTH</c>, such as <c>style.safetensors:0.8</c>.
+    /// </summary>
+    public IList<string> Loras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the high-noise one, likewise.</summary>
+    public IList<string> HighNoiseLoras { get; set; } = [];
+
+    /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
+    public IList<string> LowNoiseLoras { get; set; } = [];
+
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
 
@@ -32,4 +56,12 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>Requests that may wait for the device; one more fails with <see cref="VideoGeneratorQueueFullException"/>.</summary>
     public int MaxQueuedRequests { get; set; } = 16;
+
+    /// <summary>The LoRAs of all three lists.</summary>
+    internal IReadOnlyList<LoraOptions> ParsedLoras() =>
+    [
+        .. Loras.Select(text => LoraOptions.Parse(text)),
+        .. HighNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.HighNoise)),
+        .. LowNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.LowNoise)),
+    ];
 }

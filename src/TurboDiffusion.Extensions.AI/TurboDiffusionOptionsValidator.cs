@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
+using TorchSharp;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -33,17 +35,23 @@ internal sealed partial class TurboDiffusionOptionsValidator : IValidateOptions<
             yield return $"{nameof(options.Device)} is '{options.Device}'; choose auto, cpu, cuda or cuda:N.";
         if (options.TopKRatio is { } ratio && !(ratio is > 0 and <= 1))
             yield return $"{nameof(options.TopKRatio)} is {ratio}; it must be above 0 and at most 1.";
+        if (options.Dtype is { } dtype && dtype is not (torch.ScalarType.Float32 or torch.ScalarType.BFloat16 or torch.ScalarType.Float16))
+            yield return $"{nameof(options.Dtype)} is {dtype}; choose Float32, BFloat16 or Float16.";
+        if (options.Boundary is { } boundary && !(boundary is > 0 and < 1))
+            yield return $"{nameof(options.Boundary)} is {boundary}; it must be above 0 and below 1.";
         if (options.MaxQueuedRequests < 0)
             yield return $"{nameof(options.MaxQueuedRequests)} is {options.MaxQueuedRequests}; it must be 0 or more.";
-        if (options.Model is not null && ModelError(options.Model) is { } error)
-            yield return $"{nameof(options.Model)}: {error}";
+        if (options.Model is not null && Error(() => ModelLibrary.Find(options.Model)) is { } model)
+            yield return $"{nameof(options.Model)}: {model}";
+        if (Error(() => LoraSet.Open(options.ParsedLoras()).Dispose()) is { } lora)
+            yield return $"{nameof(options.Loras)}: {lora}";
     }
 
-    private static string? ModelError(string model)
+    private static string? Error(Action check)
     {
         try
         {
-            ModelLibrary.Find(model);
+            check();
             return null;
         }
         catch (TurboDiffusionException exception)

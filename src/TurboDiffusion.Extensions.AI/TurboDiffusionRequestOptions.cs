@@ -3,8 +3,8 @@ using TurboDiffusion.Sampling;
 namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>
-/// The knobs of one request that <see cref="VideoGenerationOptions"/> has no property for; supplied through its
-/// <see cref="VideoGenerationOptions.RawRepresentationFactory"/>. What is <see langword="null"/> follows the model's defaults.
+/// The knobs of one request that <see cref="VideoGenerationOptions"/> has no property for; set by
+/// <see cref="TurboDiffusionRequestExtensions.WithTurboDiffusion"/>, or returned by its <see cref="VideoGenerationOptions.RawRepresentationFactory"/>. What is <see langword="null"/> follows the model's defaults.
 /// </summary>
 public sealed class TurboDiffusionRequestOptions
 {
@@ -23,8 +23,8 @@ public sealed class TurboDiffusionRequestOptions
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
     public double? Shift { get; set; }
 
-    /// <summary>Classifier-free guidance; 1 is none.</summary>
-    public double? GuidanceScale { get; set; }
+    /// <summary>Classifier-free guidance: a number, or one for each of two experts; 1 is none.</summary>
+    public GuidanceScale? GuidanceScale { get; set; }
 
     /// <summary>Frames, 4k + 1. Wins over the duration.</summary>
     public int? Frames { get; set; }
@@ -40,4 +40,8 @@ public sealed class TurboDiffusionRequestOptions
     /// file is not overwritten.
     /// </summary>
     public string? OutputPath { get; set; }
+
+    /// <summary>Copies the options.</summary>
+    /// <returns>The copy.</returns>
+    public TurboDiffusionRequestOptions Clone() => (TurboDiffusionRequestOptions)MemberwiseClone();
 }

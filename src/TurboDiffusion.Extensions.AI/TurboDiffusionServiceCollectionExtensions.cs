@@ -17,7 +17,7 @@ public static class TurboDiffusionServiceCollectionExtensions
     /// options are checked when the host starts.
     /// </summary>
     /// <param name="services">The services.</param>
-    /// <param name="configure">Sets the options; without it the trial model is used.</param>
+    /// <param name="configure">Sets the options; without it the default model is used.</param>
     /// <returns>A builder that adds decorators.</returns>
     public static VideoGeneratorBuilder AddTurboDiffusion(
         this IServiceCollection services, Action<TurboDiffusionOptions>? configure = null) =>
@@ -33,7 +33,7 @@ public static class TurboDiffusionServiceCollectionExtensions
     /// <summary>Registers the generator under a key, for an application with several models.</summary>
     /// <param name="services">The services.</param>
     /// <param name="serviceKey">The key; also the name of the options.</param>
-    /// <param name="configure">Sets the options; without it the trial model is used.</param>
+    /// <param name="configure">Sets the options; without it the default model is used.</param>
     /// <returns>A builder that adds decorators.</returns>
     public static VideoGeneratorBuilder AddKeyedTurboDiffusion(
         this IServiceCollection services, string serviceKey, Action<TurboDiffusionOptions>? configure = null) =>

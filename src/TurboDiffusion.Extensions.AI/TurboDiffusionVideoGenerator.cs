@@ -4,6 +4,7 @@ using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Models;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -14,11 +15,11 @@ namespace TurboDiffusion.Extensions.AI;
 /// a generation within one transformer block. Spans and metrics of the stages are emitted from the source and meter
 /// <see cref="OpenTelemetryVideoGenerator.DefaultSourceName"/>.
 /// </remarks>
-public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
+public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelFingerprint
 {
     private readonly TurboDiffusionOptions _options;
     private readonly EngineHost _engine;
-    private readonly VideoGeneratorMetadata _metadata;
+    private VideoGeneratorMetadata? _metadata;
     private readonly CancellationTokenSource _disposing = new();
     private int _waiting;
 
@@ -30,11 +31,6 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
     {
         _options = options ?? new TurboDiffusionOptions();
         _engine = new EngineHost(_options, logger ?? NullLogger<TurboDiffusionVideoGenerator>.Instance);
-        _metadata = new VideoGeneratorMetadata(
-            "turbodiffusion",
-            providerUri: null,
-            _options.Model ?? "trial",
-            $"{_options.Attention}/{_options.TopKRatio}/{_options.Weights}/{_options.Device}");
     }
 
     /// <inheritdoc/>
@@ -65,7 +61,7 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
     {
         ArgumentNullException.ThrowIfNull(serviceType);
         return serviceKey is not null ? null
-            : serviceType == typeof(VideoGeneratorMetadata) ? _metadata
+            : serviceType == typeof(VideoGeneratorMetadata) ? Metadata()
             : serviceType == typeof(TurboDiffusionOptions) ? _options
             : serviceType.IsInstanceOfType(this) ? this
             : null;
@@ -80,9 +76,35 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
         _engine.Dispose();
     }
 
+    /// <inheritdoc/>
+    /// <exception cref="TurboDiffusionException">The model cannot be read.</exception>
+    async ValueTask<string> IVideoModelFingerprint.GetFingerprintAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
+        return await _engine.FingerprintAsync(stop.Token).ConfigureAwait(false);
+    }
+
     /// <summary>What a health check tells: the model, whether it is loaded, and who waits.</summary>
-    internal (string Model, string? Identity, int Waiting, Exception? LastError) State =>
-        (_options.Model ?? "trial", _engine.Identity, _waiting, _engine.LastError);
+    internal (string? Model, string? Identity, int Waiting, Exception? LastError) State =>
+        (Metadata().DefaultModelId, _engine.Identity, _waiting, _engine.LastError);
+
+    private VideoGeneratorMetadata Metadata()
+    {
+        if (_metadata is { } known)
+            return known;
+
+        try
+        {
+            return _metadata = Create(ModelLibrary.NameOf(_options.Model));
+        }
+        catch (TurboDiffusionException)
+        {
+            // The model is not there, or not yet: the first request says so.
+            return Create(_options.Model);
+        }
+
+        VideoGeneratorMetadata Create(string? model) => new("turbodiffusion", providerUri: null, model, OutputPath);
+    }
 
     private async IAsyncEnumerable<VideoGenerationResponseUpdate> StreamAsync(
         VideoGenerationRequest request,
@@ -183,7 +205,10 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
         ChannelWriter<VideoGenerationResponseUpdate> updates,
         CancellationToken cancellationToken)
     {
-        var raw = options.RawRepresentationFactory?.Invoke(this) as TurboDiffusionRequestOptions ?? new();
+        var raw = RawOptions(options);
+        if (options.ResponseFormat == VideoGenerationResponseFormat.Hosted)
+            throw new InvalidRequestException("response format", "This generator keeps no videos to name; ask for a URI or for the bytes.");
+
         var responseId = Guid.NewGuid().ToString("N");
         var asData = options.ResponseFormat == VideoGenerationResponseFormat.Data;
         // Bytes that were asked for leave no file, unless one was named.
@@ -202,7 +227,7 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
                     Kind = VideoGenerationResponseUpdateKind.Progress,
                     ResponseId = responseId,
                     Progress = new(
-                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Elapsed, progress.Remaining),
+                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed, progress.Remaining),
                 }),
                 totalFrames => options.StreamingCount > 0 || raw.StreamFrames
                     ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, totalFrames, update =>
@@ -230,10 +255,12 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
         }
     }
 
+    private string OutputPath => Path.GetFullPath(
+        _options.OutputDirectory ?? Path.Combine(Path.GetTempPath(), "turbodiffusion-videos"));
+
     private string OutputDirectory()
     {
-        var folder = Path.GetFullPath(
-            _options.OutputDirectory ?? Path.Combine(Path.GetTempPath(), "turbodiffusion-videos"));
+        var folder = OutputPath;
         try
         {
             return Directory.CreateDirectory(folder).FullName;
@@ -243,6 +270,14 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator
             throw new EnvironmentException("disk", $"The output folder {folder} cannot be made: {exception.Message}", exception);
         }
     }
+
+    private TurboDiffusionRequestOptions RawOptions(VideoGenerationOptions options) => options.RawRepresentationFactory?.Invoke(this) switch
+    {
+        null => new TurboDiffusionRequestOptions(),
+        TurboDiffusionRequestOptions raw => raw,
+        var other => throw new InvalidRequestException(
+            "options", $"{nameof(VideoGenerationOptions.RawRepresentationFactory)} returned a {other.GetType()}; it must return {nameof(TurboDiffusionRequestOptions)} or null."),
+    };
 
     private static string NewPath(string folder, string? mediaType) =>
         Path.Combine(folder, Guid.NewGuid().ToString("N") + RequestTranslation.Extension(mediaType));

@@ -14,15 +14,17 @@ internal sealed class VideoConversation
     private const string IdKey = "conversationId";
 
     private readonly IVideoGenerator _generator;
+    private readonly int _maxPromptLength;
     private readonly ConcurrentDictionary<string, AIContent> _media = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<string, VideoGenerationToolResultContent> _results = new();
     private readonly AIFunction[] _functions;
     private bool _active;
     private VideoGenerationOptions? _options;
 
-    public VideoConversation(IVideoGenerator generator)
+    public VideoConversation(IVideoGenerator generator, int maxPromptLength)
     {
         _generator = generator;
+        _maxPromptLength = maxPromptLength;
         _functions =
         [
             AIFunctionFactory.Create(GenerateAsync, ToolText.GenerateVideoName, ToolText.GenerateVideo),
@@ -77,7 +79,7 @@ internal sealed class VideoConversation
                 yield return new FunctionCallContent(call.CallId, call.FunctionName, call.Arguments);
                 break;
             case VideoGenerationToolResultContent result:
-                foreach (var video in result.Outputs)
+                foreach (var video in result.Outputs ?? [])
                     Register(video);
                 yield return new FunctionResultContent(result.CallId, result.Summary);
                 break;
@@ -134,6 +136,9 @@ internal sealed class VideoConversation
         VideoInfo? earlier,
         CancellationToken cancellationToken)
     {
+        if (ToolOptions.PromptError(request.Prompt, _maxPromptLength) is { } promptError)
+            return promptError;
+
         var (options, error) = ToolOptions.Create(_options, aspectRatio, durationSeconds, seed);
         if (options is null)
             return error!;

@@ -29,12 +29,15 @@ public sealed class VideoGeneratingChatClient : DelegatingChatClient
         _generator = generator;
     }
 
+    /// <summary>The longest prompt that is accepted, in characters; a longer one is told to the model, which can shorten it.</summary>
+    public int MaxPromptLength { get; set; } = VideoGenerationFunctionOptions.DefaultMaxPromptLength;
+
     /// <inheritdoc/>
     public override async Task<ChatResponse> GetResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        var conversation = new VideoConversation(_generator);
+        var conversation = new VideoConversation(_generator, MaxPromptLength);
         var known = conversation.ToModel(messages);
         var response = await base.GetResponseAsync(known, conversation.ToModel(options), cancellationToken)
             .ConfigureAwait(false);
@@ -55,7 +58,7 @@ public sealed class VideoGeneratingChatClient : DelegatingChatClient
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        var conversation = new VideoConversation(_generator);
+        var conversation = new VideoConversation(_generator, MaxPromptLength);
         var known = conversation.ToModel(messages);
         await foreach (var update in base.GetStreamingResponseAsync(known, conversation.ToModel(options), cancellationToken)
             .ConfigureAwait(false))

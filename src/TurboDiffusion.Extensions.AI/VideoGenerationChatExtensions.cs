@@ -13,12 +13,18 @@ public static class VideoGenerationChatExtensions
     /// </summary>
     /// <param name="builder">The builder.</param>
     /// <param name="generator">Generates the videos; <see langword="null"/> asks the services.</param>
+    /// <param name="configure">Changes the middleware.</param>
     /// <returns>The builder.</returns>
-    public static ChatClientBuilder UseVideoGeneration(this ChatClientBuilder builder, IVideoGenerator? generator = null)
+    public static ChatClientBuilder UseVideoGeneration(
+        this ChatClientBuilder builder, IVideoGenerator? generator = null, Action<VideoGeneratingChatClient>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.Use((inner, services) =>
-            new VideoGeneratingChatClient(inner, generator ?? services.GetRequiredService<IVideoGenerator>()));
+        {
+            var client = new VideoGeneratingChatClient(inner, generator ?? services.GetRequiredService<IVideoGenerator>());
+            configure?.Invoke(client);
+            return client;
+        });
     }
 
     /// <summary>Lets <see cref="VideoGenerationToolCallContent"/> and its result be written to JSON and read again.</summary>

@@ -3,6 +3,8 @@ namespace TurboDiffusion.Extensions.AI;
 /// <summary>What a model may do with <see cref="VideoGenerationFunctions"/>.</summary>
 public sealed class VideoGenerationFunctionOptions
 {
+    internal const int DefaultMaxPromptLength = 4000;
+
     /// <summary>
     /// Where videos are written that a generator returns as bytes; <see langword="null"/> is the folder
     /// <c>turbodiffusion-videos</c> among the temporary files. Nothing there is overwritten. A generator that writes
@@ -14,7 +16,7 @@ public sealed class VideoGenerationFunctionOptions
     public IList<string> AllowedInputFolders { get; set; } = [];
 
     /// <summary>The longest prompt that is accepted, in characters.</summary>
-    public int MaxPromptLength { get; set; } = 4000;
+    public int MaxPromptLength { get; set; } = DefaultMaxPromptLength;
 
     /// <summary>Options for every call, such as a size or a model; what the model asks for wins.</summary>
     public VideoGenerationOptions? Defaults { get; set; }

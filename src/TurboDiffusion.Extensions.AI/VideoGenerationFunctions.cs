@@ -84,10 +84,8 @@ public sealed class VideoGenerationFunctions
         long? seed,
         CancellationToken cancellationToken)
     {
-        if (string.IsNullOrWhiteSpace(request.Prompt))
-            return Failure("The prompt is empty; describe the video.");
-        if (request.Prompt.Length > _options.MaxPromptLength)
-            return Failure($"The prompt has {request.Prompt.Length} characters; at most {_options.MaxPromptLength} are accepted.");
+        if (ToolOptions.PromptError(request.Prompt, _options.MaxPromptLength) is { } promptError)
+            return Failure(promptError);
 
         var (options, error) = ToolOptions.Create(_options.Defaults, aspectRatio, durationSeconds, seed);
         if (options is null)
@@ -126,6 +124,7 @@ public sealed class VideoGenerationFunctions
             DurationSeconds = info?.Duration.TotalSeconds,
             FramesPerSecond = info?.FramesPerSecond,
             Seed = info?.Seed,
+            Info = info,
         };
 
         async Task<string> SaveAsync(DataContent data) => new Uri(

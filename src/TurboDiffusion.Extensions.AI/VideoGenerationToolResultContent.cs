@@ -6,8 +6,8 @@ namespace TurboDiffusion.Extensions.AI;
 /// <param name="callId">Identifies the call.</param>
 public sealed class VideoGenerationToolResultContent(string callId) : ToolResultContent(callId)
 {
-    /// <summary>The videos: <see cref="UriContent"/> or <see cref="DataContent"/>. Empty if the call failed.</summary>
-    public IList<AIContent> Outputs { get; init; } = [];
+    /// <summary>The videos: <see cref="UriContent"/> or <see cref="DataContent"/>. Empty or null if the call failed.</summary>
+    public IList<AIContent>? Outputs { get; set; } = [];
 
     /// <summary>What the model was told of the videos.</summary>
     public string? Summary { get; init; }

@@ -1,5 +1,5 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Generation;
 
@@ -12,7 +12,10 @@ namespace TurboDiffusion.Generation;
 /// <param name="Device">The device.</param>
 public sealed record ModelIdentity(string Name, string Preset, string Variant, AttentionKind Attention, WeightFormat Weights, string Device)
 {
+    /// <summary>The LoRAs merged into it, each as its file's name and strength.</summary>
+    public IReadOnlyList<string> Loras { get; init; } = [];
+
     /// <summary>All of it in one line.</summary>
     public override string ToString() =>
-        $"{Name} ({Preset}, {Variant}; {Attention.ToString().ToLowerInvariant()} attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
+        $"{Name} ({Preset}, {Variant}{string.Concat(Loras.Select(l => $", LoRA {l}"))}; {Attention.ToString().ToLowerInvariant()} attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
 }

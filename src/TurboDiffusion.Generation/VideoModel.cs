@@ -1,16 +1,21 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation;
@@ -25,13 +30,19 @@ public sealed class VideoModel : IDisposable
     private const long StreamedTextEncoderBytes = 4L << 30;
 
     private readonly WanPipeline _pipeline;
-    private readonly List<ICheckpoint> _checkpoints;
+    private readonly List<IDisposable> _files;
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
-    private VideoModel(WanPipeline pipeline, List<ICheckpoint> checkpoints, ModelIdentity identity, GenerationDefaults defaults, Part[] parts, Placement placement)
+    private readonly string _tokenizer;
+    private readonly string _settings;
+
+    private VideoModel(
+        WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
+        Placement placement, string tokenizer, string settings)
     {
-        (_pipeline, _checkpoints, Identity, Defaults, _parts, _placement) = (pipeline, checkpoints, identity, defaults, parts, placement);
+        (_pipeline, _files, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
+            (pipeline, files, identity, spec, randomWeights, parts, placement, tokenizer, settings);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -41,8 +52,14 @@ public sealed class VideoModel : IDisposable
     /// <summary>Which model it is and how it is run.</summary>
     public ModelIdentity Identity { get; }
 
-    /// <summary>What it is run with where a request does not say.</summary>
-    public GenerationDefaults Defaults { get; }
+    /// <summary>What it is run with where a request does not say: the published settings, and what its description says in their place.</summary>
+    public ModelSpec Spec { get; }
+
+    /// <summary>Whether its weights are random, so that every picture is noise.</summary>
+    public bool HasRandomWeights { get; }
+
+    /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
 
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
@@ -59,7 +76,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
-        var opened = new List<ICheckpoint>();
+        var opened = new List<IDisposable>();
         try
         {
             ICheckpoint Open(string path)
@@ -75,10 +92,14 @@ public sealed class VideoModel : IDisposable
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
-            GenerationDefaults defaults = files.Defaults ?? GenerationDefaults.Of(config, variant);
+            ModelSpec spec = SpecOf(files, ModelSpec.Of(config, transformers.Length), variant);
+            var loras = LoraSet.Open(options.Loras);
+            opened.Add(loras);
+            if (loras.HasDistillation) spec = spec.StepDistilled();
             AttentionOptions attention = AttentionOptions.Of(
-                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? defaults.TopKRatio, defaults.AttentionBlock);
+                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
             WeightFormat weights = options.Weights ?? variant.Weights;
+            transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
             VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
@@ -87,17 +108,17 @@ public sealed class VideoModel : IDisposable
             {
                 Name = files.Name,
                 Device = device,
-                Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, CheckedTextLength(files, defaults)),
+                Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, spec.TextLength),
                 TextEncoder = TextEncoderSlot(text, textConfig, placement, options.LowMemory),
                 TextEncoderConfig = textConfig,
                 Experts = [.. transformers.Select(t => new ModelSlot<WanModel>(
                     (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))],
                 TransformerConfig = config,
-                Boundary = CheckedBoundary(options.Boundary ?? WanPreset.I2VA14B.Boundary),
+                Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
-            var identity = new ModelIdentity(files.Name, WanPreset.Of(config)?.Name ?? "custom", variant.Name, attention.Kind, weights, device.ToString());
+            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
             Part[] parts =
             [
                 // As they are run: a float file asked for in int8 takes int8's room.
@@ -107,18 +128,21 @@ public sealed class VideoModel : IDisposable
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
             ];
-            return new VideoModel(new WanPipeline(components), opened, identity, defaults, parts, placement);
+            // What changes the video: not the GPU's number, nor what stays in memory.
+            string settings = string.Create(CultureInfo.InvariantCulture,
+                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
+            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings] };
         }
         catch
         {
-            foreach (ICheckpoint checkpoint in opened) checkpoint.Dispose();
+            foreach (IDisposable file in opened) file.Dispose();
             throw;
         }
     }
 
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
-    /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
     /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
     /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
     /// <returns>The videos, in order.</returns>
@@ -156,7 +180,7 @@ public sealed class VideoModel : IDisposable
         if (FramesPerSecond(request) is < 1 or > 240)
             throw new InvalidRequestException("fps", $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second.");
         torch.Tensor? image = null;
-        VideoSize size = request.Size ?? new VideoSize(Defaults.Width, Defaults.Height);
+        VideoSize size = request.Size ?? Spec.Size;
         if (request.StartImage is { } encoded)
         {
             if (!Components.TransformerConfig.IsImageToVideo)
@@ -165,6 +189,7 @@ public sealed class VideoModel : IDisposable
             if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2]);
             image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
         }
+        SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
@@ -172,16 +197,15 @@ public sealed class VideoModel : IDisposable
             StartImage = image,
             Width = size.Width,
             Height = size.Height,
-            Frames = request.Frames ?? Defaults.Frames,
-            Sampler = new SamplerOptions
+            Frames = request.Frames ?? Spec.Frames,
+            Sampler = sampler with
             {
-                Kind = request.Sampler ?? Defaults.Sampler,
-                Steps = request.Steps ?? (request.Sampler is null || request.Sampler == Defaults.Sampler ? Defaults.Steps : null),
-                Ode = request.Ode ?? ((request.Sampler ?? Defaults.Sampler) == SamplerKind.Rcm && Defaults.Ode),
-                SigmaMax = request.SigmaMax ?? Defaults.SigmaMax,
-                Shift = request.Shift ?? Defaults.Shift,
+                Steps = request.Steps ?? sampler.Steps,
+                Ode = request.Ode ?? sampler.Ode,
+                SigmaMax = request.SigmaMax ?? sampler.SigmaMax,
+                Shift = request.Shift ?? sampler.Shift,
             },
-            GuidanceScale = request.GuidanceScale ?? Defaults.GuidanceScale,
+            GuidanceScale = request.GuidanceScale ?? Spec.Sampling.GuidanceScale,
             Seed = request.Seed ?? RandomSeed(),
             Count = request.Count,
         };
@@ -189,12 +213,22 @@ public sealed class VideoModel : IDisposable
         return plan;
     }
 
+    /// <summary>
+    /// A digest of all that shapes this model's videos beside the request: every weight, the tokenizer, the defaults, the device's kind,
+    /// the number formats, the attention and this software's version. Reads every file once.
+    /// </summary>
+    /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <returns>32 hexadecimal digits.</returns>
+    /// <exception cref="CheckpointException">A file cannot be read.</exception>
+    public string Fingerprint(CancellationToken cancellationToken = default) =>
+        ModelFingerprint.Of([.. _files.SelectMany(f => f is LoraSet loras ? loras.Files : [(ICheckpoint)f])], _tokenizer, Spec, _settings, cancellationToken);
+
     /// <inheritdoc/>
     public void Dispose()
     {
         _pipeline.Dispose();
-        foreach (ICheckpoint checkpoint in _checkpoints) checkpoint.Dispose();
-        _checkpoints.Clear();
+        foreach (IDisposable file in _files) file.Dispose();
+        _files.Clear();
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
@@ -228,17 +262,32 @@ public sealed class VideoModel : IDisposable
     private static long WeightBytes(ICheckpoint checkpoint, torch.ScalarType dtype) =>
         checkpoint.Tensors.Values.Sum(t => t.ByteCountAs(dtype));
 
-    private static double CheckedBoundary(double boundary) => boundary is > 0 and < 1
-        ? boundary
-        : throw new InvalidRequestException("boundary", $"The boundary between the experts is {boundary}; give a time above 0 and below 1 (default {WanPreset.I2VA14B.Boundary}).");
+    private static ModelSpec SpecOf(ModelFiles files, ModelSpec published, WanVariant variant)
+    {
+        // Checkpoints with the SLA projection are distilled by rCM, others are originals.
+        if (variant.HasProjection) published = published.Distilled();
+        try
+        {
+            ModelSpec spec = files.Defaults?.Over(published) ?? published;
+            return spec.TextLength is >= 1 and <= 4096 ? spec : throw new CheckpointException(files.Name,
+                $"has a textLength of {spec.TextLength} in its description; it is the number of tokens that the transformer was trained with, "
+                + $"{published.TextLength} for Wan.");
+        }
+        catch (InvalidRequestException e)
+        {
+            throw new CheckpointException(files.Name, $"has a description that cannot be used. {e.Message}", e);
+        }
+    }
 
-    private static int CheckedTextLength(ModelFiles files, GenerationDefaults defaults) => defaults.TextLength is >= 1 and <= 4096
-        ? defaults.TextLength
-        : throw new CheckpointException(files.Name, $"has a textLength of {defaults.TextLength} in its description; it is the number of tokens that the transformer was trained with, {SentencePieceTextTokenizer.WanLength} for Wan.");
+    // Without a boundary, there is one transformer, which serves at every noise level.
+    private static double CheckedBoundary(double? boundary) => boundary is null or (> 0 and < 1)
+        ? boundary ?? 0
+        : throw new InvalidRequestException("boundary",
+            $"The boundary between the experts is {boundary}; give a time above 0 and below 1, or leave it out for the published one.");
 
     private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
 
-    private int FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Defaults.FramesPerSecond;
+    private int FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Spec.FramesPerSecond;
 
     private void CheckMemory(PipelineRequest plan)
     {

@@ -1,6 +1,7 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Generation;
 
@@ -22,7 +23,10 @@ public sealed record VideoModelOptions
     /// <summary>The number format of the blocks' linear layers; null: the checkpoint's. Float weights are quantized at load when int8 is asked for.</summary>
     public WeightFormat? Weights { get; init; }
 
-    /// <summary>With two experts: the rectified-flow time in (0, 1) at which the low-noise one takes over; null: the published 0.9.</summary>
+    /// <summary>LoRAs to merge into the transformer, before it is quantized; they work with every format and attention.</summary>
+    public IReadOnlyList<LoraOptions> Loras { get; init; } = [];
+
+    /// <summary>With two experts: the rectified-flow time in (0, 1) at which the low-noise one takes over; null: the model's.</summary>
     public double? Boundary { get; init; }
 
     /// <summary>Load every model when its stage begins and free it when the stage ends, instead of keeping all in memory.</summary>

@@ -1,5 +1,5 @@
 using TurboDiffusion.Generation.Media;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation;
@@ -46,8 +46,8 @@ public sealed record VideoRequest
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
     public double? Shift { get; init; }
 
-    /// <summary>Classifier-free guidance; 1 is none.</summary>
-    public double? GuidanceScale { get; init; }
+    /// <summary>Classifier-free guidance: a number, or one for each of two experts; 1 is none.</summary>
+    public GuidanceScale? GuidanceScale { get; init; }
 
     /// <summary>The seed of the first video; the next ones use seed + 1, … Null draws one, which the result carries.</summary>
     public ulong? Seed { get; init; }

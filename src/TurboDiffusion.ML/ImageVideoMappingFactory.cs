@@ -6,5 +6,5 @@ namespace TurboDiffusion.ML;
 [CustomMappingFactoryAttribute(VideoMapping.ImageContract)]
 internal sealed class ImageVideoMappingFactory : CustomMappingFactory<VideoMapping.ImageInput, VideoMapping.Output>
 {
-    public override Action<VideoMapping.ImageInput, VideoMapping.Output> GetMapping() => VideoMapping.MapImage;
+    public override Action<VideoMapping.ImageInput, VideoMapping.Output> GetMapping() => new VideoMapping().MapImage;
 }

@@ -6,5 +6,5 @@ namespace TurboDiffusion.ML;
 [CustomMappingFactoryAttribute(VideoMapping.TextContract)]
 internal sealed class TextVideoMappingFactory : CustomMappingFactory<VideoMapping.TextInput, VideoMapping.Output>
 {
-    public override Action<VideoMapping.TextInput, VideoMapping.Output> GetMapping() => VideoMapping.MapText;
+    public override Action<VideoMapping.TextInput, VideoMapping.Output> GetMapping() => new VideoMapping().MapText;
 }

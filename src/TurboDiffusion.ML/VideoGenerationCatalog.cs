@@ -24,8 +24,8 @@ public static class VideoGenerationCatalog
     /// <summary>Generates a video for each prompt with a given generator.</summary>
     /// <param name="catalog">The transforms.</param>
     /// <param name="generator">
-    /// The generator; not disposed with the transformer. It stays registered in <see cref="VideoGeneratorRegistry"/>
-    /// until the transformer is disposed. To load a saved model elsewhere, use a name instead.
+    /// The generator; not disposed with the transformer. It cannot be saved: for a model that is to be saved, register the generator under
+    /// a name in <see cref="VideoGeneratorRegistry"/> and use that.
     /// </param>
     /// <param name="outputColumnName">The new column of videos.</param>
     /// <param name="inputColumnName">The text column with the prompts.</param>
@@ -40,18 +40,15 @@ public static class VideoGenerationCatalog
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(generator);
-        var name = $"instance-{Guid.NewGuid():N}";
-        VideoGeneratorRegistry.Register(name, () => generator);
         return new VideoGenerationEstimator(
             catalog,
             new VideoGenerationTransformOptions
             {
                 InputColumnName = inputColumnName,
                 OutputColumnName = outputColumnName,
-                GeneratorName = name,
                 VideoOptions = options,
             },
-            new Registration(name));
+            generator);
     }
 
     /// <summary>Generates a video for each prompt.</summary>
@@ -64,10 +61,5 @@ public static class VideoGenerationCatalog
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(options);
         return new VideoGenerationEstimator(catalog, options);
-    }
-
-    private sealed class Registration(string name) : IDisposable
-    {
-        public void Dispose() => VideoGeneratorRegistry.Remove(name);
     }
 }

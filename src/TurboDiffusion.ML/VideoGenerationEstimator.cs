@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Image;
+using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.ML;
 
@@ -16,17 +17,17 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
 {
     private readonly TransformsCatalog _catalog;
     private readonly VideoGenerationTransformOptions _options;
-    private readonly IDisposable? _registration;
+    private readonly IVideoGenerator? _generator;
 
     internal VideoGenerationEstimator(
-        TransformsCatalog catalog, VideoGenerationTransformOptions options, IDisposable? registration = null)
+        TransformsCatalog catalog, VideoGenerationTransformOptions options, IVideoGenerator? generator = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(options.InputColumnName);
         ArgumentException.ThrowIfNullOrEmpty(options.OutputColumnName);
         ArgumentException.ThrowIfNullOrEmpty(options.GeneratorName);
         _catalog = catalog;
         _options = options;
-        _registration = registration;
+        _generator = generator;
     }
 
     /// <summary>Checks the columns and creates the transformer.</summary>
@@ -37,8 +38,8 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
     {
         ArgumentNullException.ThrowIfNull(input);
         var image = Check(name => input.Schema.GetColumnOrNull(name) is { } column ? column.Type : null);
-        var settings = VideoGenerationSettings.Create(_options, image);
-        return new VideoGenerationTransformer(Chain(settings, image).Fit(input), settings, _registration);
+        var mapping = new VideoMapping(_generator, _options);
+        return new VideoGenerationTransformer(Chain(mapping, image).Fit(input), mapping);
     }
 
     /// <summary>Tells the columns after the transform.</summary>
@@ -55,9 +56,8 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
                 : column.Kind == SchemaShape.Column.VectorKind.Scalar ? column.ItemType
                 : new VectorDataViewType((PrimitiveDataViewType)column.ItemType);
         });
-        var settings = VideoGenerationSettings.Create(_options, image);
-        settings.Forget();
-        return Chain(settings, image).GetOutputSchema(inputSchema);
+        using var mapping = new VideoMapping(_generator, _options);
+        return Chain(mapping, image).GetOutputSchema(inputSchema);
     }
 
     /// <summary>Checks the types of the columns; gives that of the start image if it is an image rather than a path.</summary>
@@ -81,8 +81,9 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
         }
     }
 
-    private IEstimator<ITransformer> Chain(VideoGenerationSettings settings, ImageDataViewType? image)
+    private IEstimator<ITransformer> Chain(VideoMapping mapping, ImageDataViewType? image)
     {
+        var settings = VideoGenerationSettings.Create(_options, _generator is not null, image);
         IEstimator<ITransformer> chain = _catalog.CopyColumns(VideoMapping.Prompt, _options.InputColumnName);
         // A custom mapping, once loaded, takes no images, as their sizes are part of their type; so it gets their pixels.
         chain = _options.StartImageColumnName is not { } startImage ? chain.Append(Constant(VideoMapping.StartImage, ""))
@@ -100,9 +101,9 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
         chain = chain.Append(Constant(VideoMapping.Settings, settings.ToText()));
         chain = image is null
             ? chain.Append(_catalog.CustomMapping<VideoMapping.TextInput, VideoMapping.Output>(
-                VideoMapping.MapText, VideoMapping.TextContract))
+                mapping.MapText, VideoMapping.TextContract))
             : chain.Append(_catalog.CustomMapping<VideoMapping.ImageInput, VideoMapping.Output>(
-                VideoMapping.MapImage, VideoMapping.ImageContract));
+                mapping.MapImage, VideoMapping.ImageContract));
 
         // Schema definitions are not saved with a custom mapping, so its columns keep their names and are copied.
         chain = chain.Append(_catalog.CopyColumns(_options.OutputColumnName, VideoMapping.Video));

@@ -27,13 +27,14 @@ public sealed class VideoGenerationTransformOptions
     public string? PathColumnName { get; set; }
 
     /// <summary>
-    /// The generator in the <see cref="VideoGeneratorRegistry"/>. Where no generator has that name, the engine is run
-    /// with <see cref="Engine"/>.
+    /// The generator in the <see cref="VideoGeneratorRegistry"/>, looked up when a row is read. Where the name is
+    /// <see cref="VideoGeneratorRegistry.DefaultName"/> and not registered, the engine is run with <see cref="Engine"/>; any other name must
+    /// be registered.
     /// </summary>
     public string GeneratorName { get; set; } = VideoGeneratorRegistry.DefaultName;
 
     /// <summary>
-    /// The model, the device and so on, where no generator is registered under <see cref="GeneratorName"/>. Saved with
+    /// The model, the device and so on, of the engine that stands for <see cref="VideoGeneratorRegistry.DefaultName"/>. Saved with
     /// an ML.NET model, which then generates in any process that has the model's files.
     /// </summary>
     public TurboDiffusionOptions Engine { get; set; } = new();

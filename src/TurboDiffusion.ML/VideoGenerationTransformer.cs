@@ -14,14 +14,12 @@ namespace TurboDiffusion.ML;
 public sealed class VideoGenerationTransformer : ITransformer, IDisposable
 {
     private readonly ITransformer _chain;
-    private readonly VideoGenerationSettings _settings;
-    private readonly IDisposable? _registration;
+    private readonly VideoMapping _mapping;
 
-    internal VideoGenerationTransformer(ITransformer chain, VideoGenerationSettings settings, IDisposable? registration)
+    internal VideoGenerationTransformer(ITransformer chain, VideoMapping mapping)
     {
         _chain = chain;
-        _settings = settings;
-        _registration = registration;
+        _mapping = mapping;
     }
 
     /// <inheritdoc/>
@@ -36,11 +34,14 @@ public sealed class VideoGenerationTransformer : ITransformer, IDisposable
     /// <inheritdoc/>
     public IDataView Transform(IDataView input) => _chain.Transform(input);
 
-    /// <summary>Frees what the transformer holds. A generator is disposed by whoever created it.</summary>
+    /// <summary>
+    /// Frees the built-in engine, unless another transformer with the same options uses it; a row that is read afterwards starts it again.
+    /// Any other generator is disposed by whoever created it, and goes on to serve what was made from this transformer. A
+    /// <c>PredictionEngine</c> disposes the transformer that it is made from, unless it is told not to.
+    /// </summary>
     public void Dispose()
     {
-        _settings.Forget();
-        _registration?.Dispose();
+        _mapping.Dispose();
         (_chain as IDisposable)?.Dispose();
     }
 

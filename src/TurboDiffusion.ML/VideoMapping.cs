@@ -5,8 +5,11 @@ using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.ML;
 
-/// <summary>One row from prompt to video. The column names are internal to the chain of transforms around it.</summary>
-internal static class VideoMapping
+/// <summary>
+/// One row from prompt to video. It is part of the chain of transforms, so all that it holds lives as long as anything that reads them;
+/// nothing of it is static. The column names are internal to the chain.
+/// </summary>
+internal sealed class VideoMapping : IDisposable
 {
     public const string Prompt = "__td_Prompt";
     public const string StartImage = "__td_StartImage";
@@ -19,44 +22,103 @@ internal static class VideoMapping
     public const string TextContract = "TurboDiffusion.ML.VideoGeneration/1";
     public const string ImageContract = "TurboDiffusion.ML.ImageVideoGeneration/1";
 
-    public static void MapText(TextInput input, Output output) => Map(
+    private readonly SerialGenerator? _given;
+    private readonly VideoGenerationTransformOptions? _options;
+    private readonly Lock _state = new();
+    private (string Text, VideoGenerationSettings Settings) _parsed = ("", null!);
+    private SharedEngine.Use? _engine;
+
+    /// <summary>The mapping of a loaded model, whose columns say all.</summary>
+    public VideoMapping()
+    {
+    }
+
+    /// <summary>The mapping of a transformer of this process.</summary>
+    /// <param name="given">The generator that the estimator was given, if it was.</param>
+    /// <param name="options">What cannot be saved: progress, cancellation, the factory of raw options.</param>
+    public VideoMapping(IVideoGenerator? given, VideoGenerationTransformOptions options)
+    {
+        _given = given is null ? null : new SerialGenerator(() => given);
+        _options = options;
+    }
+
+    public void MapText(TextInput input, Output output) => Map(
         input,
         string.IsNullOrEmpty(input.StartImagePath)
             ? null
             : DataContent.LoadFromAsync(input.StartImagePath).AsTask().GetAwaiter().GetResult(),
         output);
 
-    public static void MapImage(ImageInput input, Output output) => Map(
-        input, Encode(input.Pixels, VideoGenerationSettings.Parse(input.Settings)), output);
+    public void MapImage(ImageInput input, Output output) => Map(input, Encode(input.Pixels, SettingsOf(input)), output);
 
-    private static void Map(Input input, AIContent? startFrame, Output output)
+    /// <summary>Lets go of the engine. Rows that are read afterwards start it again.</summary>
+    public void Dispose()
     {
-        var settings = VideoGenerationSettings.Parse(input.Settings);
+        lock (_state)
+        {
+            _engine?.Dispose();
+            _engine = null;
+        }
+    }
+
+    private void Map(Input input, AIContent? startFrame, Output output)
+    {
+        var settings = SettingsOf(input);
         var seed = string.IsNullOrEmpty(input.Seed) ? (long?)null
             : long.TryParse(input.Seed, CultureInfo.InvariantCulture, out var whole) ? whole
             : (long)double.Parse(input.Seed, CultureInfo.InvariantCulture);
+        var options = (_options?.VideoOptions ?? settings.VideoOptions)?.Clone() ?? new VideoGenerationOptions();
+        options.Seed = seed ?? options.Seed;
+        options.Count = 1;
+        var cancellation = _options?.CancellationToken ?? default;
         // ML.NET has no asynchronous rows.
-        var response = VideoGeneratorRegistry.Get(settings.GeneratorName, settings.Engine)
-            .GenerateAsync(
-                new VideoGenerationRequest(input.Prompt, startFrame),
-                settings.RowOptions(seed),
-                settings.Progress,
-                settings.CancellationToken)
+        var response = Generator(settings)
+            .GenerateAsync(new VideoGenerationRequest(input.Prompt, startFrame), options, _options?.Progress, cancellation)
             .GetAwaiter().GetResult();
         if (response.Contents.Count == 0)
             throw new InvalidOperationException($"The video generator '{settings.GeneratorName}' returned no video.");
 
         var content = response.Contents[0];
         if (settings.WriteFiles && content is DataContent data)
-            content = Write(data, settings);
+            content = Write(data, settings, cancellation);
 
         output.Video = new MLVideo(content);
         output.Path = output.Video.Path ?? "";
     }
 
-    private static AIContent Write(DataContent data, VideoGenerationSettings settings)
+    private VideoGenerationSettings SettingsOf(Input input)
     {
-        var path = VideoFile.SaveAsync(data, settings.OutputDirectory, settings.CancellationToken).GetAwaiter().GetResult();
+        // The same text in every row.
+        lock (_state)
+        {
+            if (_parsed.Text != input.Settings)
+                _parsed = (input.Settings, VideoGenerationSettings.Parse(input.Settings));
+            return _parsed.Settings;
+        }
+    }
+
+    private SerialGenerator Generator(VideoGenerationSettings settings)
+    {
+        if (_given is not null)
+            return _given;
+
+        if (settings.GeneratorName is null)
+        {
+            throw new InvalidRequestException(
+                "generator",
+                "This model was saved with a video generator that was given as an object, which no file can hold. Create the transform with a generator's name instead, and register that name in the process that loads it.");
+        }
+
+        if (VideoGeneratorRegistry.Find(settings.GeneratorName) is { } registered)
+            return registered;
+
+        lock (_state)
+            return (_engine ??= SharedEngine.Take(settings.Engine)).Generator;
+    }
+
+    private static AIContent Write(DataContent data, VideoGenerationSettings settings, CancellationToken cancellationToken)
+    {
+        var path = VideoFile.SaveAsync(data, settings.OutputDirectory, cancellationToken).GetAwaiter().GetResult();
         return new UriContent(new Uri(new Uri(path).AbsoluteUri), data.MediaType)
         {
             AdditionalProperties = data.AdditionalProperties,

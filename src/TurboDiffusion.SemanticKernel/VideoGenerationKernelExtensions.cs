@@ -22,8 +22,26 @@ public static class VideoGenerationKernelExtensions
         string pluginName = "Video")
     {
         ArgumentNullException.ThrowIfNull(plugins);
-        plugins.Services.AddSingleton(services => KernelPluginFactory.CreateFromObject(
-            new VideoGenerationPlugin(services.GetRequiredKeyedService<IVideoGenerator>(serviceId), options), pluginName));
+        plugins.Services.AddSingleton(services => VideoGenerationPlugin.Create(
+            services.GetRequiredKeyedService<IVideoGenerator>(serviceId), options, pluginName));
         return plugins;
+    }
+
+    /// <summary>Adds the <see cref="VideoGenerationPlugin"/> to a kernel that is built already.</summary>
+    /// <param name="plugins">The kernel's plugins.</param>
+    /// <param name="generator">Generates the videos; not disposed with the kernel.</param>
+    /// <param name="options">What a model may do.</param>
+    /// <param name="pluginName">The name of the plugin.</param>
+    /// <returns>The plugin.</returns>
+    public static KernelPlugin AddVideoGeneration(
+        this ICollection<KernelPlugin> plugins,
+        IVideoGenerator generator,
+        VideoGenerationFunctionOptions? options = null,
+        string pluginName = "Video")
+    {
+        ArgumentNullException.ThrowIfNull(plugins);
+        var plugin = VideoGenerationPlugin.Create(generator, options, pluginName);
+        plugins.Add(plugin);
+        return plugin;
     }
 }

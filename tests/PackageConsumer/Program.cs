@@ -26,7 +26,7 @@ var response = await generator.GenerateVideoAsync("a red circle", options);
 Report("Microsoft.Extensions.AI", ((UriContent)response.Contents[0]).Uri.LocalPath);
 
 var kernel = new Kernel(services);
-kernel.Plugins.AddFromObject(new TurboDiffusion.SemanticKernel.VideoGenerationPlugin(generator, new() { Defaults = options }), "Video");
+kernel.Plugins.AddVideoGeneration(generator, new() { Defaults = options });
 var result = await kernel.InvokeAsync<VideoGenerationFunctionResult>("Video", "generate_video", new() { ["prompt"] = "a red circle" });
 Report("Semantic Kernel", new Uri(result!.VideoUri!).LocalPath);
 

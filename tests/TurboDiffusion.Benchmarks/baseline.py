@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 PRESETS = {
     "wan2.1-t2v-1.3b": (1536, 8960, 12, 30, 16),
     "wan2.1-t2v-14b": (5120, 13824, 40, 40, 16),
+    "wan2.2-t2v-a14b": (5120, 13824, 40, 40, 16),
     "wan2.2-i2v-a14b": (5120, 13824, 40, 40, 36),
 }
 OUT_CHANNELS, TEXT_DIM, TEXT_TOKENS, FREQUENCIES, EPS = 16, 4096, 512, 256, 1e-6

@@ -28,7 +28,7 @@ public class BenchTests(Models models)
     [InlineData("481", "--size", "832x481")]
     [InlineData("baseline", "--baseline")]
     [InlineData("No variant", "--kernels", "all")]
-    [InlineData("cannot be written", "--json", "/nowhere/bench.json")]
+    [InlineData("cannot be written", "--json", "/dev/null/bench.json")]
     public void What_cannot_be_measured_is_one_line(string says, params string[] options)
     {
         CommandRun run = CommandRun.Of(["bench", "--device", "cpu", "--patience", "0", .. options]);

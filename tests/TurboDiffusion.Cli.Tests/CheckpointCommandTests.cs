@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 
@@ -29,15 +30,15 @@ public class CheckpointCommandTests(Models models)
     [Fact]
     public void Inspect_knows_every_preset_from_its_header_alone()
     {
-        foreach (WanPreset preset in WanPreset.All)
+        foreach (ModelSpec spec in ModelSpec.All)
         {
             string path = Path.Combine(models.NewFolder(), "header.safetensors");
-            using var model = new WanModel(preset.Config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+            using var model = new WanModel(spec.Transformer, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
             using var described = new RandomCheckpoint(model, 0, torch.ScalarType.BFloat16);
             HeaderFile.Write(path, described);
             CommandRun run = CommandRun.Of("inspect", path);
             Assert.Equal(0, run.ExitCode);
-            Assert.Matches($"model +{preset.Name} transformer\n", run.Out);
+            Assert.Matches($"model +{ModelSpec.Candidates(spec.Transformer)[0].Name} transformer\n", run.Out);
             Assert.Matches("dtypes +BFloat16", run.Out);
         }
     }

@@ -1,7 +1,7 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 using TurboDiffusion.Training.Data;
 using Xunit;
 

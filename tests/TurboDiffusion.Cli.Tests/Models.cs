@@ -1,6 +1,6 @@
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(TurboDiffusion.Cli.Tests.Models))]

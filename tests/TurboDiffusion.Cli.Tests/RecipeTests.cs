@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;

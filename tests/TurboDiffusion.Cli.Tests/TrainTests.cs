@@ -1,7 +1,7 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;

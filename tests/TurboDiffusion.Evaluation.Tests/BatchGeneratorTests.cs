@@ -1,7 +1,8 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using Xunit;
@@ -67,7 +68,7 @@ public sealed class BatchGeneratorTests(SmallModelFixture small)
         Height = 48,
         Frames = 9,
         GuidanceScale = guidance,
-        Sampler = new SamplerOptions { Kind = sampler, Steps = 2 },
+        Sampler = ModelSpec.T2V1_3B.Sampling.Of(sampler) with { Steps = 2 },
     };
 
     private sealed class Collector : IVideoReceiver

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Evaluation.Benchmark;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Sampling;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -19,8 +20,11 @@ public class BenchmarkTests
     private static readonly BenchmarkVariant SageInt8 = new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products);
     private static readonly BenchmarkVariant Fused = new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.All);
 
+    private static readonly SamplingDefaults Sampling = ModelSpec.T2V1_3B.Sampling;
+
     private static readonly BenchmarkResult Result = new()
     {
+        Sampling = Sampling,
         Preset = "Wan2.1-T2V-1.3B", Size = "832x480", Frames = 81, Tokens = 32760, Device = "a GPU", TopK = 0.1, Version = "1",
         Baseline = [new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 600, Repeats = 11, PeakBytes = 7_500_000_000 }],
         BaselineTorch = "2.11",
@@ -30,7 +34,7 @@ public class BenchmarkTests
     [Fact]
     public void Ingredients_multiply_to_the_whole()
     {
-        IReadOnlyList<DecompositionEntry> entries = Decomposition.Of(Result.Rows);
+        IReadOnlyList<DecompositionEntry> entries = Decomposition.Of(Result.Rows, Sampling);
         Assert.Equal([64, 2.56, 1.28, 0.64, 0.512], entries.Select(e => e.Seconds));
         Assert.Equal([1, 25, 2, 2, 1.25], entries.Select(e => e.Gain));
         Assert.Equal([1, 25, 50, 100, 125], entries.Select(e => e.Total));
@@ -39,9 +43,9 @@ public class BenchmarkTests
     [Fact]
     public void Ingredients_that_were_not_measured_are_left_out()
     {
-        Assert.Equal(["+ int8 weights and activations"], Decomposition.Of([Row(Plain, 640), Row(SageInt8, 160)]).Skip(2).Select(e => e.Ingredient));
-        Assert.Empty(Decomposition.Of([Row(Fused, 100)]));
-        Assert.Empty(Decomposition.Of([new BenchmarkRow { Label = "x", Variant = Plain, Failure = "out of GPU memory" }]));
+        Assert.Equal(["+ int8 weights and activations"], Decomposition.Of([Row(Plain, 640), Row(SageInt8, 160)], Sampling).Skip(2).Select(e => e.Ingredient));
+        Assert.Empty(Decomposition.Of([Row(Fused, 100)], Sampling));
+        Assert.Empty(Decomposition.Of([new BenchmarkRow { Label = "x", Variant = Plain, Failure = "out of GPU memory" }], Sampling));
     }
 
     [Fact]
@@ -87,7 +91,7 @@ public class BenchmarkTests
     public void What_cannot_be_measured_is_refused()
     {
         var cpu = new BenchmarkPlan { Device = "cpu" };
-        Assert.Equal((BenchmarkPlan.Small, 6), (cpu.Resolve().Preset.Name, cpu.Resolve().Variants.Count));
+        Assert.Equal((BenchmarkPlan.Small, 6), (cpu.Resolve().Spec.Name, cpu.Resolve().Variants.Count));
         foreach (BenchmarkPlan wrong in (BenchmarkPlan[])
             [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 }, cpu with { Patience = -1 }, cpu with { Seconds = 0 },
              cpu with { BaselineScript = "baseline.py" }, cpu with { Kernels = [KernelUse.All] }])
@@ -108,12 +112,18 @@ public class BenchmarkTests
         foreach (BenchmarkRow row in result.Rows)
         {
             Assert.Equal(1, row.Profile.Sum(p => p.Share), 9);
-            foreach (string part in new[] { "self_attn.q", "self_attn.attn_op", "cross_attn.o", "ffn.0", "norm3", "head" })
+            foreach (string part in new[] { "self_attn.q", "self_attn: norms, rotation, attention", "cross_attn.o, residual", "ffn.0, activation", "norm3", "head" })
                 Assert.Single(row.Profile, p => p.Part == part);
         }
         PathDifference difference = Assert.Single(result.Differences);
-        Assert.Equal(4, difference.RelativeL2.Count);
-        Assert.All(difference.RelativeL2, e => Assert.InRange(e, 1e-6, 0.1));
+        Assert.Equal((4, 2), (difference.Steps.Count, difference.Blocks.Count));
+        Assert.All([.. difference.Steps, .. difference.Blocks], d =>
+        {
+            Assert.InRange(d.RelativeL2, 1e-6, 0.1);
+            // Of two vectors of about one length.
+            Assert.InRange(d.Cosine, 1 - d.RelativeL2 * d.RelativeL2, 1);
+        });
+        Assert.Matches(@"\| block \| SLA, int8 weights, plain \| cosine \|\n\| --- \| --: \| --: \|\n\| 0 \| 0\.0\d+ \| 0\.99\d+ \|\n\| 1 \| ", result.ToMarkdown());
         Assert.Same(result, written[^1]);
     }
 
@@ -136,8 +146,12 @@ public class BenchmarkTests
     {
         using var scope = NewDisposeScope();
         Tensor one = ones(3, ScalarType.Float64), none = full(3, double.NaN, ScalarType.Float64);
-        Assert.True(double.IsNaN(PathComparison.RelativeL2(none, one)));
-        Assert.Equal(1, PathComparison.RelativeL2(2 * one, one), 12);
+        Assert.Equal(new Deviation(double.NaN, double.NaN), Deviation.Of(none, one));
+        Deviation twice = Deviation.Of(2 * one, one), turned = Deviation.Of(tensor(new[] { 0.0, 1 }), tensor(new[] { 1.0, 0 }));
+        Assert.Equal(1, twice.RelativeL2, 12);
+        Assert.Equal(1, twice.Cosine, 12);
+        Assert.Equal(Math.Sqrt(2), turned.RelativeL2, 12);
+        Assert.Equal(0, turned.Cosine, 12);
     }
 
     [Fact]
@@ -145,10 +159,12 @@ public class BenchmarkTests
     {
         using var scope = NewDisposeScope();
         using var shape = new WanModel(new WanConfig(64, 128, 1, 1, textDim: 32, freqDim: 32), AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
-        using var weights = new RandomCheckpoint(shape, 3) { Device = CPU };
+        using RandomCheckpoint weights = new(shape, 3) { Device = CPU }, again = new(shape, 3) { Device = CPU };
         const string Name = "blocks.0.self_attn.q.weight";
         Tensor first = weights.Read(Name), other = weights.Read("blocks.0.self_attn.k.weight");
         Assert.True(first.equal(weights.Read(Name)).all().item<bool>());
+        _ = randn(5);
+        Assert.True(first.equal(again.Read(Name)).all().item<bool>());
         Assert.False(first.equal(other).all().item<bool>());
         Assert.InRange(first.std().item<float>(), 0.9 / 8, 1.1 / 8);
     }
@@ -156,20 +172,19 @@ public class BenchmarkTests
     [Fact]
     public void Kernels_are_chosen_within_a_scope()
     {
-        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
         using (KernelSwitch.Use(KernelUse.Products.Operators()))
         {
-            Assert.True(KernelSwitch.Choice(KernelOperator.Int8Matmul));
-            using (KernelSwitch.Use(KernelUse.None.Operators())) Assert.False(KernelSwitch.Choice(KernelOperator.Int8Matmul));
-            Assert.False(KernelSwitch.Choice(KernelOperator.RmsNormRotary));
+            Assert.True(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            using (KernelSwitch.Use(KernelUse.None.Operators())) Assert.False(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            Assert.True(KernelSwitch.Allows(KernelOperator.Int8Matmul));
+            Assert.False(KernelSwitch.Allows(KernelOperator.RmsNormRotary));
         }
-        Assert.Null(KernelSwitch.Choice(KernelOperator.Int8Matmul));
     }
 
     [Fact]
     public void The_baseline_gets_its_sizes_and_gives_rows()
     {
-        var target = new BenchmarkTarget(WanPreset.I2VA14B, new VideoSize(1280, 720), 81, CPU, []);
+        var target = new BenchmarkTarget(ModelSpec.I2VA14B, new VideoSize(1280, 720), 81, CPU, []);
         Assert.Equal("baseline.py --dim 5120 --ffn-dim 13824 --heads 40 --layers 40 --in-dim 36 --size 1280x720 --frames 81 --device cuda:0 --patience 2.5",
             string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target)));
         Assert.EndsWith("--patience 2.5 --seconds 90", string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target, 90.2)));
@@ -178,20 +193,20 @@ public class BenchmarkTests
             {"torch": "2.11.0", "device": "a GPU", "tokens": 75600, "dim": 5120, "layers": 40, "rows": [
             """;
         const string Rows = """{"label": "eager", "ms": 11700.5, "repeats": 1, "peak_bytes": 40000000000, "failure": null}, {"label": "compiled", "ms": null, "repeats": 0, "peak_bytes": null, "failure": "no compiler"}]}""";
-        (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Read(Output.TrimEnd() + Rows + "\n", target.Tokens, target.Preset.Config);
+        (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Read(Output.TrimEnd() + Rows + "\n", target.Tokens, target.Spec.Transformer);
         Assert.Equal("2.11.0", torch);
         Assert.Equal(new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 11700.5, Repeats = 1, PeakBytes = 40_000_000_000 }, rows[0] with { Profile = rows[0].Profile });
         Assert.Equal("no compiler", rows[1].Failure);
-        Assert.Contains("75600", Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read(Output.TrimEnd() + Rows, 1, target.Preset.Config)).Message);
-        Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read("killed", 1, target.Preset.Config));
+        Assert.Contains("75600", Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read(Output.TrimEnd() + Rows, 1, target.Spec.Transformer)).Message);
+        Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read("killed", 1, target.Spec.Transformer));
     }
 
     [Fact]
     public void The_baseline_has_the_presets_sizes()
     {
         string script = File.ReadAllText(Path.Combine(Path.GetDirectoryName(Here())!, "../TurboDiffusion.Benchmarks/baseline.py"));
-        foreach (WanPreset preset in WanPreset.All)
-            Assert.Contains($"\"{preset.Name.ToLowerInvariant()}\": ({preset.Config.Dim}, {preset.Config.FfnDim}, {preset.Config.NumHeads}, {preset.Config.NumLayers}, {preset.Config.InDim})", script);
+        foreach ((string name, WanConfig config) in ModelSpec.All.Select(s => (s.Name, s.Transformer)))
+            Assert.Contains($"\"{name.ToLowerInvariant()}\": ({config.Dim}, {config.FfnDim}, {config.NumHeads}, {config.NumLayers}, {config.InDim})", script);
 
         static string Here([CallerFilePath] string path = "") => path;
     }

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 using Xunit;
 

@@ -1,5 +1,5 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.ShapeWorld.Recognition;
@@ -52,7 +52,7 @@ public sealed class EvaluatorTests(SmallModelFixture small)
             Assert.True(row.Frechet > result.Rows[0].Frechet);
         });
         EvaluationVariant turbo = result.Rows[3].Variant!;
-        Assert.Equal((SamplerKind.Rcm, 1, 1.0, AttentionKind.SageSla, 0.25, WeightFormat.Int8),
+        Assert.Equal((SamplerKind.Rcm, 1, GuidanceScale.None, AttentionKind.SageSla, 0.25, WeightFormat.Int8),
             (turbo.Sampler, turbo.Steps, turbo.Guidance, turbo.Attention, turbo.TopK, turbo.Weights));
         string[] table = result.ToMarkdown().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(6, table.Length);

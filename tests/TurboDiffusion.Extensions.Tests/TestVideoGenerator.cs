@@ -3,7 +3,7 @@ using TurboDiffusion.Extensions.AI;
 namespace TurboDiffusion.Extensions.Tests;
 
 /// <summary>A generator whose every answer is given by the test.</summary>
-internal sealed class TestVideoGenerator : IVideoGenerator
+internal sealed class TestVideoGenerator : IVideoGenerator, IVideoModelFingerprint
 {
     private int _calls;
 
@@ -12,6 +12,8 @@ internal sealed class TestVideoGenerator : IVideoGenerator
     public bool IsDisposed { get; private set; }
 
     public VideoGeneratorMetadata Metadata { get; init; } = new("test", defaultModelId: "test-model");
+
+    public string? Fingerprint { get; set; }
 
     public Func<VideoGenerationRequest, VideoGenerationOptions?, CancellationToken, Task<VideoGenerationResponse>> OnGenerate { get; set; } =
         (_, _, _) => Task.FromResult(Videos.Response());
@@ -36,7 +38,10 @@ internal sealed class TestVideoGenerator : IVideoGenerator
     public object? GetService(Type serviceType, object? serviceKey) =>
         serviceKey is not null ? null
         : serviceType == typeof(VideoGeneratorMetadata) ? Metadata
+        : serviceType == typeof(IVideoModelFingerprint) && Fingerprint is null ? null
         : serviceType.IsInstanceOfType(this) ? this : null;
+
+    public ValueTask<string> GetFingerprintAsync(CancellationToken cancellationToken) => new(Fingerprint!);
 
     public void Dispose() => IsDisposed = true;
 }

@@ -1,9 +1,9 @@
 using System.CommandLine;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation.Benchmark;
-using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -12,8 +12,8 @@ internal sealed class BenchCommand : CliCommand
 {
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
 
-    private readonly Option<string?> _preset = Opt.Text("--preset", string.Join('|', WanPreset.All.Select(p => p.Name.ToLowerInvariant())),
-        $"The model's dimensions. Default: {WanPreset.T2V1_3B.Name}; on the CPU, a small model.", "-p");
+    private readonly Option<string?> _preset = Opt.Text("--preset", string.Join('|', ModelSpec.All.Select(p => p.Name.ToLowerInvariant())),
+        $"The model's dimensions. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
     private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT", "The video's size. Default: 832x480; on the CPU, 64x64.");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "The video's frames, 4k + 1. Default: 81; on the CPU, 5.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X", $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
@@ -25,7 +25,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S", "After this time no further row is begun. Default: no end.");
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The seed of weights and noise. Default: 0.");
     private readonly Option<bool> _profile = Opt.Flag("--profile", "Time the parts of the step too: every module, and what lies between them.");
-    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents.");
+    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents, and each block alone.");
     private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch too, with the machine's Python.");
     private readonly Option<string?> _script = Opt.Text("--baseline-script", "FILE", $"Its script. Default: {Script}.");
     private readonly Option<string?> _python = Opt.Text("--python", "PROGRAM", "Its Python, one with PyTorch. Default: python3.");

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 using TurboDiffusion.Training.Data;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -19,9 +19,9 @@ internal sealed class EncodeCommand : CliCommand
 
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "The model whose VAE and text encoder encode (see turbodiffusion models).", "-m");
     private readonly Option<bool> _clips = Opt.Flag("--clips", "Write the pixels of clips, to train a VAE; needs neither model nor captions.");
-    private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: the model's, or 832x480.", "-s");
-    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of a clip, 4k + 1. Default: the model's, or 81.", "-f");
-    private readonly Option<double?> _fps = Opt.Number<double>("--fps", "N", "Frames per second of the clips. Default: the model's, or 16.");
+    private readonly Option<string?> _size = Opt.Text("--size", "WxH", $"Width and height of the clips, multiples of 16. Default: the model's, or {ModelSpec.T2V1_3B.Size}.", "-s");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", $"Frames of a clip, 4k + 1. Default: the model's, or {ModelSpec.T2V1_3B.Frames}.", "-f");
+    private readonly Option<double?> _fps = Opt.Number<double>("--fps", "N", $"Frames per second of the clips. Default: the model's, or {ModelSpec.T2V1_3B.FramesPerSecond}.");
     private readonly Option<int?> _perVideo = Opt.Number<int>("--clips-per-video", "N", "The most clips that are cut from one video. Default: all that it has.");
     private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT", "What guidance steers away from in training. Default: the empty prompt.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N", "Default: auto, the first GPU or else the CPU.");
@@ -53,7 +53,7 @@ internal sealed class EncodeCommand : CliCommand
         var videos = new VideoFolder(parsed.GetRequiredValue(_videos));
         using VideoModel? model = clips ? null
             : VideoModel.Open(ModelLibrary.Find(parsed.GetValue(_model)), new VideoModelOptions { Device = parsed.GetValue(_device) ?? "auto" });
-        VideoClipOptions options = ClipOptions(parsed, model?.Defaults ?? new GenerationDefaults());
+        VideoClipOptions options = ClipOptions(parsed, model?.Spec ?? ModelSpec.T2V1_3B);
         EncodingProgress done = ProgressDisplay.Run(Terminal, display =>
         {
             var progress = new VideoProgress(display);
@@ -70,11 +70,11 @@ internal sealed class EncodeCommand : CliCommand
         return ExitCode.Success;
     }
 
-    private VideoClipOptions ClipOptions(ParseResult parsed, GenerationDefaults defaults) => new()
+    private VideoClipOptions ClipOptions(ParseResult parsed, ModelSpec spec) => new()
     {
-        Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : new VideoSize(defaults.Width, defaults.Height),
-        Frames = parsed.GetValue(_frames) ?? defaults.Frames,
-        FramesPerSecond = parsed.GetValue(_fps) ?? defaults.FramesPerSecond,
+        Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : spec.Size,
+        Frames = parsed.GetValue(_frames) ?? spec.Frames,
+        FramesPerSecond = parsed.GetValue(_fps) ?? spec.FramesPerSecond,
         ClipsPerVideo = parsed.GetValue(_perVideo),
     };
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -20,7 +20,7 @@ internal sealed class EvaluateCommand : CliCommand
     private readonly Option<string?> _transformer = Opt.Text("--transformer", "FILE", "The transformer, in place of the model's.");
     private readonly Option<SamplerKind?> _sampler = Opt.Choice<SamplerKind>("--sampler", "The sampler.");
     private readonly Option<int?> _steps = Opt.Number<int>("--steps", "N", "Denoising steps.");
-    private readonly Option<double?> _guidance = Opt.Number<double>("--guidance", "X", "Classifier-free guidance; 1 is none.");
+    private readonly Option<GuidanceScale?> _guidance = Opt.Guidance("Classifier-free guidance; 1 is none.");
     private readonly Option<double?> _shift = Opt.Number<double>("--shift", "X", "unipc, euler: how far the steps lean to the noisy end.");
     private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X", "rcm: noise over signal at the first step.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "The self-attention.");

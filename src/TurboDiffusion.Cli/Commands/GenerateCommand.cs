@@ -27,6 +27,7 @@ internal sealed class GenerateCommand : CliCommand
             "generate \"a cat surfs\" --model TurboWan2.1-1.3B --resolution 480p --aspect-ratio 9:16 --seed 7 -o cat.mp4",
             "generate \"the cat turns its head\" --model TurboWan2.2-I2V --image cat.jpg --adaptive-size --topk 0.15",
             "generate \"a cat surfs\" --model Wan2.1-1.3B --sampler unipc --steps 30 --guidance 6 --negative-prompt blurry",
+            "generate \"a cat surfs\" --model Wan2.1-14B --lora lightx2v_4step.safetensors --lora style.safetensors:0.8",
             "generate \"a cat\" --count 4 --json -o cats.webm",
         ];
     }
@@ -37,11 +38,12 @@ internal sealed class GenerateCommand : CliCommand
         bool json = parsed.GetValue(_json), quiet = parsed.GetValue(_quiet);
         VideoRequest request = _options.Request(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
+        foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
-        if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.Defaults.RandomWeights));
+        if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));
         else if (quiet) foreach (VideoResult video in videos) Terminal.Out.WriteLine(video.Path);
-        else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.Defaults.RandomWeights));
+        else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.HasRandomWeights));
         return ExitCode.Success;
     }
 
@@ -51,7 +53,7 @@ internal sealed class GenerateCommand : CliCommand
         public void Report(GenerationProgress value) => display.Report(new ProgressState(
             value is { Videos: > 1, Stage: GenerationStage.Denoising or GenerationStage.Decoding }
                 ? $"{GenerationReport.Name(value.Stage)}, video {value.Video + 1} of {value.Videos}" : GenerationReport.Name(value.Stage),
-            value.Step, value.TotalSteps, Unit(value.Stage), value.Remaining));
+            value.Step, value.TotalSteps, Unit(value.Stage), value.Remaining, Percent: value.Percent));
 
         private static string Unit(GenerationStage stage) => stage switch
         {

@@ -1,11 +1,12 @@
 using System.CommandLine;
+using System.Globalization;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -24,25 +25,31 @@ internal sealed class GenerateOptions
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The video autoencoder.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
     private readonly Option<string?> _tokenizer = Opt.Text("--tokenizer", "FILE", "The SentencePiece model of the text encoder.");
+    private readonly LoraArguments _loras = new();
 
     private readonly Option<string?> _image = Opt.Text("--image", "FILE", "The first frame (JPEG, PNG, WebP), for image-to-video models.", "-i");
     private readonly Option<bool> _adaptive = Opt.Flag("--adaptive-size", "Keep the image's aspect ratio, at the area of the size.");
 
-    private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height in pixels, multiples of 16. Default: the model's (Wan: 832x480 or 1280x720).", "-s");
+    private readonly Option<string?> _size = Opt.Text("--size", "WxH",
+        $"Width and height in pixels, multiples of 16. Default: the model's ({Published(s => s.Size)}).", "-s");
     private readonly Option<string?> _resolution = Opt.Text("--resolution", string.Join('|', VideoSize.Resolutions), "A size by its name, with --aspect-ratio.");
     private readonly Option<string?> _aspect = Opt.Text("--aspect-ratio", "W:H", $"{string.Join(", ", VideoSize.AspectRatios)}. Default: 16:9.");
-    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames, 4k + 1. Default: the model's (Wan: 81).", "-f");
-    private readonly Option<int?> _fps = Opt.Number<int>("--fps", "N", "Frames per second of the file. Default: the model's (Wan: 16).");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", $"Frames, 4k + 1. Default: the model's ({Published(s => s.Frames)}).", "-f");
+    private readonly Option<int?> _fps = Opt.Number<int>("--fps", "N", $"Frames per second of the file. Default: the model's ({Published(s => s.FramesPerSecond)}).");
 
-    private readonly Option<int?> _steps = Opt.Number<int>("--steps", "N", "Denoising steps: 1 to 4 with rcm (default 4), any number with unipc and euler (default 50).");
+    private readonly Option<int?> _steps = Opt.Number<int>("--steps", "N",
+        $"Denoising steps: 1 to {RcmSampler.MaxSteps} with rcm, any number with unipc and euler. Default: the model's (rcm {Published(s => s.Sampling.RcmSteps)}, others {Published(s => s.Sampling.FlowSteps)}).");
     private readonly Option<SamplerKind?> _sampler = Opt.Choice<SamplerKind>("--sampler", "rcm for distilled models, unipc or euler for original ones. Default: what the model is made for.");
     private readonly Option<bool> _ode = Opt.Flag("--ode", "rcm: follow the deterministic flow; sharper, less robust. Default for image to video.");
     private readonly Option<bool> _sde = Opt.Flag("--sde", "rcm: add fresh noise in every step. Default for text to video.");
-    private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X", "rcm: noise over signal at the first step. Default: 80, image to video 200.");
-    private readonly Option<double?> _shift = Opt.Number<double>("--shift", "X", "unipc, euler: how far the steps lean to the noisy end. Default: 5; 3 suits small sizes.");
-    private readonly Option<double?> _guidance = Opt.Number<double>("--guidance", "X", "Classifier-free guidance; 1 is none. Default: 1 for distilled models, 5 for original ones.");
+    private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X", $"rcm: noise over signal at the first step. Default: the model's ({Published(s => s.Sampling.SigmaMax)}).");
+    private readonly Option<double?> _shift = Opt.Number<double>("--shift", "X",
+        $"unipc, euler: how far the steps lean to the noisy end; 3 suits small sizes. Default: the model's ({Published(s => s.Sampling.Shift)}).");
+    private readonly Option<GuidanceScale?> _guidance = Opt.Guidance(
+        $"Classifier-free guidance, or that of the low-noise and of the high-noise expert; 1 is none. Default: 1 for distilled models, the model's for original ones ({Published(s => s.Sampling.GuidanceScale)}).");
     private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT", "What the video should not show; counts only with guidance.");
-    private readonly Option<double?> _boundary = Opt.Number<double>("--boundary", "X", "With two experts: the time in (0, 1) at which the low-noise one takes over. Default: 0.9.");
+    private readonly Option<double?> _boundary = Opt.Number<double>("--boundary", "X",
+        $"With two experts: the time in (0, 1) at which the low-noise one takes over. Default: the model's ({Published(s => s.Boundary)}).");
 
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The same seed gives the same video on every device. Default: a new one, which the result shows.");
     private readonly Option<int?> _count = Opt.Number<int>("--count", "N", "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
@@ -64,7 +71,7 @@ internal sealed class GenerateOptions
     public void AddTo(Action<Argument> argument, Action<string, Option[]> group)
     {
         argument(_prompt);
-        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _tokenizer]);
+        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _tokenizer, .. _loras.Options]);
         group("Image to video", [_image, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
@@ -112,6 +119,7 @@ internal sealed class GenerateOptions
         Attention = parsed.GetValue(_attention),
         TopKRatio = parsed.GetValue(_topK),
         Weights = parsed.GetValue(_weights),
+        Loras = _loras.Of(parsed),
         Boundary = parsed.GetValue(_boundary),
         LowMemory = parsed.GetValue(_lowMemory),
     };
@@ -148,6 +156,9 @@ internal sealed class GenerateOptions
             Tokenizer = parsed.GetValue(_tokenizer) ?? files.Tokenizer,
         };
     }
+
+    private static string Published(Func<ModelSpec, object?> fact) =>
+        "Wan: " + string.Join(" or ", ModelSpec.All.Select(fact).OfType<object>().Distinct().Select(f => Convert.ToString(f, CultureInfo.InvariantCulture)));
 
     private VideoSize? Size(ParseResult parsed)
     {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -42,7 +43,7 @@ internal sealed class ModelsCommand : CliCommand
             ModelFiles files = ModelLibrary.Find(name);
             using ICheckpoint transformer = Checkpoint.OpenModel(files.Transformer);
             long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder, files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
-            return new Entry(name, WanPreset.Of(WanCheckpoint.ReadConfig(transformer))?.Name ?? "custom", WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
+            return new Entry(name, ModelSpec.Of(WanCheckpoint.ReadConfig(transformer), files.LowNoiseTransformer is null ? 1 : 2).Name, WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
         }
         catch (Exception e) when (e is TurboDiffusionException or IOException)
         {

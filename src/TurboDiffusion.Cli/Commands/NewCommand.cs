@@ -1,13 +1,13 @@
 using System.CommandLine;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -17,7 +17,7 @@ internal sealed class NewCommand : WritingCommand
 {
     private const string Small = "small";
 
-    private readonly Argument<string> _model = new("MODEL") { Description = $"{Small}, or a published size: {string.Join(", ", WanPreset.All.Select(p => p.Name))} (with two experts, one of them)." };
+    private readonly Argument<string> _model = new("MODEL") { Description = $"{Small}, or a published size: {string.Join(", ", ModelSpec.All.Select(p => p.Name))} (with two experts, one of them)." };
     private readonly Option<ModelKind?> _part = Opt.Choice("--part", "Which part to write. Default: the transformer; of small, a whole model as a folder.",
         new OrderedDictionary<string, ModelKind> { ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder });
 
@@ -60,14 +60,14 @@ internal sealed class NewCommand : WritingCommand
         ulong seed = parsed.GetValue(_seed) ?? 0;
         if (!small && _sizes.FirstGiven(parsed) is { } size)
             throw new InvalidRequestException(size.Name, $"{size.Name} is a size of the small model; {name} has its own.");
-        if (!small) WanPreset.Find(name);
+        if (!small) ModelSpec.Find(name);
         if (part is ModelKind.Vae or ModelKind.TextEncoder && parsed.GetValue(_variant) is not null)
             throw new InvalidRequestException("variant", "--variant is a choice of the transformer; leave it out.");
         SmallModel sizes = _sizes.Read(parsed, weights, seed);
         if (small && part is null) return WriteFolder(parsed, sizes, attention);
 
         // Names and shapes without memory; the values are made one tensor at a time.
-        WanConfig config = small ? sizes.TransformerConfig : WanPreset.Find(name).Config;
+        WanConfig config = small ? sizes.TransformerConfig : ModelSpec.Find(name).Transformer;
         using torch.nn.Module module = (part, small) switch
         {
             (ModelKind.Vae, _) => new WanVae(small ? VaeConfig.WithDim(sizes.VaeDim) : VaeConfig.Wan21, Placement.Meta),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
 using TorchSharp;
+using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -23,6 +24,10 @@ internal static class Opt
     public static Option<string?> Text(string name, string value, string description, params string[] aliases) =>
         new(name, aliases) { HelpName = value, Description = description };
 
+    /// <summary>Words, names or paths; the option may be given several times.</summary>
+    public static Option<string[]> Texts(string name, string value, string description) =>
+        new(name) { HelpName = value, Description = description, Arity = ArgumentArity.OneOrMore, DefaultValueFactory = _ => [] };
+
     /// <summary>A number.</summary>
     public static Option<T?> Number<T>(string name, string value, string description, params string[] aliases)
         where T : struct, INumber<T>
@@ -31,6 +36,10 @@ internal static class Opt
         return Parsed<T>(name, value, description, aliases,
             text => T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out T number) ? number : null, $"give a {kind}");
     }
+
+    /// <summary>Classifier-free guidance: a number, or one for each of two experts.</summary>
+    public static Option<GuidanceScale?> Guidance(string description) => Parsed<GuidanceScale>("--guidance", "X|LOW,HIGH", description, [],
+        text => GuidanceScale.TryParse(text, out GuidanceScale scale) ? scale : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
 
     /// <summary>One of several words.</summary>
     public static Option<T?> Choice<T>(string name, string description, IReadOnlyDictionary<string, T> choices)

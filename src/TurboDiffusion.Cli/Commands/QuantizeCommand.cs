@@ -1,7 +1,7 @@
 using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -27,8 +27,6 @@ internal sealed class QuantizeCommand : WritingCommand
         using ICheckpoint input = Checkpoint.OpenModel(parsed.GetRequiredValue(_input));
         WanConfig config = WanCheckpoint.ReadConfig(input);
         if (WanVariant.Of(input).Weights == WeightFormat.Int8) throw new CheckpointException(input.Path, "has int8 weights already.");
-        // Shapes do not show the number of heads.
-        var metadata = new Dictionary<string, string>(input.Metadata) { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(System.Globalization.CultureInfo.InvariantCulture) };
-        return Write(parsed, TensorSource.From(new QuantizedCheckpoint(input)), metadata);
+        return Write(parsed, TensorSource.From(new QuantizedCheckpoint(input)), WanCheckpoint.MetadataOf(input, config));
     }
 }

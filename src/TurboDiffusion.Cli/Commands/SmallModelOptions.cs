@@ -1,6 +1,7 @@
 using System.CommandLine;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 

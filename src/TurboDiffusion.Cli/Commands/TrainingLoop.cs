@@ -1,4 +1,4 @@
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Models;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
 
@@ -18,7 +18,7 @@ internal sealed record TrainingLoop(
     public static IReadOnlyDictionary<string, TrainingLoop> All { get; } = new OrderedDictionary<string, TrainingLoop>
     {
         ["vae"] = Of(new VaeTrainingConfig { Output = "runs/vae", Data = "data/clips", Width = 96 }, TrainingRun.Run),
-        ["teacher"] = Of(new TeacherConfig { Output = "runs/teacher", Data = Latents, Model = WanPreset.T2V1_3B.Config }, TrainingRun.Run),
+        ["teacher"] = Of(new TeacherConfig { Output = "runs/teacher", Data = Latents, Model = ModelSpec.T2V1_3B.Transformer }, TrainingRun.Run),
         ["sla"] = Of(new SlaConfig { Output = "runs/sla", Data = Latents, Teacher = Teacher }, TrainingRun.Run),
         ["rcm"] = Of(new RcmConfig { Output = "runs/rcm", Data = Latents, Teacher = Teacher }, TrainingRun.Run),
     };

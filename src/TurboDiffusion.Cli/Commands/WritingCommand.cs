@@ -2,6 +2,7 @@ using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -33,14 +34,20 @@ internal abstract class WritingCommand : CliCommand
     /// <param name="bytes">About how many bytes will be written.</param>
     /// <exception cref="InvalidRequestException">The name cannot be used.</exception>
     /// <exception cref="EnvironmentException">There is too little room.</exception>
-    protected string CheckOutput(ParseResult parsed, long bytes)
+    protected string CheckOutput(ParseResult parsed, long bytes) => CheckOutput(parsed, parsed.GetRequiredValue(Output), bytes);
+
+    /// <summary>As <see cref="CheckOutput(ParseResult, long)"/>, of an output that is named elsewhere.</summary>
+    /// <param name="parsed">The arguments.</param>
+    /// <param name="output">The output.</param>
+    /// <param name="bytes">About how many bytes will be written.</param>
+    protected string CheckOutput(ParseResult parsed, string output, long bytes)
     {
-        string path = Path.GetFullPath(parsed.GetRequiredValue(Output)), folder = Path.GetDirectoryName(path) ?? path;
+        string path = Path.GetFullPath(output), folder = Path.GetDirectoryName(path) ?? path;
         if (!path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase)) throw Bad($"does not end in {Extension}, which is what is written");
         if (Directory.Exists(path)) throw Bad("is a folder; give a file");
-        if (!Directory.Exists(folder)) throw Bad($"cannot be written: the folder {folder} does not exist; create it");
+        if (OutputFolder.Problem(folder) is { } problem) throw Bad($"cannot be written: {problem}");
         if (File.Exists(path) && !Overwrites(parsed)) throw Bad("exists already; choose another name, or give --overwrite");
-        long free = new DriveInfo(folder).AvailableFreeSpace;
+        long free = new DriveInfo(OutputFolder.Nearest(folder)).AvailableFreeSpace;
         return free >= bytes ? path
             : throw new EnvironmentException("disk", $"{path} will have about {Format.Bytes(bytes)}, and {folder} has {Format.Bytes(free)} of room. Free some, or choose another disk.");
 
@@ -52,8 +59,14 @@ internal abstract class WritingCommand : CliCommand
     /// <param name="tensors">The tensors.</param>
     /// <param name="metadata">The file's metadata.</param>
     protected int Write(ParseResult parsed, IReadOnlyCollection<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata) =>
-        Write(CheckOutput(parsed, tensors.Sum(t => t.Info.ByteCount)),
-            (path, progress) => SafetensorsWriter.Write(path, tensors, metadata, progress, Terminal.Cancelled));
+        Write(CheckOutput(parsed, tensors.Sum(t => t.Info.ByteCount)), tensors, metadata);
+
+    /// <summary>Writes tensors into a file, shows how far it has come, and says what was made.</summary>
+    /// <param name="path">The file, checked.</param>
+    /// <param name="tensors">The tensors.</param>
+    /// <param name="metadata">The file's metadata.</param>
+    protected int Write(string path, IReadOnlyCollection<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata) =>
+        Write(path, (file, progress) => SafetensorsWriter.Write(file, tensors, metadata, progress, Terminal.Cancelled));
 
     /// <summary>Writes a file, shows how far it has come, and says what was made.</summary>
     /// <param name="path">The file, checked.</param>

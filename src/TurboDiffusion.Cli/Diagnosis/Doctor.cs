@@ -5,6 +5,7 @@ using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 
@@ -60,8 +61,8 @@ internal static class Doctor
     {
         if (native is null) return new Finding("kernels", Health.Warning, "not known, because libtorch could not be tried", "See libtorch.");
         if (native.KernelError is { } error) return new Finding("kernels", Health.Broken, "not known", error);
-        string found = string.Join("; ", native.Kernels.GroupBy(p => p.Explanation).Select(g =>
-            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(p => p.Operator)))}: {(g.First().IsKernel ? "kernel" : "plain form")}, {g.Key}"));
+        string found = string.Join("; ", native.Kernels.GroupBy(e => e.Choice).Select(g =>
+            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(e => e.Operator).Distinct()))}: {g.Key}"));
         return Finding.Fine("kernels", found);
     }
 
@@ -104,26 +105,22 @@ internal static class Doctor
 
     private static IEnumerable<Finding> Folders()
     {
-        yield return Folder("models", ModelLibrary.Folder, $"Make it writable, or name another folder with {ModelLibrary.FolderVariable}.");
-        yield return Folder("temporary files", Path.GetTempPath(), "Make it writable, or name another folder with TMPDIR.");
+        yield return Folder("models", ModelLibrary.Folder, Health.Broken, $"Make it writable, or name another folder with {ModelLibrary.FolderVariable}.");
+        string temporary = Path.GetTempPath();
+        // Nobody makes this one. Videos are made without it; the libraries put what they return from memory there.
+        const string Remedy = "Name a folder that can be written with TMPDIR.";
+        yield return Directory.Exists(temporary) ? Folder("temporary files", temporary, Health.Warning, Remedy)
+            : new Finding("temporary files", Health.Warning, $"{temporary} does not exist", Remedy);
     }
 
     // A folder that is not there yet is made when it is needed: then the nearest one above it counts.
-    private static Finding Folder(string subject, string path, string remedy)
+    private static Finding Folder(string subject, string path, Health otherwise, string remedy)
     {
-        string existing = path;
-        while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent) existing = parent;
-        string found = existing == path ? path : $"{path} (made at its first use)";
-        try
-        {
-            using var probe = new FileStream(Path.Combine(existing, Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
-            long free = new DriveInfo(existing).AvailableFreeSpace;
-            found = string.Create(CultureInfo.InvariantCulture, $"{found}, {Format.Bytes(free)} free");
-            return free >= LittleDisk ? Finding.Fine(subject, found) : new Finding(subject, Health.Warning, found, "Free some room on this disk.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return new Finding(subject, Health.Broken, $"{found} cannot be written: {ErrorMessage.OneLine(e)}", remedy);
-        }
+        string nearest = OutputFolder.Nearest(path);
+        string found = Directory.Exists(path) ? path : $"{path} (made at its first use)";
+        if (OutputFolder.Problem(path) is { } problem) return new Finding(subject, otherwise, $"{found} cannot be written: {problem}.", remedy);
+        long free = new DriveInfo(nearest).AvailableFreeSpace;
+        found = string.Create(CultureInfo.InvariantCulture, $"{found}, {Format.Bytes(free)} free");
+        return free >= LittleDisk ? Finding.Fine(subject, found) : new Finding(subject, Health.Warning, found, "Free some room on this disk.");
     }
 }

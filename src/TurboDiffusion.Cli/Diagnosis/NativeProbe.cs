@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Cli.Output;
-using TurboDiffusion.Kernels;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 
@@ -56,8 +59,9 @@ internal static class NativeProbe
     /// <summary>The probe itself, in its process.</summary>
     public static NativeState Look()
     {
-        (string? driver, IReadOnlyList<string> gpus, string? driverError) = CudaDriver.Ask();
-        (IReadOnlyList<KernelPath> kernels, string? kernelError) = AskKernels();
+        (string? driver, IReadOnlyList<GpuDevice?> found, string? driverError) = GpuDevices.Ask();
+        string[] gpus = [.. found.Select((g, i) => g is null ? $"cuda:{i} does not answer" : $"{g.Name}, {Format.Bytes(g.Bytes)}")];
+        (IReadOnlyList<KernelReportEntry> kernels, string? kernelError) = AskKernels();
         try
         {
             (string version, bool gpu, bool right) = AskTorch();
@@ -69,11 +73,12 @@ internal static class NativeProbe
         }
     }
 
-    private static (IReadOnlyList<KernelPath> Paths, string? Error) AskKernels()
+    // The forms for the smallest published model and video: 81 frames of 832×480.
+    private static (IReadOnlyList<KernelReportEntry> Forms, string? Error) AskKernels()
     {
         try
         {
-            return (KernelPaths.Of(), null);
+            return (KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), tokens: 32760), null);
         }
         catch (TurboDiffusionException e)
         {

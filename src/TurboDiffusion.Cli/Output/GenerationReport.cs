@@ -40,6 +40,7 @@ internal static class GenerationReport
                 first.Model.Variant,
                 Attention = Word(first.Model.Attention),
                 Weights = Word(first.Model.Weights),
+                first.Model.Loras,
                 first.Model.Device,
                 RandomWeights = randomWeights,
             },

@@ -42,14 +42,17 @@ internal static class InspectionReport
         Layout = report.Layout?.ToString(),
         report.TensorCount,
         report.Bytes,
-        Dtypes = report.Dtypes.ToDictionary(d => d.Key.ToString(), d => d.Value),
+        Dtypes = report.Dtypes,
         Dimensions = Dimensions(report).ToDictionary(d => d.Name, d => d.Value),
+        report.Lora,
         report.Note,
         report.Problems,
         Tensors = tensorsOf?.Tensors.Values.Select(t => new { t.Name, Dtype = t.Dtype.ToString(), t.Shape }),
     };
 
-    private static string Model(CheckpointReport report) => report.Layout is { } layout
+    private static string Model(CheckpointReport report) => report.Lora is { IsDistillation: true } ? "step-distillation LoRA"
+        : report.Lora is not null ? "LoRA"
+        : report.Layout is { } layout
         ? $"{report.Preset ?? "incomplete"} {layout.Kind switch { ModelKind.Transformer => "transformer", ModelKind.Vae => "VAE", ModelKind.TextEncoder => "text encoder", _ => "" }}"
         : "unknown";
 
@@ -58,6 +61,9 @@ internal static class InspectionReport
         if (report.Transformer is WanConfig t)
             return [("width", t.Dim), ("feed-forward width", t.FfnDim), ("heads", t.NumHeads), ("layers", t.NumLayers),
                 ("input channels", t.InDim), ("output channels", t.OutDim), ("text width", t.TextDim)];
+        if (report.Lora is { } lora)
+            return [("layers changed", lora.Layers), ("ranks", lora.Ranks.Count > 0 ? string.Join(", ", lora.Ranks) : "none"),
+                ("fits", lora.Fits.Count > 0 ? string.Join(", ", lora.Fits.Select(f => f.IgnoredLayers > 0 ? $"{f.Model} ({f.IgnoredLayers} layers ignored)" : f.Model)) : "no published model")];
         if (report.Vae is VaeConfig v) return [("width", v.Dim), ("latent channels", v.ZDim), ("levels", v.DimMult.Count)];
         if (report.TextEncoder is UMT5Config e)
             return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers), ("vocabulary", e.Vocab)];

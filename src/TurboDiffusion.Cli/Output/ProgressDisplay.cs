@@ -22,9 +22,10 @@ internal static class ProgressDisplay
     {
         public void Report(ProgressState value)
         {
-            task.Description = Markup.Escape(value.ToString());
-            task.MaxValue = Math.Max(1, value.Total);
-            task.Value = value.Done;
+            // The bar shows the percentage.
+            task.Description = Markup.Escape((value with { Percent = null }).ToString());
+            task.MaxValue = value.Percent is null ? Math.Max(1, value.Total) : 100;
+            task.Value = value.Percent ?? value.Done;
         }
     }
 

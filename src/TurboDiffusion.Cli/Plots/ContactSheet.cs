@@ -1,8 +1,10 @@
 using SkiaSharp;
 using TorchSharp;
+using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
 
@@ -19,8 +21,7 @@ internal static class ContactSheet
     public static void Check(string path)
     {
         if (!IsStill(path)) VideoSink.Check(path, new VideoOptions { Overwrite = true });
-        else if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
-            throw new InvalidRequestException("sheet", $"The sheet {path} cannot be written: its folder does not exist; create it.");
+        else ResultFile.Check(path);
     }
 
     /// <summary>Writes a sheet: as a PNG, some frames of each clip in a row; as a video, the clips moving in a grid.</summary>
@@ -35,9 +36,7 @@ internal static class ContactSheet
         {
             using SKBitmap sheet = Still(clips, captions);
             using SKData png = sheet.Encode(SKEncodedImageFormat.Png, 100);
-            string aside = $"{path}.{Path.GetRandomFileName()}.partial";
-            using (FileStream file = File.Create(aside)) png.SaveTo(file);
-            File.Move(aside, path, overwrite: true);
+            AtomicFile.WriteBytes(path, png.ToArray());
             return;
         }
         SKSizeI area = GridSize(clips.Count, size);

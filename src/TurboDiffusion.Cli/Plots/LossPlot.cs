@@ -44,7 +44,7 @@ internal static class LossPlot
         plot.YLabel("loss");
         plot.ShowLegend(Alignment.UpperRight);
         PlotFont.Use(plot);
-        AtomicFile.Write(picture, aside => File.WriteAllBytes(aside, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png)));
+        AtomicFile.WriteBytes(picture, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png));
         return true;
     }
 

@@ -1,9 +1,11 @@
 using System.Globalization;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -14,8 +16,6 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// </summary>
 internal sealed class BenchmarkModel : IDisposable
 {
-    private const int TextTokens = 512;
-
     private readonly List<ModelSlot<WanModel>> _experts = [];
     private readonly BenchmarkTarget _target;
 
@@ -37,16 +37,22 @@ internal sealed class BenchmarkModel : IDisposable
         {
             for (int expert = 0; expert < experts; expert++)
             {
-                WanModel model = Make(target.Preset.Config, attention, weights, placement, seed + (ulong)expert, cancellationToken);
+                WanModel model = Make(target.Spec.Transformer, attention, weights, placement, seed + (ulong)expert, cancellationToken);
                 _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
                 _experts[expert].Get();
             }
-            WanConfig config = target.Preset.Config;
-            random.manual_seed(unchecked((long)seed));
+            WanConfig config = target.Spec.Transformer;
+            var noise = new PhiloxNoise(seed);
             long[] latents = target.LatentShape;
-            Latents = Input(latents);
-            Embedding = Input([1, TextTokens, config.TextDim]).to(placement.Dtype).DetachFromDisposeScope();
-            Condition = config.IsImageToVideo ? Input([1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+            Latents = Input(ScalarType.Float32, latents);
+            Embedding = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
+            Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+
+            Tensor Input(ScalarType dtype, params long[] shape)
+            {
+                using var scope = NewDisposeScope();
+                return noise.Normal(shape).to(dtype, target.Device).DetachFromDisposeScope();
+            }
         }
         catch
         {
@@ -77,7 +83,7 @@ internal sealed class BenchmarkModel : IDisposable
     public WanModel First => _experts[0].Get();
 
     /// <summary>What a generation calls at each step, without guidance.</summary>
-    public Denoiser Denoiser() => new(_experts, _target.Preset.Boundary, Embedding, condition: Condition);
+    public Denoiser Denoiser() => new(_experts, _target.Spec.Boundary ?? 0, Embedding, condition: Condition);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -97,6 +103,4 @@ internal sealed class BenchmarkModel : IDisposable
         using var random = new RandomCheckpoint(shape, seed, placement.Dtype, metadata) { Device = placement.Device };
         return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken);
     }
-
-    private Tensor Input(long[] shape) => randn(shape, ScalarType.Float32, _target.Device).DetachFromDisposeScope();
 }

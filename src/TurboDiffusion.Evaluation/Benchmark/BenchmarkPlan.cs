@@ -1,11 +1,10 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Vae;
-using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
@@ -71,15 +70,15 @@ internal sealed record BenchmarkPlan
             throw new EnvironmentException("cuda",
                 $"The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the {Small} model in float32.");
         bool small = Preset is null ? !gpu : Preset.Equals(Small, StringComparison.OrdinalIgnoreCase);
-        WanPreset preset = small ? new WanPreset(Small, new SmallModel().TransformerConfig, 1, 80, 0) : WanPreset.Find(Preset ?? WanPreset.T2V1_3B.Name);
+        ModelSpec spec = small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig } : ModelSpec.Find(Preset ?? ModelSpec.T2V1_3B.Name);
         if (!gpu && !small)
-            throw new InvalidRequestException("preset", $"A step of {preset.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
+            throw new InvalidRequestException("preset", $"A step of {spec.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
         if (!gpu && BaselineScript is not null)
             throw new InvalidRequestException("baseline", "The PyTorch baseline runs on a GPU; leave it out with the device cpu.");
         if (BaselineScript is { } script && !File.Exists(script))
             throw new InvalidRequestException("baseline", $"There is no PyTorch baseline {script}; run from the repository, or name its tests/TurboDiffusion.Benchmarks/baseline.py.");
-        int frames = Frames ?? (gpu ? 81 : 5);
-        if (frames < 1 || frames % VaeConfig.Wan21.TemporalFactor != 1 || frames > 1025)
+        int frames = Frames ?? (gpu ? spec.Frames : 5);
+        if (frames < 1 || frames % spec.Vae.TemporalFactor != 1 || frames > 1025)
             throw new InvalidRequestException("frames", $"The number of frames is {frames}; it must be 4k + 1, from 1 to 1025, such as 81.");
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
@@ -92,9 +91,9 @@ internal sealed record BenchmarkPlan
         if (variants.Length == 0)
             throw new InvalidRequestException("variants", "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");
         if (variants.Any(v => v.Kernels != KernelUse.None)
-            && KernelPaths.Possible(Math.Max(device.index, 0)).FirstOrDefault(p => !p.IsKernel) is { } missing)
+            && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
-                $"The CUDA kernels cannot run here: {missing.Explanation}. With --kernels none, only the plain forms are measured.");
-        return new BenchmarkTarget(preset, Size ?? (gpu ? VideoSize.Preset("480p", "16:9") : new VideoSize(64, 64)), frames, device, variants);
+                $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
+        return new BenchmarkTarget(spec, Size ?? (gpu ? ModelSpec.T2V1_3B.Size : new VideoSize(64, 64)), frames, device, variants);
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
@@ -19,6 +20,9 @@ internal sealed record BenchmarkResult
 
     /// <summary>The model's name.</summary>
     public required string Preset { get; init; }
+
+    /// <summary>What the model is sampled with.</summary>
+    public required SamplingDefaults Sampling { get; init; }
 
     /// <summary>The video's size, such as <c>832x480</c>.</summary>
     public required string Size { get; init; }
@@ -48,7 +52,7 @@ internal sealed record BenchmarkResult
     public IReadOnlyList<BenchmarkRow> Rows { get; init; } = [];
 
     /// <summary>The decomposition by ingredient.</summary>
-    public IReadOnlyList<DecompositionEntry> Decomposition => Benchmark.Decomposition.Of(Rows);
+    public IReadOnlyList<DecompositionEntry> Decomposition => Benchmark.Decomposition.Of(Rows, Sampling);
 
     /// <summary>Accelerated paths against the plain one; empty where it was not asked for.</summary>
     public IReadOnlyList<PathDifference> Differences { get; init; } = [];
@@ -56,7 +60,7 @@ internal sealed record BenchmarkResult
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <summary>The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences.</summary>
+    /// <summary>The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences by step and by block.</summary>
     public string ToMarkdown()
     {
         var text = new StringBuilder();
@@ -70,17 +74,18 @@ internal sealed record BenchmarkResult
                 Decomposition.Select(d => (string[])[d.Ingredient, Text(d.Calls, "0"), Text(d.StepMilliseconds, "0.0"), Text(d.Seconds, "0.00"), Text(d.Gain, "0.00"), Text(d.Total, "0.0")]));
         if (Best(Baseline) is { } baseline && Best(Rows) is { } best)
         {
-            double undistilled = Benchmark.Decomposition.OriginalCalls * baseline.StepMilliseconds!.Value / 1000;
-            double distilled = Sampling.SamplerOptions.DefaultRcmSteps * best.StepMilliseconds!.Value / 1000;
+            double undistilled = Benchmark.Decomposition.OriginalCalls(Sampling) * baseline.StepMilliseconds!.Value / 1000;
+            double distilled = Sampling.RcmSteps * best.StepMilliseconds!.Value / 1000;
             text.Append(CultureInfo.InvariantCulture,
-                $"50 steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.SamplerOptions.DefaultRcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
+                $"{Sampling.FlowSteps} steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.RcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
         }
+        foreach (BenchmarkRow row in Rows.Where(r => r.Forms.Count > 0))
+            text.Append(CultureInfo.InvariantCulture, $"{row.Label}: {string.Join("; ", row.Forms)}.\n\n");
         foreach (BenchmarkRow row in Rows.Where(r => r.Profile.Count > 0))
             Table(text, [$"parts of a step: {row.Label}", "ms", "%"],
                 row.Profile.Select(p => (string[])[p.Part, Text(p.Milliseconds, "0.00"), Text(100 * p.Share, "0.0")]));
-        if (Differences.Count > 0)
-            Table(text, ["relative L2 of the latents", "against", .. Enumerable.Range(1, Differences.Max(d => d.RelativeL2.Count)).Select(i => $"step {i}")],
-                Differences.Select(d => (string[])[d.Label, d.Reference, .. d.RelativeL2.Select(v => Text(v, "0.0000"))]));
+        Compared(text, "the latents", "step", 1, d => d.Steps);
+        Compared(text, "each block alone", "block", 0, d => d.Blocks);
         return text.ToString().TrimEnd('\n') + "\n";
     }
 
@@ -106,6 +111,19 @@ internal sealed record BenchmarkResult
         }
         columns.Add(("runs", r => r.Repeats == 0 ? "" : Text(r.Repeats, "0")));
         Table(text, [.. columns.Select(c => c.Title)], all.Select(r => (string[])[.. columns.Select(c => c.Cell(r))]));
+    }
+
+    // Two columns a path, relative L2 and cosine, and a row for each step or block.
+    private void Compared(StringBuilder text, string what, string row, int first, Func<PathDifference, IReadOnlyList<Deviation>> deviations)
+    {
+        if (Differences.Count == 0) return;
+        text.Append(CultureInfo.InvariantCulture, $"Relative L2 and cosine of {what}, against the plain path with float weights:\n\n");
+        Table(text, [row, .. Differences.SelectMany(d => (string[])[d.Label, "cosine"])],
+            Enumerable.Range(0, Differences.Max(d => deviations(d).Count)).Select(i => (string[])
+            [
+                Text(first + i, "0"),
+                .. Differences.SelectMany(d => deviations(d).ElementAtOrDefault(i) is { } at ? (string[])[Text(at.RelativeL2, "0.00000"), Text(at.Cosine, "0.000000")] : ["", ""]),
+            ]));
     }
 
     private static void Table(StringBuilder text, string[] titles, IEnumerable<string[]> rows)

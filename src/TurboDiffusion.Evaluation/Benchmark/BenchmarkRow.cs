@@ -24,6 +24,9 @@ internal sealed record BenchmarkRow
     /// <summary>With two experts: milliseconds from one's last step to the other's first, by the system's clock.</summary>
     public double? SwitchMilliseconds { get; init; }
 
+    /// <summary>Which form each operator took, and why; empty where nothing could be a kernel.</summary>
+    public IReadOnlyList<string> Forms { get; init; } = [];
+
     /// <summary>Seconds that making the weights took.</summary>
     public double? LoadSeconds { get; init; }
 

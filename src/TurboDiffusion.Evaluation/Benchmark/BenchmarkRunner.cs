@@ -2,12 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
-using TurboDiffusion.Kernels;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -37,11 +38,12 @@ internal static class BenchmarkRunner
         using var scope = NewDisposeScope();
         var result = new BenchmarkResult
         {
-            Preset = target.Preset.Name,
+            Preset = target.Spec.Name,
+            Sampling = target.Spec.Sampling,
             Size = target.Size.ToString(),
             Frames = target.Frames,
             Tokens = target.Tokens,
-            Device = GpuName.Of(target.Device),
+            Device = GpuDevices.NameOf(target.Device),
             TopK = plan.TopK,
             Version = VideoModel.Version,
         };
@@ -100,7 +102,7 @@ internal static class BenchmarkRunner
         BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, Func<double> left, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
-        int experts = target.Preset.Experts;
+        int experts = target.Spec.Experts;
         BenchmarkModel? model = null;
         double seconds = 0;
         try
@@ -162,13 +164,14 @@ internal static class BenchmarkRunner
             Label = variant.Label,
             Variant = variant,
             StepMilliseconds = ms,
+            Forms = Forms(target, model),
             Repeats = repeats,
             PeakBytes = GpuMemory.Used(target.Device),
             Experts = model.Experts,
             SwitchMilliseconds = model.Experts > 1 ? Switch(target, model, cancellationToken) : null,
         };
         if (!plan.Profile) return row;
-        using var profiler = new StepProfiler(transformer, target.Device);
+        using var profiler = new StepProfiler(target.Device);
         return row with
         {
             Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe).Dispose()),
@@ -189,6 +192,11 @@ internal static class BenchmarkRunner
             }
         }
     }
+
+    // Which form each operator takes in this row: what the operators choose themselves.
+    private static IReadOnlyList<string> Forms(BenchmarkTarget target, BenchmarkModel model) => target.Device.type != DeviceType.CUDA ? [] :
+        [.. KernelReport.Of(model.First.Config, model.First.Attention, target.Tokens, Math.Max(target.Device.index, 0))
+            .GroupBy(e => (e.Operator, e.Choice)).Select(g => $"{g.Key.Operator}: {g.Key.Choice}")];
 
     // Both experts are in memory: what is left of the switch is the text's keys and values for the other one.
     private static double Switch(BenchmarkTarget target, BenchmarkModel model, CancellationToken cancellationToken)

@@ -1,21 +1,20 @@
-using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Pipelines;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
 /// <summary>A plan with its defaults filled in.</summary>
-/// <param name="Preset">The model.</param>
+/// <param name="Spec">The model.</param>
 /// <param name="Size">The video's size.</param>
 /// <param name="Frames">The video's frames.</param>
 /// <param name="Device">Where.</param>
 /// <param name="Variants">What is measured, in order.</param>
-internal sealed record BenchmarkTarget(WanPreset Preset, VideoSize Size, int Frames, Device Device, IReadOnlyList<BenchmarkVariant> Variants)
+internal sealed record BenchmarkTarget(ModelSpec Spec, VideoSize Size, int Frames, Device Device, IReadOnlyList<BenchmarkVariant> Variants)
 {
     /// <summary>The latents, <c>[1, 16, T, H, W]</c>.</summary>
-    public long[] LatentShape => [1, Preset.Config.OutDim, (Frames - 1) / VaeConfig.Wan21.TemporalFactor + 1,
-        Size.Height / VaeConfig.Wan21.SpatialFactor, Size.Width / VaeConfig.Wan21.SpatialFactor];
+    public long[] LatentShape => [1, Spec.Transformer.OutDim, (Frames - 1) / Spec.Vae.TemporalFactor + 1,
+        Size.Height / Spec.Vae.SpatialFactor, Size.Width / Spec.Vae.SpatialFactor];
 
     /// <summary>Tokens that attend to each other, L.</summary>
     public long Tokens => LatentShape[2] * (LatentShape[3] / WanConfig.PatchSize) * (LatentShape[4] / WanConfig.PatchSize);

@@ -1,5 +1,5 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 

@@ -1,5 +1,5 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -10,31 +10,33 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// </summary>
 internal static class Decomposition
 {
-    /// <summary>Model calls of the original: 50 steps, each with and without the prompt (classifier-free guidance).</summary>
-    public const int OriginalCalls = 50 * 2;
-
     private static readonly BenchmarkVariant Original = new(AttentionKind.Dense, WeightFormat.Float, KernelUse.None);
 
-    private static readonly (string Ingredient, int Calls, BenchmarkVariant Variant)[] Ingredients =
+    /// <summary>Model calls of the original: each step with and without the prompt (classifier-free guidance).</summary>
+    /// <param name="sampling">What the model is sampled with.</param>
+    public static int OriginalCalls(SamplingDefaults sampling) => 2 * sampling.FlowSteps;
+
+    private static (string Ingredient, int Calls, BenchmarkVariant Variant)[] Ingredients(SamplingDefaults sampling) =>
     [
-        ("original: dense attention, 50 steps with guidance", OriginalCalls, Original),
-        ($"+ rCM: {SamplerOptions.DefaultRcmSteps} steps, no guidance", SamplerOptions.DefaultRcmSteps, Original),
-        ("+ SageSLA", SamplerOptions.DefaultRcmSteps, new(AttentionKind.SageSla, WeightFormat.Float, KernelUse.Products)),
-        ("+ int8 weights and activations", SamplerOptions.DefaultRcmSteps, new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products)),
-        ("+ fused norms and rotations", SamplerOptions.DefaultRcmSteps, new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.All)),
+        ($"original: dense attention, {sampling.FlowSteps} steps with guidance", OriginalCalls(sampling), Original),
+        ($"+ rCM: {sampling.RcmSteps} steps, no guidance", sampling.RcmSteps, Original),
+        ("+ SageSLA", sampling.RcmSteps, new(AttentionKind.SageSla, WeightFormat.Float, KernelUse.Products)),
+        ("+ int8 weights and activations", sampling.RcmSteps, new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products)),
+        ("+ fused norms and rotations", sampling.RcmSteps, new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.All)),
     ];
 
     /// <summary>The ingredients whose variants were measured.</summary>
     /// <param name="rows">What was measured.</param>
+    /// <param name="sampling">What the model is sampled with.</param>
     /// <returns>In order; empty where the original was not measured.</returns>
-    public static IReadOnlyList<DecompositionEntry> Of(IEnumerable<BenchmarkRow> rows)
+    public static IReadOnlyList<DecompositionEntry> Of(IEnumerable<BenchmarkRow> rows, SamplingDefaults sampling)
     {
         var step = new Dictionary<BenchmarkVariant, double>();
         foreach (BenchmarkRow row in rows)
             if (row is { Variant: { } variant, StepMilliseconds: { } ms }) step[variant] = ms;
         var entries = new List<DecompositionEntry>();
         if (!step.ContainsKey(Original)) return entries;
-        foreach ((string ingredient, int calls, BenchmarkVariant variant) in Ingredients)
+        foreach ((string ingredient, int calls, BenchmarkVariant variant) in Ingredients(sampling))
         {
             if (!step.TryGetValue(variant, out double ms)) continue;
             double seconds = calls * ms / 1000;

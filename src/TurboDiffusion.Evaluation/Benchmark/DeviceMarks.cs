@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using TorchSharp;
-using TurboDiffusion.Kernels.Cuda;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 

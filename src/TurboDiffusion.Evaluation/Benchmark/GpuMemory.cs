@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 

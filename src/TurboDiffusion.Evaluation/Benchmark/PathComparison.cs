@@ -1,16 +1,18 @@
-using TurboDiffusion.Attention;
-using TurboDiffusion.Kernels;
+using TorchSharp;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
 /// <summary>
-/// A whole denoising (rCM) on accelerated paths beside the plain path with float weights, from the same weights and the same
-/// noise. Paths are compared within one kind of attention: kinds choose other blocks, and random weights make much of it.
+/// Accelerated paths beside the plain path with float weights: a whole denoising (rCM), and block by block with the plain path's
+/// input to each. Paths are compared within one kind of attention: kinds choose other blocks, and random weights make much of it.
 /// </summary>
 internal static class PathComparison
 {
@@ -30,38 +32,41 @@ internal static class PathComparison
         KernelUse kernels = target.Variants.Any(v => v.Kernels != KernelUse.None) ? KernelUse.All : KernelUse.None;
         BenchmarkVariant[] others = [.. weights.Select(w => new BenchmarkVariant(attention.Kind, w, kernels)).Where(v => v != plain)];
         if (others.Length == 0) return [];
-        using Latents reference = Denoise(target, attention, plain, seed, progress, cancellationToken);
+        using BenchmarkModel reference = Load(plain);
+        using Latents expected = Denoise(target, reference, plain, seed, progress, cancellationToken);
         var differences = new List<PathDifference>();
         foreach (BenchmarkVariant variant in others)
         {
-            using Latents latents = Denoise(target, attention, variant, seed, progress, cancellationToken);
+            // Both in memory, as blocks alternate between them.
+            using BenchmarkModel? quantized = variant.Weights == WeightFormat.Float ? null : Load(variant);
+            BenchmarkModel model = quantized ?? reference;
+            using Latents latents = Denoise(target, model, variant, seed, progress, cancellationToken);
+            progress.Report($"blocks of {variant.Label}");
             differences.Add(new PathDifference(variant.Label, plain.Label,
-                [.. latents.AfterStep.Zip(reference.AfterStep).Select(p => RelativeL2(p.First, p.Second))]));
+                [.. latents.AfterStep.Zip(expected.AfterStep).Select(p => Deviation.Of(p.First, p.Second))],
+                Blocks(target, reference, plain, model, variant, cancellationToken)));
         }
         return differences;
-    }
 
-    /// <summary>‖x − reference‖ / ‖reference‖; NaN where a value is none.</summary>
-    internal static double RelativeL2(Tensor x, Tensor reference)
-    {
-        using var scope = NewDisposeScope();
-        return ((x - reference).norm() / reference.norm()).item<double>();
+        BenchmarkModel Load(BenchmarkVariant variant)
+        {
+            DeviceMemory.Release(target.Device);
+            // One expert after the other would need both; the path is the same.
+            return new BenchmarkModel(target, attention, variant.Weights, experts: 1, seed, cancellationToken);
+        }
     }
 
     private static Latents Denoise(
-        BenchmarkTarget target, AttentionOptions attention, BenchmarkVariant variant, ulong seed, IProgress<string> progress,
+        BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, ulong seed, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
         progress.Report($"denoising with {variant.Label}");
-        DeviceMemory.Release(target.Device);
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
-        // One expert after the other would need both; the path is the same.
-        using var model = new BenchmarkModel(target, attention, variant.Weights, experts: 1, seed, cancellationToken);
         using Denoiser denoiser = model.Denoiser();
         var noise = new PhiloxNoise(seed);
         var latents = new Latents();
-        Tensor end = DenoisingLoop.Run(new RcmSampler(sigmaMax: target.Preset.SigmaMax), noise.Normal(target.LatentShape).to(target.Device),
+        Tensor end = DenoisingLoop.Run(target.Spec.Sampling.Of(SamplerKind.Rcm).Create(), noise.Normal(target.LatentShape).to(target.Device),
             (x, timestep, step, cancelled) =>
             {
                 if (step > 0) latents.Add(x);
@@ -69,6 +74,37 @@ internal static class PathComparison
             }, noise, null, cancellationToken);
         latents.Add(end);
         return latents;
+    }
+
+    // Teacher forcing: each block of the model gets what the reference's block got, so that its error is its own.
+    private static Deviation[] Blocks(
+        BenchmarkTarget target, BenchmarkModel reference, BenchmarkVariant plain, BenchmarkModel model, BenchmarkVariant variant,
+        CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var plainly = KernelSwitch.Use(plain.Kernels.Operators());
+        Tensor time = full([1], target.Spec.Sampling.Of(SamplerKind.Rcm).Create().Timesteps[0], ScalarType.Float32, target.Device);
+        TextContext text = reference.First.PrepareText(reference.Embedding, cancellationToken), other;
+        using (KernelSwitch.Use(variant.Kernels.Operators())) other = model.First.PrepareText(model.Embedding, cancellationToken);
+
+        var deviations = new List<Deviation>();
+        Tensor? input = null;
+        reference.First.Forward(reference.Latents, time, text, reference.Condition, cancellationToken, (name, value) =>
+        {
+            if (name != "patch_embedding" && name != $"blocks.{deviations.Count}") return;
+            Tensor hidden = value();
+            if (input is not null)
+            {
+                using var block = NewDisposeScope();
+                using (KernelSwitch.Use(variant.Kernels.Operators()))
+                    deviations.Add(Deviation.Of(model.First.ForwardBlock(deviations.Count, input, time, other, target.LatentShape), hidden));
+                input.Dispose();
+            }
+            // The model frees its own.
+            input = hidden.clone().DetachFromDisposeScope();
+        }).Dispose();
+        input?.Dispose();
+        return [.. deviations];
     }
 
     /// <summary>The latents after every step, float64 on the CPU.</summary>

@@ -44,7 +44,7 @@ internal static class PyTorchBaseline
         {
             throw Failed(e.Message, e);
         }
-        return Read(output, target.Tokens, target.Preset.Config);
+        return Read(output, target.Tokens, target.Spec.Transformer);
 
         EnvironmentException Failed(string found, Exception? inner = null) => new("baseline",
             $"{plan.Python} {plan.BaselineScript} failed: {found}. It needs a Python with PyTorch for this GPU; name it with --python, or leave --baseline out.", inner);
@@ -53,7 +53,7 @@ internal static class PyTorchBaseline
     /// <summary>What the script is called with: sizes come from here.</summary>
     internal static IReadOnlyList<string> Arguments(BenchmarkPlan plan, BenchmarkTarget target, double seconds = double.PositiveInfinity)
     {
-        WanConfig config = target.Preset.Config;
+        WanConfig config = target.Spec.Transformer;
         (string, object)[] options =
         [
             ("dim", config.Dim), ("ffn-dim", config.FfnDim), ("heads", config.NumHeads), ("layers", config.NumLayers), ("in-dim", config.InDim),

@@ -34,6 +34,6 @@ public static class ContactSheet
                 sheet.narrow(0, row * (height + Gap), height).narrow(1, column * (width + Gap), width).copy_(clips[row][frame]);
             }
         }
-        AtomicFile.Write(path, aside => PngFile.Write(aside, sheet));
+        PngFile.Write(path, sheet);
     }
 }

@@ -1,7 +1,4 @@
 using System.Collections.Concurrent;
-using System.ComponentModel;
-using System.Diagnostics;
-using FFMpegCore;
 
 namespace TurboDiffusion.Generation.Media;
 
@@ -11,7 +8,7 @@ public sealed record FFmpeg
     /// <summary>The environment variable that names ffmpeg, or the folder that it is in, where it is not on the PATH.</summary>
     public const string Variable = "TURBODIFFUSION_FFMPEG";
 
-    private const string Remedy =
+    internal const string Remedy =
         $"Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set {Variable} to its folder";
 
     private static readonly string FileName = OperatingSystem.IsWindows() ? "ffmpeg.exe" : "ffmpeg";
@@ -47,9 +44,10 @@ public sealed record FFmpeg
     private static FFmpeg Ask(string path)
     {
         // First line: "ffmpeg version 5.1.9-0+deb12u1 Copyright …".
-        string version = Run(path, "-version").Split(' ', 4) is [_, "version", var v, ..] ? v : "unknown";
+        var program = new FFmpeg(path, "unknown", new HashSet<string>());
+        string version = Run(program, "-version").Split(' ', 4) is [_, "version", var v, ..] ? v : "unknown";
         // Lines such as " V....D libx264   libx264 H.264 …", after a legend that ends in " ------".
-        var encoders = Run(path, "-encoders").Split('\n').SkipWhile(l => l.Trim() != "------").Skip(1)
+        var encoders = Run(program, "-encoders").Split('\n').SkipWhile(l => l.Trim() != "------").Skip(1)
             .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(w => w.Length >= 2).Select(w => w[1]);
         return new FFmpeg(path, version, encoders.ToHashSet(StringComparer.Ordinal));
     }
@@ -70,8 +68,8 @@ public sealed record FFmpeg
             throw new EnvironmentException("ffmpeg", $"{Path} (version {Version}) was built without the encoder {encoder}, which {container} needs. {Remedy}.");
     }
 
-    /// <summary>Options that make FFMpegCore use this program.</summary>
-    internal FFOptions Options(string workingFolder) => new() { BinaryFolder = System.IO.Path.GetDirectoryName(Path)!, WorkingDirectory = workingFolder };
+    /// <summary>How long it may do nothing at all before it counts as hung.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(1);
 
     private static string Find(string? variable, string? searchPath)
     {
@@ -86,21 +84,15 @@ public sealed record FFmpeg
             ?? throw new EnvironmentException("ffmpeg", $"ffmpeg was not found on the PATH. {Remedy}.");
     }
 
-    private static string Run(string path, string argument)
+    private static string Run(FFmpeg program, string argument)
     {
-        try
-        {
-            using Process process = Process.Start(new ProcessStartInfo(path, ["-hide_banner", argument]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-            process.ErrorDataReceived += (_, _) => { };
-            process.BeginErrorReadLine();
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            if (process.ExitCode != 0) throw new EnvironmentException("ffmpeg", $"{path} {argument} ended with code {process.ExitCode}. {Remedy}.");
-            return output;
-        }
-        catch (Win32Exception e)
-        {
-            throw new EnvironmentException("ffmpeg", $"{path} does not run: {e.Message}. {Remedy}.", e);
-        }
+        using FFmpegProcess process = FFmpegProcess.Start(program, [argument]);
+        process.Input.Close();
+        using var reader = new StreamReader(process.Output);
+        Task<string> output = reader.ReadToEndAsync();
+        process.WhileWorking(output).GetAwaiter().GetResult();
+        process.EndAsync().GetAwaiter().GetResult();
+        return process.ExitCode == 0 ? output.Result
+            : throw new EnvironmentException("ffmpeg", $"{program.Path} {argument} ended with code {process.ExitCode}. {Remedy}.");
     }
 }

@@ -1,23 +1,31 @@
 using System.Globalization;
-using System.Text;
 using System.Threading.Channels;
-using FFMpegCore;
-using FFMpegCore.Enums;
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Media;
 
 /// <summary>A video file, encoded by ffmpeg while its frames arrive.</summary>
 internal sealed class FFmpegSink : IFrameSink
 {
-    // RGB is converted by the BT.709 matrix, and tagged so; ffmpeg's own choice would be BT.601, untagged.
-    private const string Yuv420 =
-        "-vf scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p " +
-        "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv";
+    // Aside, with nothing of the user's in it.
+    private const string FileName = "video";
 
+    // RGB is converted by the BT.709 matrix, and tagged so; ffmpeg's own choice would be BT.601, untagged.
+    private static readonly string[] Yuv420 =
+    [
+        "-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p",
+        "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
+    ];
+
+    // Ctrl-C in a terminal reaches ffmpeg as well, at times before the token here is cancelled.
+    private static readonly TimeSpan SignalDelay = TimeSpan.FromSeconds(1);
+
+    private readonly FFmpeg _ffmpeg;
     private readonly VideoFormat _format;
     private readonly VideoMetadata _metadata;
     private readonly VideoTarget _target;
+    private readonly bool _overwrite;
     private readonly FramePipe _pipe;
     private readonly PartialOutput _output;
     private readonly CancellationTokenSource _abort;
@@ -27,11 +35,11 @@ internal sealed class FFmpegSink : IFrameSink
 
     public FFmpegSink(FFmpeg ffmpeg, VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options, CancellationToken cancellationToken)
     {
-        (_format, _metadata, _target) = (format, metadata, target);
+        (_ffmpeg, _format, _metadata, _target, _overwrite) = (ffmpeg, format, metadata, target, options.Overwrite);
         _pipe = new FramePipe(format);
-        _output = new PartialOutput(target, options.Overwrite);
+        _output = target.Begin();
         _abort = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _encoding = Task.Run(() => EncodeAsync(ffmpeg, options.Crf), CancellationToken.None);
+        _encoding = Task.Run(() => EncodeAsync(options.Crf), CancellationToken.None);
     }
 
     public void Write(torch.Tensor frames)
@@ -59,12 +67,20 @@ internal sealed class FFmpegSink : IFrameSink
     {
         if (_count == 0) throw new InvalidOperationException("A video needs at least one frame.");
         _pipe.Close();
-        using (cancellationToken.Register(_abort.Cancel))
-            await _encoding.ConfigureAwait(false);
+        using CancellationTokenRegistration ending = cancellationToken.Register(_abort.Cancel);
+        await _encoding.ConfigureAwait(false);
         if (_ended) return;
+        try
+        {
+            if (_target.Container == VideoContainer.Gif) GifComment.Insert(Path.Combine(_output.Path, FileName), _metadata.ToJson());
+            await CheckAsync().ConfigureAwait(false);
+            _output.CommitFile(FileName, _overwrite);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw VideoTarget.NotWritten(_target.Path, e);
+        }
         _ended = true;
-        if (_target.Container == VideoContainer.Gif) GifComment.Insert(_output.Path, _metadata.ToJson());
-        _output.Commit();
     }
 
     public async ValueTask DisposeAsync()
@@ -76,62 +92,90 @@ internal sealed class FFmpegSink : IFrameSink
             _pipe.Close(new OperationCanceledException());
             // What went wrong has been thrown to the caller by Write or CompleteAsync; here it is over either way.
             await _encoding.ContinueWith(_ => { }, TaskScheduler.Default).ConfigureAwait(false);
-            _output.Discard();
+            _output.Dispose();
         }
         _abort.Dispose();
     }
 
-    private async Task EncodeAsync(FFmpeg ffmpeg, int? crf)
+    private async Task EncodeAsync(int? crf)
     {
         try
         {
-            FFMpegResult result = await FFMpegArguments.FromPipeInput(_pipe)
-                .OutputToFile(_output.Name, overwrite: true, o => o.WithCustomArgument(Arguments(crf)))
-                .WithLogLevel(FFMpegLogLevel.Error)
-                .CancellableThrough(_abort.Token, TimeSpan.Zero)
-                .ProcessAsynchronously(throwOnError: false, ffmpeg.Options(_target.Folder)).ConfigureAwait(false);
+            using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg, Arguments(crf), _output.Path);
+            using CancellationTokenRegistration ending = _abort.Token.Register(process.Kill);
+            bool fed = await _pipe.FeedAsync(process, _abort.Token).ConfigureAwait(false);
+            await process.EndAsync().ConfigureAwait(false);
+            if (process.WasInterrupted) await Task.Delay(SignalDelay, _abort.Token).ConfigureAwait(false);
             _abort.Token.ThrowIfCancellationRequested();
-            // Ctrl-C in a terminal reaches ffmpeg as well, at times before the token here is cancelled.
-            if (IsInterruption(result.ExitCode)) throw new OperationCanceledException("ffmpeg was interrupted.");
-            if (!result.Success || _pipe.Broken)
-                throw new EnvironmentException("ffmpeg",
-                    $"ffmpeg failed with code {result.ExitCode}: {result.StandardError.LastOrDefault(l => !string.IsNullOrWhiteSpace(l)) ?? "no reason given"}");
+            if (process.ExitCode != 0 || !fed)
+                throw new EnvironmentException("ffmpeg", process.WasInterrupted
+                    ? $"ffmpeg was ended by another program before it had written {_target.Path}."
+                    : $"ffmpeg could not write {_target.Path}: it failed with code {process.ExitCode} ({process.Reason}).");
         }
         catch (Exception e)
         {
-            _pipe.Close(e);
-            _output.Discard();
-            throw;
+            // A killed process shows as a broken pipe first.
+            Exception cause = _abort.IsCancellationRequested ? new OperationCanceledException(_abort.Token) : e;
+            _pipe.Close(cause);
+            _output.Dispose();
+            if (cause == e) throw;
+            throw cause;
         }
     }
 
-    private string Arguments(int? crf) => _target.Container switch
+    /// <summary>Reads the file as a player would: ffmpeg ends in success with half a file where a disk was full at its end.</summary>
+    private async Task CheckAsync()
     {
-        VideoContainer.Mp4 => string.Create(CultureInfo.InvariantCulture,
-            $"-c:v libx264 -preset medium -crf {crf ?? 18} {Yuv420} -movflags +faststart {Tags()} -f mp4"),
-        VideoContainer.WebM => string.Create(CultureInfo.InvariantCulture,
-            $"-c:v libvpx-vp9 -crf {crf ?? 30} -b:v 0 -deadline good -cpu-used 4 -row-mt 1 {Yuv420} {Tags()} -f webm"),
-        VideoContainer.Gif => "-filter_complex split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1 -loop 0 -f gif",
+        string demuxer = _target.Container switch { VideoContainer.Mp4 => "mov", VideoContainer.WebM => "matroska", _ => "gif" };
+        using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg,
+            ["-xerror", "-f", demuxer, "-i", FileName, "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"], _output.Path);
+        using CancellationTokenRegistration ending = _abort.Token.Register(process.Kill);
+        process.Input.Close();
+        Task<long> packets = CountPacketsAsync(process.Output);
+        await process.WhileWorking(packets).ConfigureAwait(false);
+        await process.EndAsync().ConfigureAwait(false);
+        _abort.Token.ThrowIfCancellationRequested();
+        long found = await packets.ConfigureAwait(false);
+        if (process.ExitCode != 0 || found != _count)
+            throw new EnvironmentException("ffmpeg",
+                $"ffmpeg wrote a file that cannot be played: {found} of {_count} frames can be read from it ({process.Reason}). Is there room on the disk of {_target.Folder}?");
+    }
+
+    // One line for each; comments begin with #.
+    private static async Task<long> CountPacketsAsync(Stream output)
+    {
+        using var reader = new StreamReader(output);
+        long count = 0;
+        while (await reader.ReadLineAsync().ConfigureAwait(false) is { } line)
+            if (line.Length > 0 && line[0] != '#') count++;
+        return count;
+    }
+
+    private string[] Arguments(int? crf) =>
+    [
+        "-xerror", "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", $"{_format.Width}x{_format.Height}",
+        "-framerate", _format.FramesPerSecond.ToString(CultureInfo.InvariantCulture), "-i", "pipe:0",
+        .. Encoder(crf), "-y", FileName,
+    ];
+
+    private string[] Encoder(int? crf) => _target.Container switch
+    {
+        VideoContainer.Mp4 => ["-c:v", "libx264", "-preset", "medium", "-crf", Crf(crf ?? 18), .. Yuv420, "-movflags", "+faststart", .. Tags(), "-f", "mp4"],
+        VideoContainer.WebM =>
+        [
+            "-c:v", "libvpx-vp9", "-crf", Crf(crf ?? 30), "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1",
+            .. Yuv420, .. Tags(), "-f", "webm",
+        ],
+        VideoContainer.Gif => ["-filter_complex", "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1", "-loop", "0", "-f", "gif"],
         _ => throw new ArgumentOutOfRangeException(nameof(crf), _target.Container, "ffmpeg does not write this container."),
     };
 
-    // 255 is what ffmpeg itself returns after SIGINT or SIGTERM; 128 + the signal is what a process shows that had no handler yet.
-    private static bool IsInterruption(int exitCode) => exitCode is 255 or 128 + 2 or 128 + 15;
+    private static string Crf(int value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private string Tags() =>
-        $"-metadata title={Quote(_metadata.Prompt)} -metadata description={Quote(_metadata.Prompt)} -metadata comment={Quote(_metadata.ToJson())}";
+    private string[] Tags() =>
+    [
+        "-metadata", "title=" + Text(_metadata.Prompt), "-metadata", "description=" + Text(_metadata.Prompt), "-metadata", "comment=" + Text(_metadata.ToJson()),
+    ];
 
-    /// <summary>One argument of a command line, by the rules of <see cref="System.Diagnostics.ProcessStartInfo.Arguments"/>.</summary>
-    private static string Quote(string text)
-    {
-        var quoted = new StringBuilder("\"");
-        int backslashes = 0;
-        foreach (char c in text.Replace('\0', ' '))
-        {
-            if (c == '"') quoted.Append('\\', backslashes + 1);
-            backslashes = c == '\\' ? backslashes + 1 : 0;
-            quoted.Append(c);
-        }
-        return quoted.Append('\\', backslashes).Append('"').ToString();
-    }
+    private static string Text(string text) => text.Replace('\0', ' ');
 }

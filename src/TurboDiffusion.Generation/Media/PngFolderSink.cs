@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
+using SkiaSharp;
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Media;
 
@@ -11,6 +14,8 @@ internal sealed partial class PngFolderSink : IFrameSink
 
     private readonly VideoFormat _format;
     private readonly VideoMetadata _metadata;
+    private readonly VideoTarget _target;
+    private readonly bool _overwrite;
     private readonly PartialOutput _output;
     private readonly CancellationToken _cancellationToken;
     private int _count;
@@ -18,9 +23,8 @@ internal sealed partial class PngFolderSink : IFrameSink
 
     public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options, CancellationToken cancellationToken)
     {
-        (_format, _metadata, _cancellationToken) = (format, metadata, cancellationToken);
-        _output = new PartialOutput(target, options.Overwrite);
-        Directory.CreateDirectory(_output.Path);
+        (_target, _format, _metadata, _overwrite, _cancellationToken) = (target, format, metadata, options.Overwrite, cancellationToken);
+        _output = target.Begin();
     }
 
     /// <summary>Whether a file of this name is one that this sink writes.</summary>
@@ -33,7 +37,8 @@ internal sealed partial class PngFolderSink : IFrameSink
         for (long t = 0; t < frames.shape[0]; t++)
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            PngFile.Write(Path.Combine(_output.Path, string.Create(CultureInfo.InvariantCulture, $"frame_{_count++:00000}.png")), frames[t]);
+            using SKData png = PngFile.Encode(frames[t]);
+            Add(string.Create(CultureInfo.InvariantCulture, $"frame_{_count++:00000}.png"), png.SaveTo);
         }
     }
 
@@ -43,17 +48,40 @@ internal sealed partial class PngFolderSink : IFrameSink
         cancellationToken.ThrowIfCancellationRequested();
         if (_ended) return Task.CompletedTask;
         if (_count == 0) throw new InvalidOperationException("A video needs at least one frame.");
-        File.WriteAllText(Path.Combine(_output.Path, MetadataFile), _metadata.ToJson());
+        byte[] metadata = Encoding.UTF8.GetBytes(_metadata.ToJson());
+        Add(MetadataFile, file => file.Write(metadata));
+        try
+        {
+            _output.Commit(_overwrite);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw VideoTarget.NotWritten(_target.Path, e);
+        }
         _ended = true;
-        _output.Commit();
         return Task.CompletedTask;
     }
 
     public ValueTask DisposeAsync()
     {
-        if (!_ended) _output.Discard();
+        _output.Dispose();
         _ended = true;
         return ValueTask.CompletedTask;
+    }
+
+    // The folder as a whole takes its name at the end, so that its files need not.
+    private void Add(string name, Action<Stream> write)
+    {
+        try
+        {
+            using FileStream file = File.Create(Path.Combine(_output.Path, name));
+            write(file);
+            file.Flush(flushToDisk: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw VideoTarget.NotWritten(_target.Path, e);
+        }
     }
 
     [GeneratedRegex(@"^frame_\d{5,}\.png$")]

@@ -1,3 +1,5 @@
+using TurboDiffusion.Runtime;
+
 namespace TurboDiffusion.Generation.Media;
 
 /// <summary>A place that a video can be written to.</summary>
@@ -17,7 +19,7 @@ public sealed record VideoTarget
     /// <summary>Checks that a video can be written to a path, before any work is done for it.</summary>
     /// <param name="path">A file name that ends in .mp4, .webm or .gif; or, for PNG frames, an existing folder or a path that ends in a separator.</param>
     /// <param name="overwrite">Whether a video that is there already may be replaced.</param>
-    /// <exception cref="InvalidRequestException">The extension is unknown, the folder is missing or not writable, or there is a file already.</exception>
+    /// <exception cref="InvalidRequestException">The extension is unknown, the folder cannot be made or written, or there is a file already.</exception>
     public static VideoTarget Check(string path, bool overwrite = false)
     {
         if (string.IsNullOrWhiteSpace(path)) throw Bad(path, "is empty; give a file name such as video.mp4");
@@ -33,7 +35,7 @@ public sealed record VideoTarget
         VideoContainer container = ContainerOf(path, full);
         var target = new VideoTarget(System.IO.Path.TrimEndingDirectorySeparator(full), container);
         if (target.Folder is null) throw Bad(path, "is the root of the file system; give a file name such as video.mp4");
-        CheckFolder(path, target.Folder);
+        if (OutputFolder.Problem(target.Folder) is { } problem) throw Bad(path, $"cannot be written: {problem}");
         if (container == VideoContainer.PngFrames) CheckFramesFolder(path, target.Path, overwrite);
         else if (File.Exists(target.Path) && !overwrite)
             throw Bad(path, "exists already; choose another name, or ask for it to be overwritten");
@@ -52,23 +54,23 @@ public sealed record VideoTarget
         };
     }
 
-    private static void CheckFolder(string path, string folder)
+    /// <summary>Begins to write it, in a folder aside. Folders that are missing are made.</summary>
+    /// <exception cref="EnvironmentException">It cannot be begun.</exception>
+    internal PartialOutput Begin()
     {
-        if (!Directory.Exists(folder)) throw Bad(path, $"cannot be written: the folder {folder} does not exist; create it");
         try
         {
-            using FileStream probe = new(System.IO.Path.Combine(folder, PartialOutput.NewName()), new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                Options = FileOptions.DeleteOnClose,
-            });
+            return PartialOutput.OfFolder(Path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Bad(path, $"cannot be written: {e.Message}", e);
+            throw NotWritten(Path, e);
         }
     }
+
+    /// <summary>The error of a disk that does not take a video.</summary>
+    internal static EnvironmentException NotWritten(string path, Exception cause) =>
+        new("disk", $"The video could not be written to {path}: {cause.Message.TrimEnd('.')}. Free some room, or choose another place.", cause);
 
     private static void CheckFramesFolder(string path, string folder, bool overwrite)
     {

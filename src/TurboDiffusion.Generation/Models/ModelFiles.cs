@@ -39,7 +39,7 @@ public sealed record ModelFiles
     /// <summary>The SentencePiece model of the text encoder.</summary>
     public required string Tokenizer { get; init; }
 
-    /// <summary>What the model is best run with; null takes the published settings of its preset.</summary>
+    /// <summary>What the model is best run with; null: as published (<see cref="TurboDiffusion.Models.ModelSpec"/>).</summary>
     public GenerationDefaults? Defaults { get; init; }
 
     /// <summary>Reads the description in a model's folder.</summary>
@@ -71,7 +71,7 @@ public sealed record ModelFiles
     /// <summary>Writes the description beside the files, whole or not at all.</summary>
     /// <param name="folder">The model's folder.</param>
     public void Write(string folder) =>
-        AtomicFile.Write(Path.Combine(folder, DescriptionFile), aside => File.WriteAllText(aside, JsonSerializer.Serialize(this, Json) + "\n"));
+        AtomicFile.WriteText(Path.Combine(folder, DescriptionFile), JsonSerializer.Serialize(this, Json) + "\n");
 
     private ModelFiles Resolve(string folder)
     {

@@ -1,3 +1,5 @@
+using TurboDiffusion.Runtime;
+
 namespace TurboDiffusion.Generation.Models;
 
 /// <summary>Where models are kept, and the one that is used when none is named.</summary>
@@ -13,16 +15,9 @@ public static class ModelLibrary
     private static readonly string Embedded = Path.Combine(AppContext.BaseDirectory, "models");
 
     /// <summary>The folder of models: <c>TURBODIFFUSION_MODELS</c>, or <c>turbodiffusion/models</c> in the user's cache folder.</summary>
-    public static string Folder
-    {
-        get
-        {
-            if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } folder) return Path.GetFullPath(folder);
-            string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg ? xdg
-                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
-            return Path.Combine(cache, "turbodiffusion", "models");
-        }
-    }
+    public static string Folder => Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } folder
+        ? Path.GetFullPath(folder)
+        : Path.Combine(UserCache.Folder, "models");
 
     /// <summary>The names of the models in the folder and of those that came with the program's packages.</summary>
     public static IReadOnlyList<string> Names =>
@@ -53,20 +48,26 @@ public static class ModelLibrary
             $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
     }
 
+    /// <summary>The name of the model that <see cref="Find"/> would give, which is that in its results. Makes nothing.</summary>
+    /// <param name="nameOrPath">Which; null is the default one.</param>
+    /// <exception cref="CheckpointException">There is no such model, or it is not complete.</exception>
+    public static string NameOf(string? nameOrPath) =>
+        nameOrPath is null && !Directory.Exists(Path.Combine(Embedded, EmbeddedModel)) ? SmallModel.TextToVideoName : Find(nameOrPath).Name;
+
     private static ModelFiles Trial()
     {
         string folder = Path.Combine(Folder, TrialModel);
         if (File.Exists(Path.Combine(folder, ModelFiles.DescriptionFile))) return ModelFiles.FromFolder(folder);
         // Made aside and renamed, so that two first uses at once do not meet.
-        string aside = $"{folder}.{Path.GetRandomFileName()}.partial";
         try
         {
-            new SmallModel().Write(aside);
-            Directory.Move(aside, folder);
+            using PartialOutput partial = PartialOutput.OfFolder(folder);
+            new SmallModel().Write(partial.Path);
+            partial.Commit(overwrite: false);
         }
-        catch (IOException) when (Directory.Exists(folder))
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Directory.Delete(aside, recursive: true);
+            if (!Directory.Exists(folder)) throw new EnvironmentException("models", $"{folder} cannot be written: {e.Message}. Name another folder with {FolderVariable}.", e);
         }
         return ModelFiles.FromFolder(folder);
     }

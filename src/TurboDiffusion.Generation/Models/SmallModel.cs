@@ -1,14 +1,13 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Generation.Models;
 
@@ -18,6 +17,8 @@ namespace TurboDiffusion.Generation.Models;
 /// </summary>
 public sealed record SmallModel
 {
+    internal const string TextToVideoName = "small random model";
+
     private const string TokenizerFile = "spiece.model";
 
     /// <summary>Width of the transformer; a multiple of the head size.</summary>
@@ -73,7 +74,7 @@ public sealed record SmallModel
             using (var encoder = new UMT5Encoder(text, Placement.Meta)) Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
             new ModelFiles
             {
-                Name = ImageToVideo ? "small random image-to-video model" : "small random model",
+                Name = ImageToVideo ? "small random image-to-video model" : TextToVideoName,
                 Transformer = transformers[0],
                 LowNoiseTransformer = transformers.ElementAtOrDefault(1),
                 Vae = "vae.safetensors",
@@ -81,8 +82,7 @@ public sealed record SmallModel
                 Tokenizer = TokenizerFile,
                 Defaults = new GenerationDefaults
                 {
-                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, Sampler = SamplerKind.Rcm, RandomWeights = true,
-                    Ode = ImageToVideo, SigmaMax = (ImageToVideo ? WanPreset.I2VA14B : WanPreset.T2V1_3B).SigmaMax,
+                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, RandomWeights = true,
                 },
             }.Write(folder);
         }
@@ -119,10 +119,9 @@ public sealed record SmallModel
         SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
     }
 
-    private static void WriteTokenizer(string path) => AtomicFile.Write(path, aside =>
+    private static void WriteTokenizer(string path) => AtomicFile.Write(path, file =>
     {
         using Stream resource = typeof(SmallModel).Assembly.GetManifestResourceStream("TurboDiffusion.Generation.Models.spiece.model")!;
-        using FileStream file = File.Create(aside);
         resource.CopyTo(file);
     });
 }

@@ -1,3 +1,4 @@
+using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Generation.Text;
@@ -9,9 +10,6 @@ namespace TurboDiffusion.Generation.Text;
 /// <remarks>thu-ml/TurboDiffusion aaecff5, turbodiffusion/rcm/utils/umt5.py, <c>HuggingfaceTokenizer</c>.</remarks>
 public sealed class SentencePieceTextTokenizer : ITokenizer
 {
-    /// <summary>Tokens of a text in every Wan model, padding included.</summary>
-    public const int WanLength = 512;
-
     private readonly SentencePieceModel _model;
     private readonly SentencePieceNormalizer _normalizer;
     private readonly UnigramSegmenter _segmenter;
@@ -34,7 +32,7 @@ public sealed class SentencePieceTextTokenizer : ITokenizer
     /// <param name="path">The file.</param>
     /// <param name="maxLength">The number of ids of every prompt, in tokens.</param>
     /// <exception cref="CheckpointException">The file is missing, broken, or not a unigram SentencePiece model.</exception>
-    public static SentencePieceTextTokenizer Open(string path, int maxLength = WanLength)
+    public static SentencePieceTextTokenizer Open(string path, int maxLength = ModelSpec.WanTextLength)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
         return new SentencePieceTextTokenizer(SentencePieceModel.Read(path), maxLength);

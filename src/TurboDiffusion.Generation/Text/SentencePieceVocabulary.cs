@@ -55,7 +55,7 @@ public static class SentencePieceVocabulary
                 foreach (int flag in new[] { 3, 4, 5 }) Number(normalizer, flag, 1);
             }));
         });
-        AtomicFile.Write(path, aside => File.WriteAllBytes(aside, file));
+        AtomicFile.WriteBytes(path, file);
     }
 
     private static byte[] Message(Action<CodedOutputStream> write)

@@ -1,3 +1,4 @@
+using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Training.Configuration;
@@ -23,20 +24,20 @@ public sealed record SampleOptions
     /// <summary>The SentencePiece model of the text encoder.</summary>
     public required string Tokenizer { get; init; }
 
-    /// <summary>Tokens of a prompt, padding included: those of the training data.</summary>
-    public int TextLength { get; init; } = 512;
+    /// <summary>Tokens of a prompt, padding included: those of the training data; null: those of the published models.</summary>
+    public int? TextLength { get; init; }
 
-    /// <summary>Columns of pixels; a multiple of 16.</summary>
-    public int Width { get; init; } = 832;
+    /// <summary>Columns of pixels; a multiple of 16; null, here and below: as published (<see cref="ModelSpec"/>).</summary>
+    public int? Width { get; init; }
 
     /// <summary>Rows of pixels; a multiple of 16.</summary>
-    public int Height { get; init; } = 480;
+    public int? Height { get; init; }
 
     /// <summary>Frames, 4k + 1.</summary>
-    public int Frames { get; init; } = 81;
+    public int? Frames { get; init; }
 
     /// <summary>Frames per second of the video files.</summary>
-    public double FramesPerSecond { get; init; } = 16;
+    public double? FramesPerSecond { get; init; }
 
     /// <summary>The sampler; null: rCM for a student that is being distilled, UniPC for others.</summary>
     public SamplerKind? Sampler { get; init; }
@@ -44,14 +45,14 @@ public sealed record SampleOptions
     /// <summary>Steps; null: the sampler's default.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>Classifier-free guidance; null: none (1) for a student that is being distilled, 5 for others.</summary>
-    public double? Guidance { get; init; }
+    /// <summary>Classifier-free guidance; null: none (1) for a student that is being distilled, as published for others.</summary>
+    public GuidanceScale? Guidance { get; init; }
 
     /// <summary>rCM: noise over signal at the first step.</summary>
-    public double SigmaMax { get; init; } = 80;
+    public double? SigmaMax { get; init; }
 
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
-    public double Shift { get; init; } = 5;
+    public double? Shift { get; init; }
 
     /// <summary>The seed of the first clip's noise; the next ones use seed + 1, seed + 2, …</summary>
     public ulong Seed { get; init; }

@@ -1,4 +1,4 @@
-using TurboDiffusion.Attention;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Optimization;

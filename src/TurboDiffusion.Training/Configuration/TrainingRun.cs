@@ -1,10 +1,11 @@
 using System.Globalization;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
@@ -122,7 +123,7 @@ public static class TrainingRun
         try
         {
             trainer = new Trainer(task, config.Training, config.Output, [.. observers.OfType<ITrainingObserver>()]);
-            AtomicFile.Write(Path.Combine(config.Output, ConfigFile), aside => File.WriteAllText(aside, config.ToJson()));
+            AtomicFile.WriteText(Path.Combine(config.Output, ConfigFile), config.ToJson());
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);
         }
@@ -195,6 +196,7 @@ public static class TrainingRun
             VaeConfig = vae.Config,
         };
         components.Check();
+        SamplerKind sampler = scores.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc);
         var settings = new PipelineRequest
         {
             Prompt = "",
@@ -204,8 +206,8 @@ public static class TrainingRun
             GuidanceScale = scores.Guidance ?? (distilled ? 1 : 5),
             Sampler = new SamplerOptions
             {
-                Kind = scores.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc),
-                Steps = scores.Steps,
+                Kind = sampler,
+                Steps = scores.Steps ?? (sampler == SamplerKind.Rcm ? 4 : 50),
                 SigmaMax = scores.SigmaMax,
                 Shift = scores.Shift,
             },

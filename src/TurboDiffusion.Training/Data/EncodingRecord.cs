@@ -83,8 +83,7 @@ internal sealed class EncodingRecord
         return new EncodingRecord(folder, content);
     }
 
-    private void Save() => AtomicFile.Write(Path.Combine(_folder, FileName),
-        aside => File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(_content, Json)));
+    private void Save() => AtomicFile.WriteBytes(Path.Combine(_folder, FileName), JsonSerializer.SerializeToUtf8Bytes(_content, Json));
 
     private sealed record Content(Dictionary<string, string> Settings, Dictionary<string, int> Videos);
 }

@@ -1,5 +1,5 @@
 using TurboDiffusion.Generation.Media;
-using TurboDiffusion.Pipelines;
+using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Training.Data;
 
@@ -7,13 +7,13 @@ namespace TurboDiffusion.Training.Data;
 public sealed record VideoClipOptions
 {
     /// <summary>Columns and rows of pixels: videos are resized to cover them and cropped around the centre.</summary>
-    public VideoSize Size { get; init; } = new(832, 480);
+    public VideoSize Size { get; init; } = ModelSpec.T2V1_3B.Size;
 
     /// <summary>Frames per clip, 4k + 1.</summary>
-    public int Frames { get; init; } = 81;
+    public int Frames { get; init; } = ModelSpec.T2V1_3B.Frames;
 
     /// <summary>Frames per second.</summary>
-    public double FramesPerSecond { get; init; } = 16;
+    public double FramesPerSecond { get; init; } = ModelSpec.T2V1_3B.FramesPerSecond;
 
     /// <summary>The most clips that are cut from one video, from its beginning; null: all.</summary>
     public int? ClipsPerVideo { get; init; }

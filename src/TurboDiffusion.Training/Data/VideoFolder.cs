@@ -1,9 +1,11 @@
+using TurboDiffusion.Generation.Media;
+
 namespace TurboDiffusion.Training.Data;
 
 /// <summary>Videos in a folder and the folders within, each with its caption in a text file beside it: <c>clip.mp4</c>, <c>clip.txt</c>.</summary>
 public sealed class VideoFolder
 {
-    private static readonly string[] Endings = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"];
+    private static IReadOnlyList<string> Endings => VideoReader.Endings;
 
     /// <summary>Lists a folder.</summary>
     /// <param name="folder">The folder.</param>

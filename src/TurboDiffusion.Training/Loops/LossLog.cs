@@ -19,7 +19,7 @@ public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
     public LossLog(string path, int iteration)
     {
         IEnumerable<string> kept = File.Exists(path) ? File.ReadLines(path).Where(line => IterationOf(line) <= iteration) : [];
-        AtomicFile.Write(path, aside => File.WriteAllLines(aside, kept.Prepend(Header)));
+        AtomicFile.WriteText(path, string.Concat(kept.Prepend(Header).Select(line => line + "\n")));
         _writer = new StreamWriter(path, append: true) { AutoFlush = true };
     }
 

@@ -3,6 +3,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Text;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -26,9 +27,10 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     private readonly TrainedModel _model;
     private readonly TrainedModel? _textEncoder;
     private readonly ISampler _sampler;
-    private readonly double _guidance;
+    private readonly GuidanceScale _guidance;
     private readonly Placement _placement;
     private readonly VideoFormat _format;
+    private readonly int _frames;
     private readonly VaeConfig _vae;
     private readonly SentencePieceTextTokenizer _tokenizer;
     private readonly Tensor? _embeddings;
@@ -48,18 +50,21 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         TrainedModel model, TrainedModel? textEncoder, SampleOptions options, bool distilled, Placement placement, string runFolder,
         CancellationToken cancellationToken = default)
     {
+        ModelSpec spec = ModelSpec.Of(((WanModel)model.Module).Config, experts: 1);
+        if (distilled) spec = spec.Distilled();
         (_model, _textEncoder, _options, _placement) = (model, textEncoder, options, placement);
         _folder = new SampleFolder(runFolder, options.Every);
-        _guidance = options.Guidance ?? (distilled ? 1 : 5);
-        _sampler = new SamplerOptions
+        _guidance = options.Guidance ?? spec.Sampling.GuidanceScale;
+        SamplerOptions sampler = spec.Sampling.Of(options.Sampler ?? spec.Sampling.Sampler);
+        _sampler = (sampler with
         {
-            Kind = options.Sampler ?? (distilled ? SamplerKind.Rcm : SamplerKind.UniPc),
-            Steps = options.Steps,
-            SigmaMax = options.SigmaMax,
-            Shift = options.Shift,
-        }.Create();
-        _format = new VideoFormat(options.Width, options.Height, options.FramesPerSecond);
-        _tokenizer = SentencePieceTextTokenizer.Open(options.Tokenizer, options.TextLength);
+            Steps = options.Steps ?? sampler.Steps,
+            SigmaMax = options.SigmaMax ?? sampler.SigmaMax,
+            Shift = options.Shift ?? sampler.Shift,
+        }).Create();
+        _format = new VideoFormat(options.Width ?? spec.Size.Width, options.Height ?? spec.Size.Height, options.FramesPerSecond ?? spec.FramesPerSecond);
+        _frames = options.Frames ?? spec.Frames;
+        _tokenizer = SentencePieceTextTokenizer.Open(options.Tokenizer, options.TextLength ?? spec.TextLength);
         using (ICheckpoint vae = Checkpoint.OpenModel(options.Vae)) _vae = VaeConfig.FromCheckpoint(vae);
         Check(((WanModel)model.Module).Config);
         _writesVideos = HasFFmpeg();
@@ -92,9 +97,9 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         int grid = _vae.SpatialFactor * WanConfig.PatchSize;
         if (_options.Prompts.Count == 0 || _options.Prompts.Any(string.IsNullOrWhiteSpace))
             throw new InvalidRequestException("samples", "The samples have no prompt, or an empty one; say what each clip shows.");
-        if (_options.Width % grid != 0 || _options.Height % grid != 0 || _options.Frames < 1 || _options.Frames % _vae.TemporalFactor != 1)
+        if (_format.Width % grid != 0 || _format.Height % grid != 0 || _frames < 1 || _frames % _vae.TemporalFactor != 1)
             throw new InvalidRequestException("samples",
-                $"The samples have {_options.Frames} frames of {_options.Width}×{_options.Height}; the sizes must be multiples of {grid}, the frames {_vae.TemporalFactor}k + 1.");
+                $"The samples have {_frames} frames of {_format.Width}×{_format.Height}; the sizes must be multiples of {grid}, the frames {_vae.TemporalFactor}k + 1.");
         if (model.IsImageToVideo)
             throw new InvalidRequestException("samples", "Samples are made from text alone, and this is an image-to-video model; leave the samples out.");
         if (_textEncoder is null && _options.TextEncoder is null)
@@ -148,8 +153,8 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         var transformer = new ModelSlot<WanModel>((_, _) => (WanModel)_model.Module, keepLoaded: true);
         using var denoiser = new Denoiser([transformer], 0, embeddings.narrow(0, prompt, 1), embeddings.narrow(0, _options.Prompts.Count, 1), _guidance);
         var noise = new PhiloxNoise(unchecked(_options.Seed + (ulong)prompt));
-        Tensor start = noise.Normal(1, _vae.ZDim, (_options.Frames - 1) / _vae.TemporalFactor + 1,
-            _options.Height / _vae.SpatialFactor, _options.Width / _vae.SpatialFactor).to(_placement.Device);
+        Tensor start = noise.Normal(1, _vae.ZDim, (_frames - 1) / _vae.TemporalFactor + 1,
+            _format.Height / _vae.SpatialFactor, _format.Width / _vae.SpatialFactor).to(_placement.Device);
         Tensor latents = DenoisingLoop.Run(_sampler, start, denoiser.Velocity, noise, null, cancellationToken);
         return VideoFrames.FromModelOutput(vae.Decode(latents, cancellationToken))[0].MoveToOuterDisposeScope();
     }

@@ -71,7 +71,7 @@ public sealed class ScoreObserver : ITrainingObserver
             foreach (IDisposable average in averages) average.Dispose();
         }
         string path = Path.Combine(_folder, File);
-        if (!System.IO.File.Exists(path)) AtomicFile.Write(path, aside => System.IO.File.WriteAllText(aside, Header + "\n"));
+        if (!System.IO.File.Exists(path)) AtomicFile.WriteText(path, Header + "\n");
         System.IO.File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
             $"{iteration},{_clock.Elapsed.TotalSeconds:0},{scores.Clips},{scores.Shape:0.####},{scores.Color:0.####},{scores.Background:0.####},{scores.Motion:0.####},{scores.All:0.####}\n"));
         if (scores.All <= _best) return;

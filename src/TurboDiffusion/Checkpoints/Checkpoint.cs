@@ -5,7 +5,7 @@ namespace TurboDiffusion.Checkpoints;
 /// <summary>Opens checkpoints of every supported kind; the content decides which it is, never the file's name.</summary>
 public static class Checkpoint
 {
-    private const string Supported = "Supported are .safetensors, PyTorch .pth/.pt/.bin, and an .index.json beside its files.";
+    private const string Supported = "Supported are .safetensors, .gguf, PyTorch .pth/.pt/.bin, and an .index.json beside its files.";
 
     /// <summary>
     /// Opens a checkpoint file, the index of a sharded one, or a folder that holds exactly one index (or, without an
@@ -54,6 +54,7 @@ public static class Checkpoint
             length = file.Length;
         }
         if (head.Length > 8 && head[8] == '{') return SafetensorsFile.Open(path);
+        if (head.AsSpan().StartsWith("GGUF"u8)) return GgufFile.Open(path);
         if (PyTorchFile.IsZip(head) || PyTorchFile.IsPickle(head)) return PyTorchFile.Open(path);
         // A header length and then no header: the safetensors reader says what is wrong with it.
         if (head.Length >= 8 && BinaryPrimitives.ReadUInt64LittleEndian(head) <= (ulong)length) return SafetensorsFile.Open(path);
@@ -69,8 +70,7 @@ public static class Checkpoint
     }
 
     private static string Unsupported(ReadOnlySpan<byte> head) =>
-        head.StartsWith("GGUF"u8) ? $"is a GGUF file, which is not supported. {Supported}"
-        : head.StartsWith("version https://git-lfs"u8) ? "is a Git LFS pointer, not the file itself. Run `git lfs pull`."
+        head.StartsWith("version https://git-lfs"u8) ? "is a Git LFS pointer, not the file itself. Run `git lfs pull`."
         : head.StartsWith("<"u8) ? "is a web page, not a checkpoint: the download failed or needs a login. Download it again."
         : $"is not a checkpoint of a known kind. {Supported}";
 

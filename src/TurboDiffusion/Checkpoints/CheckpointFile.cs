@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using TorchSharp;
@@ -18,6 +19,9 @@ internal sealed class CheckpointFile : IDisposable
     // Linux transfers at most 0x7ffff000 bytes per read.
     private const int LargestRead = 1 << 30;
 
+    // Stored bytes that are decoded between two reads, and decoded bytes that are worth a task of their own.
+    private const int DecodedAtOnce = 8 << 20, SmallestTask = 1 << 20;
+
     private readonly SafeFileHandle _handle;
     private readonly DateTime _modified;
 
@@ -28,6 +32,9 @@ internal sealed class CheckpointFile : IDisposable
         Length = RandomAccess.GetLength(handle);
         _modified = File.GetLastWriteTimeUtc(handle);
     }
+
+    /// <summary>Fills a span of whole units from a span of as many stored ones.</summary>
+    public delegate void Decoder(ReadOnlySpan<byte> stored, Span<byte> values);
 
     public string Path { get; }
 
@@ -80,6 +87,48 @@ internal sealed class CheckpointFile : IDisposable
         {
             tensor.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// A new tensor of the type and shape, decoded from units of the file, a few megabytes at a time, on all cores.
+    /// </summary>
+    /// <param name="info">The tensor.</param>
+    /// <param name="position">Where its data begins.</param>
+    /// <param name="storedUnit">Bytes of a unit in the file.</param>
+    /// <param name="unit">Bytes of a unit in the tensor.</param>
+    /// <param name="decode">Fills a span of whole units from a span of as many stored ones.</param>
+    public unsafe torch.Tensor ReadDecoded(TensorInfo info, long position, int storedUnit, int unit, Decoder decode)
+    {
+        torch.Tensor tensor = Allocate(info);
+        byte[] buffer = [];
+        try
+        {
+            long units = info.ByteCount / unit;
+            int perRead = (int)Math.Min(units, DecodedAtOnce / storedUnit);
+            buffer = ArrayPool<byte>.Shared.Rent(perRead * storedUnit);
+            var destination = (byte*)NativeTensor.DataPointer(tensor);
+            for (long done = 0; done < units; done += perRead)
+            {
+                int count = (int)Math.Min(perRead, units - done), perTask = Math.Max(1, SmallestTask / unit);
+                Read(position + done * storedUnit, buffer.AsSpan(0, count * storedUnit));
+                byte* target = destination + done * unit;
+                Parallel.For(0, (count + perTask - 1) / perTask, task =>
+                {
+                    int first = task * perTask, length = Math.Min(perTask, count - first);
+                    decode(buffer.AsSpan(first * storedUnit, length * storedUnit), new Span<byte>(target + (long)first * unit, length * unit));
+                });
+            }
+            return tensor;
+        }
+        catch
+        {
+            tensor.Dispose();
+            throw;
+        }
+        finally
+        {
+            if (buffer.Length > 0) ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

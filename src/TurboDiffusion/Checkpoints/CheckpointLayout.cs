@@ -23,20 +23,21 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     // Parts of names of well-known files that are of other models.
     private static readonly (string Part, string Meaning)[] Others =
     [
-        ("lora_", "It is a LoRA, not a whole model: merge it into its base model first."),
+        ("lora_", "It is a LoRA, not a whole model: name its base model, and give it as a LoRA (--lora FILE)."),
         ("img_emb.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
         ("image_embedder.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
         ("vace_", "It is a VACE model, which is not supported."),
-        ("scaled_fp8", "Its weights are scaled 8-bit floats, which are not supported: use the bf16 or fp16 file."),
         ("decoder.block.", "It holds umT5's decoder too: use an encoder-only file (models_t5_umt5-xxl-enc-bf16.pth)."),
     ];
 
     /// <summary>Finds the layout of a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the file's own names.</param>
+    /// <remarks>Scaled 8-bit weights are looked at, and shown by <see cref="Apply"/>, as the floats that they stand for.</remarks>
     /// <exception cref="CheckpointException">It is of no known model; the message names what the closest layout misses.</exception>
     public static CheckpointLayout Detect(ICheckpoint checkpoint)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
+        checkpoint = ScaledCheckpoint.Of(checkpoint);
         (ICheckpoint stripped, string prefix) = KeyPrefix.Strip(checkpoint);
         foreach ((ModelKind kind, KeyRuleSet rules) in Known)
             if (rules.Fits(checkpoint)) return new CheckpointLayout(kind, rules, "");
@@ -50,6 +51,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     /// <exception cref="CheckpointException">It is not of this layout, or lacks whole blocks.</exception>
     public ICheckpoint Apply(ICheckpoint checkpoint)
     {
+        checkpoint = ScaledCheckpoint.Of(checkpoint);
         ICheckpoint view = Rules.Apply(Prefix.Length > 0 ? KeyPrefix.Strip(checkpoint).View : checkpoint);
         if (view.Tensors.Values.FirstOrDefault(t => t.ElementCount == 0) is { } empty)
             throw new CheckpointException(view.Path, $"has an empty tensor {Quoted.Name(empty.Name)} of {empty}. It is incomplete.");

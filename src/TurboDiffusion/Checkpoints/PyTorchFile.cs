@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.IO.Hashing;
 using System.Numerics;
 using TorchSharp;
 using TurboDiffusion.Checkpoints.PyTorch;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints;
 
@@ -93,7 +95,7 @@ public sealed class PyTorchFile : ICheckpoint
         foreach ((string key, PickleStorage storage) in unpickler.Storages)
         {
             ZipEntry entry = zip.Find($"{folder}data/{key}");
-            if ((Int128)storage.Count * TensorInfo.ElementSize(storage.Dtype) != entry.Length)
+            if ((Int128)storage.Count * ScalarTypes.Bytes(storage.Dtype) != entry.Length)
                 throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements in {entry.Length} bytes");
             _storages.Add(key, entry);
         }
@@ -120,9 +122,9 @@ public sealed class PyTorchFile : ICheckpoint
             _file.Read(position, count);
             long elements = BinaryPrimitives.ReadInt64LittleEndian(count);
             position += count.Length;
-            if (elements != storage.Count || (Int128)elements * TensorInfo.ElementSize(storage.Dtype) > _file.Length - position)
+            if (elements != storage.Count || (Int128)elements * ScalarTypes.Bytes(storage.Dtype) > _file.Length - position)
                 throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements, and {elements} elements in {_file.Length - position} bytes");
-            long length = elements * TensorInfo.ElementSize(storage.Dtype);
+            long length = elements * ScalarTypes.Bytes(storage.Dtype);
             _storages.Add(key, new ZipEntry(position, length, 0));
             position += length;
         }
@@ -145,13 +147,14 @@ public sealed class PyTorchFile : ICheckpoint
     private void Verify(string key, ZipEntry storage)
     {
         byte[] buffer = new byte[(int)Math.Min(storage.Length, 1 << 20)];
-        uint checksum = 0;
+        var crc = new Crc32();
         for (long at = 0; at < storage.Length; at += buffer.Length)
         {
             Span<byte> chunk = buffer.AsSpan(0, (int)Math.Min(buffer.Length, storage.Length - at));
             _file.Read(storage.Position + at, chunk);
-            checksum = Crc32.Append(checksum, chunk);
+            crc.Append(chunk);
         }
+        uint checksum = crc.GetCurrentHashAsUInt32();
         if (checksum != storage.Checksum)
             throw Bad($"has a wrong checksum in the data of storage {Quoted.Name(key)} (found {checksum:x8}, expected {storage.Checksum:x8})");
         _verified.TryAdd(key, true);

@@ -45,9 +45,14 @@ public sealed class SafetensorsFile : ICheckpoint
     }
 
     /// <inheritdoc/>
-    public torch.Tensor Read(string name) => _header.Tensors.TryGetValue(name, out TensorInfo? info)
-        ? _file.ReadTensor(info, _header.Positions[name])
-        : throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+    public torch.Tensor Read(string name)
+    {
+        if (!_header.Tensors.TryGetValue(name, out TensorInfo? info)) throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+        long position = _header.Positions[name];
+        return Float8.Find(info.Encoding) is { } float8
+            ? _file.ReadDecoded(info, position, sizeof(byte), sizeof(ushort), float8.Decode)
+            : _file.ReadTensor(info, position);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();

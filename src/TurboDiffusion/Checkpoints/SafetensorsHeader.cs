@@ -118,8 +118,10 @@ internal sealed class SafetensorsHeader
             throw Bad($"has tensor {Quoted.Name(name)} without a dtype, a shape and two data_offsets");
         if (end < begin || end > _dataLength)
             throw Bad($"has tensor {Quoted.Name(name)} at bytes {begin} to {end} of its {_dataLength} bytes of data; it is truncated or corrupt");
-        var info = new TensorInfo(name, ParseDtype(name, dtype), [.. shape]);
-        if (!info.HasSaneSize || info.ByteCount != end - begin)
+        TensorInfo info = Float8.Find(dtype) is { } float8
+            ? new TensorInfo(name, torch.ScalarType.BFloat16, [.. shape]) { Encoding = float8.Name, StoredBytes = end - begin }
+            : new TensorInfo(name, ParseDtype(name, dtype), [.. shape]);
+        if (!info.HasSaneSize || (info.Encoding is null ? info.ByteCount : info.ElementCount) != end - begin)
             throw Bad($"has tensor {Quoted.Name(name)} of {info} in a range of {end - begin} bytes");
         if (!Tensors.TryAdd(name, info)) throw Bad($"names tensor {Quoted.Name(name)} twice");
         Positions.Add(name, _dataStart + begin);
@@ -152,9 +154,12 @@ internal sealed class SafetensorsHeader
     }
 
     private torch.ScalarType ParseDtype(string tensor, string dtype) => SafetensorsDtype.Parse(dtype)
-        ?? throw new CheckpointException(_path, dtype.StartsWith("F8", StringComparison.Ordinal)
-            ? $"has tensor {Quoted.Name(tensor)} in 8-bit floats ({Quoted.Name(dtype)}), which are not supported. Use the bf16 or fp16 file of this model; `turbodiffusion quantize` makes an int8 one from it."
-            : $"has tensor {Quoted.Name(tensor)} of type {Quoted.Name(dtype)}, which is not supported.");
+        ?? throw new CheckpointException(_path, dtype switch
+        {
+            "F8_E8M0" => $"has tensor {Quoted.Name(tensor)} of type 'F8_E8M0', a scale of the format mxfp8, which is not supported. Use the fp8, bf16 or fp16 file of this model.",
+            "F4" => $"has tensor {Quoted.Name(tensor)} in 4-bit floats ('F4'), which are not supported. Use the fp8, bf16 or fp16 file of this model.",
+            _ => $"has tensor {Quoted.Name(tensor)} of type {Quoted.Name(dtype)}, which is not supported.",
+        });
 
     private CheckpointException Bad(string reason, Exception? cause = null) =>
         new(_path, $"{reason}. It is not a valid safetensors file.", cause);

@@ -35,29 +35,12 @@ public static class SafetensorsWriter
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        TensorSource[] ordered = [.. tensors.OrderByDescending(t => TensorInfo.ElementSize(t.Info.Dtype))];
+        TensorSource[] ordered = [.. tensors.OrderByDescending(t => ScalarTypes.Bytes(t.Info.Dtype))];
         byte[] header = Header(ordered, metadata);
         long total = ordered.Sum(t => t.Info.ByteCount), done = 0;
 
-        path = Path.GetFullPath(path);
-        try
+        AtomicFile.Write(Path.GetFullPath(path), file =>
         {
-            AtomicFile.Write(path, WriteAll);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new EnvironmentException("disk", $"{path} ({header.Length + total} bytes) cannot be written: {e.Message}", e);
-        }
-
-        void WriteAll(string aside)
-        {
-            using var file = new FileStream(aside, new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                BufferSize = 0,
-                PreallocationSize = header.Length + total,
-            });
             file.Write(header);
             foreach (TensorSource source in ordered)
             {
@@ -65,9 +48,8 @@ public static class SafetensorsWriter
                 WriteTensor(file, source);
                 progress?.Report((done += source.Info.ByteCount, total));
             }
-            file.Flush(flushToDisk: true);
             cancellationToken.ThrowIfCancellationRequested();
-        }
+        }, header.Length + total);
     }
 
     private static byte[] Header(TensorSource[] tensors, IReadOnlyDictionary<string, string>? metadata)
@@ -112,7 +94,7 @@ public static class SafetensorsWriter
         writer.WriteEndArray();
     }
 
-    private static unsafe void WriteTensor(FileStream file, TensorSource source)
+    private static unsafe void WriteTensor(Stream file, TensorSource source)
     {
         using var scope = torch.NewDisposeScope();
         TensorInfo info = source.Info;

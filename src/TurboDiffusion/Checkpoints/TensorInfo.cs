@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints;
 
@@ -8,21 +9,30 @@ namespace TurboDiffusion.Checkpoints;
 /// <param name="Shape">The sizes, outermost first; empty for a scalar.</param>
 public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyList<long> Shape)
 {
+    /// <summary>The file's own type where it is none of the element types and the tensor is decoded as it is read, such as <c>Q4_K</c> or <c>F8_E4M3</c>.</summary>
+    public string? Encoding { get; init; }
+
+    /// <summary>The bytes of the data in the file where the tensor is decoded as it is read; null for those of its type.</summary>
+    public long? StoredBytes { get; init; }
+
+    /// <summary>The bytes of the data in the file.</summary>
+    public long StoredByteCount => StoredBytes ?? ByteCount;
+
     /// <summary>The number of elements.</summary>
     public long ElementCount => Shape.Aggregate(1L, (n, d) => checked(n * d));
 
     /// <summary>The number of bytes of the data.</summary>
-    public long ByteCount => checked(ElementCount * ElementSize(Dtype));
+    public long ByteCount => checked(ElementCount * ScalarTypes.Bytes(Dtype));
 
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
-    public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
+    public override string ToString() => $"{Encoding ?? Dtype.ToString()} [{string.Join(", ", Shape)}]";
 
     /// <summary>Whether the sizes multiply to something that fits a 64-bit byte count, with any zero size left out.</summary>
     internal bool HasSaneSize
     {
         get
         {
-            Int128 bytes = ElementSize(Dtype);
+            Int128 bytes = ScalarTypes.Bytes(Dtype);
             foreach (long size in Shape)
             {
                 bytes *= Math.Max(size, 1);
@@ -35,19 +45,10 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
     /// <summary>The number of bytes when float tensors are converted.</summary>
     /// <param name="floatDtype">The type that floats become.</param>
     public long ByteCountAs(torch.ScalarType floatDtype) =>
-        checked(ElementCount * ElementSize(IsFloat(Dtype) ? floatDtype : Dtype));
+        checked(ElementCount * ScalarTypes.Bytes(IsFloat(Dtype) ? floatDtype : Dtype));
 
     /// <summary>Whether a type is a floating-point one.</summary>
     /// <param name="dtype">The type.</param>
     public static bool IsFloat(torch.ScalarType dtype) => dtype
         is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
-
-    internal static int ElementSize(torch.ScalarType dtype) => dtype switch
-    {
-        torch.ScalarType.Bool or torch.ScalarType.Byte or torch.ScalarType.Int8 => 1,
-        torch.ScalarType.Int16 or torch.ScalarType.Float16 or torch.ScalarType.BFloat16 => 2,
-        torch.ScalarType.Int32 or torch.ScalarType.Float32 => 4,
-        torch.ScalarType.Int64 or torch.ScalarType.Float64 => 8,
-        _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "Checkpoints hold no tensors of this type."),
-    };
 }

@@ -17,10 +17,20 @@ public sealed record TensorSource(TensorInfo Info, Func<torch.Tensor> Read)
     /// <param name="checkpoint">The checkpoint; it must stay open until the writing is done.</param>
     /// <param name="floatDtype">The type that float tensors are converted to, or null to keep theirs.</param>
     public static IReadOnlyList<TensorSource> From(ICheckpoint checkpoint, torch.ScalarType? floatDtype = null) =>
-        [.. checkpoint.Tensors.Values.Select(info =>
-            floatDtype is { } dtype && TensorInfo.IsFloat(info.Dtype) && info.Dtype != dtype
-                ? new TensorSource(info with { Dtype = dtype }, () => Converted(checkpoint, info.Name, dtype))
-                : new TensorSource(info, () => checkpoint.Read(info.Name)))];
+        [.. checkpoint.Tensors.Values.Select(info => Of(checkpoint, info.Name, floatDtype is { } dtype && TensorInfo.IsFloat(info.Dtype) ? dtype : info.Dtype))];
+
+    /// <summary>A tensor of a checkpoint, read when it is written.</summary>
+    /// <param name="checkpoint">The checkpoint; it must stay open until the writing is done.</param>
+    /// <param name="name">The tensor.</param>
+    /// <param name="dtype">The type that it is written in.</param>
+    public static TensorSource Of(ICheckpoint checkpoint, string name, torch.ScalarType dtype)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        TensorInfo info = checkpoint.Tensors[name];
+        return info.Dtype == dtype
+            ? new TensorSource(info, () => checkpoint.Read(name))
+            : new TensorSource(new TensorInfo(name, dtype, info.Shape), () => Converted(checkpoint, name, dtype));
+    }
 
     private static torch.Tensor Converted(ICheckpoint checkpoint, string name, torch.ScalarType dtype)
     {

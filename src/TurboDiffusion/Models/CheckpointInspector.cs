@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Models;
@@ -20,8 +22,6 @@ public static class CheckpointInspector
     /// <summary>The name of the text encoder's preset.</summary>
     public const string TextEncoderPreset = "umT5-xxl";
 
-    private const string Custom = "custom";
-
     /// <summary>Looks at a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the file's own names; stays the caller's.</param>
     /// <returns>The report; what is wrong with the checkpoint is in its <see cref="CheckpointReport.Problems"/>.</returns>
@@ -32,11 +32,12 @@ public static class CheckpointInspector
         {
             Path = checkpoint.Path,
             TensorCount = checkpoint.Tensors.Count,
-            Bytes = checkpoint.Tensors.Values.Sum(t => t.ByteCount),
-            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Dtype).ToDictionary(g => g.Key, g => g.Count()),
+            Bytes = checkpoint.Tensors.Values.Sum(t => t.StoredByteCount),
+            Dtypes = checkpoint.Tensors.Values.GroupBy(t => t.Encoding ?? t.Dtype.ToString()).ToDictionary(g => g.Key, g => g.Count()),
         };
         try
         {
+            if (LoraFile.IsLora(checkpoint)) return Lora(report, checkpoint);
             CheckpointLayout layout = CheckpointLayout.Detect(checkpoint);
             report = report with { Layout = layout };
             ICheckpoint view = layout.Apply(checkpoint);
@@ -62,17 +63,39 @@ public static class CheckpointInspector
     {
         WanConfig config = WanCheckpoint.ReadConfig(view);
         WanVariant variant = WanVariant.Of(view);
-        WanPreset? preset = WanPreset.Of(config);
+        IReadOnlyList<ModelSpec> candidates = ModelSpec.Candidates(config);
         AttentionKind attention = variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense;
         using var model = new WanModel(config, AttentionOptions.Of(attention), variant.Weights, Placement.Meta);
         return report with
         {
-            Preset = preset?.Name ?? Custom,
+            Preset = candidates.Count == 0 ? ModelSpec.Custom : candidates[0].Name,
             Variant = variant,
             Transformer = config,
-            Note = preset?.Experts > 1 ? "It is one of the two experts; shapes do not tell the high-noise one from the low-noise one." : null,
+            Note = Ambiguity(candidates),
             Problems = StrictLoader.Differences(model, view),
         };
+    }
+
+    private static CheckpointReport Lora(CheckpointReport report, ICheckpoint file)
+    {
+        // Not disposed: the file is the caller's.
+        LoraFile lora = LoraFile.Of(file);
+        var fits = new List<LoraFit>();
+        foreach (ModelSpec spec in ModelSpec.All)
+        {
+            using var model = new WanModel(spec.Transformer, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+            Dictionary<string, TensorInfo> tensors = model.state_dict().ToDictionary(t => t.Key, t => new TensorInfo(t.Key, t.Value.dtype, t.Value.shape));
+            LoraMatch match = LoraMatch.Of(lora.Layers, tensors);
+            if (match.Mismatched.Count == 0 && match.Changes.Count > 0) fits.Add(new LoraFit(spec.Name, match.Ignored.Count));
+        }
+        return report with { Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)]) };
+    }
+
+    private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)
+    {
+        if (candidates.All(c => c.Experts == 1)) return null;
+        string[] names = [.. candidates.Select(c => c.Experts == 1 ? c.Name : $"one of the two experts of {c.Name}")];
+        return $"It is {string.Join(" or ", names)}; shapes do not tell which.";
     }
 
     private static CheckpointReport Vae(CheckpointReport report, ICheckpoint view)
@@ -81,7 +104,7 @@ public static class CheckpointInspector
         using var model = new WanVae(config, Placement.Meta);
         return report with
         {
-            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : Custom,
+            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : ModelSpec.Custom,
             Vae = config,
             Problems = StrictLoader.Differences(model, view),
         };
@@ -93,7 +116,7 @@ public static class CheckpointInspector
         using var model = new UMT5Encoder(config, Placement.Meta);
         return report with
         {
-            Preset = config == UMT5Config.Xxl ? TextEncoderPreset : Custom,
+            Preset = config == UMT5Config.Xxl ? TextEncoderPreset : ModelSpec.Custom,
             TextEncoder = config,
             Problems = StrictLoader.Differences(model, view),
         };

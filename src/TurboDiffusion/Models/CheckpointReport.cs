@@ -18,8 +18,8 @@ public sealed record CheckpointReport
     /// <summary>The bytes of all tensors.</summary>
     public required long Bytes { get; init; }
 
-    /// <summary>How many tensors there are of each type.</summary>
-    public required IReadOnlyDictionary<torch.ScalarType, int> Dtypes { get; init; }
+    /// <summary>How many tensors there are of each type, as the file has it: <c>Float32</c>, <c>Q4_K</c>, <c>F8_E4M3</c>.</summary>
+    public required IReadOnlyDictionary<string, int> Dtypes { get; init; }
 
     /// <summary>The key layout, and with it which part of a model it is; null where it is of no known model.</summary>
     public CheckpointLayout? Layout { get; init; }
@@ -38,6 +38,9 @@ public sealed record CheckpointReport
 
     /// <summary>The sizes, if it is a text encoder.</summary>
     public UMT5Config? TextEncoder { get; init; }
+
+    /// <summary>What it changes, if it is a LoRA.</summary>
+    public LoraReport? Lora { get; init; }
 
     /// <summary>What the header cannot tell; null for nothing.</summary>
     public string? Note { get; init; }

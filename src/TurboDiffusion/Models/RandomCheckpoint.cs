@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Models;
@@ -61,7 +62,7 @@ public sealed class RandomCheckpoint : ICheckpoint
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{_seed} {name}"));
         if (Device is not null)
         {
-            torch.random.manual_seed(BitConverter.ToInt64(hash));
+            Devices.Seed(Device, BitConverter.ToInt64(hash));
             return torch.randn(shape, info.Dtype, Device).mul_(1 / Math.Sqrt(fanIn));
         }
         using var scope = torch.NewDisposeScope();

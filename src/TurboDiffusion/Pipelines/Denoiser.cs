@@ -1,4 +1,5 @@
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Pipelines;
@@ -13,29 +14,33 @@ public sealed class Denoiser : IDisposable
     private readonly double _boundary;
     private readonly Tensor _embedding;
     private readonly Tensor? _negativeEmbedding;
-    private readonly double _guidanceScale;
+    private readonly GuidanceScale _guidanceScale;
     private readonly Tensor? _condition;
     private readonly Action<ModelSlot<WanModel>>? _loading;
     private int _current = -1;
     private TextContext? _text;
     private TextContext? _negativeText;
 
+    // Of the expert that serves.
+    private double Guidance => _guidanceScale.Of(_current);
+
     /// <summary>Begins a generation. The tensors stay the caller's and must outlive it.</summary>
     /// <param name="experts">One transformer, or two: high noise, then low noise.</param>
     /// <param name="boundary">With two, the noise level in [0, 1] down to which the first serves.</param>
     /// <param name="embedding">The prompt, <c>[1, S, text dim]</c>.</param>
     /// <param name="negativeEmbedding">The negative prompt, likewise; needed where the guidance is not 1.</param>
-    /// <param name="guidanceScale">Classifier-free guidance; 1 is none.</param>
+    /// <param name="guidanceScale">Classifier-free guidance of each expert; null: none.</param>
     /// <param name="condition">Image to video: from <see cref="ImageCondition"/>.</param>
     /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
     public Denoiser(
         IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding, Tensor? negativeEmbedding = null,
-        double guidanceScale = 1, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null)
+        GuidanceScale? guidanceScale = null, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null)
     {
-        if (guidanceScale != 1 && negativeEmbedding is null)
+        _guidanceScale = guidanceScale ?? GuidanceScale.None;
+        if (!_guidanceScale.IsNone && negativeEmbedding is null)
             throw new ArgumentException("Guidance needs the embedding of a negative prompt.", nameof(negativeEmbedding));
-        (_experts, _boundary, _embedding, _negativeEmbedding, _guidanceScale, _condition, _loading) =
-            (experts, boundary, embedding, negativeEmbedding, guidanceScale, condition, loading);
+        (_experts, _boundary, _embedding, _negativeEmbedding, _condition, _loading) =
+            (experts, boundary, embedding, negativeEmbedding, condition, loading);
     }
 
     /// <summary>The expert that serves a noise level: the first while it is at or above the boundary.</summary>
@@ -56,10 +61,10 @@ public sealed class Denoiser : IDisposable
         using var scope = NewDisposeScope();
         Tensor input = x.to_type(ScalarType.Float32), t = full([x.shape[0]], timestep, ScalarType.Float32, x.device);
         Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken);
-        if (_guidanceScale != 1)
+        if (Guidance != 1)
         {
             Tensor negative = model.Forward(input, t, _negativeText!, _condition, cancellationToken);
-            velocity = negative + _guidanceScale * (velocity - negative);
+            velocity = negative + Guidance * (velocity - negative);
         }
         return velocity.MoveToOuterDisposeScope();
     }
@@ -86,7 +91,7 @@ public sealed class Denoiser : IDisposable
         _current = expert;
         // Kept across steps, so outside the step's dispose scope; freed with this object.
         _text = Prepare(model, _embedding, cancellationToken);
-        if (_guidanceScale != 1) _negativeText = Prepare(model, _negativeEmbedding!, cancellationToken);
+        if (Guidance != 1) _negativeText = Prepare(model, _negativeEmbedding!, cancellationToken);
         return model;
     }
 

@@ -25,13 +25,13 @@ public sealed record PipelineRequest
     public required int Frames { get; init; }
 
     /// <summary>The sampler and its settings.</summary>
-    public SamplerOptions Sampler { get; init; } = new();
+    public required SamplerOptions Sampler { get; init; }
 
     /// <summary>
-    /// Classifier-free guidance: v = v_negative + g·(v_prompt − v_negative). 1 is none, as distilled models need; undistilled
-    /// ones use about 5. Anything but 1 costs a second model call a step.
+    /// Classifier-free guidance, of each expert: v = v_negative + g·(v_prompt − v_negative). 1 is none, as distilled models need.
+    /// Anything but 1 costs a second model call a step.
     /// </summary>
-    public double GuidanceScale { get; init; } = 1;
+    public GuidanceScale GuidanceScale { get; init; } = GuidanceScale.None;
 
     /// <summary>The seed of the first video; the next ones use seed + 1, seed + 2, …</summary>
     public ulong Seed { get; init; }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -14,6 +13,7 @@ namespace TurboDiffusion.Pipelines;
 public sealed class WanPipeline : IDisposable
 {
     private readonly WanComponents _components;
+    private readonly Dictionary<GenerationStage, double> _paces = [];
 
     /// <summary>Puts a pipeline together; it owns the components.</summary>
     /// <param name="components">The models.</param>
@@ -30,7 +30,7 @@ public sealed class WanPipeline : IDisposable
     /// <summary>Generates the videos of a request, frame by frame.</summary>
     /// <param name="request">What to generate.</param>
     /// <param name="receiver">Gets the frames as they are decoded.</param>
-    /// <param name="progress">Told at every step, frame and loaded tensor; called from this thread.</param>
+    /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
     /// <param name="cancellationToken">Checked at every transformer block and VAE layer; memory is freed at once.</param>
     /// <returns>The seconds that each stage took.</returns>
     /// <exception cref="InvalidRequestException">The request cannot be met by these models.</exception>
@@ -40,22 +40,24 @@ public sealed class WanPipeline : IDisposable
         CancellationToken cancellationToken = default)
     {
         ISampler sampler = Check(request);
-        var stages = new StageClock(request.Count, progress);
+        var plan = new GenerationPlan(_components, request, sampler);
+        var clock = new GenerationClock(plan, request.Count, progress, _paces);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         try
         {
-            (Tensor embedding, Tensor? negative) = EncodeText(request, stages, cancellationToken);
-            Tensor? condition = request.StartImage is { } image ? EncodeImage(image, request.Frames, stages, cancellationToken) : null;
+            (Tensor embedding, Tensor? negative) = EncodeText(request, clock, cancellationToken);
+            Tensor? condition = request.StartImage is { } image ? EncodeImage(image, request.Frames, clock, cancellationToken) : null;
             for (int video = 0; video < request.Count; video++)
             {
                 using var perVideo = NewDisposeScope();
-                stages.Video = video;
+                clock.Video = video;
                 ulong seed = unchecked(request.Seed + (ulong)video);
-                Tensor latents = Denoise(request, sampler, seed, embedding, negative, condition, stages, cancellationToken);
-                Decode(latents, request.Frames, video, seed, receiver, stages, cancellationToken);
+                Tensor latents = Denoise(request, sampler, seed, embedding, negative, condition, clock, cancellationToken);
+                Decode(latents, request.Frames, video, seed, receiver, clock, cancellationToken);
             }
-            return stages.Times;
+            clock.Learn();
+            return clock.Times;
         }
         finally
         {
@@ -85,8 +87,7 @@ public sealed class WanPipeline : IDisposable
         }
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
-        if (!double.IsFinite(request.GuidanceScale) || request.GuidanceScale is < 0 or > 100)
-            throw new InvalidRequestException("guidance", $"The guidance scale is {request.GuidanceScale}; give 1 for none, or up to 100.");
+        request.GuidanceScale.Check(_components.Experts.Count);
         bool takesImage = _components.TransformerConfig.IsImageToVideo;
         if (takesImage && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
@@ -100,58 +101,57 @@ public sealed class WanPipeline : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _components.Dispose();
 
-    private (Tensor Embedding, Tensor? Negative) EncodeText(PipelineRequest request, StageClock stages, CancellationToken cancellationToken)
+    private (Tensor Embedding, Tensor? Negative) EncodeText(PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)
     {
-        ITextEncoder encoder = Load(_components.TextEncoder, stages, cancellationToken);
-        using IDisposable timing = stages.Begin(GenerationStage.EncodingText, 1);
-        Tensor both = PromptEncoding.Encode(request.GuidanceScale == 1 ? [request.Prompt] : [request.Prompt, request.NegativePrompt],
+        ITextEncoder encoder = Load(_components.TextEncoder, clock.Plan.LoadTextEncoder, clock, cancellationToken);
+        using IDisposable timing = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
+        Tensor both = PromptEncoding.Encode(request.GuidanceScale.IsNone ? [request.Prompt] : [request.Prompt, request.NegativePrompt],
             _components.Tokenizer, encoder, _components.Device, cancellationToken);
         _components.TextEncoder.Release();
-        stages.Report(1);
+        clock.Report(1);
         return (both.narrow(0, 0, 1), both.shape[0] == 1 ? null : both.narrow(0, 1, 1));
     }
 
-    private Tensor EncodeImage(Tensor image, int frames, StageClock stages, CancellationToken cancellationToken)
+    private Tensor EncodeImage(Tensor image, int frames, GenerationClock clock, CancellationToken cancellationToken)
     {
-        WanVae vae = Load(_components.Vae, stages, cancellationToken);
-        using IDisposable timing = stages.Begin(GenerationStage.EncodingImage, 1);
+        WanVae vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        using IDisposable timing = clock.Begin(GenerationStage.EncodingImage, 1, clock.Plan.EncodeImage);
         Tensor condition = ImageCondition.Encode(vae, image, frames, _components.Device, cancellationToken);
         _components.Vae.Release();
-        stages.Report(1);
+        clock.Report(1);
         return condition;
     }
 
     private Tensor Denoise(
         PipelineRequest request, ISampler sampler, ulong seed, Tensor embedding, Tensor? negative, Tensor? condition,
-        StageClock stages, CancellationToken cancellationToken)
+        GenerationClock clock, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        LoadExperts(sampler, stages, cancellationToken);
-        using IDisposable timing = stages.Begin(GenerationStage.Denoising, sampler.Timesteps.Count);
+        LoadExperts(clock, cancellationToken);
+        using IDisposable timing = clock.Begin(GenerationStage.Denoising, sampler.Timesteps.Count, clock.Plan.Denoise);
         using var denoiser = new Denoiser(_components.Experts, _components.Boundary, embedding, negative, request.GuidanceScale, condition,
-            slot => Load(slot, stages, cancellationToken));
+            slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken));
         VaeConfig vae = _components.VaeConfig;
         var noise = new PhiloxNoise(seed);
         Tensor start = noise.Normal(1, vae.ZDim, (request.Frames - 1) / vae.TemporalFactor + 1,
             request.Height / vae.SpatialFactor, request.Width / vae.SpatialFactor).to(_components.Device);
-        return DenoisingLoop.Run(sampler, start, denoiser.Velocity, noise, stages.Steps(), cancellationToken).MoveToOuterDisposeScope();
+        return DenoisingLoop.Run(sampler, start, denoiser.Velocity, noise, clock.Steps(), cancellationToken).MoveToOuterDisposeScope();
     }
 
     // Those that stay in memory are all loaded before the first step, so that the switch between them moves nothing; of others,
     // only the first: the next one is loaded when it takes its place.
-    private void LoadExperts(ISampler sampler, StageClock stages, CancellationToken cancellationToken)
+    private void LoadExperts(GenerationClock clock, CancellationToken cancellationToken)
     {
         IReadOnlyList<ModelSlot<WanModel>> experts = _components.Experts;
-        int[] needed = [.. sampler.Timesteps.Select(t => Denoiser.ExpertFor(t / 1000, _components.Boundary, experts.Count)).Distinct()];
-        foreach (int expert in needed)
-            if (expert == needed[0] || experts[expert].KeepsLoaded) Load(experts[expert], stages, cancellationToken);
+        foreach (int expert in clock.Plan.Experts)
+            if (expert == clock.Plan.Experts[0] || experts[expert].KeepsLoaded) Load(experts[expert], clock.Plan.LoadExpert, clock, cancellationToken);
     }
 
     private void Decode(
-        Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, StageClock stages, CancellationToken cancellationToken)
+        Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock, CancellationToken cancellationToken)
     {
-        WanVae vae = Load(_components.Vae, stages, cancellationToken);
-        using IDisposable timing = stages.Begin(GenerationStage.Decoding, frames);
+        WanVae vae = Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        using IDisposable timing = clock.Begin(GenerationStage.Decoding, frames, clock.Plan.Decode);
         receiver.Begin(video, seed);
         int done = 0;
         foreach (Tensor chunk in vae.DecodeChunks(latents, cancellationToken))
@@ -159,65 +159,19 @@ public sealed class WanPipeline : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 receiver.Write(chunk);
-                stages.Report(done += (int)chunk.shape[2]);
+                done += (int)chunk.shape[2];
+                // The last frame counts when its video is complete.
+                if (done == frames) receiver.End();
+                clock.Report(done);
             }
-        receiver.End();
         _components.Vae.Release();
     }
 
-    private static T Load<T>(ModelSlot<T> slot, StageClock stages, CancellationToken cancellationToken)
+    private static T Load<T>(ModelSlot<T> slot, double work, GenerationClock clock, CancellationToken cancellationToken)
         where T : class, IDisposable
     {
         if (slot.IsLoaded) return slot.Get(null, cancellationToken);
-        using IDisposable timing = stages.Begin(GenerationStage.Loading, 0);
-        return slot.Get(stages.Tensors(), cancellationToken);
-    }
-
-    /// <summary>Times the stages, which may nest (an expert is loaded within denoising), and tells the progress.</summary>
-    private sealed class StageClock(int videos, IProgress<GenerationProgress>? progress)
-    {
-        private readonly Dictionary<GenerationStage, TimeSpan> _times = [];
-        private readonly Stack<(GenerationStage Stage, int Total, Stopwatch Clock)> _running = [];
-
-        public int Video { get; set; }
-
-        public IReadOnlyDictionary<GenerationStage, TimeSpan> Times => _times;
-
-        public IDisposable Begin(GenerationStage stage, int total)
-        {
-            if (_running.TryPeek(out var outer)) outer.Clock.Stop();
-            _running.Push((stage, total, Stopwatch.StartNew()));
-            Report(0);
-            return new End(this);
-        }
-
-        public void Report(int done) => Report(done, _running.Peek().Total);
-
-        public IProgress<DenoisingProgress> Steps() => new Forward<DenoisingProgress>(p => Report(p.Step));
-
-        public IProgress<(int Done, int Total)> Tensors() => new Forward<(int Done, int Total)>(p => Report(p.Done, p.Total));
-
-        private void Report(int done, int total)
-        {
-            (GenerationStage stage, _, Stopwatch clock) = _running.Peek();
-            progress?.Report(new GenerationProgress(stage, Video, videos, done, total, clock.Elapsed));
-        }
-
-        private void Finish()
-        {
-            (GenerationStage stage, _, Stopwatch clock) = _running.Pop();
-            _times[stage] = _times.GetValueOrDefault(stage) + clock.Elapsed;
-            if (_running.TryPeek(out var outer)) outer.Clock.Start();
-        }
-
-        private sealed class End(StageClock clock) : IDisposable
-        {
-            public void Dispose() => clock.Finish();
-        }
-
-        private sealed class Forward<T>(Action<T> report) : IProgress<T>
-        {
-            public void Report(T value) => report(value);
-        }
+        using IDisposable timing = clock.Begin(GenerationStage.Loading, 0, work);
+        return slot.Get(clock.Tensors(), cancellationToken);
     }
 }

@@ -29,6 +29,16 @@ public static class Devices
             : throw new EnvironmentException("cuda", $"The device {name} was asked for, and there {(count == 1 ? "is 1 GPU" : $"are {count} GPUs")}: cuda:0 to cuda:{count - 1}.");
     }
 
+    /// <summary>Seeds the generator that libtorch draws from where no other is given: the device's own.</summary>
+    /// <param name="device">Where draws are to be made.</param>
+    /// <param name="seed">The seed.</param>
+    /// <remarks>TorchSharp's <c>torch.random.manual_seed</c>, unlike PyTorch's, seeds the generator of the CPU alone.</remarks>
+    internal static void Seed(torch.Device device, long seed)
+    {
+        if (device.type == DeviceType.CUDA) torch.cuda.manual_seed_all(seed);
+        else torch.random.manual_seed(seed);
+    }
+
     /// <summary>The element type that a device computes in best: bfloat16 on a GPU; float32 on the CPU, whose bfloat16 is many times slower.</summary>
     /// <param name="device">The device.</param>
     public static torch.ScalarType DefaultDtype(torch.Device device) =>

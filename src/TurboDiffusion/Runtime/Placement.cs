@@ -12,7 +12,7 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     public static Placement Cpu { get; } = new(torch.CPU, torch.ScalarType.Float32);
 
     /// <summary>Bytes per float value.</summary>
-    public int ElementSize => Checkpoints.TensorInfo.ElementSize(Dtype);
+    public int ElementSize => ScalarTypes.Bytes(Dtype);
 
     /// <summary>Names, types and shapes without memory.</summary>
     public static Placement Meta { get; } = new(torch.META, torch.ScalarType.Float32);

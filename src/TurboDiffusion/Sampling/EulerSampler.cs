@@ -14,7 +14,7 @@ public sealed class EulerSampler : ISampler, ISamplerRun
     /// <param name="shift">How far the schedule leans to the noisy end.</param>
     /// <param name="sigmaMax">The first noise level before the shift, in (0, 1].</param>
     /// <exception cref="InvalidRequestException">A value is out of range.</exception>
-    public EulerSampler(int steps = SamplerOptions.DefaultFlowSteps, double shift = 5, double sigmaMax = 1)
+    public EulerSampler(int steps, double shift, double sigmaMax = 1)
     {
         _levels = FlowSchedule.Levels(steps, shift, sigmaMax);
         _timesteps = [.. _levels[..^1].Select(t => 1000 * t)];

@@ -9,6 +9,9 @@ namespace TurboDiffusion.Sampling;
 /// <remarks>arXiv 2510.08431; thu-ml/TurboDiffusion at aaecff5, <c>turbodiffusion/inference/wan2.1_t2v_infer.py</c>.</remarks>
 public sealed class RcmSampler : ISampler, ISamplerRun
 {
+    /// <summary>The most steps that can be asked for.</summary>
+    public const int MaxSteps = 4;
+
     // Trigonometric times after the first; the same for every model and step count.
     private static readonly double[] MiddleTimes = [1.5, 1.4, 1.0];
 
@@ -21,12 +24,14 @@ public sealed class RcmSampler : ISampler, ISamplerRun
     /// <param name="sigmaMax">Noise over signal at the first call; above tan 1.5 ≈ 14.1.</param>
     /// <param name="ode">Whether to follow the deterministic flow instead of adding fresh noise.</param>
     /// <exception cref="InvalidRequestException">A value is out of range.</exception>
-    public RcmSampler(int steps = SamplerOptions.DefaultRcmSteps, double sigmaMax = 80, bool ode = false)
+    public RcmSampler(int steps, double sigmaMax, bool ode = false)
     {
-        if (steps < 1 || steps > MiddleTimes.Length + 1)
-            throw new InvalidRequestException("steps", $"The rCM sampler takes 1 to {MiddleTimes.Length + 1} steps; {steps} were asked for. For more, use an undistilled model with unipc or euler.");
+        if (steps is < 1 or > MaxSteps)
+            throw new InvalidRequestException("steps",
+                $"The rCM sampler takes 1 to {MaxSteps} steps; {steps} were asked for. For more, use an undistilled model with unipc or euler.");
         if (!double.IsFinite(sigmaMax) || Math.Atan(sigmaMax) <= MiddleTimes[0])
-            throw new InvalidRequestException("sigmaMax", $"sigma_max is {sigmaMax}; it must be a number above {Math.Tan(MiddleTimes[0]):0.0}. 80 (text-to-video) and 200 (image-to-video) are usual.");
+            throw new InvalidRequestException("sigmaMax",
+                $"sigma_max is {sigmaMax}; it must be a number above {Math.Tan(MiddleTimes[0]):0.0}. Leave it out for what the model was distilled with.");
         _levels = [.. MiddleTimes.Take(steps - 1).Prepend(Math.Atan(sigmaMax)).Select(t => Math.Sin(t) / (Math.Cos(t) + Math.Sin(t))), 0];
         _timesteps = [.. _levels[..^1].Select(t => 1000 * t)];
         _ode = ode;

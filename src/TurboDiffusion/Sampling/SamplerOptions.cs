@@ -1,37 +1,31 @@
 namespace TurboDiffusion.Sampling;
 
-/// <summary>Which sampler to use and how; the one place of the defaults.</summary>
+/// <summary>Which sampler to use and how. What a model is sampled with: <see cref="SamplingDefaults.Of"/>.</summary>
 public sealed record SamplerOptions
 {
-    /// <summary>Steps of a distilled model where none are asked for.</summary>
-    public const int DefaultRcmSteps = 4;
+    /// <summary>The sampler.</summary>
+    public required SamplerKind Kind { get; init; }
 
-    /// <summary>Steps of an undistilled model where none are asked for.</summary>
-    public const int DefaultFlowSteps = 50;
-
-    /// <summary>The sampler; rCM by default.</summary>
-    public SamplerKind Kind { get; init; } = SamplerKind.Rcm;
-
-    /// <summary>Model calls; null: <see cref="DefaultRcmSteps"/> or <see cref="DefaultFlowSteps"/>.</summary>
-    public int? Steps { get; init; }
+    /// <summary>Model calls.</summary>
+    public required int Steps { get; init; }
 
     /// <summary>rCM: follow the deterministic flow instead of adding fresh noise in every step.</summary>
     public bool Ode { get; init; }
 
-    /// <summary>rCM: noise over signal at the first step; 80 for text-to-video, 200 for image-to-video as published.</summary>
-    public double SigmaMax { get; init; } = 80;
+    /// <summary>rCM, which needs it: noise over signal at the first step.</summary>
+    public double SigmaMax { get; init; }
 
-    /// <summary>UniPC and Euler: how far the schedule leans to the noisy end; 5 as published, 3 for small frames.</summary>
-    public double Shift { get; init; } = 5;
+    /// <summary>UniPC and Euler, which need it: how far the schedule leans to the noisy end; 1 leaves it even.</summary>
+    public double Shift { get; init; }
 
     /// <summary>Makes the sampler.</summary>
     /// <exception cref="InvalidRequestException">A value is outside its sampler's range.</exception>
     public ISampler Create() => Kind switch
     {
-        SamplerKind.Rcm => new RcmSampler(Steps ?? DefaultRcmSteps, SigmaMax, Ode),
+        SamplerKind.Rcm => new RcmSampler(Steps, SigmaMax, Ode),
         _ when Ode => throw new InvalidRequestException("ode", $"Ode is a choice of the rCM sampler; {Kind} is always deterministic. Leave it out."),
-        SamplerKind.UniPc => new UniPcSampler(Steps ?? DefaultFlowSteps, Shift),
-        SamplerKind.Euler => new EulerSampler(Steps ?? DefaultFlowSteps, Shift),
+        SamplerKind.UniPc => new UniPcSampler(Steps, Shift),
+        SamplerKind.Euler => new EulerSampler(Steps, Shift),
         _ => throw new InvalidRequestException("sampler", $"There is no sampler {Kind}; choose one of {string.Join(", ", Enum.GetNames<SamplerKind>())}."),
     };
 

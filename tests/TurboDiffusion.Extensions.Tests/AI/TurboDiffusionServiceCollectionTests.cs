@@ -23,6 +23,8 @@ public sealed class TurboDiffusionServiceCollectionTests
             ["Video:Device"] = "cpu",
             ["Video:MaxQueuedRequests"] = "3",
             ["Video:Attention"] = "dense",
+            ["Video:Dtype"] = "bfloat16",
+            ["Video:Boundary"] = "0.875",
         });
         builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("Video")).UseLogging().UseOpenTelemetry();
         using var host = builder.Build();
@@ -34,13 +36,16 @@ public sealed class TurboDiffusionServiceCollectionTests
         Assert.NotNull(generator.GetService<LoggingVideoGenerator>());
         Assert.NotNull(generator.GetService<OpenTelemetryVideoGenerator>());
         var options = generator.GetRequiredService<TurboDiffusionOptions>();
-        Assert.Equal((EngineModels.TextToVideo, 3, Attention.AttentionKind.Dense), (options.Model, options.MaxQueuedRequests, options.Attention));
+        Assert.Equal((EngineModels.TextToVideo, 3, Operators.Attention.AttentionKind.Dense), (options.Model, options.MaxQueuedRequests, options.Attention));
+        Assert.Equal((TorchSharp.torch.ScalarType.BFloat16, 0.875), (options.Dtype, options.Boundary));
         await host.StopAsync(Token);
     }
 
     [Theory]
     [InlineData("Device", "tpu", "Device is 'tpu'")]
     [InlineData("TopKRatio", "1.5", "TopKRatio is 1.5")]
+    [InlineData("Dtype", "Int64", "Dtype is Int64")]
+    [InlineData("Boundary", "1", "Boundary is 1")]
     [InlineData("MaxQueuedRequests", "-1", "MaxQueuedRequests is -1")]
     [InlineData("Model", "/no/such/model", "/no/such/model")]
     public async Task A_wrong_option_stops_the_application_when_it_starts(string key, string value, string message)

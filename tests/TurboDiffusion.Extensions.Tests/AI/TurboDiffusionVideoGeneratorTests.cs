@@ -72,6 +72,12 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         Assert.Equal(["decoding", "denoising", "encoding_text", "loading"], stages.Order());
         var steps = updates.Where(update => update.Progress?.Stage == "denoising").Select(update => update.Progress!.Value.Step!.Value).Distinct().ToList();
         Assert.Equal([0, 1, 2, 3], steps);
+        var progress = updates.Select(update => update.Progress).OfType<VideoGenerationProgress>().ToList();
+        Assert.InRange(progress.Count, 8, 120);
+        Assert.Equal((0, 100), (progress[0].PercentComplete, progress[^1].PercentComplete));
+        Assert.All(progress.Zip(progress.Skip(1)), pair => Assert.True(
+            pair.First.PercentComplete <= pair.Second.PercentComplete && pair.First.Elapsed <= pair.Second.Elapsed));
+        Assert.Equal(TimeSpan.Zero, progress[^1].Remaining);
         Assert.Equal(VideoGenerationResponseUpdateKind.VideoUpdated, updates[^1].Kind);
         Assert.IsType<UriContent>(Assert.Single(updates[^1].Contents));
         Assert.Single(updates.Select(update => update.ResponseId).OfType<string>().Distinct());
@@ -346,7 +352,92 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         await generator.GenerateVideoAsync("a cat", Options(), Token);
 
         Assert.Single(logs.Entries, entry => entry.Message.StartsWith("Opened the model small random model", StringComparison.Ordinal));
-        Assert.Contains(logs.Entries, entry => entry.Message.StartsWith("Loading weights: 100 %", StringComparison.Ordinal));
+        Assert.Contains(logs.Entries, entry => entry.Message.StartsWith("Generating a video: 100 % after ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_model_has_one_name_everywhere()
+    {
+        var spans = new List<Activity>();
+        var metrics = new List<Metric>();
+        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(spans).Build();
+        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(metrics).Build();
+        using var generator = Generator().AsBuilder().UseOpenTelemetry().Build();
+
+        var before = generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId;
+        var response = await generator.GenerateVideoAsync("a cat", Options(), Token);
+        metering.ForceFlush();
+
+        var names = new HashSet<string?> { before, response.ModelId };
+        names.UnionWith(spans.Select(span => span.GetTagItem("gen_ai.request.model") as string).Where(name => name is not null));
+        foreach (var metric in metrics)
+            foreach (ref readonly var point in metric.GetMetricPoints())
+                foreach (var tag in point.Tags)
+                    if (tag.Key is "gen_ai.request.model" or "gen_ai.response.model")
+                        names.Add((string?)tag.Value);
+        Assert.Equal("small random model", Assert.Single(names));
+        Assert.Contains(spans, span => span.DisplayName == "generate_content small random model");
+
+        // Before anything is made or read, too; and a missing model is no reason to fail here.
+        using var defaults = new TurboDiffusionVideoGenerator();
+        Assert.Equal(Generation.Models.ModelLibrary.NameOf(null), defaults.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+        using var missing = new TurboDiffusionVideoGenerator(new() { Model = "/no/such/model" });
+        Assert.Equal("/no/such/model", missing.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+    }
+
+    [Fact]
+    public async Task The_fingerprint_is_that_of_the_weights_and_of_how_they_are_run()
+    {
+        var copy = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        var retrained = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        try
+        {
+            new Generation.Models.SmallModel().Write(copy);
+            new Generation.Models.SmallModel { Seed = 1 }.Write(retrained);
+            var first = await Of(EngineOptions());
+            Assert.Equal(first, await Of(new() { Model = copy, Device = "cpu", LowMemory = true }));
+
+            string[] all =
+            [
+                first,
+                await Of(new() { Model = retrained, Device = "cpu" }),
+                await Of(new() { Model = copy, Device = "cpu", Attention = Operators.Attention.AttentionKind.Dense }),
+                await Of(new() { Model = copy, Device = "cpu", TopKRatio = 0.5 }),
+                await Of(new() { Model = copy, Device = "cpu", Weights = Operators.Linear.WeightFormat.Int8 }),
+            ];
+            Assert.Equal(all.Length, all.Distinct().Count());
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+            Directory.Delete(retrained, recursive: true);
+        }
+
+        async Task<string> Of(TurboDiffusionOptions options)
+        {
+            using var generator = new TurboDiffusionVideoGenerator(options).AsBuilder().UseOpenTelemetry().Build();
+            return await generator.GetRequiredService<IVideoModelFingerprint>().GetFingerprintAsync(Token);
+        }
+    }
+
+    [Fact]
+    public async Task A_video_that_a_provider_keeps_is_refused()
+    {
+        using var generator = Generator();
+        await Assert.ThrowsAsync<InvalidRequestException>(() =>
+            generator.GenerateVideoAsync("a cat", new() { ResponseFormat = VideoGenerationResponseFormat.Hosted }, Token));
+    }
+
+    [Fact]
+    public async Task A_foreign_options_object_is_refused()
+    {
+        using var generator = Generator();
+
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() =>
+            generator.GenerateVideoAsync("a cat", new() { RawRepresentationFactory = _ => "steps=4" }, Token));
+
+        Assert.Contains("System.String", error.Message, StringComparison.Ordinal);
+        Assert.Contains(nameof(TurboDiffusionRequestOptions), error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -355,8 +446,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         using var generator = Generator();
 
         Assert.Equal("turbodiffusion", generator.GetRequiredService<VideoGeneratorMetadata>().ProviderName);
-        Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
-        Assert.Contains("cpu", generator.GetRequiredService<VideoGeneratorMetadata>().ModelVariant, StringComparison.Ordinal);
+        Assert.Equal("small random model", generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId);
+        Assert.Equal(_folder, generator.GetRequiredService<VideoGeneratorMetadata>().OutputDirectory);
         Assert.Equal(EngineModels.TextToVideo, generator.GetRequiredService<TurboDiffusionOptions>().Model);
         Assert.Null(generator.GetService<VideoGeneratorMetadata>("key"));
     }

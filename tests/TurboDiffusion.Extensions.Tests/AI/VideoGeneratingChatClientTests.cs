@@ -32,7 +32,7 @@ public sealed class VideoGeneratingChatClientTests
         Assert.Equal(("generate_video", "call-1"), (call.FunctionName, call.CallId));
         var result = response.Messages.SelectMany(message => message.Contents).OfType<VideoGenerationToolResultContent>().Single();
         Assert.Equal("call-1", result.CallId);
-        Assert.Equal([1, 2, 3], Assert.IsType<DataContent>(Assert.Single(result.Outputs)).Data.ToArray());
+        Assert.Equal([1, 2, 3], Assert.IsType<DataContent>(Assert.Single(result.Outputs!)).Data.ToArray());
         Assert.DoesNotContain(response.Messages.SelectMany(message => message.Contents), content => content is FunctionCallContent or FunctionResultContent);
 
         // The model itself saw a function result of short text.
@@ -158,7 +158,7 @@ public sealed class VideoGeneratingChatClientTests
         for (var i = 0; i < responses.Length; i++)
         {
             var result = responses[i].Messages.SelectMany(message => message.Contents).OfType<VideoGenerationToolResultContent>().Single();
-            Assert.Equal([(byte)i], Assert.IsType<DataContent>(Assert.Single(result.Outputs)).Data.ToArray());
+            Assert.Equal([(byte)i], Assert.IsType<DataContent>(Assert.Single(result.Outputs!)).Data.ToArray());
         }
     }
 

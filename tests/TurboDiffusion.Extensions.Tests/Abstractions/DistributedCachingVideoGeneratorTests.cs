@@ -101,6 +101,79 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task Another_model_of_the_same_name_has_its_own_videos()
+    {
+        var before = new TestVideoGenerator { Fingerprint = "a" };
+        var after = new TestVideoGenerator { Fingerprint = "b" };
+        var again = new TestVideoGenerator { Fingerprint = "a" };
+        foreach (var inner in new[] { before, after, again })
+            await inner.AsBuilder().UseDistributedCache(_cache).UseLogging(new LogCollector()).Build().GenerateVideoAsync("a cat", new() { Seed = 1 }, Token);
+
+        Assert.Equal((1, 1, 0), (before.Calls, after.Calls, again.Calls));
+    }
+
+    public static TheoryData<string> BadEntries =>
+    [
+        "", " ", "garbage", "null", "[null]", "[]", "{}", "7", "{\"contents\":null}", "{\"contents\":[]}", "{\"contents\":[null]}", "{\"contents\":[{}]}",
+        "{\"contents\":[{\"$type\":\"no-such-kind\"}]}",
+        "{\"contents\":[{\"$type\":\"text\",\"text\":\"hello\"}]}",
+        "{\"contents\":[{\"$type\":\"data\",\"uri\":\"nonsense\"}]}",
+        "{\"contents\":[{\"$type\":\"data\",\"uri\":\"data:text/html;base64,PGI+\"}]}",
+        "{\"contents\":[{\"$type\":\"data\",\"uri\":\"data:image/svg+xml;base64,PGI+\"}]}",
+        Uri("file:///etc/passwd"), Uri("file:///etc/hostname", "text/plain"), Uri("http://example.com/a.mp4"), Uri("https://example.com/a.mp4"),
+        Uri("file://server/share/a.mp4"), Uri("FOLDER/../outside.mp4"), Uri("FOLDER/link.mp4"), Uri("FOLDER/deeper/a.mp4"), Uri("FOLDER"),
+        Uri("FOLDER/missing.mp4"), Uri("FOLDER/a.mp4", "text/html"),
+        "{\"contents\":[{\"$type\":\"hostedFile\",\"fileId\":\"someone-else\"}]}",
+    ];
+
+    [Theory]
+    [MemberData(nameof(BadEntries))]
+    public async Task An_entry_that_nobody_here_wrote_counts_as_absent(string entry)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, "videos")).FullName;
+        foreach (var file in new[] { "a.mp4", "deeper/a.mp4", "../outside.mp4" })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(folder, file))!);
+            await File.WriteAllBytesAsync(Path.Combine(folder, file), [1], Token);
+        }
+
+        File.CreateSymbolicLink(Path.Combine(folder, "link.mp4"), Path.Combine(_folder, "outside.mp4"));
+        var inner = new TestVideoGenerator { Metadata = new("test", outputDirectory: folder) };
+        var store = new Store();
+        using var generator = inner.AsBuilder().UseDistributedCache(store).Build();
+        var expected = Bytes(await generator.GenerateVideoAsync("a cat", new() { Seed = 1 }, Token));
+        var (key, good) = Assert.Single(store.Entries);
+
+        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
+        Assert.Equal(expected, Bytes(await generator.GenerateVideoAsync("a cat", new() { Seed = 1 }, Token)));
+        Assert.Equal(2, inner.Calls);
+        Assert.Equal(good, store.Entries[key]);
+
+        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
+        Assert.Equal(expected, Bytes((await generator.GenerateStreamingAsync(new("a cat"), new() { Seed = 1 }, Token).ToListAsync(Token)).ToVideoGenerationResponse()));
+        Assert.Equal(3, inner.Calls);
+    }
+
+    [Fact]
+    public async Task An_address_outside_the_generators_folder_is_not_stored()
+    {
+        var store = new Store();
+        foreach (var video in new[] { Videos.File("/etc/passwd"), new UriContent(new Uri("https://example.com/a.mp4"), "video/mp4") })
+        {
+            var inner = new TestVideoGenerator
+            {
+                Metadata = new("test", outputDirectory: _folder),
+                OnGenerate = (_, _, _) => Task.FromResult(Videos.Response(video)),
+            };
+            using var generator = inner.AsBuilder().UseDistributedCache(store).Build();
+            for (var i = 0; i < 2; i++)
+                Assert.Same(video, (await generator.GenerateVideoAsync("a cat", new() { Seed = 1 }, Token)).Contents[0]);
+        }
+
+        Assert.Empty(store.Entries);
+    }
+
+    [Fact]
     public async Task A_start_frame_file_counts_by_its_contents()
     {
         var path = Path.Combine(_folder, "start.png");
@@ -124,6 +197,7 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
         var path = Path.Combine(_folder, "a cat.mp4");
         var inner = new TestVideoGenerator
         {
+            Metadata = new("test", outputDirectory: _folder),
             OnGenerate = async (_, _, token) =>
             {
                 await File.WriteAllBytesAsync(path, [1], token);
@@ -200,6 +274,40 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
                 ["mask"] = new DataContent(new byte[] { difference == "content" ? (byte)4 : (byte)3 }, "image/png"),
             },
         });
+    }
+
+    private static string Uri(string uri, string mediaType = "video/mp4") =>
+        $"{{\"contents\":[{{\"$type\":\"uri\",\"uri\":\"{uri}\",\"mediaType\":\"{mediaType}\"}}]}}";
+
+    private sealed class Store : IDistributedCache
+    {
+        public Dictionary<string, byte[]> Entries { get; } = [];
+
+        public byte[]? Get(string key) => Entries.GetValueOrDefault(key);
+
+        public Task<byte[]?> GetAsync(string key, CancellationToken token = default) => Task.FromResult(Get(key));
+
+        public void Refresh(string key)
+        {
+        }
+
+        public Task RefreshAsync(string key, CancellationToken token = default) => Task.CompletedTask;
+
+        public void Remove(string key) => Entries.Remove(key);
+
+        public Task RemoveAsync(string key, CancellationToken token = default)
+        {
+            Remove(key);
+            return Task.CompletedTask;
+        }
+
+        public void Set(string key, byte[] value, DistributedCacheEntryOptions options) => Entries[key] = value;
+
+        public Task SetAsync(string key, byte[] value, DistributedCacheEntryOptions options, CancellationToken token = default)
+        {
+            Set(key, value, options);
+            return Task.CompletedTask;
+        }
     }
 
     private sealed record Knobs(int Steps);

@@ -154,6 +154,62 @@ public sealed class OpenTelemetryVideoGeneratorTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_stream_that_is_left_before_its_videos_is_cancelled(int after)
+    {
+        var logs = new LogCollector();
+        using var generator = Generator(new TestVideoGenerator(), logs: logs);
+
+        var seen = 0;
+        await foreach (var _ in generator.GenerateStreamingAsync(new("a cat"), cancellationToken: Token))
+            if (seen++ == after)
+                break;
+        _metering.ForceFlush();
+
+        // The third update is the video: nothing is lost by leaving then.
+        var expected = after < 2 ? "System.OperationCanceledException" : null;
+        Assert.Equal(expected, Assert.Single(_spans).GetTagItem("error.type"));
+        Assert.Equal(expected is not null, Tags(Points("gen_ai.client.operation.duration")[0]).Contains("System.OperationCanceledException"));
+        Assert.Empty(logs.Entries);
+    }
+
+    [Fact]
+    public async Task Progress_is_no_first_chunk()
+    {
+        var inner = new TestVideoGenerator { OnStream = (_, _, _) => Updates() };
+        using var generator = Generator(inner);
+
+        await Run(generator, streaming: true, new("a cat"), null);
+
+        Assert.InRange(Assert.IsType<double>(_spans[0].GetTagItem("gen_ai.response.time_to_first_chunk")), 0.05, 60);
+
+        static async IAsyncEnumerable<VideoGenerationResponseUpdate> Updates()
+        {
+            yield return Videos.Updates()[0];
+            await Task.Delay(60);
+            yield return Videos.Updates()[2];
+        }
+    }
+
+    [Fact]
+    public async Task A_server_is_named_in_the_span_and_the_metrics()
+    {
+        using var generator = Generator(new TestVideoGenerator { Metadata = new("remote", new Uri("https://videos.example:8443/v1")) });
+
+        await Run(generator, streaming: false, new("a cat"), null);
+        _metering.ForceFlush();
+
+        var span = Assert.Single(_spans);
+        Assert.Equal(ActivityKind.Client, span.Kind);
+        Assert.Equal(("videos.example", 8443), (span.GetTagItem("server.address"), span.GetTagItem("server.port")));
+        var tags = Tags(Points("gen_ai.client.operation.duration")[0]);
+        Assert.Contains("videos.example", tags);
+        Assert.Contains(8443, tags);
+    }
+
     [Fact]
     public void The_default_source_is_our_own()
     {

@@ -77,15 +77,4 @@ public sealed class VideoGenerationResponseTests
         Assert.Equal(kind, JsonSerializer.Deserialize<VideoGenerationResponseUpdateKind>("\"queued\""));
         Assert.Throws<ArgumentException>(() => new VideoGenerationResponseUpdateKind(" "));
     }
-
-    [Theory]
-    [InlineData(null, null, null)]
-    [InlineData(1, 4, 25)]
-    [InlineData(5, 4, 100)]
-    [InlineData(null, 4, 0)]
-    [InlineData(1, 0, null)]
-    public void Percent_is_steps_done_of_all_steps(int? step, int? total, int? percent)
-    {
-        Assert.Equal(percent, new VideoGenerationProgress("denoise", step, total).PercentComplete);
-    }
 }

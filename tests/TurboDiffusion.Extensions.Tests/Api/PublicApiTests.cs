@@ -23,6 +23,7 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion.Extensions.AI")]
     [InlineData("TurboDiffusion.SemanticKernel")]
     [InlineData("TurboDiffusion.ML")]
+    [InlineData("TurboDiffusion.AspNetCore")]
     public void The_public_API_is_the_approved_one(string assembly)
     {
         var api = Assembly.Load(assembly).GeneratePublicApi(new ApiGeneratorOptions

@@ -259,7 +259,6 @@ public sealed class VideoGenerationTransformTests : IDisposable
     {
         using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions
         {
-            GeneratorName = "nobody",
             PathColumnName = "Path",
             Engine = new() { Model = EngineModels.TextToVideo, Device = "cpu", OutputDirectory = _folder },
             VideoOptions = new()
@@ -283,6 +282,121 @@ public sealed class VideoGenerationTransformTests : IDisposable
             Assert.All(frames, frame => Assert.Equal((32, 32), (frame.Width, frame.Height)));
             frames.ForEach(frame => frame.Dispose());
         }
+    }
+
+    [Fact]
+    public void Transformers_of_one_estimator_keep_its_generator_whichever_is_disposed()
+    {
+        var estimator = _ml.Transforms.GenerateVideo(_generator);
+        var first = estimator.Fit(Rows("a"));
+        var second = estimator.Fit(Rows("a"));
+        var rows = second.Transform(Rows("a"));
+        first.Dispose();
+        Read(rows, 1, "Video");
+        Assert.Single(_calls);
+
+        // A prediction engine disposes the transformer that it is made from.
+        _ml.Model.CreatePredictionEngine<PromptRow, VideoRow>(second).Dispose();
+        Read(rows, 1, "Video");
+        Read(second.Transform(Rows("b")), 1, "Video");
+        Assert.Equal(3, _calls.Count);
+        Assert.False(_generator.IsDisposed);
+    }
+
+    [Fact]
+    public void A_name_that_is_not_registered_is_an_error_and_not_another_generator()
+    {
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "nobody" }).Fit(Rows("a"));
+
+        var error = Assert.Throws<InvalidRequestException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
+
+        Assert.Contains("'nobody'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("VideoGeneratorRegistry.Register(\"nobody\"", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_model_saved_with_a_generator_object_says_what_to_do_when_it_is_loaded()
+    {
+        var path = Path.Combine(_folder, "model.zip");
+        var rows = Rows("a");
+        using (var transformer = _ml.Transforms.GenerateVideo(_generator).Fit(rows))
+            _ml.Model.Save(transformer, rows.Schema, path);
+
+        var loaded = new MLContext().Model.Load(path, out _);
+
+        var error = Assert.Throws<InvalidRequestException>(() => Read(loaded.Transform(rows), 1, "Video"));
+        Assert.Contains("generator's name", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_factory_that_failed_is_tried_again()
+    {
+        var attempts = 0;
+        VideoGeneratorRegistry.Register("flaky", () => attempts++ == 0 ? throw new TimeoutException() : _generator);
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "flaky" }).Fit(Rows("a"));
+
+        Assert.Throws<TimeoutException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
+        Read(transformer.Transform(Rows("a")), 1, "Video");
+
+        Assert.Equal(2, attempts);
+        VideoGeneratorRegistry.Remove("flaky");
+    }
+
+    [Fact]
+    public void An_undisposed_transformer_keeps_nothing()
+    {
+        var generator = Forget();
+        for (var i = 0; i < 20 && generator.IsAlive; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(generator.IsAlive);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference Forget()
+        {
+            var own = new TestVideoGenerator();
+            var ml = new MLContext();
+            var rows = ml.Data.LoadFromEnumerable(new[] { new PromptRow { Prompt = "a" } });
+            Read(ml.Transforms.GenerateVideo(own).Fit(rows).Transform(rows), 1, "Video");
+            Assert.Equal(1, own.Calls);
+            return new WeakReference(own);
+        }
+    }
+
+    [Fact]
+    public void Transformers_share_the_engine_until_the_last_is_gone()
+    {
+        var options = new TurboDiffusionOptions { Model = "/no/such/model", Device = "cpu" };
+        var before = SharedEngine.Count;
+        var one = SharedEngine.Take(options);
+        using (var two = SharedEngine.Take(new() { Model = "/no/such/model", Device = "cpu" }))
+        {
+            Assert.Same(one.Generator, two.Generator);
+            using var other = SharedEngine.Take(new() { Model = "/another", Device = "cpu" });
+            Assert.NotSame(one.Generator, other.Generator);
+            one.Dispose();
+            one.Dispose();
+            Assert.Equal(before + 2, SharedEngine.Count);
+        }
+
+        Assert.Equal(before, SharedEngine.Count);
+        Assert.Throws<ObjectDisposedException>(() => one.Generator);
+
+        // Nobody disposes what a loaded model holds.
+        Forget(options);
+        for (var i = 0; i < 20 && SharedEngine.Count > before; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.Equal(before, SharedEngine.Count);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static void Forget(TurboDiffusionOptions options) => Assert.NotNull(SharedEngine.Take(options).Generator);
     }
 
     [Fact]

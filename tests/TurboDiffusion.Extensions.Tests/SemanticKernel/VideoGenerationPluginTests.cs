@@ -57,8 +57,8 @@ public sealed class VideoGenerationPluginTests : IDisposable
                 return Task.FromResult(Videos.Response());
             },
         };
-        var plugin = KernelPluginFactory.CreateFromObject(
-            new VideoGenerationPlugin(generator, new() { AllowedInputFolders = [_folder], OutputDirectory = _folder }), "Video");
+        var plugin = VideoGenerationPlugin.Create(
+            generator, new() { AllowedInputFolders = [_folder], OutputDirectory = _folder });
 
         Assert.Equal(["animate_image", "generate_video"], plugin.Select(function => function.Name).Order());
         Assert.All(plugin, function =>
@@ -70,6 +70,63 @@ public sealed class VideoGenerationPluginTests : IDisposable
             new Kernel(), new() { ["imagePath"] = "cat.png", ["prompt"] = "it waves" }, Token);
         Assert.Null(result.GetValue<VideoGenerationFunctionResult>()!.Error);
         Assert.NotNull(request!.StartFrame);
+    }
+
+    [Fact]
+    public async Task Animating_images_is_offered_only_where_a_folder_is_allowed()
+    {
+        var builder = Kernel.CreateBuilder();
+        builder.Services.AddSingleton<IVideoGenerator>(new TestVideoGenerator());
+        builder.Plugins.AddVideoGeneration();
+        var kernel = builder.Build();
+        Assert.Equal("generate_video", Assert.Single(kernel.Plugins["Video"]).Name);
+
+        var added = kernel.Plugins.AddVideoGeneration(new TestVideoGenerator(), new() { AllowedInputFolders = [_folder], OutputDirectory = _folder }, "Other");
+        Assert.Equal(["animate_image", "generate_video"], added.Select(function => function.Name).Order());
+        Assert.Null((await kernel.InvokeAsync<VideoGenerationFunctionResult>("Other", "generate_video", new() { ["prompt"] = "a cat" }, Token))!.Error);
+    }
+
+    [Fact]
+    public async Task A_result_is_camelCase_for_models_the_address_for_templates_and_has_the_video_in_its_metadata()
+    {
+        var kernel = new Kernel();
+        var generator = new TestVideoGenerator();
+        var plugin = kernel.Plugins.AddVideoGeneration(generator, new() { OutputDirectory = _folder });
+
+        var schema = plugin["generate_video"].Metadata.ReturnParameter.Schema!.RootElement.GetProperty("properties");
+        Assert.Equal(
+            ["videoUri", "mediaType", "width", "height", "durationSeconds", "framesPerSecond", "seed", "error"],
+            schema.EnumerateObject().Select(property => property.Name));
+        Assert.Equal(["prompt", "aspectRatio", "durationSeconds", "seed"], plugin["generate_video"].Metadata.Parameters.Select(parameter => parameter.Name));
+
+        var result = await plugin["generate_video"].InvokeAsync(kernel, new() { ["prompt"] = "a cat" }, Token);
+        Assert.Equal(Videos.Info, result.Metadata![VideoGenerationPlugin.VideoInfoKey]);
+        var address = result.GetValue<VideoGenerationFunctionResult>()!.VideoUri!;
+        Assert.Equal(address, result.ToString());
+        var rendered = await new KernelPromptTemplateFactory().Create(new("Watch {{Video.generate_video prompt='a cat'}}!")).RenderAsync(kernel, cancellationToken: Token);
+        Assert.StartsWith("Watch file:///", rendered, StringComparison.Ordinal);
+        Assert.EndsWith(".mp4!", rendered, StringComparison.Ordinal);
+        Assert.DoesNotContain("VideoUri", JsonSerializer.Serialize(result.GetValue<VideoGenerationFunctionResult>()), StringComparison.Ordinal);
+
+        generator.OnGenerate = (_, _, _) => throw new InvalidRequestException("prompt", "The prompt is empty.");
+        var failed = await plugin["generate_video"].InvokeAsync(kernel, new() { ["prompt"] = "a cat" }, Token);
+        Assert.Equal(("The prompt is empty.", (object?)null), (failed.ToString(), failed.Metadata));
+    }
+
+    [Fact]
+    public void A_kernel_can_decorate_the_engine_and_configure_it_from_a_section()
+    {
+        var section = new Microsoft.Extensions.Configuration.ConfigurationManager { ["Device"] = "cpu" };
+        var kernel = Kernel.CreateBuilder()
+            .AddTurboDiffusionVideoGenerator(section, decorate: video => video.UseOpenTelemetry())
+            .AddTurboDiffusionVideoGenerator(options => options.MaxQueuedRequests = 1, "small", video => video.UseOpenTelemetry())
+            .AddTurboDiffusionVideoGenerator(section, "other")
+            .Build();
+
+        foreach (var key in new[] { null, "small" })
+            Assert.NotNull(kernel.GetRequiredService<IVideoGenerator>(key).GetService<OpenTelemetryVideoGenerator>());
+        Assert.Equal("cpu", kernel.GetRequiredService<IVideoGenerator>().GetRequiredService<TurboDiffusionOptions>().Device);
+        Assert.Equal("cpu", kernel.GetRequiredService<IVideoGenerator>("other").GetRequiredService<TurboDiffusionOptions>().Device);
     }
 
     [Fact]
@@ -98,7 +155,7 @@ public sealed class VideoGenerationPluginTests : IDisposable
                 return Videos.Response();
             },
         };
-        var plugin = KernelPluginFactory.CreateFromObject(new VideoGenerationPlugin(generator), "Video");
+        var plugin = VideoGenerationPlugin.Create(generator);
         using var source = new CancellationTokenSource(50);
 
         await Assert.ThrowsAsync<KernelFunctionCanceledException>(() =>

@@ -26,11 +26,16 @@ public class CheckpointInspectorTests
         Assert.Empty(report.Problems);
         Assert.Equal(parts[0], report.Preset);
         Assert.Equal(parts[1], report.Variant?.Name);
-        Assert.Equal(WanPreset.Find(parts[0]).Config, report.Transformer);
+        Assert.Equal(ModelSpec.Find(parts[0]).Transformer, report.Transformer);
         Assert.Equal(ModelKind.Transformer, report.Layout?.Kind);
         Assert.Equal(file.Tensors.Count, report.TensorCount);
         Assert.Equal(file.Tensors.Values.Sum(t => t.ByteCount), report.Bytes);
-        Assert.Equal(parts[0] == "Wan2.2-I2V-A14B", report.Note is not null);
+        Assert.Equal(parts[0] switch
+        {
+            "Wan2.2-I2V-A14B" => "It is one of the two experts of Wan2.2-I2V-A14B; shapes do not tell which.",
+            "Wan2.1-T2V-14B" => "It is Wan2.1-T2V-14B or one of the two experts of Wan2.2-T2V-A14B; shapes do not tell which.",
+            _ => null,
+        }, report.Note);
     }
 
     [Fact]

@@ -27,6 +27,9 @@ public sealed class FuzzTests : IDisposable
     [Fact]
     public void Zip_archives() => Fuzz(File.ReadAllBytes(Path.Combine(Data, "nested_net_prefix.pth")), int.MaxValue);
 
+    [Fact]
+    public void Gguf() => Fuzz(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Golden", "Data", "files", "types.gguf")), 1300);
+
     // Without checksums, so that damage reaches the unpickler.
     [Fact]
     public void Pickles_in_zip_archives() => Fuzz(WithoutChecksums(File.ReadAllBytes(Path.Combine(Data, "nested_net_prefix.pth"))), 1400);

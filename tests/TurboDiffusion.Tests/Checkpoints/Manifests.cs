@@ -11,9 +11,6 @@ public static class Manifests
 {
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data", "manifests");
 
-    // The golden folder's own, where it has one.
-    private static readonly string Given = Path.Combine(GoldenFixtures.Folder, "manifests");
-
     public static readonly string[] Transformers =
         [.. from preset in (string[])["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.2-I2V-A14B"]
             from variant in (string[])["original", "sla", "sla-quant"]
@@ -23,8 +20,7 @@ public static class Manifests
 
     public static HeaderCheckpoint Load(string name)
     {
-        string given = Path.Combine(Given, name + ".json");
-        using Stream stream = File.Exists(given) ? File.OpenRead(given)
+        using Stream stream = GoldenFixtures.Find("manifests", name + ".json") is { } given ? File.OpenRead(given)
             : new GZipStream(File.OpenRead(Path.Combine(Folder, name + ".json.gz")), CompressionMode.Decompress);
         using JsonDocument json = JsonDocument.Parse(stream);
         return new HeaderCheckpoint(from tensor in json.RootElement.GetProperty("tensors").EnumerateObject()

@@ -1,10 +1,11 @@
 using FFMpegCore;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using Xunit;
@@ -33,6 +34,20 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.Equal((64, 48), (video.PrimaryVideoStream!.Width, video.PrimaryVideoStream.Height));
         Assert.Equal(12.0, video.PrimaryVideoStream.AverageFrameRate);
         Assert.Equal(9 / 12.0, video.Duration.TotalSeconds, 0.1);
+    }
+
+    [Fact]
+    public void Two_experts_of_text_to_video_are_run_as_Wan_2_2_is()
+    {
+        ModelFiles files = models.TextToVideo;
+        using VideoModel model = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = null }, Cpu);
+        Assert.Equal(0.875, model.Components.Boundary);
+        PipelineRequest plan = model.Plan(models.Request() with { Sampler = SamplerKind.UniPc, Steps = null, GuidanceScale = new(LowNoise: 3, HighNoise: 4) });
+        Assert.Equal((40, 12.0, new GuidanceScale(LowNoise: 3, HighNoise: 4)), (plan.Sampler.Steps, plan.Sampler.Shift, plan.GuidanceScale));
+        using VideoModel own = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = new() { Boundary = 0.7 } }, Cpu);
+        Assert.Equal(0.7, own.Components.Boundary);
+        using VideoModel asked = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer }, Cpu with { Boundary = 0.6 });
+        Assert.Equal(0.6, asked.Components.Boundary);
     }
 
     [Fact]
@@ -116,6 +131,51 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.Equal(TimeSpan.Zero, seen[^1].Remaining);
     }
 
+    [Theory]
+    [InlineData(false, false, 1)]
+    [InlineData(false, true, 2)]
+    [InlineData(true, false, 2)]
+    [InlineData(true, true, 1)]
+    public void Progress_is_that_of_the_whole_generation_and_comes_about_a_hundred_times(bool image, bool lowMemory, int count)
+    {
+        using VideoModel model = VideoModel.Open(image ? models.ImageToVideo : models.TextToVideo, Cpu with { LowMemory = lowMemory });
+        VideoRequest request = models.Request() with { Count = count, Steps = 4, StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null };
+        foreach (bool first in new[] { true, false })
+        {
+            var seen = new List<GenerationProgress>();
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            model.Generate(request with { OutputPath = request.OutputPath + (first ? "" : ".again.mp4") }, new Collector(seen), cancellationToken: Token);
+            TimeSpan whole = clock.Elapsed;
+
+            // One for each percent and step, and the beginning and end of each stage.
+            Assert.InRange(seen.Count, 8, 100 + 2 * seen.Zip(seen.Skip(1)).Count(p => p.First.Stage != p.Second.Stage) + 2 + count * 4);
+            Assert.All(seen.Zip(seen.Skip(1)), p => Assert.True(p.First.Fraction <= p.Second.Fraction && p.First.Elapsed <= p.Second.Elapsed));
+            Assert.Equal((0, 0.0), (seen[0].Percent, seen[0].Fraction));
+            Assert.Equal((100, 1.0, TimeSpan.Zero), (seen[^1].Percent, seen[^1].Fraction, seen[^1].Remaining));
+            Assert.All(seen.SkipLast(1), p => Assert.True(p.Fraction < 1));
+            Assert.InRange(seen[^1].Elapsed, TimeSpan.FromTicks(1), whole);
+            // Known after a step; and from the beginning where the model has generated before.
+            Assert.All(seen.Where(p => p.Stage == GenerationStage.Denoising && p.Step > 0), p => Assert.True(p.Remaining > TimeSpan.Zero));
+            Assert.Equal(!first, seen[0].Remaining > TimeSpan.Zero);
+        }
+    }
+
+    [Fact]
+    public void The_time_left_is_that_of_all_stages_at_their_pace()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        VideoRequest request = models.Request() with { Steps = 2, Size = new(128, 80) };
+        model.Generate(request, cancellationToken: Token);
+        var slow = new List<GenerationProgress>();
+        // The writer takes two seconds of the decoding, in this generation and so in the next one.
+        model.Generate(request with { OutputPath = request.OutputPath + ".a.mp4" }, new Collector(slow), new SlowReceiver(TimeSpan.FromSeconds(1)), Token);
+        var seen = new List<GenerationProgress>();
+        model.Generate(request with { OutputPath = request.OutputPath + ".b.mp4" }, new Collector(seen), cancellationToken: Token);
+
+        Assert.InRange(seen[0].Remaining!.Value, TimeSpan.FromSeconds(1.9), TimeSpan.FromSeconds(60));
+        Assert.True(slow[0].Remaining < seen[0].Remaining);
+    }
+
     [Fact]
     public void An_observer_sees_every_frame_of_every_video()
     {
@@ -166,10 +226,11 @@ public class VideoModelTests(SmallModelFixture models)
             ("steps", models.Request() with { Steps = 7 }),
             ("sigmaMax", models.Request() with { SigmaMax = 1 }),
             ("guidance", models.Request() with { GuidanceScale = double.NaN }),
+            ("guidance", models.Request() with { GuidanceScale = new(LowNoise: 3, HighNoise: 4) }),
             ("count", models.Request() with { Count = 0 }),
             ("fps", models.Request() with { FramesPerSecond = 0 }),
             ("image", models.Request() with { StartImage = TestImage(8, 8) }),
-            ("output", models.Request() with { OutputPath = "/nowhere/video.mp4" }),
+            ("output", models.Request() with { OutputPath = "/dev/null/video.mp4" }),
             ("output", models.Request() with { OutputPath = "video.xyz" }),
             ("width", models.Request() with { Size = new(16384, 16) }),
         ];
@@ -255,6 +316,19 @@ public class VideoModelTests(SmallModelFixture models)
     private sealed class Collector(List<GenerationProgress> seen) : IProgress<GenerationProgress>
     {
         public void Report(GenerationProgress value) => seen.Add(value);
+    }
+
+    private sealed class SlowReceiver(TimeSpan delay) : IVideoReceiver
+    {
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(torch.Tensor frames) => Thread.Sleep(delay);
+
+        public void End()
+        {
+        }
     }
 
     private sealed class Canceller(Action<GenerationProgress> report) : IProgress<GenerationProgress>

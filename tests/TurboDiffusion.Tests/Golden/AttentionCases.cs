@@ -1,8 +1,6 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Checkpoints;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;
@@ -42,7 +40,10 @@ public sealed class SlaCase : IGoldenRunner
     }
 }
 
-/// <summary>SageSLA: the int8 values and scales exactly, the output within the tolerance and no worse than the official kernel.</summary>
+/// <summary>
+/// SageSLA: the int8 values and scales exactly, the output within the tolerance; where it is the official kernel's, which rounds in
+/// another order, also no further from the exact result than it.
+/// </summary>
 public sealed class SageSlaCase : IGoldenRunner
 {
     public string Kind => "sagesla";
@@ -61,15 +62,14 @@ public sealed class SageSlaCase : IGoldenRunner
         Comparison.Elementwise(golden.Read("mid::k_scale"), kScale, 1e-6, 0, "k_scale");
 
         Tensor kept = AttentionGoldens.CheckBlockMap(golden, q, k, options);
-        Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options);
-        Comparison.RelativeL2(golden.Output("sparse_exact_f32"), exact, 1e-5, "sparse_exact_f32");
-
         using var attention = new SageSparseLinearAttention(options, (int)q.shape[3], Placement.Cpu);
         AttentionGoldens.LoadProjection(attention, golden);
         Tensor o = attention.call(q, k, v);
         golden.Check("output::o", o);
 
-        // Against float32 truth: no further off than the official kernel.
+        if (!golden.Has("output::sparse_exact_f32")) return;
+        Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options);
+        Comparison.RelativeL2(golden.Output("sparse_exact_f32"), exact, 1e-5, "sparse_exact_f32");
         Tensor truth = exact + attention.Projection.call(LinearAttention.Attend(q, k, v));
         double official = (golden.Output("o").to_type(ScalarType.Float32) - truth).norm().item<float>() / truth.norm().item<float>();
         Comparison.RelativeL2(truth, o, official, "error against float32, limit = the official kernel's");

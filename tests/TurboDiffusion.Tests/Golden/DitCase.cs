@@ -1,8 +1,9 @@
 using System.Text.Json;
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;
@@ -19,10 +20,10 @@ public sealed class DitCase : IGoldenRunner
         using WanModel model = Load(golden.Config, golden.Weights());
         var observed = new Dictionary<string, Tensor>();
         Tensor context = golden.Input("context");
-        using TextContext text = model.PrepareText(context, observe: (name, value) => observed[name] = value.clone().DetachFromDisposeScope());
+        using TextContext text = model.PrepareText(context, observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
         Tensor v = model.Forward(golden.Input("x"), golden.Input("t").flatten(), text,
             golden.Has("input::y") ? golden.Input("y") : null,
-            observe: (name, value) => observed[name] = value.clone().DetachFromDisposeScope());
+            observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
         try
         {
             foreach (string mid in golden.Tensors.Keys.Where(k => k.StartsWith("mid::", StringComparison.Ordinal)))
@@ -39,7 +40,7 @@ public sealed class DitCase : IGoldenRunner
     }
 
     /// <summary>The model that a golden configuration describes, with its weights.</summary>
-    public static WanModel Load(JsonElement config, ICheckpoint weights)
+    public static WanModel Load(JsonElement config, ICheckpoint weights, Placement? placement = null)
     {
         int Int(string name) => config.GetProperty(name).GetInt32();
         var dimensions = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"),
@@ -53,7 +54,7 @@ public sealed class DitCase : IGoldenRunner
             _ => throw new InvalidOperationException($"unknown attention '{kind}'"),
         };
         bool quantized = config.TryGetProperty("quant", out JsonElement quant) && quant.GetBoolean();
-        var model = new WanModel(dimensions, options, quantized ? WeightFormat.Int8 : WeightFormat.Float, Placement.Cpu);
+        var model = new WanModel(dimensions, options, quantized ? WeightFormat.Int8 : WeightFormat.Float, placement ?? Placement.Cpu);
         StrictLoader.Load(model, weights);
         return model;
     }

@@ -34,6 +34,9 @@ public sealed class GoldenCase : IDisposable
     /// <summary>The weights (keys without <c>weight::</c>, and without a further prefix) as a checkpoint to load.</summary>
     public ICheckpoint Weights(string prefix = "") => new PrefixedCheckpoint(_file, "weight::" + prefix);
 
+    /// <summary>The path of an input file that the case names: it lies in <c>files</c> beside the case.</summary>
+    public string File(string name) => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path)!, "files", name);
+
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
 
     public torch.Tensor Read(string name) => _file.Read(name);

@@ -3,22 +3,30 @@ using Xunit;
 namespace TurboDiffusion.Tests.Golden;
 
 /// <summary>
-/// The golden outputs of the official code: the folder that the environment variable TURBODIFFUSION_FIXTURES names, or the small
-/// cases that come with these tests.
+/// Golden outputs: the small cases that come with these tests, and those of the folders that the environment variable
+/// TURBODIFFUSION_FIXTURES names, separated as on <c>PATH</c>.
 /// </summary>
 public static class GoldenFixtures
 {
     public const string Variable = "TURBODIFFUSION_FIXTURES";
 
-    private static readonly string? Given = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder ? folder : null;
+    /// <summary>The folders that were asked for.</summary>
+    public static readonly IReadOnlyList<string> Given = (Environment.GetEnvironmentVariable(Variable) ?? "")
+        .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
-    public static string Folder => Given ?? Path.Combine(AppContext.BaseDirectory, "Golden", "Data");
+    /// <summary>Those, and the folder of the small cases.</summary>
+    public static readonly IReadOnlyList<string> Folders = [.. Given, Path.Combine(AppContext.BaseDirectory, "Golden", "Data")];
 
-    /// <summary>The path of a file of the folder; skips the test, saying so, where no folder is given and the file is not among the small cases.</summary>
+    /// <summary>The path of a file in the first folder that has it, or null.</summary>
+    public static string? Find(params string[] parts) =>
+        Folders.Select(folder => Path.Combine([folder, .. parts])).FirstOrDefault(File.Exists);
+
+    /// <summary>As <see cref="Find"/>; where no folder has it, the test fails, or, if none was asked for, is skipped and says so.</summary>
     public static string Require(params string[] parts)
     {
-        string path = Path.Combine([Folder, .. parts]);
-        Assert.SkipWhen(Given is null && !File.Exists(path), $"{Variable} is not set, and {Path.Combine(parts)} is not among the cases that come with the tests");
-        return path;
+        if (Find(parts) is { } path) return path;
+        string name = Path.Combine(parts);
+        Assert.SkipWhen(Given.Count == 0, $"{Variable} is not set, and {name} is not among the cases that come with the tests");
+        throw new FileNotFoundException($"{Variable}={string.Join(Path.PathSeparator, Given)}: none of the folders has {name}", name);
     }
 }

@@ -14,32 +14,42 @@ public interface IGoldenRunner
     void Run(GoldenCase golden);
 }
 
-/// <summary>Runs every case of the golden folder by its kind; an unknown kind fails.</summary>
+/// <summary>Runs every case of the golden folders by its kind; an unknown kind fails.</summary>
 public class GoldenTests
 {
+    private const string None = "(none)";
+
+    // Kinds of what is not built yet. Their cases are skipped, each by its name, until there is a runner.
+    private static readonly string[] ToCome = ["vae22", "dit_ti2v", "taehv"];
+
     private static readonly Dictionary<string, IGoldenRunner> Runners = Assembly.GetExecutingAssembly().GetTypes()
         .Where(t => t.IsAssignableTo(typeof(IGoldenRunner)) && !t.IsAbstract)
         .Select(t => (IGoldenRunner)Activator.CreateInstance(t)!)
         .ToDictionary(r => r.Kind);
 
-    public static TheoryData<string> Cases()
+    public static TheoryData<string, string> Cases()
     {
-        var cases = new TheoryData<string>();
-        if (Directory.Exists(GoldenFixtures.Folder))
-            cases.AddRange(Directory.GetFiles(GoldenFixtures.Folder, "*.safetensors").Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal).ToArray());
-        if (cases.Count == 0) cases.Add("(none)");
+        var cases = new TheoryData<string, string>();
+        foreach (string folder in GoldenFixtures.Folders)
+        {
+            string[] files = Directory.Exists(folder)
+                ? [.. Directory.GetFiles(folder, "*.safetensors").Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)]
+                : [];
+            foreach (string file in files.DefaultIfEmpty(None)) cases.Add(file, folder);
+        }
         return cases;
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void The_official_code_is_reproduced(string file)
+    public void Outputs_are_reproduced(string file, string folder)
     {
-        string path = GoldenFixtures.Require(file);
-        Assert.True(File.Exists(path), $"{GoldenFixtures.Variable}={GoldenFixtures.Folder} holds no golden cases");
+        Assert.True(file != None, $"{folder} is no folder of golden cases; {GoldenFixtures.Variable} is {string.Join(Path.PathSeparator, GoldenFixtures.Given)}");
         using var scope = torch.NewDisposeScope();
-        using var golden = new GoldenCase(path);
-        Assert.True(Runners.TryGetValue(golden.Kind, out IGoldenRunner? runner), $"{file}: no runner for the kind '{golden.Kind}'");
-        runner.Run(golden);
+        using var golden = new GoldenCase(Path.Combine(folder, file));
+        bool known = Runners.TryGetValue(golden.Kind, out IGoldenRunner? runner);
+        Assert.SkipWhen(!known && ToCome.Contains(golden.Kind), $"{file}: there is no runner for the kind '{golden.Kind}' yet");
+        Assert.True(known, $"{file}: no runner for the kind '{golden.Kind}'");
+        runner!.Run(golden);
     }
 }

@@ -1,12 +1,14 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
-using TurboDiffusion.Quantization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Generation;
 using Xunit;
 using static TorchSharp.torch;
@@ -24,7 +26,7 @@ public class GpuTests(SmallModelFixture models)
     [InlineData(AttentionKind.SageSla, 5e-3)]
     public void Attention_agrees_with_the_CPU(AttentionKind kind, double limit)
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         var generator = new Generator(5);
         Tensor q = randn(1, 700, 2, 64, generator: generator), k = randn(1, 700, 2, 64, generator: generator), v = randn(1, 700, 2, 64, generator: generator);
@@ -37,7 +39,7 @@ public class GpuTests(SmallModelFixture models)
     [Fact]
     public void An_int8_layer_agrees_with_the_CPU()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor x = randn(300, 200, generator: new Generator(1)), w = randn(130, 200, generator: new Generator(2));
         (Tensor values, Tensor scales) = BlockInt8.Quantize(w);
@@ -56,7 +58,7 @@ public class GpuTests(SmallModelFixture models)
     [Fact]
     public void The_VAE_agrees_with_the_CPU()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor video = randn([1, 3, 5, 32, 48], generator: new Generator(3)).clamp(-1, 1);
         (Tensor Latents, Tensor Video) Run(Placement placement)
@@ -73,20 +75,49 @@ public class GpuTests(SmallModelFixture models)
         Comparison.RelativeL2(decoded, gpuDecoded, 5e-3, "video");
     }
 
+    // In bfloat16, with kernels and convolutions over windows of frames: no further from float32 than the plain form in bfloat16.
+    [Theory]
+    [InlineData(16, 1)]
+    [InlineData(16, 4)]
+    [InlineData(96, 3)]
+    public void The_vae_in_kernels_is_as_close_to_float32_as_the_plain_form(int dim, int latentFrames)
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        Tensor latents = randn([1, 16, latentFrames, 12, 16], generator: new Generator(3)), video = randn([1, 3, 1 + 4 * (latentFrames - 1), 96, 128], generator: new Generator(4)).clamp(-1, 1);
+        (Tensor Latents, Tensor Video) Run(ScalarType dtype, params KernelOperator[] operators)
+        {
+            using var vae = new WanVae(VaeConfig.WithDim(dim), Cuda with { Dtype = dtype });
+            StrictLoader.Load(vae, new RandomCheckpoint(vae, 4));
+            using IDisposable kernels = KernelSwitch.Use(operators);
+            return (vae.Encode(video.to(Cuda.Device)).cpu(), vae.Decode(latents.to(Cuda.Device)).cpu());
+        }
+
+        (Tensor exactLatents, Tensor exactVideo) = Run(ScalarType.Float32);
+        (Tensor plainLatents, Tensor plainVideo) = Run(ScalarType.BFloat16);
+        (Tensor fastLatents, Tensor fastVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu);
+        double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"), videoError = Comparison.RelativeL2(exactVideo, plainVideo, 0.1, "plain video");
+        Comparison.RelativeL2(exactLatents, fastLatents, 1.1 * latentError + 1e-3, "latents");
+        Comparison.RelativeL2(exactVideo, fastVideo, 1.1 * videoError + 1e-3, "video");
+        Assert.False(plainVideo.equal(fastVideo).all().item<bool>());
+    }
+
     [Theory]
     [InlineData(ScalarType.Float32, 0.02)]
     [InlineData(ScalarType.BFloat16, 0.2)]
     public void One_seed_gives_one_video_on_both(ScalarType dtype, double limit)
     {
-        RequireGpu();
+        RequiredGpu.Check();
         using var scope = NewDisposeScope();
         Tensor Frames(string device, ScalarType type)
         {
             using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = device, Dtype = type, Attention = AttentionKind.Dense });
             using var pipeline = new WanPipeline(model.Components);
             var collected = new FrameCollector();
-            pipeline.Run(new PipelineRequest { Prompt = "a red circle", Width = 64, Height = 48, Frames = 9, Seed = 7 }, collected,
-                cancellationToken: TestContext.Current.CancellationToken);
+            pipeline.Run(new PipelineRequest
+            {
+                Prompt = "a red circle", Width = 64, Height = 48, Frames = 9, Seed = 7, Sampler = model.Spec.Sampling.Of(SamplerKind.Rcm),
+            }, collected, cancellationToken: TestContext.Current.CancellationToken);
             return cat(collected.Chunks, dim: 2);
         }
 
@@ -94,22 +125,35 @@ public class GpuTests(SmallModelFixture models)
     }
 
     [Fact]
+    public void Random_weights_of_one_seed_are_the_same_at_every_reading()
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        using var shape = new WanVae(VaeConfig.WithDim(8), Placement.Meta);
+        using RandomCheckpoint first = new(shape, 3) { Device = Cuda.Device }, second = new(shape, 3) { Device = Cuda.Device };
+        const string Name = "decoder.middle.0.residual.2.weight";
+        Tensor weights = first.Read(Name), others = first.Read("decoder.middle.2.residual.2.weight");
+        Comparison.Exact(weights, first.Read(Name), "read again");
+        _ = randn(1000, device: Cuda.Device);
+        Comparison.Exact(weights, second.Read(Name), "of another checkpoint, after other draws");
+        Assert.False(weights.equal(others).all().item<bool>());
+    }
+
+    [Fact]
     public void The_free_memory_of_the_GPU_is_known()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         Assert.InRange(DeviceMemory.Available(Devices.Parse("cuda")), 1L << 28, 1L << 40);
     }
 
     [Fact]
     public void A_GPU_that_is_not_there_is_refused()
     {
-        RequireGpu();
+        RequiredGpu.Check();
         Assert.Equal("cuda", Assert.Throws<EnvironmentException>(() => Devices.Parse("cuda:99")).Dependency);
     }
 
     private static Placement Cuda => new(Devices.Parse("cuda"), ScalarType.Float32);
-
-    private static void RequireGpu() => Assert.SkipUnless(cuda.is_available(), "libtorch sees no GPU on this machine");
 
     private static AttentionOperator Filled(AttentionOperator attention)
     {

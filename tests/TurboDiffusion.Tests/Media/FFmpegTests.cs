@@ -50,7 +50,7 @@ public sealed class FFmpegTests : IDisposable
         string path = _folder.File("ffmpeg"), calls = _folder.File("calls");
         void Install(string version, DateTime installed)
         {
-            File.WriteAllText(path, $"#!/bin/sh\necho \"$2\" >> '{calls}'\necho 'ffmpeg version {version} Copyright'\necho ' ------'\n");
+            File.WriteAllText(path, $"#!/bin/sh\necho \"$4\" >> '{calls}'\necho 'ffmpeg version {version} Copyright'\necho ' ------'\n");
             if (OperatingSystem.IsLinux()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             File.SetLastWriteTimeUtc(path, installed);
         }

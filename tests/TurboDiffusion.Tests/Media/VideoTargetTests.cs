@@ -25,10 +25,11 @@ public sealed class VideoTargetTests : IDisposable
     [Theory]
     [InlineData("video.avi", "use .mp4, .webm or .gif")]
     [InlineData("video", "use .mp4, .webm or .gif")]
-    [InlineData("missing/video.mp4", "does not exist")]
-    [InlineData("missing/frames/", "does not exist")]
+    [InlineData("file/video.mp4", "is not a folder")]
+    [InlineData("file/missing/frames/", "is not a folder")]
     public void Paths_that_cannot_be_written_are_refused(string name, string reason)
     {
+        File.WriteAllText(_folder.File("file"), "");
         InvalidRequestException error = Assert.Throws<InvalidRequestException>(() => VideoTarget.Check(_folder.File(name)));
         Assert.Equal("output", error.Parameter);
         Assert.Contains(reason, error.Message);

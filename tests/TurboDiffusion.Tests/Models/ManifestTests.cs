@@ -1,7 +1,9 @@
-using TurboDiffusion.Attention;
+using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Tests.Checkpoints;
 using Xunit;
@@ -20,7 +22,7 @@ public class ManifestTests
     {
         int dot = manifest.LastIndexOf('.');
         string variant = manifest[(dot + 1)..];
-        using var model = new WanModel(WanPreset.Find(manifest[..dot]).Config, variant == "original" ? AttentionOptions.Dense : AttentionOptions.Sla(),
+        using var model = new WanModel(ModelSpec.Find(manifest[..dot]).Transformer, variant == "original" ? AttentionOptions.Dense : AttentionOptions.Sla(),
             variant == "sla-quant" ? WeightFormat.Int8 : WeightFormat.Float, Placement.Meta);
         Check(manifest, model);
     }

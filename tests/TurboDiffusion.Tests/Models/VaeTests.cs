@@ -2,6 +2,7 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Golden;
 using Xunit;
 using static TorchSharp.torch;
@@ -25,6 +26,8 @@ public class VaeTests
         Tensor whole = vae.EncodeWhole(video);
         Assert.Equal([2, 16, 1 + (frames - 1) / 4, 2, 3], whole.shape);
         Comparison.Elementwise(whole, vae.Encode(video), RTol, ATol, "latents");
+        // One video goes another way, its frames as channels.
+        Comparison.Elementwise(whole.narrow(0, 1, 1), vae.Encode(video.narrow(0, 1, 1)), RTol, ATol, "one video");
     }
 
     [Theory]
@@ -40,7 +43,28 @@ public class VaeTests
         Tensor whole = vae.DecodeWhole(latents);
         Assert.Equal([2, 3, 1 + 4 * (latentFrames - 1), 16, 24], whole.shape);
         Comparison.Elementwise(whole, vae.Decode(latents), RTol, ATol, "video");
+        // One video goes another way, its frames as channels.
+        Comparison.Elementwise(whole.narrow(0, 1, 1), vae.Decode(latents.narrow(0, 1, 1)), RTol, ATol, "one video");
         Assert.Equal([1, .. Enumerable.Repeat(4L, (int)latentFrames - 1)], vae.DecodeChunks(latents).Select(c => c.shape[2]));
+    }
+
+    [Fact]
+    public void A_convolution_over_windows_of_three_frames_is_that_over_time()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var norm = new ChannelRmsNorm(16, 3, Placement.Cpu);
+        using var convolution = new CausalConv3d(16, 24, 3, 3, Placement.Cpu);
+        ulong seed = 0;
+        foreach (Tensor parameter in norm.parameters().Concat(convolution.parameters())) parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
+        using var plain = new CausalCache();
+        using var windows = new CausalCache();
+        foreach (long frames in new[] { 1, 4, 2, 1 })
+        {
+            Tensor chunk = randn([1, 16, frames, 6, 10], generator: new Generator(++seed));
+            Comparison.Elementwise(convolution.forward(nn.functional.silu(norm.forward(chunk)), plain),
+                convolution.AfterNormInWindows(norm, chunk, windows, KernelForm.Plain), RTol, 1e-4, $"chunk of {frames}");
+        }
     }
 
     [Fact]

@@ -1,8 +1,9 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ public class WanModelTests
         using var cancellation = new CancellationTokenSource();
         var finished = new List<string>();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        void Observe(string name, Tensor value)
+        void Observe(string name, Func<Tensor> value)
         {
             if (name.StartsWith("blocks.", StringComparison.Ordinal) && name.Count(c => c == '.') == 1) finished.Add(name);
             // In the middle of the block.

@@ -8,13 +8,13 @@ public class SamplerTests
 {
     public static TheoryData<SamplerOptions> All =>
     [
-        new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 1 },
-        new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 4 },
+        new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 1, SigmaMax = 80 },
+        new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 4, SigmaMax = 80 },
         new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 3, SigmaMax = 200, Ode = true },
-        new SamplerOptions { Kind = SamplerKind.UniPc, Steps = 1 },
+        new SamplerOptions { Kind = SamplerKind.UniPc, Steps = 1, Shift = 5 },
         new SamplerOptions { Kind = SamplerKind.UniPc, Steps = 2, Shift = 3 },
         new SamplerOptions { Kind = SamplerKind.UniPc, Steps = 9, Shift = 1 },
-        new SamplerOptions { Kind = SamplerKind.Euler, Steps = 1 },
+        new SamplerOptions { Kind = SamplerKind.Euler, Steps = 1, Shift = 5 },
         new SamplerOptions { Kind = SamplerKind.Euler, Steps = 7, Shift = 8 },
     ];
 
@@ -73,18 +73,18 @@ public class SamplerTests
     [Fact]
     public void Impossible_requests_are_refused_with_the_value_and_the_range()
     {
-        InvalidRequestException steps = Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Steps = 7 }.Create());
+        InvalidRequestException steps = Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 7, SigmaMax = 80 }.Create());
         Assert.Equal("steps", steps.Parameter);
         Assert.Contains("1 to 4", steps.Message);
         Assert.Contains("7", steps.Message);
-        Assert.Throws<InvalidRequestException>(() => new RcmSampler(0));
+        Assert.Throws<InvalidRequestException>(() => new RcmSampler(0, 80));
         Assert.Throws<InvalidRequestException>(() => new RcmSampler(4, 14));
         Assert.Throws<InvalidRequestException>(() => new RcmSampler(4, double.NaN));
-        Assert.Throws<InvalidRequestException>(() => new UniPcSampler(0));
-        Assert.Throws<InvalidRequestException>(() => new UniPcSampler(1001));
+        Assert.Throws<InvalidRequestException>(() => new UniPcSampler(0, 5));
+        Assert.Throws<InvalidRequestException>(() => new UniPcSampler(1001, 5));
         Assert.Throws<InvalidRequestException>(() => new EulerSampler(10, -1));
         Assert.Throws<InvalidRequestException>(() => new EulerSampler(10, 5, 1.5));
-        Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Euler, Ode = true }.Create());
+        Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Euler, Steps = 5, Shift = 5, Ode = true }.Create());
         Assert.Throws<InvalidRequestException>(() => SamplerOptions.ParseKind("heun"));
         Assert.Throws<InvalidRequestException>(() => SamplerOptions.ParseKind("1"));
         Assert.Equal(SamplerKind.UniPc, SamplerOptions.ParseKind("unipc"));
@@ -96,7 +96,7 @@ public class SamplerTests
         using var scope = torch.NewDisposeScope();
         using var cancel = new CancellationTokenSource();
         int calls = 0;
-        Assert.Throws<OperationCanceledException>(() => DenoisingLoop.Run(new RcmSampler(4), torch.zeros([1, 1, 1, 1, 1]), (x, _, step, token) =>
+        Assert.Throws<OperationCanceledException>(() => DenoisingLoop.Run(new RcmSampler(4, 80), torch.zeros([1, 1, 1, 1, 1]), (x, _, step, token) =>
         {
             Assert.Equal(cancel.Token, token);
             calls++;
@@ -113,7 +113,7 @@ public class SamplerTests
         var reports = new List<DenoisingProgress>();
         torch.Tensor noise = torch.ones([1, 1, 2, 2, 2]);
         int before = scope.DisposablesCount;
-        torch.Tensor result = DenoisingLoop.Run(new UniPcSampler(6), noise, (x, _, _, _) => x * 0.5, new PhiloxNoise(0), new Collect(reports),
+        torch.Tensor result = DenoisingLoop.Run(new UniPcSampler(6, 5), noise, (x, _, _, _) => x * 0.5, new PhiloxNoise(0), new Collect(reports),
             TestContext.Current.CancellationToken);
         Assert.Equal(before + 1, scope.DisposablesCount);
         Assert.Equal(Enumerable.Range(0, 7), reports.Select(r => r.Step));

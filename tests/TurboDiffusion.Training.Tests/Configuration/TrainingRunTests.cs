@@ -1,14 +1,15 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Checkpoints;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
-using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Merging;
 using Xunit;
 

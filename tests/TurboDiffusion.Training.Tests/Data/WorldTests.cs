@@ -1,9 +1,11 @@
 using TorchSharp;
-using TurboDiffusion.Attention;
+using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.ShapeWorld;

@@ -1,7 +1,9 @@
 using TorchSharp;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
+using TurboDiffusion.Tests;
 using TurboDiffusion.Tests.Checkpoints;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Loops;
@@ -20,7 +22,7 @@ public class Bfloat16TrainingTests
     [Trait("Category", "Gpu")]
     public void Narrow_weights_with_recomputation_learn_on_a_gpu()
     {
-        Assert.SkipUnless(torch.cuda_is_available(), "there is no GPU that libtorch can use");
+        RequiredGpu.Check();
         Learn(torch.CUDA);
     }
 

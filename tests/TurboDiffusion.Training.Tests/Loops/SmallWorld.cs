@@ -1,8 +1,9 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;

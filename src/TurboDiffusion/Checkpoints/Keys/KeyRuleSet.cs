@@ -52,6 +52,10 @@ public sealed class KeyRuleSet
     internal int CountUnmatched(ICheckpoint checkpoint) =>
         checkpoint.Tensors.Keys.Count(name => Find(name) is null);
 
+    /// <summary>What a name becomes; null where it matches no rule, or is dropped. Shapes are not looked at.</summary>
+    /// <param name="name">A foreign name.</param>
+    internal string? Rename(string name) => Find(name) is var (rule, values) && !rule.Dropped ? rule.Native.Fill(values) : null;
+
     private (Dictionary<string, Renaming> Renamed, List<string> Problems) Map(IEnumerable<TensorInfo> tensors)
     {
         var renamed = new Dictionary<string, Renaming>();

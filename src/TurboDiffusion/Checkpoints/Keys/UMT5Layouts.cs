@@ -3,7 +3,7 @@ namespace TurboDiffusion.Checkpoints.Keys;
 /// <summary>The key layouts of the umT5 encoder. Ours is Wan's own.</summary>
 /// <remarks>
 /// Upstream: Wan-Video/Wan2.1, <c>wan/modules/t5.py</c>; huggingface/transformers,
-/// <c>src/transformers/models/umt5/modeling_umt5.py</c>, <c>UMT5EncoderModel</c>.
+/// <c>src/transformers/models/umt5/modeling_umt5.py</c>, <c>UMT5EncoderModel</c>; city96/ComfyUI-GGUF at 795e451, <c>loader.py</c>.
 /// </remarks>
 public static class UMT5Layouts
 {
@@ -32,6 +32,18 @@ public static class UMT5Layouts
         KeyRule.Same("encoder.embed_tokens.weight") with { Dropped = true },
         KeyRule.Same("spiece_model") with { Dropped = true });
 
+    /// <summary>llama.cpp's names of a T5 encoder, those of GGUF files.</summary>
+    public static KeyRuleSet Gguf { get; } = new("llama.cpp T5 encoder",
+        new KeyRule("token_embd.weight", "token_embedding.weight"),
+        new KeyRule("enc.blk.{n}.attn_norm.weight", "blocks.{n}.norm1.weight"),
+        new KeyRule("enc.blk.{n}.attn_{x:q|k|v|o}.weight", "blocks.{n}.attn.{x}.weight"),
+        new KeyRule("enc.blk.{n}.attn_rel_b.weight", "blocks.{n}.pos_embedding.embedding.weight"),
+        new KeyRule("enc.blk.{n}.ffn_norm.weight", "blocks.{n}.norm2.weight"),
+        new KeyRule("enc.blk.{n}.ffn_gate.weight", "blocks.{n}.ffn.gate.0.weight"),
+        new KeyRule("enc.blk.{n}.ffn_up.weight", "blocks.{n}.ffn.fc1.weight"),
+        new KeyRule("enc.blk.{n}.ffn_down.weight", "blocks.{n}.ffn.fc2.weight"),
+        new KeyRule("enc.output_norm.weight", "norm.weight"));
+
     /// <summary>Every layout, in the order in which they are tried.</summary>
-    public static IReadOnlyList<KeyRuleSet> All { get; } = [Original, Transformers];
+    public static IReadOnlyList<KeyRuleSet> All { get; } = [Original, Transformers, Gguf];
 }

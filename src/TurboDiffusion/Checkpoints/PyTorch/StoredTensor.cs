@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints.PyTorch;
 
@@ -32,7 +33,7 @@ internal sealed class StoredTensor
     /// <summary>The elements from the first to the last one used.</summary>
     public long SpanLength { get; }
 
-    public long ByteOffset => Info.ElementCount > 0 ? _view.Offset * TensorInfo.ElementSize(Info.Dtype) : 0;
+    public long ByteOffset => Info.ElementCount > 0 ? _view.Offset * ScalarTypes.Bytes(Info.Dtype) : 0;
 
     public bool IsContiguous
     {

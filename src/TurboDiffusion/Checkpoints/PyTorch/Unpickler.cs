@@ -1,4 +1,5 @@
 using System.Numerics;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Checkpoints.PyTorch;
 
@@ -108,7 +109,7 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
             throw _input.Bad("refers to a storage in an unknown way");
         var storage = new PickleStorage(key, dtype, count);
         if (!Storages.TryAdd(key, storage) && Storages[key] is var known
-            && (Int128)known.Count * TensorInfo.ElementSize(known.Dtype) != (Int128)count * TensorInfo.ElementSize(dtype))
+            && (Int128)known.Count * ScalarTypes.Bytes(known.Dtype) != (Int128)count * ScalarTypes.Bytes(dtype))
             throw _input.Bad($"gives storage {Quoted.Name(key)} two sizes");
         return storage;
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Text;
 
 namespace TurboDiffusion.Checkpoints.PyTorch;
@@ -56,7 +57,7 @@ internal sealed class ZipDirectory
         ZipEntry entry = Find(name);
         if (entry.Length > limit) throw Bad($"has {entry.Length} bytes in its part {Quoted.Name(name)} (limit {limit})");
         byte[] content = _file.ReadUpTo(entry.Position, (int)entry.Length);
-        CheckChecksum(name, entry, Crc32.Append(0, content));
+        CheckChecksum(name, entry, Crc32.HashToUInt32(content));
         return content;
     }
 

@@ -1,8 +1,8 @@
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
-using Linear = TurboDiffusion.Models.Layers.Linear;
 
 namespace TurboDiffusion.Models.UMT5;
 
@@ -11,20 +11,20 @@ internal sealed class GatedFeedForward : nn.Module<Tensor, Tensor>
 {
     // A list, because the official module is a sequence of a linear layer and an activation: the key is gate.0.weight.
     [ComponentName(Name = "gate")]
-    private readonly ModuleList<Linear> _gate;
+    private readonly ModuleList<FloatLinear> _gate;
 
     [ComponentName(Name = "fc1")]
-    private readonly Linear _up;
+    private readonly FloatLinear _up;
 
     [ComponentName(Name = "fc2")]
-    private readonly Linear _down;
+    private readonly FloatLinear _down;
 
     public GatedFeedForward(UMT5Config config, Placement placement)
         : base(nameof(GatedFeedForward))
     {
-        _gate = new ModuleList<Linear>(new Linear(config.Dim, config.DimFfn, placement, bias: false));
-        _up = new Linear(config.Dim, config.DimFfn, placement, bias: false);
-        _down = new Linear(config.DimFfn, config.Dim, placement, bias: false);
+        _gate = new ModuleList<FloatLinear>(new FloatLinear(config.Dim, config.DimFfn, placement, bias: false));
+        _up = new FloatLinear(config.Dim, config.DimFfn, placement, bias: false);
+        _down = new FloatLinear(config.DimFfn, config.Dim, placement, bias: false);
         RegisterComponents();
     }
 

@@ -1,5 +1,5 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -12,16 +12,16 @@ namespace TurboDiffusion.Models.UMT5;
 internal sealed class SelfAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
 {
     [ComponentName(Name = "q")]
-    private readonly Linear _query;
+    private readonly FloatLinear _query;
 
     [ComponentName(Name = "k")]
-    private readonly Linear _key;
+    private readonly FloatLinear _key;
 
     [ComponentName(Name = "v")]
-    private readonly Linear _value;
+    private readonly FloatLinear _value;
 
     [ComponentName(Name = "o")]
-    private readonly Linear _output;
+    private readonly FloatLinear _output;
 
     private readonly long _heads;
 
@@ -29,10 +29,10 @@ internal sealed class SelfAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
         : base(nameof(SelfAttention))
     {
         _heads = config.NumHeads;
-        _query = new Linear(config.Dim, config.DimAttn, placement, bias: false);
-        _key = new Linear(config.Dim, config.DimAttn, placement, bias: false);
-        _value = new Linear(config.Dim, config.DimAttn, placement, bias: false);
-        _output = new Linear(config.DimAttn, config.Dim, placement, bias: false);
+        _query = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
+        _key = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
+        _value = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
+        _output = new FloatLinear(config.DimAttn, config.Dim, placement, bias: false);
         RegisterComponents();
     }
 
@@ -50,6 +50,6 @@ internal sealed class SelfAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
     }
 
     /// <summary><c>[B, L, dim]</c> → <c>[B, heads, L, head_dim]</c>.</summary>
-    private Tensor Heads(Linear projection, Tensor x) =>
+    private Tensor Heads(FloatLinear projection, Tensor x) =>
         projection.forward(x).unflatten(2, [_heads, -1]).transpose(1, 2);
 }

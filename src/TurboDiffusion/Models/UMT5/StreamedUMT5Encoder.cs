@@ -1,5 +1,5 @@
 using TurboDiffusion.Checkpoints;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 

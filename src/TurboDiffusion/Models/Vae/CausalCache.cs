@@ -9,6 +9,7 @@ namespace TurboDiffusion.Models.Vae;
 internal sealed class CausalCache : IDisposable
 {
     private readonly Dictionary<CausalConv3d, Tensor> _past = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<CausalConv3d, WindowWeights> _weights = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
@@ -22,8 +23,31 @@ internal sealed class CausalCache : IDisposable
         _past[convolution] = copy;
     }
 
+    /// <summary>Keeps frames that are nobody else's, in place of those kept before.</summary>
+    public void Take(CausalConv3d convolution, Tensor frames)
+    {
+        if (_past.Remove(convolution, out Tensor? old)) old.Dispose();
+        _past[convolution] = frames.DetachFromDisposeScope();
+    }
+
+    /// <summary>A convolution's weights as its windows need them, made at the clip's first chunk.</summary>
+    public WindowWeights Weights(CausalConv3d convolution, Func<WindowWeights> make)
+    {
+        if (_weights.TryGetValue(convolution, out WindowWeights? known)) return known;
+        WindowWeights weights = make();
+        weights.Weight.DetachFromDisposeScope();
+        weights.Gamma.DetachFromDisposeScope();
+        return _weights[convolution] = weights;
+    }
+
     public void Dispose()
     {
+        foreach (WindowWeights weights in _weights.Values)
+        {
+            weights.Weight.Dispose();
+            weights.Gamma.Dispose();
+        }
+        _weights.Clear();
         foreach (Tensor frames in _past.Values) frames.Dispose();
         _past.Clear();
     }

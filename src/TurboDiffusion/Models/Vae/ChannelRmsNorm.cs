@@ -24,6 +24,16 @@ internal sealed class ChannelRmsNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>γ·√C, float32 <c>[C]</c>.</summary>
+    public Tensor Factors
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return (_gamma.to_type(ScalarType.Float32).flatten() * _scale).MoveToOuterDisposeScope();
+        }
+    }
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)
     {

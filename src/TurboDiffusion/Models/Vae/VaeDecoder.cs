@@ -23,10 +23,14 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     private readonly VaeLayer[] _first;
     private readonly VaeLayer[] _afterTime;
 
+    // Of a frame at full resolution, for each latent cell.
+    private readonly long _values;
+
     public VaeDecoder(VaeConfig config, Placement placement)
         : base(nameof(VaeDecoder))
     {
         long channels = config.Dim * config.DimMult[^1];
+        _values = (long)config.Dim * config.SpatialFactor * config.SpatialFactor;
         _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
         _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
         for (int level = config.DimMult.Count - 1; level >= 0; level--)
@@ -58,6 +62,6 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     {
         using var scope = NewDisposeScope();
         Tensor x = VaeLayers.Run(_first, latents, cache, cancellationToken);
-        return VaeLayers.RunFrameByFrame(_afterTime, x, cache, cancellationToken).MoveToOuterDisposeScope();
+        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken).MoveToOuterDisposeScope();
     }
 }

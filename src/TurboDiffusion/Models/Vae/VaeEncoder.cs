@@ -22,10 +22,12 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
 
     private readonly VaeLayer[] _beforeTime;
     private readonly VaeLayer[] _afterwards;
+    private readonly long _dim;
 
     public VaeEncoder(VaeConfig config, Placement placement)
         : base(nameof(VaeEncoder))
     {
+        _dim = config.Dim;
         long channels = config.Dim;
         _conv1 = new CausalConv3d(3, channels, 3, 3, placement);
         for (int level = 0; level < config.DimMult.Count; level++)
@@ -55,7 +57,7 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor video, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = VaeLayers.RunFrameByFrame(_beforeTime, video, cache, cancellationToken);
+        Tensor x = VaeLayers.RunFewFrames(_beforeTime, video, _dim * video.shape[3] * video.shape[4], cache, cancellationToken);
         return VaeLayers.Run(_afterwards, x, cache, cancellationToken).MoveToOuterDisposeScope();
     }
 }

@@ -1,15 +1,13 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>What self- and cross-attention share: the q, k, v and output layers, and the norms of q and k over the whole width.</summary>
-/// <typeparam name="TContext">What is attended with beside the hidden states.</typeparam>
-public abstract class AttentionLayer<TContext> : nn.Module<Tensor, TContext, Tensor>
+public abstract class AttentionLayer : nn.Module
 {
     [ComponentName(Name = "q")]
     private protected readonly LinearLayer QueryLayer;
@@ -43,18 +41,13 @@ public abstract class AttentionLayer<TContext> : nn.Module<Tensor, TContext, Ten
         KeyNorm = new RmsNorm(config.Dim, config.Eps, placement);
     }
 
-    // In kernels, layers with the same input share its quantization, and the output layer adds to the residual stream.
-    private protected bool TakesInt8(Tensor x) =>
-        QueryLayer is Int8Linear && KeyLayer is Int8Linear && ValueLayer is Int8Linear && OutputLayer is Int8Linear
-        && KernelPaths.Takes(KernelOperator.Int8Matmul, x);
+    /// <summary>The layer after the attention.</summary>
+    internal LinearLayer Output => OutputLayer;
 
-    private protected Tensor Queries(Tensor x) => Heads(QueryNorm.call(QueryLayer.call(x)));
-
-    private protected Tensor Keys(Tensor x) => Heads(KeyNorm.call(KeyLayer.call(x)));
-
-    private protected Tensor Values(Tensor x) => Heads(ValueLayer.call(x));
-
-    private protected Tensor Output(Tensor heads) => OutputLayer.call(heads.flatten(2));
+    /// <summary>The normalised hidden states as the projections multiply them; they share it.</summary>
+    /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
+    /// <param name="norm">The block's normalisation.</param>
+    internal Operand Prepare(Tensor x, Norm norm) => QueryLayer.Prepare(x, norm);
 
     // [B, L, dim] to [B, L, H, D].
     private protected Tensor Heads(Tensor x) => x.unflatten(2, [-1, _headDim]);

@@ -1,7 +1,5 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Kernels;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -30,36 +28,16 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>The whole second half of a block, x + gate·forward(LN(x)·(1 + scale) + shift).</summary>
-    /// <param name="x"><c>[B, L, dim]</c></param>
-    /// <param name="scale">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="shift">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="gate">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="eps">ε of the normalisation.</param>
-    /// <returns><c>[B, L, dim]</c></returns>
-    internal Tensor AddGated(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
-    {
-        if (_in is Int8Linear { Bias: not null } && _out is Int8Linear && KernelPaths.Takes(KernelOperator.Int8Matmul, x))
-            return AddGatedInt8(x, scale, shift, gate, eps);
-        using var scope = NewDisposeScope();
-        return x.addcmul(call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype)), gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
-    }
+    /// <summary>The first layer.</summary>
+    internal LinearLayer In => _in;
 
-    /// <summary>
-    /// <see cref="AddGated"/> of int8 layers: the values between them stay in int8 and never pass through memory in a wider type.
-    /// </summary>
-    internal Tensor AddGatedInt8(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps)
-    {
-        using var scope = NewDisposeScope();
-        Int8Linear first = (Int8Linear)_in, second = (Int8Linear)_out;
-        (Tensor Values, Tensor Scales) hidden = Int8Matmul.MultiplyGelu(BlockInt8.QuantizeModulated(x, scale, shift, eps), first.Weights, first.Bias!);
-        return Int8Matmul.MultiplyAddGated(hidden, second.Weights, second.Bias, x, gate).MoveToOuterDisposeScope();
-    }
+    /// <summary>The second layer.</summary>
+    internal LinearLayer Out => _out;
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        return _out.call(Gelu.Tanh(_in.call(input))).MoveToOuterDisposeScope();
+        return _out.Multiply(_in.MultiplyGelu(_in.Prepare(input))).MoveToOuterDisposeScope();
     }
 }

@@ -1,14 +1,14 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>Self-attention: q, k (normed over the whole width, rotated), v, the attention operator, the output layer.</summary>
-public sealed class SelfAttention : AttentionLayer<RotaryEmbedding>
+public sealed class SelfAttention : AttentionLayer
 {
     [ComponentName(Name = "attn_op")]
     private readonly AttentionOperator _operator;
@@ -26,54 +26,21 @@ public sealed class SelfAttention : AttentionLayer<RotaryEmbedding>
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="input">Hidden states <c>[B, L, dim]</c>.</param>
+    /// <param name="x">From <see cref="AttentionLayer.Prepare"/>.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
-    /// <returns><c>[B, L, dim]</c></returns>
-    public override Tensor forward(Tensor input, RotaryEmbedding rotary)
+    /// <param name="observe">Told of the projections.</param>
+    /// <returns>What the output layer multiplies.</returns>
+    internal Operand Attend(Operand x, RotaryEmbedding rotary, Observer? observe = null)
     {
         using var scope = NewDisposeScope();
-        return Output(Attend(QueryLayer.call(input), KeyLayer.call(input), ValueLayer.call(input), rotary)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The whole first part of a block, x + gate·forward(LN(x)·(1 + scale) + shift).</summary>
-    /// <param name="x"><c>[B, L, dim]</c></param>
-    /// <param name="scale">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="shift">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="gate">Float32 <c>[B, 1, dim]</c>.</param>
-    /// <param name="eps">ε of the normalisation.</param>
-    /// <param name="rotary">The rotations of the L positions.</param>
-    /// <param name="observe">Sees what <see cref="forward"/> gave, which the kernels otherwise never hold.</param>
-    /// <returns><c>[B, L, dim]</c></returns>
-    internal Tensor AddGated(
-        Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps, RotaryEmbedding rotary, Action<Tensor>? observe = null)
-    {
-        if (observe is null && TakesInt8(x)) return AddGatedInt8(x, scale, shift, gate, eps, rotary);
-        using var scope = NewDisposeScope();
-        Tensor attended = call(LayerNorm.Modulate(x, scale, shift, eps, x.dtype), rotary);
-        observe?.Invoke(attended);
-        return x.addcmul(attended, gate.to_type(x.dtype), 1).MoveToOuterDisposeScope();
-    }
-
-    /// <summary><see cref="AddGated"/> of int8 layers: the input is quantized once.</summary>
-    internal Tensor AddGatedInt8(Tensor x, Tensor scale, Tensor shift, Tensor gate, double eps, RotaryEmbedding rotary)
-    {
-        using var scope = NewDisposeScope();
-        (Tensor Values, Tensor Scales) input = BlockInt8.QuantizeModulated(x, scale, shift, eps);
-        Tensor Project(LinearLayer layer) => ((Int8Linear)layer).Multiply(input, x);
-        Tensor attended = Attend(Project(QueryLayer), Project(KeyLayer), Project(ValueLayer), rotary);
-        return ((Int8Linear)OutputLayer).AddGated(attended.flatten(2), x, gate).MoveToOuterDisposeScope();
-    }
-
-    // [B, L, dim] each to [B, L, H, D].
-    private Tensor Attend(Tensor q, Tensor k, Tensor v, RotaryEmbedding rotary)
-    {
-        using var scope = NewDisposeScope();
-        Tensor? attended = _operator.AttendProjections(q, k, v, new(QueryNorm.Weight, KeyNorm.Weight, rotary.Cosines, rotary.Sines, QueryNorm.Eps));
-        if (attended is null)
-        {
-            (q, k) = rotary.NormalizeAndRotate(q, k, QueryNorm, KeyNorm);
-            attended = _operator.call(q, k, Heads(v));
-        }
-        return attended.MoveToOuterDisposeScope();
+        Tensor q = QueryLayer.Multiply(x);
+        observe?.Invoke("self_attn.q", () => q);
+        Tensor k = KeyLayer.Multiply(x);
+        observe?.Invoke("self_attn.k", () => k);
+        Tensor v = ValueLayer.Multiply(x);
+        observe?.Invoke("self_attn.v", () => v);
+        Tensor heads = _operator.AttendProjections(q, k, v, new(QueryNorm.Weight, KeyNorm.Weight, rotary, QueryNorm.Eps));
+        observe?.Invoke("self_attn.attn_op", () => heads);
+        return OutputLayer.Prepare(heads.flatten(2)).MoveToOuterDisposeScope();
     }
 }

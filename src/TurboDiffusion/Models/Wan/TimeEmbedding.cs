@@ -1,5 +1,5 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -11,10 +11,10 @@ public sealed class TimeEmbedding : nn.Module<Tensor, Tensor>
     private const double MaxPeriod = 10000;
 
     [ComponentName(Name = "0")]
-    private readonly Linear _in;
+    private readonly FloatLinear _in;
 
     [ComponentName(Name = "2")]
-    private readonly Linear _out;
+    private readonly FloatLinear _out;
 
     private readonly int _freqDim;
 
@@ -26,8 +26,8 @@ public sealed class TimeEmbedding : nn.Module<Tensor, Tensor>
     {
         Placement exact = placement with { Dtype = ScalarType.Float32 };
         _freqDim = config.FreqDim;
-        _in = new Linear(config.FreqDim, config.Dim, exact);
-        _out = new Linear(config.Dim, config.Dim, exact);
+        _in = new FloatLinear(config.FreqDim, config.Dim, exact);
+        _out = new FloatLinear(config.Dim, config.Dim, exact);
         RegisterComponents();
     }
 

@@ -1,5 +1,5 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -9,7 +9,7 @@ namespace TurboDiffusion.Models.Wan;
 public sealed class TimeProjection : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "1")]
-    private readonly Linear _linear;
+    private readonly FloatLinear _linear;
 
     /// <summary>Creates the module; its values come from a checkpoint or an initialiser.</summary>
     /// <param name="config">The model's dimensions.</param>
@@ -17,7 +17,7 @@ public sealed class TimeProjection : nn.Module<Tensor, Tensor>
     public TimeProjection(WanConfig config, Placement placement)
         : base(nameof(TimeProjection))
     {
-        _linear = new Linear(config.Dim, 6 * config.Dim, placement with { Dtype = ScalarType.Float32 });
+        _linear = new FloatLinear(config.Dim, 6 * config.Dim, placement with { Dtype = ScalarType.Float32 });
         RegisterComponents();
     }
 

@@ -1,6 +1,7 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;
@@ -56,18 +57,37 @@ public sealed class WanBlock : nn.Module
     /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>
     /// <param name="text">What <see cref="ProjectText"/> gave.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
-    /// <param name="observe">Sees the self-attention's and cross-attention's outputs by name.</param>
+    /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
-    public Tensor Forward(
-        Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Action<string, Tensor>? observe = null)
+    public Tensor Forward(Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe = null)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = (time + _modulation).chunk(6, dim: 1);
         (Tensor shift1, Tensor scale1, Tensor gate1, Tensor shift2, Tensor scale2, Tensor gate2) = (m[0], m[1], m[2], m[3], m[4], m[5]);
 
-        Action<Tensor>? Named(string name) => observe is null ? null : value => observe(name, value);
-        Tensor hidden = _selfAttention.AddGated(x, scale1, shift1, gate1, _eps, rotary, Named("self_attn"));
-        hidden = _crossAttention.Add(hidden, _crossNorm, text, Named("cross_attn"));
-        return _feedForward.AddGated(hidden, scale2, shift2, gate2, _eps).MoveToOuterDisposeScope();
+        // x + gate·o(attention(LN(x)·(1 + scale) + shift))
+        Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
+        Operand a = _selfAttention.Prepare(x, norm1);
+        observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
+        Operand attended = _selfAttention.Attend(a, rotary, observe);
+        Tensor y = _selfAttention.Output.MultiplyAdd(attended, x, gate1);
+        observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
+
+        // y + o(attention(norm3(y), text))
+        Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
+        observe?.Invoke("norm3", () => _crossNorm.call(y));
+        Operand crossed = _crossAttention.Attend(c, text, observe);
+        Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
+        observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
+
+        // z + gate·ffn(LN(z)·(1 + scale) + shift)
+        Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
+        Operand f = _feedForward.In.Prepare(z, norm2);
+        observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
+        Operand activated = _feedForward.In.MultiplyGelu(f);
+        observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
+        Tensor output = _feedForward.Out.MultiplyAdd(activated, z, gate2);
+        observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
+        return output.MoveToOuterDisposeScope();
     }
 }

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using TurboDiffusion.Attention;
 using TurboDiffusion.Checkpoints;
-using TurboDiffusion.Quantization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -65,6 +65,16 @@ public static partial class WanCheckpoint
             (WeightFormat.Int8, WeightFormat.Float) => new DequantizedCheckpoint(view),
             _ => view,
         };
+    }
+
+    /// <summary>The metadata to write beside a transformer's tensors: what it has, and its head count, which shapes do not show.</summary>
+    /// <param name="checkpoint">The checkpoint that it comes from.</param>
+    /// <param name="config">Its dimensions.</param>
+    public static IReadOnlyDictionary<string, string> MetadataOf(ICheckpoint checkpoint, WanConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentNullException.ThrowIfNull(config);
+        return new Dictionary<string, string>(checkpoint.Metadata) { [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
     }
 
     /// <summary>Loads the transformer.</summary>

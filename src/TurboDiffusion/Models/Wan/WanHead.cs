@@ -1,5 +1,6 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;
@@ -13,7 +14,7 @@ public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
     private readonly Parameter _modulation;
 
     [ComponentName(Name = "head")]
-    private readonly Linear _linear;
+    private readonly FloatLinear _linear;
 
     private readonly double _eps;
 
@@ -26,7 +27,7 @@ public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
         Placement exact = placement with { Dtype = ScalarType.Float32 };
         _eps = config.Eps;
         _modulation = exact.Empty(1, 2, config.Dim);
-        _linear = new Linear(config.Dim, config.OutDim * WanConfig.PatchFrames * WanConfig.PatchSize * WanConfig.PatchSize, exact);
+        _linear = new FloatLinear(config.Dim, config.OutDim * WanConfig.PatchFrames * WanConfig.PatchSize * WanConfig.PatchSize, exact);
         RegisterComponents();
     }
 
@@ -38,6 +39,6 @@ public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         Tensor[] m = (time.unsqueeze(1) + _modulation).chunk(2, dim: 1);
-        return _linear.call(LayerNorm.Modulate(input, scale: m[1], shift: m[0], _eps, ScalarType.Float32)).MoveToOuterDisposeScope();
+        return _linear.call(Norm.Modulated(scale: m[1], shift: m[0], _eps).Apply(input, ScalarType.Float32)).MoveToOuterDisposeScope();
     }
 }

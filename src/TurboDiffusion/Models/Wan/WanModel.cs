@@ -1,6 +1,7 @@
 using TorchSharp.Utils;
-using TurboDiffusion.Attention;
-using TurboDiffusion.Models.Layers;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ namespace TurboDiffusion.Models.Wan;
 public sealed class WanModel : nn.Module
 {
     [ComponentName(Name = "patch_embedding")]
-    private readonly Linear _patchEmbedding;
+    private readonly FloatLinear _patchEmbedding;
 
     [ComponentName(Name = "text_embedding")]
     private readonly FeedForward _textEmbedding;
@@ -45,7 +46,7 @@ public sealed class WanModel : nn.Module
         Attention = attention;
         Weights = weights;
         _placement = placement;
-        _patchEmbedding = new Linear(config.PatchChannels, config.Dim, placement);
+        _patchEmbedding = new FloatLinear(config.PatchChannels, config.Dim, placement);
         _textEmbedding = new FeedForward(config.TextDim, config.Dim, config.Dim, WeightFormat.Float, placement);
         _timeEmbedding = new TimeEmbedding(config, placement);
         _timeProjection = new TimeProjection(config, placement);
@@ -72,13 +73,13 @@ public sealed class WanModel : nn.Module
     /// <summary>Prepares a text for <see cref="Forward"/>: embeds it and projects every block's keys and values, once.</summary>
     /// <param name="embedding">The text encoder's output <c>[B, S, text dim]</c>, padding rows zero. No mask is applied.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
-    /// <param name="observe">Sees the intermediate values by name; for tests and debugging.</param>
+    /// <param name="observe">Told of the intermediate values by name.</param>
     /// <returns>The caller disposes it, or lets its dispose scope do so.</returns>
-    public TextContext PrepareText(Tensor embedding, CancellationToken cancellationToken = default, Action<string, Tensor>? observe = null)
+    public TextContext PrepareText(Tensor embedding, CancellationToken cancellationToken = default, Observer? observe = null)
     {
         using var scope = NewDisposeScope();
         Tensor text = _textEmbedding.call(embedding.to(_placement.Dtype, _placement.Device));
-        observe?.Invoke("text_embedding", text);
+        observe?.Invoke("text_embedding", () => text);
         var blocks = new List<(Tensor Keys, Tensor Values)>(_blocks.Count);
         foreach (WanBlock block in _blocks)
         {
@@ -100,12 +101,12 @@ public sealed class WanModel : nn.Module
     /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
     /// <param name="condition">I2V only: mask and image latents <c>[B, 20, T, H, W]</c>.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
-    /// <param name="observe">Sees the intermediate values by name; for tests and debugging.</param>
+    /// <param name="observe">Told of the intermediate values by name.</param>
     /// <returns>v <c>[B, 16, T, H, W]</c>, float32.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model.</exception>
     public Tensor Forward(
         Tensor x, Tensor timesteps, TextContext text, Tensor? condition = null, CancellationToken cancellationToken = default,
-        Action<string, Tensor>? observe = null)
+        Observer? observe = null)
     {
         using var scope = NewDisposeScope();
         Tensor input = condition is null ? x : cat([x, condition.to(x.dtype, x.device)], dim: 1);
@@ -113,29 +114,46 @@ public sealed class WanModel : nn.Module
         (long frames, long height, long width) = (input.shape[2], input.shape[3], input.shape[4]);
 
         Tensor hidden = _patchEmbedding.call(Patches.From(input).to(_placement.Dtype, _placement.Device));
-        observe?.Invoke("patch_embedding", hidden);
+        observe?.Invoke("patch_embedding", () => hidden);
         Tensor time = _timeEmbedding.call(timesteps.to(_placement.Device));
-        observe?.Invoke("time_embedding", time);
+        observe?.Invoke("time_embedding", () => time);
         Tensor projected = _timeProjection.call(time);
-        observe?.Invoke("time_projection", projected.flatten(1));
+        observe?.Invoke("time_projection", () => projected.flatten(1));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, frames / WanConfig.PatchFrames,
             height / WanConfig.PatchSize, width / WanConfig.PatchSize, _placement.Device);
+        observe?.Invoke("rotary", () => rotary.Cosines);
 
         for (int i = 0; i < _blocks.Count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Action<string, Tensor>? observeBlock = observe is null ? null : Named(observe, i);
+            Observer? observeBlock = observe is null ? null : Named(observe, i);
             Tensor next = RecomputesActivations && is_grad_enabled()
                 ? Recomputed(_blocks[i], hidden, projected, text.Blocks[i], frames, height, width)
                 : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock);
             hidden.Dispose();
             hidden = next;
-            observe?.Invoke($"blocks.{i}", hidden);
+            observe?.Invoke($"blocks.{i}", () => next);
         }
 
         Tensor patches = _head.call(hidden, time);
-        observe?.Invoke("head", patches);
+        observe?.Invoke("head", () => patches);
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One block alone, as <see cref="Forward"/> runs it, on hidden states that may come from anywhere.</summary>
+    /// <param name="block">Its number.</param>
+    /// <param name="hidden">The block's input <c>[B, L, dim]</c>.</param>
+    /// <param name="timesteps">t·1000, <c>[B]</c>.</param>
+    /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
+    /// <param name="latents">The latents' axes <c>[B, C, T, H, W]</c>, which say where the L tokens are.</param>
+    /// <returns>The block's output <c>[B, L, dim]</c>.</returns>
+    internal Tensor ForwardBlock(int block, Tensor hidden, Tensor timesteps, TextContext text, long[] latents)
+    {
+        using var scope = NewDisposeScope();
+        Tensor time = _timeProjection.call(_timeEmbedding.call(timesteps.to(_placement.Device)));
+        using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, latents[2] / WanConfig.PatchFrames,
+            latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device);
+        return _blocks[block].Forward(hidden, time, text.Blocks[block], rotary).MoveToOuterDisposeScope();
     }
 
     // The block makes its own rotations: those of the forward pass are gone when it runs again.
@@ -150,7 +168,7 @@ public sealed class WanModel : nn.Module
             },
             x, time, text.Keys, text.Values);
 
-    private static Action<string, Tensor> Named(Action<string, Tensor> observe, int block) =>
+    private static Observer Named(Observer observe, int block) =>
         (name, value) => observe($"blocks.{block}.{name}", value);
 
     private void CheckInput(Tensor input)

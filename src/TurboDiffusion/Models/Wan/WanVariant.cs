@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Models.Wan;
 

@@ -1,0 +1,232 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using TurboDiffusion.AspNetCore.Jobs;
+
+namespace TurboDiffusion.AspNetCore.Endpoints;
+
+/// <summary>
+/// Reads what a client asks for, as a form or as JSON, within bounds. The fields are those of OpenAI's API and, beside
+/// them, <c>negative_prompt</c>, <c>aspect_ratio</c>, <c>frames</c>, <c>fps</c>, <c>steps</c>, <c>guidance_scale</c> and <c>seed</c>.
+/// </summary>
+internal static class VideoRequestReader
+{
+    private const int MaxFieldNameLength = 64;
+    private const int MaxIdempotencyKeyLength = 255;
+
+    // Room for the form around an image and a prompt.
+    private const int Overhead = 64 << 10;
+
+    private static readonly HashSet<string> Fields = new(StringComparer.Ordinal)
+    {
+        "prompt", "model", "seconds", "size", StartImage.Field,
+        "negative_prompt", "aspect_ratio", "frames", "fps", "steps", "guidance_scale", "seed",
+    };
+
+    /// <summary>The largest body: an image in base64, and the texts in any escaping.</summary>
+    public static long MaxBody(VideoServiceOptions limits) => Overhead + limits.MaxImageBytes * 4L / 3 + limits.MaxPromptLength * 12L * 2;
+
+    /// <summary>Reads the request for a new video.</summary>
+    /// <exception cref="ApiException">It cannot be met.</exception>
+    public static async Task<VideoJobSubmission> ReadAsync(HttpContext http, string owner, VideoServiceOptions limits)
+    {
+        var (fields, image) = await ReadFieldsAsync(http, limits).ConfigureAwait(false);
+        var (width, height) = Size(fields, limits);
+        var request = new VideoJobRequest
+        {
+            Prompt = Prompt(fields, limits),
+            NegativePrompt = Text(fields, "negative_prompt", limits.MaxPromptLength),
+            Model = Text(fields, "model", 200),
+            Width = width,
+            Height = height,
+            AspectRatio = Text(fields, "aspect_ratio", 16),
+            Seconds = Number<double>(fields, "seconds", 0.01, 3600),
+            Frames = Number(fields, "frames", 1, limits.MaxFrames),
+            FramesPerSecond = Number(fields, "fps", 1, 120),
+            Steps = Number(fields, "steps", 1, limits.MaxSteps),
+            GuidanceScale = Number(fields, "guidance_scale", 0.0, 100.0),
+            Seed = Number(fields, "seed", 0L, long.MaxValue),
+            StartImage = image?.Name,
+        };
+        return new VideoJobSubmission(owner, request) { StartImage = image?.Bytes, IdempotencyKey = IdempotencyKey(http) };
+    }
+
+    /// <summary>Reads the request to vary a video: its new prompt.</summary>
+    /// <exception cref="ApiException">It cannot be met.</exception>
+    public static async Task<(string Prompt, string? IdempotencyKey)> ReadRemixAsync(HttpContext http, VideoServiceOptions limits)
+    {
+        var (fields, _) = await ReadFieldsAsync(http, limits).ConfigureAwait(false);
+        return fields.Keys.FirstOrDefault(name => name != "prompt") is { } other
+            ? throw Unknown(other)
+            : (Prompt(fields, limits), IdempotencyKey(http));
+    }
+
+    private static async Task<(Dictionary<string, string> Fields, StartImage? Image)> ReadFieldsAsync(
+        HttpContext http, VideoServiceOptions limits)
+    {
+        var fields = new Dictionary<string, string>(StringComparer.Ordinal);
+        StartImage? image = null;
+        if (http.Request.HasJsonContentType())
+        {
+            using var json = await ReadJsonAsync(http).ConfigureAwait(false);
+            foreach (var property in json.RootElement.EnumerateObject())
+            {
+                if (property.Value.ValueKind == JsonValueKind.Null)
+                    continue;
+                if (property.Name == StartImage.Field)
+                    image = StartImage.Of(FromJson(property.Value), limits);
+                else
+                    Add(property.Name, property.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number
+                        ? property.Value.ToString()
+                        : throw ApiException.Invalid(property.Name, $"The field '{property.Name}' must be a text or a number."));
+            }
+        }
+        else if (http.Request.HasFormContentType)
+        {
+            var form = await ReadFormAsync(http, limits).ConfigureAwait(false);
+            foreach (var (name, values) in form)
+                Add(name, values.Count == 1 ? values[0]! : throw ApiException.Invalid(name, $"The field '{name}' is given {values.Count} times."));
+
+            foreach (var file in form.Files)
+            {
+                if (file.Name != StartImage.Field || image is not null)
+                    throw ApiException.Invalid(file.Name, $"One file is taken, in the field '{StartImage.Field}'.");
+
+                using var buffer = new MemoryStream();
+                await file.CopyToAsync(buffer, http.RequestAborted).ConfigureAwait(false);
+                image = StartImage.Of(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), limits);
+            }
+
+            if (fields.Remove(StartImage.Field, out var text))
+                image = StartImage.Of(FromDataUrl(text), limits);
+        }
+        else
+        {
+            throw new ApiException(415, "unsupported_media_type", "Send the request as multipart/form-data or application/json.");
+        }
+
+        return (fields, image);
+
+        void Add(string name, string value)
+        {
+            if (!Fields.Contains(name))
+                throw Unknown(name);
+            if (!fields.TryAdd(name, value))
+                throw ApiException.Invalid(name, $"The field '{name}' is given twice.");
+        }
+    }
+
+    private static async Task<JsonDocument> ReadJsonAsync(HttpContext http)
+    {
+        try
+        {
+            var json = await JsonDocument.ParseAsync(http.Request.Body, new JsonDocumentOptions { MaxDepth = 4 }, http.RequestAborted)
+                .ConfigureAwait(false);
+            if (json.RootElement.ValueKind == JsonValueKind.Object)
+                return json;
+
+            json.Dispose();
+            throw new ApiException(400, "invalid_json", "The body must be a JSON object.");
+        }
+        catch (JsonException exception)
+        {
+            throw new ApiException(400, "invalid_json", $"The body is not valid JSON (line {exception.LineNumber + 1}).");
+        }
+    }
+
+    private static async Task<IFormCollection> ReadFormAsync(HttpContext http, VideoServiceOptions limits)
+    {
+        var form = new FormFeature(http.Request, new FormOptions
+        {
+            ValueCountLimit = Fields.Count,
+            KeyLengthLimit = MaxFieldNameLength,
+            ValueLengthLimit = (int)Math.Min(int.MaxValue, MaxBody(limits)),
+            MultipartBodyLengthLimit = MaxBody(limits),
+            // In memory, which the limit of the body bounds: no file of an upload is ever written but the start image.
+            MemoryBufferThreshold = (int)Math.Min(int.MaxValue, MaxBody(limits)),
+        });
+        try
+        {
+            return await form.ReadFormAsync(http.RequestAborted).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or IOException and not BadHttpRequestException)
+        {
+            throw new ApiException(400, "invalid_form", $"The form cannot be read: {exception.Message}");
+        }
+    }
+
+    // As a data URL, or as OpenAI's {"image_url": data URL}. Addresses and paths are never opened.
+    private static byte[] FromJson(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => FromDataUrl(value.GetString()!),
+        JsonValueKind.Object when value.TryGetProperty("image_url", out var url) && url.ValueKind == JsonValueKind.String => FromDataUrl(url.GetString()!),
+        _ => throw ApiException.Invalid(StartImage.Field, "The image must be a data URL, such as data:image/png;base64,…."),
+    };
+
+    private static byte[] FromDataUrl(string text)
+    {
+        const string Marker = ";base64,";
+        var start = text.IndexOf(Marker, StringComparison.Ordinal);
+        if (!text.StartsWith("data:image/", StringComparison.Ordinal) || start < 0)
+        {
+            throw ApiException.Invalid(
+                StartImage.Field, "The image must be sent itself, as a file of the form or as a data URL (data:image/png;base64,…); no address or path is opened.");
+        }
+
+        try
+        {
+            return Convert.FromBase64String(text[(start + Marker.Length)..]);
+        }
+        catch (FormatException)
+        {
+            throw ApiException.Invalid(StartImage.Field, "The image's data URL is not valid base64.");
+        }
+    }
+
+    private static string Prompt(Dictionary<string, string> fields, VideoServiceOptions limits) =>
+        Text(fields, "prompt", limits.MaxPromptLength) is { } prompt && !string.IsNullOrWhiteSpace(prompt) ? prompt
+            : throw ApiException.Invalid("prompt", "The prompt is empty; describe the video.");
+
+    private static string? Text(Dictionary<string, string> fields, string name, int maxLength) =>
+        fields.GetValueOrDefault(name) is not { Length: > 0 } text ? null
+            : text.Length <= maxLength ? text
+            : throw ApiException.Invalid(name, $"The field '{name}' has {text.Length} characters; at most {maxLength} are accepted.");
+
+    private static T? Number<T>(Dictionary<string, string> fields, string name, T least, T most)
+        where T : struct, System.Numerics.INumber<T>
+    {
+        if (fields.GetValueOrDefault(name) is not { Length: > 0 } text)
+            return null;
+
+        return T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : throw ApiException.Invalid(
+                name, string.Create(CultureInfo.InvariantCulture, $"The field '{name}' must be a number from {least} to {most}."));
+    }
+
+    private static (int? Width, int? Height) Size(Dictionary<string, string> fields, VideoServiceOptions limits)
+    {
+        if (fields.GetValueOrDefault("size") is not { Length: > 0 } text)
+            return (null, null);
+
+        return text.Split('x') is [var first, var second]
+            && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var width)
+            && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var height)
+            && width > 0 && height > 0
+            ? (long)width * height <= limits.MaxFramePixels ? (width, height)
+                : throw ApiException.Invalid("size", $"The size {width}x{height} is too large; at most {limits.MaxFramePixels} pixels are accepted.")
+            : throw ApiException.Invalid("size", "The size must be width and height in pixels, such as 832x480.");
+    }
+
+    private static string? IdempotencyKey(HttpContext http) =>
+        http.Request.Headers["Idempotency-Key"].ToString() is not { Length: > 0 } key ? null
+            : key.Length <= MaxIdempotencyKeyLength ? key
+            : throw ApiException.Invalid("Idempotency-Key", $"The idempotency key is longer than {MaxIdempotencyKeyLength} characters.");
+
+    private static ApiException Unknown(string name)
+    {
+        var shown = name.Length <= MaxFieldNameLength ? name : name[..MaxFieldNameLength];
+        return new ApiException(400, "unknown_parameter", $"The field '{shown}' is unknown; known are {string.Join(", ", Fields)}.", shown);
+    }
+}

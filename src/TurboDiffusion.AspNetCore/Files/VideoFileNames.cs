@@ -1,0 +1,50 @@
+using System.Text.RegularExpressions;
+
+namespace TurboDiffusion.AspNetCore.Files;
+
+/// <summary>What the files of a job are called. Names come from here, never from a request.</summary>
+public static partial class VideoFileNames
+{
+    /// <summary>One picture of the video.</summary>
+    public const string Thumbnail = "thumbnail.webp";
+
+    /// <summary>Several pictures of the video side by side.</summary>
+    public const string Spritesheet = "spritesheet.webp";
+
+    private static readonly Dictionary<string, string> Extensions = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["video/mp4"] = "mp4",
+        ["video/webm"] = "webm",
+        ["image/gif"] = "gif",
+        ["image/jpeg"] = "jpg",
+        ["image/png"] = "png",
+        ["image/webp"] = "webp",
+    };
+
+    /// <summary>The name of the video.</summary>
+    /// <param name="mediaType">Its media type.</param>
+    /// <exception cref="ArgumentException">The media type is none of a video.</exception>
+    public static string Video(string mediaType) => Name("video", mediaType);
+
+    /// <summary>The name of the image that the video starts from.</summary>
+    /// <param name="mediaType">Its media type.</param>
+    /// <exception cref="ArgumentException">The media type is none of an image.</exception>
+    public static string StartImage(string mediaType) => Name("start", mediaType);
+
+    /// <summary>The media type of a file.</summary>
+    /// <param name="name">Its name.</param>
+    public static string MediaType(string name) =>
+        Extensions.First(pair => name.EndsWith($".{pair.Value}", StringComparison.Ordinal)).Key;
+
+    /// <summary>Whether a text has the form of a name.</summary>
+    /// <param name="text">A text.</param>
+    public static bool IsValid(string text) => Pattern().IsMatch(text);
+
+    private static string Name(string stem, string mediaType) => Extensions.TryGetValue(mediaType, out var extension)
+        ? $"{stem}.{extension}"
+        : throw new ArgumentException(
+            $"Files of the media type '{mediaType}' are not kept; known are {string.Join(", ", Extensions.Keys)}.", nameof(mediaType));
+
+    [GeneratedRegex(@"\A[a-z]+\.[a-z0-9]+\z")]
+    private static partial Regex Pattern();
+}

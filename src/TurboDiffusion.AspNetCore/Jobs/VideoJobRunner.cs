@@ -1,0 +1,128 @@
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Options;
+using TurboDiffusion.AspNetCore.Files;
+using TurboDiffusion.Extensions.AI;
+
+namespace TurboDiffusion.AspNetCore.Jobs;
+
+/// <summary>Runs one job on a generator, and stores the video with its pictures.</summary>
+/// <param name="files">Where the start image is and the results go.</param>
+/// <param name="options">How many previews are made.</param>
+public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceOptions> options)
+{
+    /// <summary>Runs a job from its beginning. Running it again replaces what an earlier run has stored by the same.</summary>
+    /// <param name="generator">The generator of the job's model.</param>
+    /// <param name="job">The job.</param>
+    /// <param name="report">Told of progress and previews, in order.</param>
+    /// <param name="cancellationToken">Ends the generation.</param>
+    /// <returns>The files that are stored.</returns>
+    /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
+    public async Task<StoredVideo> RunAsync(
+        IVideoGenerator generator,
+        VideoJob job,
+        Action<VideoJobProgress, ReadOnlyMemory<byte>?> report,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(generator);
+        ArgumentNullException.ThrowIfNull(job);
+        ArgumentNullException.ThrowIfNull(report);
+        var pictures = new PreviewPictures();
+        var progress = new VideoJobProgress(0);
+        AIContent? video = null;
+        var request = await RequestAsync(job, cancellationToken).ConfigureAwait(false);
+        await foreach (var update in generator.GenerateStreamingAsync(request, Options(job), cancellationToken).ConfigureAwait(false))
+        {
+            if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdated)
+                video ??= update.Contents.FirstOrDefault(content => content is DataContent or UriContent);
+
+            var before = progress;
+            progress = update.Progress is { } now ? Progress(now, before) : before;
+            var preview = update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating && update.Contents is [DataContent picture, ..]
+                ? pictures.Add(picture.Data) : null;
+            if (progress != before || preview is not null)
+                report(progress, preview);
+        }
+
+        return video is null
+            ? throw new InvalidOperationException("The generator ended without a video.")
+            : await StoreAsync(job, video, pictures, cancellationToken).ConfigureAwait(false);
+    }
+
+    // 100 is for a video that is stored.
+    private static VideoJobProgress Progress(VideoGenerationProgress now, VideoJobProgress before) => new(
+        Math.Min(now.PercentComplete ?? before.Percent, 99), now.Stage, now.Step, now.TotalSteps, now.Remaining?.TotalSeconds);
+
+    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken)
+    {
+        var request = new VideoGenerationRequest(job.Request.Prompt) { NegativePrompt = job.Request.NegativePrompt };
+        if (job.Request.StartImage is not { } name)
+            return request;
+
+        var stream = await files.OpenAsync(job.Id, name, cancellationToken).ConfigureAwait(false)
+            ?? throw new InvalidOperationException($"The start image of the job {job.Id} is gone.");
+        await using (stream.ConfigureAwait(false))
+        {
+            var bytes = new byte[stream.Length];
+            await stream.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
+            request.StartFrame = new DataContent(bytes, VideoFileNames.MediaType(name));
+            return request;
+        }
+    }
+
+    private VideoGenerationOptions Options(VideoJob job)
+    {
+        var request = job.Request;
+        var result = new VideoGenerationOptions
+        {
+            VideoSize = request is { Width: { } width, Height: { } height } ? new(width, height) : null,
+            AspectRatio = request.AspectRatio,
+            Duration = request.Seconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            FramesPerSecond = request.FramesPerSecond,
+            Seed = request.Seed,
+            Count = 1,
+            // The bytes: no file is left behind that nobody deletes.
+            ResponseFormat = VideoGenerationResponseFormat.Data,
+            StreamingCount = options.Value.Previews,
+        };
+        // The generator's own knobs only where some are asked for, so that any generator serves the other requests.
+        if (request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null)
+        {
+            result.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions
+            {
+                Steps = request.Steps,
+                GuidanceScale = request.GuidanceScale,
+                Frames = request.Frames,
+            };
+        }
+
+        return result;
+    }
+
+    private async Task<StoredVideo> StoreAsync(
+        VideoJob job, AIContent video, PreviewPictures pictures, CancellationToken cancellationToken)
+    {
+        var (bytes, mediaType) = video switch
+        {
+            DataContent data => (data.Data, data.MediaType),
+            UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } file =>
+                (await File.ReadAllBytesAsync(uri.LocalPath, cancellationToken).ConfigureAwait(false), file.MediaType),
+            _ => throw new InvalidOperationException("The generator returned neither the bytes of a video nor a file on this machine."),
+        };
+        long total = 0;
+        var name = VideoFileNames.Video(mediaType.Split(';')[0]);
+        if (!pictures.IsEmpty)
+        {
+            await SaveAsync(VideoFileNames.Thumbnail, pictures.Thumbnail()).ConfigureAwait(false);
+            await SaveAsync(VideoFileNames.Spritesheet, pictures.Spritesheet()).ConfigureAwait(false);
+        }
+
+        await SaveAsync(name, bytes).ConfigureAwait(false);
+        return new StoredVideo(name, total, video.GetVideoInfo(), !pictures.IsEmpty);
+
+        async Task SaveAsync(string file, ReadOnlyMemory<byte> content)
+        {
+            await files.SaveAsync(job.Id, file, content, cancellationToken).ConfigureAwait(false);
+            total += content.Length;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using TurboDiffusion.AspNetCore;
+using TurboDiffusion.AspNetCore.Endpoints;
+using TurboDiffusion.AspNetCore.Security;
+
+// The namespace in which users look for endpoints.
+#pragma warning disable IDE0130
+namespace Microsoft.AspNetCore.Builder;
+
+/// <summary>Maps the endpoints of a video service.</summary>
+public static class VideoServiceEndpointRouteBuilderExtensions
+{
+    /// <summary>
+    /// Maps <c>/videos</c> and <c>/models</c> as OpenAI's API has them, with <c>/videos/{id}/events</c> beside them. All need an
+    /// API key, or where the service has none, a caller on the same machine.
+    /// </summary>
+    /// <param name="endpoints">The application.</param>
+    /// <param name="prefix">Where.</param>
+    /// <returns>The endpoints, to add conventions to.</returns>
+    public static RouteGroupBuilder MapVideoGeneration(this IEndpointRouteBuilder endpoints, string prefix = "/v1")
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        var options = endpoints.ServiceProvider.GetRequiredService<IOptions<VideoServiceOptions>>().Value;
+        var group = endpoints.MapGroup(prefix)
+            .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<ApiErrors>())
+            .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<RequestRate>())
+            .RequireAuthorization(new AuthorizationPolicyBuilder(ApiKeyHandler.SchemeName).RequireAuthenticatedUser().Build())
+            .WithMetadata(new RequestSizeLimitAttribute(VideoRequestReader.MaxBody(options)))
+            .WithTags("Videos");
+        string[] read = [HttpMethods.Get, HttpMethods.Head];
+        group.MapPost("/videos", VideoHandlers.CreateAsync)
+            .WithSummary("Asks for a video.")
+            .WithName("createVideo");
+        group.MapGet("/videos", VideoHandlers.ListAsync)
+            .WithSummary("Lists your videos.")
+            .WithName("listVideos");
+        group.MapGet("/videos/{id}", VideoHandlers.FindAsync)
+            .WithSummary("Tells how a video stands.")
+            .WithName("getVideo");
+        group.MapDelete("/videos/{id}", VideoHandlers.DeleteAsync)
+            .WithSummary("Deletes a video; one that is being made is cancelled.")
+            .WithName("deleteVideo");
+        group.MapMethods("/videos/{id}/content", read, VideoHandlers.ContentAsync)
+            .WithSummary("Downloads a finished video, its thumbnail or its spritesheet.")
+            .WithName("downloadVideo");
+        group.MapPost("/videos/{id}/remix", VideoHandlers.RemixAsync)
+            .WithSummary("Asks for the same video with another prompt.")
+            .WithName("remixVideo");
+        group.MapGet("/videos/{id}/events", VideoHandlers.EventsAsync)
+            .WithSummary("Tells, as server-sent events, how a video goes on.")
+            .WithName("watchVideo");
+        group.MapGet("/models", VideoHandlers.ModelsAsync)
+            .WithSummary("Lists the models.")
+            .WithName("listModels");
+        return group;
+    }
+}

@@ -1,8 +1,0 @@
-using TurboDiffusion.Kernels.Compilation;
-
-namespace TurboDiffusion.Kernels;
-
-/// <summary>What a kernel's configuration function chose for a problem.</summary>
-/// <param name="Program">The source with its constants.</param>
-/// <param name="Launch">The size.</param>
-internal sealed record KernelConfiguration(KernelProgram Program, KernelLaunch Launch);

@@ -1,0 +1,14 @@
+namespace TurboDiffusion.Operators.Attention;
+
+/// <summary>The self-attention operators of the model.</summary>
+public enum AttentionKind
+{
+    /// <summary>Full softmax attention: the original model.</summary>
+    Dense,
+
+    /// <summary>Sparse-linear attention, arXiv 2509.24006: <see cref="SparseLinearAttention"/>.</summary>
+    Sla,
+
+    /// <summary>Sparse-linear attention whose sparse branch runs in int8 and fp8: <see cref="SageSparseLinearAttention"/>.</summary>
+    SageSla,
+}

@@ -1,0 +1,47 @@
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Attention;
+
+/// <summary>1 / root mean square of every token of q and k, and the mean of the normalised, rotated keys: <c>native/sage_statistics.cu</c>.</summary>
+internal static unsafe class SageStatisticsKernel
+{
+    private const string Name = "sage_statistics";
+    private const int Threads = 256, Chunk = 64;
+    private const int VectorsOfWarp = 32 * 8;
+
+    /// <summary>Whether the kernel can do a width: a token must fit into the registers of a warp.</summary>
+    /// <param name="width">Channels of all heads.</param>
+    public static bool Supports(long width) => width is > 0 and <= 32 * VectorsOfWarp;
+
+    /// <summary>How a problem is run.</summary>
+    /// <param name="size">Its sizes.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size) => new(
+        new KernelProgram(Name, $"CHUNK={Chunk}", $"VECTORS={(size.Width + VectorsOfWarp - 1) / VectorsOfWarp}"),
+        new KernelLaunch((int)size.Blocks(Chunk), (int)size.Batch, Threads, 0));
+
+    /// <summary>Takes them.</summary>
+    /// <param name="q">bfloat16 <c>[B, L, H·128]</c>, from <see cref="SageOperand.Rows"/>.</param>
+    /// <param name="k">As q.</param>
+    /// <param name="transform">Weights and rotation.</param>
+    /// <returns>Float32 <c>[B, L]</c> of q and of k, and the mean of the keys, bfloat16 <c>[B, 1, H, 128]</c>.</returns>
+    public static (Tensor Query, Tensor Key, Tensor KeyMean) Run(Tensor q, Tensor k, QueryKeyTransform transform)
+    {
+        using var scope = NewDisposeScope();
+        SageOperand.Size size = SageOperand.Size.Of(q);
+        (KernelProgram program, KernelLaunch launch) = Configure(size);
+        Tensor query = empty([size.Batch, size.Length], ScalarType.Float32, q.device), key = empty_like(query);
+        Tensor sums = empty([size.Batch, launch.GridX, size.Width], ScalarType.Float32, q.device);
+        SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform), keys = SageOperand.Of(k, null, transform.KeyWeight, transform);
+        void* queryAddress = KernelOperand.Address(query, ScalarType.Float32, query.shape);
+        void* keyAddress = KernelOperand.Address(key, ScalarType.Float32, key.shape);
+        void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32, sums.shape);
+        int width = (int)size.Width, length = (int)size.Length;
+        float eps = (float)transform.Eps;
+        void** arguments = stackalloc void*[] { &queries, &keys, &queryAddress, &keyAddress, &sumsAddress, &width, &length, &eps };
+        KernelFunction.Of(q.device, program).Launch(launch, arguments);
+        Tensor mean = (sums.sum(1) / size.Length).to_type(ScalarType.BFloat16).reshape(size.Batch, 1, size.Heads, SageOperand.HeadDim);
+        return (query.MoveToOuterDisposeScope(), key.MoveToOuterDisposeScope(), mean.MoveToOuterDisposeScope());
+    }
+}

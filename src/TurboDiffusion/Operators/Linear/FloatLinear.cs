@@ -1,0 +1,53 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Linear;
+
+/// <summary>A linear layer with float weights: y = x·Wᵀ + b, in the dtype of the input and weights.</summary>
+public sealed class FloatLinear : LinearLayer
+{
+    [ComponentName(Name = "weight")]
+    private readonly Parameter _weight;
+
+    [ComponentName(Name = "bias")]
+    private readonly Parameter? _bias;
+
+    /// <summary>Creates the layer; its values come from a checkpoint or an initialiser.</summary>
+    /// <param name="inFeatures">Size of the last axis of the input.</param>
+    /// <param name="outFeatures">Size of the last axis of the output.</param>
+    /// <param name="placement">Device and dtype of the weights.</param>
+    /// <param name="bias">Whether there is a bias.</param>
+    public FloatLinear(long inFeatures, long outFeatures, Placement placement, bool bias = true)
+        : base(inFeatures, outFeatures)
+    {
+        _weight = placement.Empty(outFeatures, inFeatures);
+        _bias = bias ? placement.Empty(outFeatures) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>The weights, <c>[out, in]</c>.</summary>
+    public Parameter Weight => _weight;
+
+    /// <summary>The bias, <c>[out]</c>, or null.</summary>
+    public Parameter? Bias => _bias;
+
+    internal override Operand Prepare(Tensor x, Norm? norm = null) => new FloatOperand(norm?.Apply(x, x.dtype) ?? x);
+
+    internal override Tensor Multiply(Operand x) => nn.functional.linear(Of<FloatOperand>(x).Values, _weight, _bias);
+
+    internal override Operand MultiplyGelu(Operand x)
+    {
+        using var scope = NewDisposeScope();
+        return new FloatOperand(Gelu.Tanh(Multiply(x))).MoveToOuterDisposeScope();
+    }
+
+    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor product = Multiply(x);
+        return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,62 @@
+using TurboDiffusion.Operators.Normalization;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Linear;
+
+/// <summary>
+/// A linear map of the last axis, <c>[..., in] → [..., out]</c>, in whichever number format its weights are:
+/// <see cref="FloatLinear"/> or <see cref="Int8Linear"/>. The layer knows its format; whoever uses it does not.
+/// </summary>
+public abstract class LinearLayer : nn.Module<Tensor, Tensor>
+{
+    /// <summary>Creates the layer.</summary>
+    /// <param name="inFeatures">Size of the last axis of the input.</param>
+    /// <param name="outFeatures">Size of the last axis of the output.</param>
+    private protected LinearLayer(long inFeatures, long outFeatures)
+        : base(nameof(LinearLayer))
+    {
+        InFeatures = inFeatures;
+        OutFeatures = outFeatures;
+    }
+
+    /// <summary>Size of the last axis of the input.</summary>
+    public long InFeatures { get; }
+
+    /// <summary>Size of the last axis of the output.</summary>
+    public long OutFeatures { get; }
+
+    /// <summary>x·Wᵀ + b.</summary>
+    /// <param name="input"><c>[..., in]</c></param>
+    /// <returns><c>[..., out]</c> in the input's dtype.</returns>
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        return Multiply(Prepare(input)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>An input in the layer's number format. It serves every layer of the same format and input size.</summary>
+    /// <param name="x"><c>[..., in]</c></param>
+    /// <param name="norm">A normalisation to apply first, of x <c>[B, L, in]</c>; null: x is taken as it is.</param>
+    internal abstract Operand Prepare(Tensor x, Norm? norm = null);
+
+    /// <summary>x·Wᵀ + b.</summary>
+    /// <param name="x">From <see cref="Prepare"/>.</param>
+    /// <returns><c>[..., out]</c></returns>
+    internal abstract Tensor Multiply(Operand x);
+
+    /// <summary>GELU(x·Wᵀ + b), tanh form, as the next layer of the same format multiplies it.</summary>
+    /// <param name="x">From <see cref="Prepare"/>.</param>
+    internal abstract Operand MultiplyGelu(Operand x);
+
+    /// <summary>residual + gate·(x·Wᵀ + b).</summary>
+    /// <param name="x">From <see cref="Prepare"/>.</param>
+    /// <param name="residual"><c>[B, L, out]</c></param>
+    /// <param name="gate">Float32 <c>[B, 1, out]</c>, or null for 1.</param>
+    /// <returns><c>[B, L, out]</c></returns>
+    internal abstract Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
+
+    // An operand of another format is an error of the program, not of its input.
+    private protected T Of<T>(Operand x)
+        where T : Operand =>
+        x as T ?? throw new ArgumentException($"{GetType().Name} got a {x.GetType().Name}; prepare the input with a layer of the same format.", nameof(x));
+}

@@ -1,0 +1,56 @@
+using System.Collections.Concurrent;
+using TorchSharp;
+
+namespace TurboDiffusion.Runtime.Cuda;
+
+/// <summary>A GPU's primary context, which libtorch computes in. Kept for the life of the process.</summary>
+internal sealed class CudaContext
+{
+    private static readonly ConcurrentDictionary<int, Lazy<CudaContext>> Contexts = new();
+
+    private readonly nint _handle;
+
+    private CudaContext(int device)
+    {
+        Device = device;
+        CudaDriver.Check(CudaDriver.cuInit(0), "cuInit");
+        CudaDriver.Check(CudaDriver.cuDeviceGet(out int handle, device), $"cuDeviceGet of cuda:{device}");
+        CudaDriver.Check(CudaDriver.cuDevicePrimaryCtxRetain(out _handle, handle), $"cuDevicePrimaryCtxRetain of cuda:{device}");
+        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int shared, CudaDriver.MaxSharedBytesPerBlock, handle), "cuDeviceGetAttribute");
+        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int multiprocessors, CudaDriver.MultiprocessorCount, handle), "cuDeviceGetAttribute");
+        SharedBytes = shared;
+        Multiprocessors = multiprocessors;
+        Architecture = KernelArchitecture.Name(CudaDriver.Ask(device).Gpu!.Value);
+    }
+
+    /// <summary>The GPU's number.</summary>
+    public int Device { get; }
+
+    /// <summary>What its kernels are compiled for, such as <c>sm_90a</c>.</summary>
+    public string Architecture { get; }
+
+    /// <summary>Shared memory that a thread block may have at most.</summary>
+    public int SharedBytes { get; }
+
+    /// <summary>Multiprocessors.</summary>
+    public int Multiprocessors { get; }
+
+    /// <summary>The context of a device.</summary>
+    /// <param name="device">A CUDA device.</param>
+    public static CudaContext Of(torch.Device device) =>
+        Contexts.GetOrAdd(Math.Max(device.index, 0), index => new Lazy<CudaContext>(() => new CudaContext(index))).Value;
+
+    /// <summary>Makes the context the calling thread's until the result is disposed.</summary>
+    public Current Enter()
+    {
+        CudaDriver.Check(CudaDriver.cuCtxPushCurrent(_handle), "cuCtxPushCurrent");
+        return default;
+    }
+
+    /// <summary>While it lives, a context is the thread's.</summary>
+    public readonly ref struct Current
+    {
+        /// <summary>Gives the thread its former context back.</summary>
+        public void Dispose() => _ = CudaDriver.cuCtxPopCurrent(out _);
+    }
+}

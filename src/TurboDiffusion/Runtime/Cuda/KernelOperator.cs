@@ -1,0 +1,20 @@
+namespace TurboDiffusion.Runtime.Cuda;
+
+/// <summary>The names of the operators that have CUDA kernels beside their plain TorchSharp form; each chooses by itself.</summary>
+public enum KernelOperator
+{
+    /// <summary>A matrix to int8 in 128×128 blocks, optionally after layer normalisation and modulation.</summary>
+    BlockInt8Quantize,
+
+    /// <summary>RMS normalisation and rotary embedding of q and k.</summary>
+    RmsNormRotary,
+
+    /// <summary>W8A8 matrix product with its epilogue.</summary>
+    Int8Matmul,
+
+    /// <summary>Sparse-linear attention in int8 and fp8, from the projections of q, k and v to its output.</summary>
+    SageAttention,
+
+    /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
+    CausalRmsSilu,
+}

@@ -1,0 +1,33 @@
+namespace TurboDiffusion.Runtime.Cuda;
+
+/// <summary>The description of a matrix that Hopper's copy engine reads: CUtensorMap, 128 bytes.</summary>
+internal static unsafe class TensorMap
+{
+    /// <summary>Bytes of a map.</summary>
+    public const int Size = 128;
+
+    /// <summary>Where a map must lie.</summary>
+    public const int Alignment = 64;
+
+    // Rows and bytes of what is copied at once: the widest row that the swizzle takes.
+    private const uint Box = 128;
+
+    // CU_TENSOR_MAP_DATA_TYPE_UINT8, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B.
+    private const int Bytes = 0, Swizzle128 = 3, Promotion256 = 3;
+
+    /// <summary>Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.</summary>
+    /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
+    /// <param name="address">The matrix, at a multiple of 16.</param>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="columns">Its columns, a multiple of 16.</param>
+    /// <exception cref="EnvironmentException">The driver refuses it.</exception>
+    public static void Describe(byte* map, void* address, long rows, long columns)
+    {
+        ulong* dimensions = stackalloc ulong[] { (ulong)columns, (ulong)rows };
+        ulong pitch = (ulong)columns;
+        uint* box = stackalloc uint[] { Box, Box };
+        uint* strides = stackalloc uint[] { 1, 1 };
+        CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &pitch, box, strides, 0, Swizzle128, Promotion256, 0),
+            $"cuTensorMapEncodeTiled of int8 [{rows}, {columns}]");
+    }
+}

@@ -1,0 +1,37 @@
+namespace TurboDiffusion.Runtime;
+
+/// <summary>Folders that something is to be written into. Those that are missing are made when the writing begins.</summary>
+public static class OutputFolder
+{
+    /// <summary>The nearest folder that exists: the one itself, or one above it.</summary>
+    /// <param name="folder">A folder, whether or not it exists.</param>
+    public static string Nearest(string folder)
+    {
+        string at = Path.GetFullPath(folder);
+        while (!Path.Exists(at) && Path.GetDirectoryName(at) is { } above) at = above;
+        return at;
+    }
+
+    /// <summary>Why a folder cannot be written into, found by writing into it or the nearest one above; null where it can.</summary>
+    /// <param name="folder">A folder, whether or not it exists.</param>
+    public static string? Problem(string folder)
+    {
+        try
+        {
+            string nearest = Nearest(folder);
+            if (!Directory.Exists(nearest)) return $"{nearest} is not a folder";
+            PartialOutput.Sweep(nearest);
+            using FileStream probe = new(Path.Combine(nearest, PartialOutput.NewName()), new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                Options = FileOptions.DeleteOnClose,
+            });
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            return e.Message.TrimEnd('.');
+        }
+    }
+}

@@ -1,0 +1,261 @@
+using System.ClientModel;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using OpenAI.Videos;
+using TurboDiffusion.AspNetCore.Security;
+using Xunit;
+
+namespace TurboDiffusion.AspNetCore.Tests;
+
+/// <summary>Who and what is refused, with which words, and that nothing of it is left.</summary>
+public sealed class GuardTests
+{
+    [Fact]
+    public async Task Keys_let_in_and_keep_owners_apart()
+    {
+        var (alice, bob) = (ApiKey.New(), ApiKey.New());
+        await using var service = await TestService.StartAsync(options =>
+        {
+            options.ApiKeys["alice"] = alice.Hash;
+            options.ApiKeys["bob"] = bob.Hash;
+        });
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Client(alice.Key), ("prompt", "hers"))).GetProperty("id").GetString()!;
+        await OpenAIConformanceTests.PollAsync(service.Client(alice.Key), id);
+
+        foreach (var path in (string[])[id, $"{id}/content", $"{id}/events"])
+        {
+            Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(service, HttpMethod.Get, path, bob.Key)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(service, HttpMethod.Get, path, "td-wrong")).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(service, HttpMethod.Get, path, null)).StatusCode);
+            Assert.Equal(HttpStatusCode.OK, (await SendAsync(service, HttpMethod.Get, path, alice.Key)).StatusCode);
+        }
+
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(service, HttpMethod.Delete, id, bob.Key)).StatusCode);
+        var list = TestService.Json(await (await SendAsync(service, HttpMethod.Get, "", bob.Key)).Content.ReadAsStringAsync());
+        Assert.Equal(0, list.GetProperty("data").GetArrayLength());
+        await AssertErrorAsync(await SendAsync(service, HttpMethod.Get, id, "td-wrong"), 401, "invalid_api_key");
+    }
+
+    [Fact]
+    public async Task Without_keys_other_hosts_other_pages_and_proxies_are_refused()
+    {
+        await using var service = await TestService.StartAsync();
+        Assert.Equal(HttpStatusCode.OK, (await WithAsync(_ => { })).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await WithAsync(headers => headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority)))).StatusCode);
+        await AssertErrorAsync(await WithAsync(headers => headers.Host = "evil.example"), 401, "invalid_api_key");
+        await AssertErrorAsync(await WithAsync(headers => headers.Add("Origin", "https://evil.example")), 401, "invalid_api_key");
+        await AssertErrorAsync(await WithAsync(headers => headers.Add("Origin", "null")), 401, "invalid_api_key");
+        await AssertErrorAsync(await WithAsync(headers => headers.Add("X-Forwarded-For", "203.0.113.9")), 401, "invalid_api_key");
+        Assert.False((await WithAsync(headers => headers.Add("Origin", "https://evil.example"))).Headers.Contains("Access-Control-Allow-Origin"));
+
+        async Task<HttpResponseMessage> WithAsync(Action<HttpRequestHeaders> change)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/videos");
+            change(request.Headers);
+            return await service.Http.SendAsync(request);
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"prompt": ""}""", "prompt")]
+    [InlineData("""{}""", "prompt")]
+    [InlineData("""{"prompt": "a", "stepz": 3}""", "stepz")]
+    [InlineData("""{"prompt": "a", "steps": "many"}""", "steps")]
+    [InlineData("""{"prompt": "a", "steps": 100000}""", "steps")]
+    [InlineData("""{"prompt": "a", "seed": -1}""", "seed")]
+    [InlineData("""{"prompt": "a", "seconds": "NaN"}""", "seconds")]
+    [InlineData("""{"prompt": "a", "size": "4x"}""", "size")]
+    [InlineData("""{"prompt": "a", "size": "99999x99999"}""", "size")]
+    [InlineData("""{"prompt": "a", "size": {"w": 3}}""", "size")]
+    [InlineData("""{"prompt": "a", "input_reference": "/etc/passwd"}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": "file:///etc/passwd"}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": "http://127.0.0.1/cat.png"}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": {"image_url": "file:///etc/passwd"}}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": "data:image/png;base64,!!"}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": "data:image/png;base64,aGVsbG8="}""", "input_reference")]
+    [InlineData("""{"prompt": "a", "input_reference": "data:image/png;base64,"}""", "input_reference")]
+    public async Task A_request_that_cannot_be_met_names_its_field(string body, string field)
+    {
+        await using var service = await TestService.StartAsync();
+        using var response = await service.Http.PostAsync("/v1/videos", new StringContent(body, null, "application/json"));
+        var error = TestService.Json(await response.Content.ReadAsStringAsync()).GetProperty("error");
+        Assert.Equal((HttpStatusCode.BadRequest, field), (response.StatusCode, error.GetProperty("param").GetString()));
+        Assert.Equal("invalid_request_error", error.GetProperty("type").GetString());
+        Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData("text/plain", "hello", 415, "unsupported_media_type")]
+    [InlineData("application/json", "{", 400, "invalid_json")]
+    [InlineData("application/json", "[1]", 400, "invalid_json")]
+    [InlineData("application/json", """{"prompt": {"a": {"b": {"c": {"d": 1}}}}}""", 400, "invalid_json")]
+    [InlineData("multipart/form-data", "no boundary", 400, "invalid_form")]
+    public async Task A_body_of_another_kind_is_refused(string type, string body, int status, string code)
+    {
+        await using var service = await TestService.StartAsync();
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        using var response = await service.Http.PostAsync("/v1/videos", content);
+        await AssertErrorAsync(response, status, code);
+    }
+
+    [Fact]
+    public async Task Long_prompts_large_images_and_unknown_models_are_refused()
+    {
+        await using var service = await TestService.StartAsync(options => (options.MaxPromptLength, options.MaxImageBytes, options.MaxImagePixels) = (10, 2000, 400));
+        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = new string('x', 11) }), 400, "invalid_value");
+        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", model = "sora-2" }), 404, "model_not_found");
+        foreach (var image in (byte[][])[new byte[2001], FakeVideoGenerator.Picture(30, 30, 1)])
+        {
+            var error = await Assert.ThrowsAsync<ClientResultException>(() => OpenAIConformanceTests.CreateAsync(service.Videos, image, ("prompt", "a")));
+            Assert.Equal(400, error.Status);
+        }
+    }
+
+    [Fact]
+    public async Task A_body_of_a_gigabyte_is_refused_before_it_is_read()
+    {
+        await using var service = await TestService.StartAsync();
+        // By its length, and without one, by what arrives.
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"));
+        using var reader = new StreamReader(stream, leaveOpen: true);
+        Assert.StartsWith("HTTP/1.1 413", await reader.ReadLineAsync());
+
+        using var endless = new StreamContent(new EndlessStream());
+        endless.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos") { Content = endless, Headers = { TransferEncodingChunked = true, ExpectContinue = true } };
+        try
+        {
+            using var response = await service.Http.SendAsync(request);
+            await AssertErrorAsync(response, 413, "request_too_large");
+        }
+        catch (HttpRequestException)
+        {
+            // The service closes the connection while the client still sends; the client may see that first.
+        }
+
+        Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_full_queue_and_a_greedy_key_are_told_to_wait()
+    {
+        await using var service = await TestService.StartAsync(options => (options.MaxQueuedJobs, options.MaxJobsPerKey, options.MaxRequestsPerMinute) = (3, 5, 1000));
+        service.Generator.Hold();
+        var answers = new List<HttpResponseMessage>();
+        for (var i = 0; i < 40; i++)
+            answers.Add(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a" }));
+
+        Assert.InRange(answers.Count(answer => answer.IsSuccessStatusCode), 3, 4);
+        await AssertErrorAsync(answers[^1], 429, "queue_full");
+        Assert.InRange(answers[^1].Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 600);
+
+        await using var fair = await TestService.StartAsync(options => options.MaxJobsPerKey = 2);
+        fair.Generator.Hold();
+        for (var i = 0; i < 2; i++)
+            Assert.True((await fair.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a" })).IsSuccessStatusCode);
+
+        await AssertErrorAsync(await fair.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a" }), 429, "too_many_videos");
+    }
+
+    [Fact]
+    public async Task Too_many_requests_in_a_minute_are_told_to_wait()
+    {
+        await using var service = await TestService.StartAsync(options => options.MaxRequestsPerMinute = 5);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => service.Http.GetAsync("/v1/models")));
+        Assert.Equal(5, answers.Count(answer => answer.IsSuccessStatusCode));
+        var refused = answers.First(answer => !answer.IsSuccessStatusCode);
+        await AssertErrorAsync(refused, 429, "rate_limit_exceeded");
+        Assert.NotNull(refused.Headers.RetryAfter);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_leaves_nothing()
+    {
+        await using var service = await TestService.StartAsync();
+        using (var client = new TcpClient())
+        {
+            await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+                $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{\"prompt\": \"half"));
+        }
+
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "whole"))).GetProperty("id").GetString()!;
+        await service.EndOfAsync(id);
+        Assert.Equal(1, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
+        Assert.Equal(["whole"], service.Generator.Calls.Select(call => call.Request.Prompt));
+    }
+
+    [Theory]
+    [InlineData("ApiKeys", "is not the SHA-256")]
+    [InlineData("Workers", "Workers is 0")]
+    [InlineData("Retention", "Retention is")]
+    public async Task Options_that_cannot_be_are_refused_at_the_start(string option, string message)
+    {
+        var error = await Assert.ThrowsAsync<Microsoft.Extensions.Options.OptionsValidationException>(() => TestService.StartAsync(options =>
+        {
+            if (option == "ApiKeys") options.ApiKeys["alice"] = "the key itself";
+            if (option == "Workers") options.Workers = 0;
+            if (option == "Retention") options.Retention = TimeSpan.Zero;
+        }));
+        Assert.Contains(message, error.Message);
+    }
+
+    private static async Task<HttpResponseMessage> SendAsync(TestService service, HttpMethod method, string path, string? key)
+    {
+        using var request = new HttpRequestMessage(method, path.Length == 0 ? "/v1/videos" : $"/v1/videos/{path}");
+        if (key is not null)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+
+        return await service.Http.SendAsync(request);
+    }
+
+    private static async Task AssertErrorAsync(HttpResponseMessage response, int status, string code)
+    {
+        var error = TestService.Json(await response.Content.ReadAsStringAsync()).GetProperty("error");
+        Assert.Equal((status, code), ((int)response.StatusCode, error.GetProperty("code").GetString()));
+        Assert.False(string.IsNullOrWhiteSpace(error.GetProperty("message").GetString()));
+    }
+
+    /// <summary>White space, which JSON may begin with, up to a gigabyte.</summary>
+    private sealed class EndlessStream : Stream
+    {
+        private long _left = 1L << 30;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            var read = (int)Math.Min(count, _left);
+            buffer.AsSpan(offset, read).Fill((byte)' ');
+            _left -= read;
+            return read;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}

@@ -1,0 +1,87 @@
+using System.Text.Json.Nodes;
+using TorchSharp;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class LoraTests(Models models)
+{
+    [Fact]
+    public void Generate_merges_a_LoRA_and_says_what_it_left_out()
+    {
+        string folder = models.NewFolder(), lora = Write(folder, false);
+        CommandRun run = CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", lora + ":0.5", "--json"));
+        Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
+        Assert.Contains("warning: " + lora + ": 1 of its tensors", run.Error);
+        Assert.Equal("style.safetensors:0.5", (string)JsonNode.Parse(run.Out)!["model"]!["loras"]![0]!);
+        CommandRun.Of(models.Generate(Path.Combine(folder, "b.gif")));
+        Assert.NotEqual(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.Float)]
+    [InlineData(WeightFormat.Int8)]
+    public void Merge_writes_a_file_of_the_bases_variant(WeightFormat weights)
+    {
+        string folder = models.NewFolder(), output = Path.Combine(folder, "out.safetensors"), baseModel = models.Transformer(AttentionKind.Sla, weights);
+        CommandRun run = CommandRun.Of("merge", baseModel, output, "--lora", Write(folder, false));
+        Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
+        Assert.Contains("1 tensors changed", run.Out);
+        using ICheckpoint before = Checkpoint.Open(baseModel), after = Checkpoint.Open(output);
+        Assert.Equal(before.Tensors.Values.Select(t => $"{t.Name} {t}").Order(), after.Tensors.Values.Select(t => $"{t.Name} {t}").Order());
+        string changed = weights == WeightFormat.Int8 ? "blocks.0.ffn.0.int8_weight" : "blocks.0.ffn.0.weight";
+        using torch.Tensor a = before.Read(changed), b = after.Read(changed);
+        Assert.False(a.Equals(b));
+    }
+
+    [Fact]
+    public void Inspect_tells_a_LoRA()
+    {
+        CommandRun run = CommandRun.Of("inspect", Write(models.NewFolder(), true));
+        Assert.Equal(0, run.ExitCode);
+        Assert.Matches("model +step-distillation LoRA\n", run.Out);
+        Assert.Matches("ranks +2\n", run.Out);
+        Assert.Matches("fits +no published model\n", run.Out);
+    }
+
+    [Fact]
+    public void A_distillation_LoRA_sets_the_sampler()
+    {
+        string folder = models.NewFolder();
+        CommandRun run = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--seed", "7",
+            "-o", Path.Combine(folder, "a.gif"), "--lora", Write(folder, true));
+        CommandRun plain = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--seed", "7",
+            "-o", Path.Combine(folder, "b.gif"), "--lora", Write(folder, true), "--sampler", "euler", "--steps", "4", "--shift", "5", "--guidance", "1");
+        Assert.Equal(("", 0, 0), (string.Concat(plain.Errors), plain.ExitCode, run.ExitCode));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
+    }
+
+    [Fact]
+    public void A_LoRA_of_another_model_ends_the_command_before_any_work()
+    {
+        string folder = models.NewFolder(), path = Path.Combine(folder, "other.safetensors");
+        using var scope = torch.NewDisposeScope();
+        SafetensorsWriter.Write(path, [TensorSource.From("blocks.0.ffn.0.diff_b", torch.ones(7))]);
+        CommandRun run = CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", path));
+        Assert.Contains("a LoRA of a model of other sizes", Assert.Single(run.Errors));
+        Assert.False(File.Exists(Path.Combine(folder, "a.gif")));
+        Assert.Contains("does not exist", Assert.Single(CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", Path.Combine(folder, "none"))).Errors));
+    }
+
+    // Of the small model: one layer changed, and one tensor that it does not have.
+    private static string Write(string folder, bool distillation)
+    {
+        using var scope = torch.NewDisposeScope();
+        string path = Path.Combine(folder, "style.safetensors");
+        SafetensorsWriter.Write(path,
+        [
+            TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_down.weight", torch.ones(2, 128)),
+            TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_up.weight", torch.ones(256, 2)),
+            TensorSource.From(distillation ? "diffusion_model.blocks.0.ffn.0.diff_b" : "diffusion_model.img_emb.proj.1.diff_b", torch.ones(256)),
+        ]);
+        return path;
+    }
+}

@@ -1,0 +1,151 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using Xunit;
+
+namespace TurboDiffusion.Extensions.Tests.Api;
+
+/// <summary>
+/// The order of the engine's folders: each refers to those above it in this list alone. The picture in docs/architecture.md is
+/// printed from the same list and from the references that are really there; after a change, run with
+/// <c>TURBODIFFUSION_APPROVE_API=1</c> and commit the changed page.
+/// </summary>
+public partial class ArchitectureTests
+{
+    private const string Engine = "TurboDiffusion", Page = "docs/architecture.md";
+    private const string Begin = "<!-- printed by ArchitectureTests -->", End = "<!-- end -->";
+
+    private static readonly Folder[] Folders =
+    [
+        new("Errors", "typed errors"),
+        new("Runtime", "libtorch, devices, files"),
+        new("Runtime/Cuda", "driver, NVRTC, choice of a kernel, GPU memory"),
+        new("Checkpoints", "safetensors · pth · key rules · strict loader"),
+        new("Sampling", "DenoisingLoop, rCM · UniPC · Euler, PhiloxNoise"),
+        new("Operators/Normalization", "LayerNorm, RmsNorm, rotary embedding"),
+        new("Operators/Linear", "float and W8A8 layers"),
+        new("Operators/Attention", "dense · SLA · SageSLA"),
+        new("Models/Wan", "the transformer, its checkpoints"),
+        new("Models/Vae", "frames to latents and back"),
+        new("Models/UMT5", "the text encoder"),
+        new("Models", "what is in a file, random weights"),
+        new("Pipelines", "WanPipeline, Denoiser, ImageCondition"),
+    ];
+
+    private static readonly Dictionary<string, string> Projects = new()
+    {
+        ["TurboDiffusion.Cli"] = "the program turbodiffusion",
+        ["TurboDiffusion.AspNetCore"] = "the service",
+        ["TurboDiffusion.SemanticKernel"] = "the plugin of agents",
+        ["TurboDiffusion.ML"] = "the stage of ML.NET",
+        ["TurboDiffusion.Extensions.AI"] = "registration, tools, chat",
+        ["TurboDiffusion.Abstractions"] = "IVideoGenerator, decorators",
+        ["TurboDiffusion.Evaluation"] = "what a model gets right, how real, how fast",
+        ["TurboDiffusion.Training"] = "losses, loops, merging",
+        ["TurboDiffusion.Generation"] = "VideoModel: request to video file",
+        ["TurboDiffusion.ShapeWorld"] = "drawn clips with captions, and reading them",
+        ["TurboDiffusion.Models.Shapes"] = "the embedded model, files alone",
+    };
+
+    private static readonly string[] Sources = Directory.GetFiles(Path.Combine(Repository.Root, "src", Engine), "*.cs", SearchOption.AllDirectories)
+        .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)).ToArray();
+
+    [Fact]
+    public void Every_folder_refers_to_those_below_it_alone()
+    {
+        string[] upward = [.. References().Where(r => r.To > r.From).Select(r => $"{r.File}: {Folders[r.From].Name} refers to {Folders[r.To].Name}").Distinct()];
+        Assert.True(upward.Length == 0, $"The order of the folders ({nameof(ArchitectureTests)}.{nameof(Folders)}) is broken:\n{string.Join('\n', upward)}");
+    }
+
+    [Theory]
+    [InlineData("Runtime/Cuda/Nvrtc.cs", "using TurboDiffusion.Operators.Linear;", "Operators/Linear")]
+    [InlineData("Operators/Linear/Gelu.cs", "using TurboDiffusion.Models.Wan;", "Models/Wan")]
+    [InlineData("Sampling/DenoisingLoop.cs", "class C { Pipelines.Denoiser d; }", "Pipelines")]
+    [InlineData("Operators/Normalization/Norm.cs", "class C { TurboDiffusion.Operators.Attention.DenseAttention d; }", "Operators/Attention")]
+    [InlineData("Models/Wan/WanBlock.cs", "class C { RandomCheckpoint c; }", "Models")]
+    public void A_reference_upward_is_seen(string file, string added, string to)
+    {
+        string source = File.ReadAllText(Path.Combine(Repository.Root, "src", Engine, file));
+        int from = FolderOf(file);
+        Assert.DoesNotContain(Targets(from, source), t => t > from);
+        Assert.Contains(to, Targets(from, added + "\n" + source).Where(t => t > from).Select(t => Folders[t].Name));
+    }
+
+    [Fact]
+    public void The_picture_on_the_page_is_that_of_the_references()
+    {
+        string path = Path.Combine(Repository.Root, Page), text = File.ReadAllText(path);
+        int begin = text.IndexOf(Begin, StringComparison.Ordinal), end = text.IndexOf(End, StringComparison.Ordinal);
+        Assert.True(begin >= 0 && end > begin, $"{Page} has no {Begin} … {End}.");
+        string expected = text[..(begin + Begin.Length)] + "\n" + Picture() + text[end..];
+        if (Environment.GetEnvironmentVariable("TURBODIFFUSION_APPROVE_API") == "1") File.WriteAllText(path, expected);
+        else Assert.Equal(expected, text);
+    }
+
+    // Every reference from a file of one folder to another folder.
+    private static IEnumerable<(string File, int From, int To)> References() =>
+        from path in Sources
+        let file = Path.GetRelativePath(Path.Combine(Repository.Root, "src", Engine), path).Replace('\\', '/')
+        let folder = FolderOf(file)
+        from target in Targets(folder, File.ReadAllText(path))
+        where target != folder
+        select (file, folder, target);
+
+    // The most specific folder: Checkpoints/Keys is a part of Checkpoints.
+    private static int FolderOf(string file) => Enumerable.Range(0, Folders.Length)
+        .Where(i => file.StartsWith(Folders[i].Name + "/", StringComparison.Ordinal)).DefaultIfEmpty(-1).MaxBy(i => i < 0 ? 0 : Folders[i].Name.Length) is var i and >= 0
+        ? i : throw new InvalidOperationException($"{file} is in no folder of {nameof(ArchitectureTests)}.{nameof(Folders)}; give the new folder its place there.");
+
+    private static int[] Targets(int from, string source)
+    {
+        string code = StringsAndComments().Replace(source, "\"\"");
+        return [.. Enumerable.Range(0, Folders.Length).Where(i => i != from && (Folders[i].Named.IsMatch(code) || Visible(from, i) && Types(i).IsMatch(code)))];
+    }
+
+    // A namespace sees the types of those around it without naming them.
+    private static bool Visible(int from, int to) => Folders[from].Name.StartsWith(Folders[to].Name + "/", StringComparison.Ordinal);
+
+    private static Regex Types(int folder) => new($@"\b({string.Join('|',
+        from path in Sources
+        where FolderOf(Path.GetRelativePath(Path.Combine(Repository.Root, "src", Engine), path).Replace('\\', '/')) == folder
+        select Path.GetFileNameWithoutExtension(path))})\b");
+
+    private static string Picture()
+    {
+        var text = new StringBuilder("```mermaid\nflowchart TB\n");
+        text.Append($"  subgraph {Engine}\n");
+        foreach (Folder folder in Folders) text.Append($"    {folder.Id}[\"{folder.Name}<br/>{folder.What}\"]\n");
+        text.Append("  end\n");
+        foreach ((string project, string what) in Projects) text.Append($"  {Id(project)}[\"{project}<br/>{what}\"]\n");
+        // Errors are thrown everywhere; an edge upward is the other test's business.
+        (int From, int To)[] edges = [.. References().Where(r => r.To > 0 && r.To < r.From).Select(r => (r.From, r.To)).Distinct().Order()];
+        foreach ((int from, int to) in Reduced(edges)) text.Append($"  {Folders[from].Id} --> {Folders[to].Id}\n");
+        string[] names = [.. Projects.Keys, Engine];
+        (int, int)[] projects = [.. from name in Projects.Keys
+                                    from reference in XDocument.Load(Path.Combine(Repository.Root, "src", name, $"{name}.csproj")).Descendants("ProjectReference")
+                                    select (Array.IndexOf(names, name), Array.IndexOf(names, Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value)))];
+        foreach ((int from, int to) in Reduced(projects)) text.Append($"  {Id(names[from])} --> {Id(names[to])}\n");
+        return text.Append("```\n").ToString();
+    }
+
+    private static string Id(string project) => project.Replace('.', '_');
+
+    // Without the edges that a longer way says, too.
+    private static IEnumerable<(int From, int To)> Reduced(IReadOnlyCollection<(int From, int To)> edges)
+    {
+        bool Reaches(int from, int to) => edges.Any(e => e.From == from && (e.To == to || Reaches(e.To, to)));
+        return edges.Where(e => !edges.Any(other => other.From == e.From && other.To != e.To && Reaches(other.To, e.To)));
+    }
+
+    [GeneratedRegex("""///?.*|\"\"\"[\s\S]*?\"\"\"|"(?:[^"\\\n]|\\.)*"|/\*[\s\S]*?\*/""")]
+    private static partial Regex StringsAndComments();
+
+    private sealed record Folder(string Name, string What)
+    {
+        public string Id => Name.Replace('/', '_');
+
+        // A namespace of its name, with or without the root's, not followed by one of a folder inside it.
+        public Regex Named { get; } = new(
+            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+    }
+}

@@ -1,0 +1,81 @@
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Models;
+
+public class ModelSpecTests
+{
+    /// <summary>
+    /// As the official files say: Wan-Video/Wan2.1 9737cba, generate.py; Wan-Video/Wan2.2 42bf4cf, wan/configs/wan_t2v_A14B.py and
+    /// wan_i2v_A14B.py; thu-ml/TurboDiffusion aaecff5, turbodiffusion/inference.
+    /// </summary>
+    [Theory]
+    [InlineData("Wan2.1-T2V-1.3B", 1, null, 50, 5, 5, 5, 80, false, 832, 480)]
+    [InlineData("Wan2.1-T2V-14B", 1, null, 50, 5, 5, 5, 80, false, 832, 480)]
+    [InlineData("Wan2.2-T2V-A14B", 2, 0.875, 40, 12, 3, 4, 80, false, 1280, 720)]
+    [InlineData("Wan2.2-I2V-A14B", 2, 0.9, 40, 5, 3.5, 3.5, 200, true, 1280, 720)]
+    public void A_models_settings_are_the_published_ones(
+        string name, int experts, double? boundary, int steps, double shift, double low, double high, double sigmaMax, bool ode, int width, int height)
+    {
+        ModelSpec spec = ModelSpec.Find(name.ToLowerInvariant());
+        Assert.Equal((name, experts, boundary), (spec.Name, spec.Experts, spec.Boundary));
+        Assert.Equal((81, 16, 512, VaeConfig.Wan21), (spec.Frames, spec.FramesPerSecond, spec.TextLength, spec.Vae));
+        Assert.Equal(new VideoSize(width, height), spec.Size);
+        Assert.Equal((SamplerKind.UniPc, new GuidanceScale(low, high)), (spec.Sampling.Sampler, spec.Sampling.GuidanceScale));
+        foreach (SamplerKind kind in (SamplerKind[])[SamplerKind.UniPc, SamplerKind.Euler])
+            Assert.Equal((kind, steps, shift, false), (spec.Sampling.Of(kind).Kind, spec.Sampling.Of(kind).Steps, spec.Sampling.Of(kind).Shift, spec.Sampling.Of(kind).Ode));
+        SamplerOptions rcm = spec.Sampling.Of(SamplerKind.Rcm);
+        Assert.Equal((SamplerKind.Rcm, 4, sigmaMax, ode), (rcm.Kind, rcm.Steps, rcm.SigmaMax, rcm.Ode));
+        Assert.Equal((SamplerKind.Rcm, GuidanceScale.None), (spec.Distilled().Sampling.Sampler, spec.Distilled().Sampling.GuidanceScale));
+        foreach (SamplerKind kind in Enum.GetValues<SamplerKind>()) Assert.NotEmpty(spec.Sampling.Of(kind).Create().Timesteps);
+    }
+
+    [Fact]
+    public void Two_experts_tell_the_text_to_video_models_of_14_billion_apart()
+    {
+        foreach (ModelSpec spec in ModelSpec.All) Assert.Same(spec, ModelSpec.Of(spec.Transformer, spec.Experts));
+        Assert.Same(ModelSpec.T2V14B, ModelSpec.Of(ModelSpec.T2VA14B.Transformer, 1));
+        Assert.Equal(["Wan2.1-T2V-14B", "Wan2.2-T2V-A14B"], ModelSpec.Candidates(ModelSpec.T2V14B.Transformer).Select(s => s.Name));
+    }
+
+    [Theory]
+    [InlineData(16, 1, "Wan2.1-T2V-1.3B")]
+    [InlineData(16, 2, "Wan2.2-T2V-A14B")]
+    [InlineData(36, 1, "Wan2.2-I2V-A14B")]
+    [InlineData(36, 2, "Wan2.2-I2V-A14B")]
+    public void A_model_of_its_own_size_is_run_as_the_published_one_that_does_the_same(int inDim, int experts, string like)
+    {
+        var config = new WanConfig(64, 128, 2, 1, inDim);
+        ModelSpec spec = ModelSpec.Of(config, experts);
+        Assert.Equal((ModelSpec.Custom, config, experts), (spec.Name, spec.Transformer, spec.Experts));
+        Assert.Equal(ModelSpec.Find(like).Sampling, spec.Sampling);
+    }
+
+    [Fact]
+    public void An_unknown_name_is_refused_with_the_known_ones()
+    {
+        InvalidRequestException error = Assert.Throws<InvalidRequestException>(() => ModelSpec.Find("Wan3"));
+        Assert.All(ModelSpec.All, s => Assert.Contains(s.Name, error.Message));
+    }
+
+    [Fact]
+    public void A_description_replaces_what_it_gives_and_nothing_else()
+    {
+        ModelSpec published = ModelSpec.T2VA14B;
+        Assert.Equal(published, new GenerationDefaults().Over(published));
+        ModelSpec own = new GenerationDefaults
+        {
+            Width = 192, Height = 112, Frames = 17, Steps = 16, Shift = 3, GuidanceScale = 2, Boundary = 0.8, TextLength = 48,
+        }.Over(published);
+        Assert.Equal((new VideoSize(192, 112), 17, 16, 0.8, 48), (own.Size, own.Frames, own.FramesPerSecond, own.Boundary, own.TextLength));
+        Assert.Equal(published.Sampling with { FlowSteps = 16, Shift = 3, GuidanceScale = 2 }, own.Sampling);
+        Assert.Equal(new VideoSize(1280, 112), new GenerationDefaults { Height = 112 }.Over(published).Size);
+        Assert.Equal(2, new GenerationDefaults { Steps = 2 }.Over(published.Distilled()).Sampling.RcmSteps);
+        Assert.Null(new GenerationDefaults { Boundary = 0.8 }.Over(ModelSpec.T2V14B).Boundary);
+        Assert.Throws<InvalidRequestException>(() => new GenerationDefaults { Width = 100 }.Over(published));
+    }
+}

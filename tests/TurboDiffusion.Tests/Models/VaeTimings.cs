@@ -1,0 +1,88 @@
+using System.Globalization;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Tests.Operators;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Models;
+
+/// <summary>Times of the published VAE on a GPU, by events: whole videos of 81 frames, and the layers at their sizes.</summary>
+[Trait("Category", "Gpu")]
+public class VaeTimings
+{
+    private const int LatentFrames = 21, Frames = 81;
+
+    private readonly Device _device = KernelConformance.RequireGpu();
+
+    [Theory]
+    [InlineData(480, 832)]
+    [InlineData(720, 1280)]
+    public void Videos(int height, int width)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16));
+        StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
+        Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
+        Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
+        foreach (KernelOperator[] operators in (KernelOperator[][])[[], [KernelOperator.CausalRmsSilu]])
+        {
+            string form = operators.Length == 0 ? "plain" : "kernels";
+            using IDisposable kernels = KernelSwitch.Use(operators);
+            DeviceMemory.Release(_device);
+            long before = DeviceMemory.OfGpu(0).Free;
+            Print($"decode {width}x{height}, {Frames} frames, {form}", CudaTimer.Median(_device, () =>
+            {
+                foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
+            }, warmUp: 1, repeats: 3), $"{(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.0} GB more");
+            Print($"encode {width}x{height}, {Frames} frames, {form}", CudaTimer.Median(_device, () => vae.Encode(video).Dispose(), warmUp: 1, repeats: 3), "");
+        }
+    }
+
+    [Theory]
+    [InlineData(96, 480, 832)]
+    [InlineData(192, 240, 416)]
+    [InlineData(384, 240, 416)]
+    [InlineData(384, 120, 208)]
+    [InlineData(384, 60, 104)]
+    public void Layers(int channels, int height, int width)
+    {
+        const int frames = 4;
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var placement = new Placement(_device, ScalarType.BFloat16);
+        using var norm = new ChannelRmsNorm(channels, 3, placement);
+        using var convolution = new CausalConv3d(channels, channels, 3, 3, placement);
+        foreach (Tensor parameter in norm.parameters().Concat(convolution.parameters())) parameter.normal_(0, 0.02);
+        string size = $"{channels} channels, {frames} frames of {width}x{height}";
+        double operations = 2.0 * 27 * channels * channels * frames * height * width;
+        Tensor x = randn([frames, height, width, channels], ScalarType.BFloat16, _device), video = x.permute(3, 0, 1, 2).unsqueeze(0);
+        Tensor gamma = norm.Factors, past = randn([2, height, width, channels], ScalarType.BFloat16, _device);
+        Print($"norm, SiLU, windows: {size}", CudaTimer.Median(_device, () => _ = CausalRmsSiluKernel.Run(x, gamma, null, past)), $"{(2 + 6 + 2.0) * x.numel() / 1e9:0.0} GB");
+        Tensor windows = randn([frames, height, width, 3 * channels], ScalarType.BFloat16, _device).permute(0, 3, 1, 2);
+        Tensor weight = randn([channels, 3, 3, 3 * channels], ScalarType.BFloat16, _device).permute(0, 3, 1, 2), bias = randn(channels, ScalarType.BFloat16, _device);
+        double ms = CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, null, [1, 1], [1, 1]).Dispose());
+        Print($"convolution of windows: {size}", ms, $"{operations / ms / 1e9:0} TFLOP/s");
+        Print("  with a bias", CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, bias, [1, 1], [1, 1]).Dispose()), "");
+        Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
+        using var cache = new CausalCache();
+        Print("  norm, SiLU, convolution", CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
+        using var plain = new CausalCache();
+        Tensor planes = video.contiguous();
+        Print("  norm, SiLU, convolution over time", CudaTimer.Median(_device, () =>
+        {
+            using Tensor activated = nn.functional.silu(norm.forward(planes));
+            convolution.forward(activated, plain).Dispose();
+        }), "");
+        Tensor folded = x.permute(0, 3, 1, 2);
+        Print("  nearest x2", CudaTimer.Median(_device, () => nn.functional.interpolate(folded, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
+    }
+
+    private static void Print(string what, double ms, string more) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"VAE | {what} | {ms:0.000} ms | {more}"));
+}

@@ -1,0 +1,90 @@
+using System.Globalization;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Cuda;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators.Attention;
+
+/// <summary>
+/// Prints the time of every piece of sparse-linear attention at the sizes of the 1.3B model at 480p and the 14B model at 720p, 81
+/// frames, with its share of the ceiling, beside the whole operator and torch's dense attention.
+/// </summary>
+[Trait("Category", "Gpu")]
+public class AttentionTimings
+{
+    // Bare int8 and fp8 wgmma loops and a device-to-device copy, both on an H100.
+    private const double MatrixCeiling = 1962e12, BandwidthCeiling = 2.98e12;
+
+    private readonly Device _device = KernelConformance.RequireGpu();
+
+    [Theory]
+    [InlineData(21, 30, 52, 12)]
+    [InlineData(21, 45, 80, 40)]
+    public void Attention(int frames, int rows, int columns, int heads)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        AttentionOptions options = AttentionOptions.SageSla();
+        long tokens = (long)frames * rows * columns, width = 128L * heads;
+        double bytes = 2.0 * tokens * width;
+        using RotaryEmbedding rotary = RotaryEmbedding.Create(128, frames, rows, columns, _device);
+        Tensor Draw(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
+        Tensor q = Draw(1, tokens, width), k = Draw(1, tokens, width), v = Draw(1, tokens, width);
+        QueryKeyTransform transform = new(ones(width, ScalarType.BFloat16, _device), ones(width, ScalarType.BFloat16, _device), rotary, 1e-6);
+        (Tensor Weight, Tensor Bias) projection = (randn([128, 128], device: _device), randn(128, device: _device));
+        KernelForm form = SageAttention.Choose(KernelMachine.Best(0), SageAttention.Problem.Of(q, 128, options)).Form;
+        bool hopper = form == KernelForm.Sm90;
+        string size = $"L {tokens}, {heads} heads";
+
+        Bandwidth($"statistics, {size}", 2 * bytes, () => _ = SageStatisticsKernel.Run(q, k, transform));
+        (Tensor queryInverse, Tensor keyInverse, Tensor mean) = SageStatisticsKernel.Run(q, k, transform);
+        Bandwidth($"queries, {size}", 2.5 * bytes, () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock));
+        Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes, () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
+        SageQueriesKernel.Result left = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock);
+        SageKeysKernel.Result right = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper);
+        Time($"scores of the blocks, {size}", () => _ = SageAttention.Scores(left.Pooled, right.Pooled));
+        Tensor scores = SageAttention.Scores(left.Pooled, right.Pooled);
+        int count = options.KeptBlocks((int)scores.shape[3]);
+        Time($"choice of the blocks, {size}", () => _ = BlockTopKKernel.Run(scores, count));
+        Time($"projected state, {size}", () => _ = SageStateKernel.Run(right.Products, right.Sums, projection.Weight));
+        Tensor kept = BlockTopKKernel.Run(scores, count);
+        (Tensor, Tensor) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
+
+        double operations = 4.0 * tokens * count * options.KeyBlock * width;
+        if (hopper) Rate($"Hopper, both branches, {size}", operations, () => _ = Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias));
+        Rate($"portable sparse branch, {size}", operations,
+            () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]), kept, options));
+        // What neighbouring query blocks share is loaded once: random projections share least.
+        Tensor first = kept.narrow(2, 0, 1).expand_as(kept).contiguous();
+        if (hopper) Rate($"Hopper, all of one choice, {size}", operations, () => _ = Sm90SageAttentionKernel.Run(left, right, first, state, projection.Bias));
+        Rate($"WHOLE OPERATOR, {size}", operations, () => _ = SageAttention.Attend(q, k, v, transform, options, projection, form));
+        (Tensor a, Tensor b, Tensor c) = (q.unflatten(2, [-1, 128]), k.unflatten(2, [-1, 128]), v.unflatten(2, [-1, 128]));
+        Rate($"torch dense attention, {size}", 4.0 * tokens * tokens * width, () => _ = DenseAttention.Attend(a, b, c));
+    }
+
+    private void Bandwidth(string what, double bytes, Action action)
+    {
+        double ms = Median(action);
+        Print(what, ms, $"{bytes / ms / 1e9:0.00} TB/s", bytes / ms * 1e3 / BandwidthCeiling);
+    }
+
+    private void Rate(string what, double operations, Action action)
+    {
+        double ms = Median(action);
+        Print(what, ms, $"{operations / ms / 1e9:0} TOPS", operations / ms * 1e3 / MatrixCeiling);
+    }
+
+    private void Time(string what, Action action) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-60} {Median(action),8:0.000} ms"));
+
+    // What an action makes dies with it.
+    private double Median(Action action) => CudaTimer.Median(_device, () =>
+    {
+        using var scope = NewDisposeScope();
+        action();
+    });
+
+    private static void Print(string what, double ms, string rate, double share) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-60} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
+}

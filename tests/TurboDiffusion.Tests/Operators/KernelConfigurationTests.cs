@@ -1,0 +1,210 @@
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Cuda;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators;
+
+public class KernelConfigurationTests
+{
+    private const int HopperShared = 227 << 10, AdaShared = 99 << 10;
+
+    [Fact]
+    public void Quantization_takes_a_thread_block_per_128_rows()
+    {
+        KernelConfiguration c = BlockInt8QuantizeKernel.Configure(new(32760, 1536, ScalarType.BFloat16, Normalises: true));
+        Assert.Equal(new KernelProgram("block_int8_quantize", "ELEMENT=bf16", "NORMALISE=1"), c.Program);
+        Assert.Equal(new KernelLaunch(256, 1, 512, 0), c.Launch);
+    }
+
+    [Theory]
+    [InlineData(1536, 4, 3)]
+    [InlineData(5120, 8, 5)]
+    [InlineData(8, 1, 1)]
+    [InlineData(6144, 8, 6)]
+    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks)
+    {
+        var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
+        Assert.True(Sm90BlockInt8QuantizeKernel.Suits(problem));
+        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem);
+        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
+        Assert.All([problem with { Columns = 8960 }, problem with { Normalises = false }, problem with { Dtype = ScalarType.Float32 }],
+            p => Assert.False(Sm90BlockInt8QuantizeKernel.Suits(p)));
+    }
+
+    [Theory]
+    [InlineData(8, 32, 1)]
+    [InlineData(1536, 192, 1)]
+    [InlineData(2048, 256, 1)]
+    [InlineData(5120, 224, 3)]
+    [InlineData(16384, 256, 8)]
+    public void A_token_is_shared_evenly_among_whole_warps(int width, int threads, int vectors)
+    {
+        KernelConfiguration c = RmsNormRotaryKernel.Configure(new(32760, width, 8, ScalarType.Float32));
+        Assert.Equal(new KernelProgram("rms_norm_rotary", "ELEMENT=float", $"THREADS={threads}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelLaunch(32760, 2, threads, 0), c.Launch);
+        Assert.True(threads * vectors * 8 >= width);
+    }
+
+    [Theory]
+    [InlineData(HopperShared, 4, 128 << 10)]
+    [InlineData(AdaShared, 3, 96 << 10)]
+    public void The_portable_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
+    {
+        KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), shared);
+        Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
+    }
+
+    [Theory]
+    [InlineData(32760, 8960, 132, 2)]
+    [InlineData(1, 8, 1, 1)]
+    [InlineData(129, 384, 2 * 2, 2)]
+    [InlineData(385, 256, 2 * 2, 2)]
+    public void Hoppers_matrix_product_takes_a_thread_block_per_multiprocessor_and_whole_clusters(long m, long n, int threadBlocks, int cluster)
+    {
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}", "TURNS=1", "PROMOTE=0"), c.Program);
+        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
+    }
+
+    [Fact]
+    public void A_matrix_product_may_be_tuned()
+    {
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, false, true));
+        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1"], c.Program.Constants[^3..]);
+        Assert.Equal(132, c.Launch.GridX);
+    }
+
+    private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) => new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);
+
+    private static readonly KernelChoice Hopper = new(KernelForm.Sm90, "Hopper"), Ada = new(KernelForm.Portable, "Ada");
+
+    [Fact]
+    public void Every_operator_takes_the_best_form_that_does_its_problem()
+    {
+        const ScalarType bf16 = ScalarType.BFloat16, f32 = ScalarType.Float32;
+        Check(KernelForm.Sm90, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 1536, bf16, true)));
+        Check(KernelForm.Portable, BlockInt8QuantizeKernel.Choose(Ada, new(1, 1536, bf16, true)));
+        Check(KernelForm.Portable, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 8, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 12, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(0, 8, bf16, false)));
+        Check(KernelForm.Plain, BlockInt8QuantizeKernel.Choose(Hopper, new(1, 8, ScalarType.Float64, false)));
+        Check(KernelForm.Portable, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 128, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 128, bf16, SameDtype: false)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 5120, 12, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 32768, 128, bf16)));
+        Check(KernelForm.Plain, RmsNormRotaryKernel.Choose(Hopper, new(1, 1536, 1000, bf16)));
+        Check(KernelForm.Portable, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, bf16)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, f32)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 12, bf16)));
+        Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 8 * 9, bf16)));
+        Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 12, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Sm90, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, SageAttention.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
+
+        static void Check(KernelForm form, KernelChoice choice)
+        {
+            Assert.Equal(form, choice.Form);
+            Assert.NotEmpty(choice.Reason);
+        }
+    }
+
+    [Fact]
+    public void A_report_is_what_the_operators_choose()
+    {
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
+        IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
+        Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
+        Assert.Equal(KernelForm.Portable, Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
+        Assert.Equal(6, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
+        Assert.All(KernelReport.Of(config, AttentionOptions.Dense, 32760, _ => new(KernelForm.Plain, "off")), e => Assert.EndsWith("Plain: off", e.ToString()));
+    }
+
+    [Theory]
+    [InlineData(64, 128, 512, 128, 96 << 10)]
+    [InlineData(128, 64, 256, 256, 48 << 10)]
+    public void Attention_takes_a_thread_block_per_query_block_and_head(int queryBlock, int keyBlock, int blocks, int threads, int bytes)
+    {
+        KernelConfiguration c = SageSparseAttentionKernel.Configure(new(32760, 12, 128, queryBlock, keyBlock, ScalarType.BFloat16));
+        Assert.Equal(new KernelProgram("sage_sparse_attention", $"QUERY_BLOCK={queryBlock}", $"KEY_BLOCK={keyBlock}"), c.Program);
+        Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
+    }
+
+    [Fact]
+    public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "NORMALIZE=1"), new KernelLaunch(512, 12, 256, 0)),
+        SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
+
+    [Theory]
+    [InlineData(32760, 12, 227, 24, 11, 2)]
+    [InlineData(75600, 40, 227, 24, 25, 2)]
+    [InlineData(32760, 12, 99, 24, 11, 1)]
+    [InlineData(1, 1, 227, 1, 1, 2)]
+    public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk, int chunks, int tiles)
+    {
+        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
+        Assert.Equal(perChunk, blocks);
+        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "NORMALIZE=1"), c.Program);
+        Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
+    }
+
+    [Fact]
+    public void Hopper_attention_takes_a_thread_block_per_two_query_blocks() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"), new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
+        Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
+
+    [Theory]
+    [InlineData(1, 8)]
+    [InlineData(256, 8)]
+    [InlineData(257, 16)]
+    [InlineData(591, 32)]
+    [InlineData(2048, 64)]
+    public void Few_programs_choose_among_any_number_of_blocks(int columns, int items) => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)), BlockTopKKernel.Configure(5, columns));
+
+    [Theory]
+    [InlineData(96, 4, 3)]
+    [InlineData(384, 16, 3)]
+    [InlineData(24, 1, 3)]
+    [InlineData(512, 32, 2)]
+    public void Threads_share_a_pixel_evenly(long channels, int lanes, int vectors)
+    {
+        KernelConfiguration c = CausalRmsSiluKernel.Configure(new(4, 1000, channels, ScalarType.BFloat16));
+        Assert.Equal(new KernelProgram("causal_rms_silu", $"LANES={lanes}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelLaunch((1000 * lanes + 255) / 256, 1, 256, 0), c.Launch);
+    }
+
+    [Fact]
+    public void Statistics_take_a_thread_block_per_64_tokens() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sage_statistics", "CHUNK=64", "VECTORS=6"), new KernelLaunch(512, 2, 256, 0)),
+        SageStatisticsKernel.Configure(new(2, 32760, 12)));
+
+    [Theory]
+    [InlineData(64, 64, 128, ScalarType.BFloat16)]
+    [InlineData(128, 32, 128, ScalarType.BFloat16)]
+    [InlineData(128, 64, 256, ScalarType.BFloat16)]
+    [InlineData(128, 64, 128, ScalarType.Float32)]
+    public void Attention_that_the_kernels_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
+        Assert.Equal(KernelForm.Plain, SageAttention.Choose(Hopper, new(1, 1000, 2, headDim, queryBlock, keyBlock, dtype)).Form);
+
+    // sm90_sage_attention.cu in native/attention is launched by Operators/Attention/Sm90SageAttentionKernel.
+    [Fact]
+    public void A_kernel_its_source_and_its_launcher_have_one_name_in_folders_of_one_name()
+    {
+        string[] launchers = [.. typeof(KernelSources).Assembly.GetTypes().Where(t => t.DeclaringType is null && t.Name.EndsWith("Kernel", StringComparison.Ordinal)).Select(t => t.Name)];
+        string[] named = [.. KernelSources.Kernels.Select(stem => string.Concat(stem.Split('_').Select(part => char.ToUpperInvariant(part[0]) + part[1..])) + "Kernel")];
+        Assert.Equal(named.Order(StringComparer.OrdinalIgnoreCase), launchers.Order(StringComparer.OrdinalIgnoreCase), StringComparer.OrdinalIgnoreCase);
+        Assert.All(KernelSources.Kernels, stem => Assert.Contains(KernelPrograms.All, p => p.Name == stem));
+    }
+}

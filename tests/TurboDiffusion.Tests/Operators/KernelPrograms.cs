@@ -1,0 +1,45 @@
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators;
+
+/// <summary>Every kernel with the constants that the models give it.</summary>
+internal static class KernelPrograms
+{
+    public static IEnumerable<KernelProgram> All => PerType.Concat(
+        from blocks in new[] { (64, 64), (64, 128), (128, 64), (128, 128) }
+        select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program).Concat(
+        from block in new[] { 64, 128 }
+        from normalize in new[] { false, true }
+        from program in (KernelProgram[])
+        [
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10).Configuration.Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10).Configuration.Program,
+        ]
+        select program).Concat(
+        from columns in new[] { 136, 1536, 5120 }
+        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
+        from heads in new[] { 12, 40 }
+        select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
+        [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program), SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+
+    private static IEnumerable<KernelProgram> PerType =>
+        from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
+        from program in (KernelProgram[])
+        [
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
+            RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
+            .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
+               let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
+               from matmul in Sm90Int8MatmulKernel.Tuning.All.Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
+                   .Append(Int8MatmulKernel.Configure(problem, 227 << 10))
+               select matmul.Program,
+        ]
+        select program;
+}

@@ -1,0 +1,100 @@
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators.Linear;
+
+/// <summary>What every number format of a linear layer promises: its fused forms are what its plain product makes of the formula.</summary>
+public class LinearLayerTests
+{
+    private const int Length = 150, Dim = 256, Hidden = 640;
+    private const double Eps = 1e-6;
+
+    [Theory]
+    [InlineData(WeightFormat.Float, 1)]
+    [InlineData(WeightFormat.Float, 2)]
+    [InlineData(WeightFormat.Int8, 1)]
+    [InlineData(WeightFormat.Int8, 2)]
+    public void Fused_forms_are_the_formula(WeightFormat format, int batch)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Layers layers = Layers.On(CPU, ScalarType.Float32, format);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch);
+        Tensor normed = i.Norm.Apply(i.X, ScalarType.Float32);
+        Operand operand = layers.In.Prepare(i.X, i.Norm);
+        // Only the last sums may be rounded otherwise.
+        Comparison.RelativeL2(layers.In.call(normed), layers.In.Multiply(operand), 1e-6, "norm, product");
+        Comparison.RelativeL2(layers.Out.call(Gelu.Tanh(layers.In.call(normed))), layers.Out.Multiply(layers.In.MultiplyGelu(operand)), 1e-6, "product, GELU");
+        Comparison.RelativeL2(i.X + i.Gate * layers.Out.call(i.Wide), layers.Out.MultiplyAdd(layers.Out.Prepare(i.Wide), i.X, i.Gate), 1e-6, "gate, residual");
+        Comparison.RelativeL2(i.X + layers.Out.call(i.Wide), layers.Out.MultiplyAdd(layers.Out.Prepare(i.Wide), i.X), 1e-6, "residual");
+    }
+
+    [Fact]
+    public void An_operand_of_another_format_is_refused()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Layers floats = Layers.On(CPU, ScalarType.Float32, WeightFormat.Float), ints = Layers.On(CPU, ScalarType.Float32, WeightFormat.Int8);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, 1);
+        Assert.Contains("FloatOperand", Assert.Throws<ArgumentException>(() => ints.In.Multiply(floats.In.Prepare(i.X))).Message);
+        Assert.Contains("Int8Operand", Assert.Throws<ArgumentException>(() => floats.In.Multiply(ints.In.Prepare(i.X))).Message);
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.Float, ScalarType.Float32, 1, 1e-3)]
+    [InlineData(WeightFormat.Int8, ScalarType.Float32, 1, 1e-2)]
+    [InlineData(WeightFormat.Int8, ScalarType.BFloat16, 2, 3e-2)]
+    [Trait("Category", "Gpu")]
+    public void On_a_GPU_every_form_agrees_with_the_plain_one(WeightFormat format, ScalarType dtype, int batch, double limit)
+    {
+        Device device = KernelConformance.RequireGpu();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Layers plain = Layers.On(CPU, ScalarType.Float32, format), layers = Layers.On(device, dtype, format);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch), on = Inputs.On(device, dtype, batch);
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        RequiredGpu.Check(KernelMachine.Offer(KernelOperator.Int8Matmul, on.X).IsKernel, "the kernels do not run on this machine");
+        Operand expected = plain.In.Prepare(i.X, i.Norm), actual = layers.In.Prepare(on.X, on.Norm);
+        Comparison.RelativeL2(plain.In.Multiply(expected), layers.In.Multiply(actual), limit, "norm, product");
+        Comparison.RelativeL2(plain.Out.Multiply(plain.In.MultiplyGelu(expected)), layers.Out.Multiply(layers.In.MultiplyGelu(actual)), limit, "product, GELU");
+        Comparison.RelativeL2(plain.Out.MultiplyAdd(plain.Out.Prepare(i.Wide), i.X, i.Gate),
+            layers.Out.MultiplyAdd(layers.Out.Prepare(on.Wide), on.X, on.Gate), limit, "gate, residual");
+    }
+
+    private sealed record Inputs(Tensor X, Tensor Wide, Norm Norm, Tensor Gate)
+    {
+        public static Inputs On(Device device, ScalarType dtype, int batch)
+        {
+            Tensor[] m = KernelConformance.Random(device, 13, ScalarType.Float32, batch, 3, Dim).chunk(3, dim: 1);
+            return new(KernelConformance.Random(device, 11, dtype, batch, Length, Dim), KernelConformance.Random(device, 12, dtype, batch, Length, Hidden),
+                Norm.Modulated(m[0], m[1], Eps), m[2]);
+        }
+    }
+
+    private sealed record Layers(LinearLayer In, LinearLayer Out)
+    {
+        public static Layers On(Device device, ScalarType dtype, WeightFormat format)
+        {
+            var placement = new Placement(device, dtype);
+            var layers = new Layers(format.Linear(Dim, Hidden, placement), format.Linear(Hidden, Dim, placement));
+            ulong seed = 100;
+            foreach (LinearLayer layer in new[] { layers.In, layers.Out })
+                foreach ((string name, Tensor parameter) in layer.named_parameters())
+                    Fill(name, parameter, ++seed);
+            return layers;
+        }
+
+        // The same on every device.
+        private static void Fill(string name, Tensor parameter, ulong seed)
+        {
+            Tensor drawn = KernelConformance.Random(CPU, seed, ScalarType.Float32, parameter.shape);
+            if (parameter.dtype == ScalarType.Int8) parameter.copy_(BlockInt8.QuantizePlain(drawn).Values);
+            else if (name == "scale") parameter.copy_((drawn * 0.1 + 1) * (4 / 128.0 / Math.Sqrt(Dim)));
+            else parameter.copy_(drawn * (name == "bias" ? 0.1 : 1 / Math.Sqrt(Dim)));
+        }
+    }
+}
