@@ -190,8 +190,8 @@ public sealed class Evaluator
         for (int run = 0; run <= _plan.LatencyRuns; run++)
         {
             using var scope = NewDisposeScope();
-            (Tensor, Tensor?) text = generator.Encode([prompt.Caption], _cancellationToken);
-            Synchronize(text.Item1);
+            PromptEmbeddings text = generator.Encode([prompt.Caption], _cancellationToken);
+            Synchronize(text.Prompts);
             long start = Stopwatch.GetTimestamp();
             Tensor latents = generator.Denoise(text, [prompt.Seed], _cancellationToken);
             Synchronize(latents);

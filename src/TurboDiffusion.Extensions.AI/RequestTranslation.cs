@@ -8,9 +8,6 @@ namespace TurboDiffusion.Extensions.AI;
 /// <summary>From the request and options of <see cref="IVideoGenerator"/> to those of the engine.</summary>
 internal static class RequestTranslation
 {
-    // The VAE packs 4 frames into one latent frame, after the first.
-    private const int FramesPerLatent = 4;
-
     public static VideoRequest Translate(
         VideoGenerationRequest request,
         VideoGenerationOptions options,
@@ -109,9 +106,9 @@ internal static class RequestTranslation
             return null;
 
         var frames = duration.TotalSeconds * (options.FramesPerSecond ?? spec.FramesPerSecond);
-        if (!(frames is >= 0 and < int.MaxValue - FramesPerLatent))
+        if (!(frames is >= 0 and < int.MaxValue / 2))
             throw new InvalidRequestException("duration", $"The duration is {duration}; give a few seconds.");
 
-        return (FramesPerLatent * (int)Math.Round(Math.Max(0, frames - 1) / FramesPerLatent)) + 1;
+        return spec.Vae.NearestFrames(frames);
     }
 }

@@ -293,7 +293,7 @@ public sealed class VideoModel : IDisposable
     {
         int elementSize = _placement.ElementSize;
         VaeConfig vae = Components.VaeConfig;
-        long tokens = Patches.Count((plan.Frames - 1) / vae.TemporalFactor + 1, plan.Height / vae.SpatialFactor, plan.Width / vae.SpatialFactor);
+        long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
             MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));

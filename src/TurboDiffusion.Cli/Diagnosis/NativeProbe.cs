@@ -73,12 +73,14 @@ internal static class NativeProbe
         }
     }
 
-    // The forms for the smallest published model and video: 81 frames of 832×480.
+    // The forms for the smallest published model and its video.
     private static (IReadOnlyList<KernelReportEntry> Forms, string? Error) AskKernels()
     {
         try
         {
-            return (KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), tokens: 32760), null);
+            ModelSpec spec = ModelSpec.T2V1_3B;
+            long tokens = Patches.Count(spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
+            return (KernelReport.Of(spec.Transformer, AttentionOptions.SageSla(), tokens), null);
         }
         catch (TurboDiffusionException e)
         {

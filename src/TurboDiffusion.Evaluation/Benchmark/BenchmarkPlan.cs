@@ -78,8 +78,7 @@ internal sealed record BenchmarkPlan
         if (BaselineScript is { } script && !File.Exists(script))
             throw new InvalidRequestException("baseline", $"There is no PyTorch baseline {script}; run from the repository, or name its tests/TurboDiffusion.Benchmarks/baseline.py.");
         int frames = Frames ?? (gpu ? spec.Frames : 5);
-        if (frames < 1 || frames % spec.Vae.TemporalFactor != 1 || frames > 1025)
-            throw new InvalidRequestException("frames", $"The number of frames is {frames}; it must be 4k + 1, from 1 to 1025, such as 81.");
+        spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
         if (!(Seconds > 0))

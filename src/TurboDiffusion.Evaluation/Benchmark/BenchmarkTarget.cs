@@ -13,9 +13,8 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 internal sealed record BenchmarkTarget(ModelSpec Spec, VideoSize Size, int Frames, Device Device, IReadOnlyList<BenchmarkVariant> Variants)
 {
     /// <summary>The latents, <c>[1, 16, T, H, W]</c>.</summary>
-    public long[] LatentShape => [1, Spec.Transformer.OutDim, (Frames - 1) / Spec.Vae.TemporalFactor + 1,
-        Size.Height / Spec.Vae.SpatialFactor, Size.Width / Spec.Vae.SpatialFactor];
+    public long[] LatentShape => Spec.Vae.LatentShape(1, Frames, Size.Height, Size.Width);
 
     /// <summary>Tokens that attend to each other, L.</summary>
-    public long Tokens => LatentShape[2] * (LatentShape[3] / WanConfig.PatchSize) * (LatentShape[4] / WanConfig.PatchSize);
+    public long Tokens => Patches.Count(LatentShape);
 }

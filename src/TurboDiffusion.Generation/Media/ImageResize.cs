@@ -31,7 +31,7 @@ public static class ImageResize
     public static torch.Tensor ToModelInput(torch.Tensor image, int width, int height)
     {
         using var scope = torch.NewDisposeScope();
-        return (Bilinear(image, width, height).to(torch.float32) / 255 * 2 - 1).MoveToOuterDisposeScope();
+        return VideoFrames.ToModelInput(Bilinear(image, width, height)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The weights of every input pixel in every output pixel of one axis, <c>[outSize, inSize]</c>.</summary>

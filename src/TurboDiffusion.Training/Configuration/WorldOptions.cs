@@ -1,3 +1,6 @@
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+
 namespace TurboDiffusion.Training.Configuration;
 
 /// <summary>Clips of the shape world, rendered before training: their number and their size.</summary>
@@ -21,7 +24,7 @@ public sealed record WorldOptions
     /// <exception cref="InvalidRequestException">A number is out of range.</exception>
     internal void Check()
     {
-        if (Clips < 1 || Seed < 0 || Width < 64 || Width % 16 != 0 || Height < 48 || Height % 16 != 0 || Frames < 1 || Frames % 4 != 1)
+        if (Clips < 1 || Seed < 0 || Width < 64 || Width % VideoSize.Multiple != 0 || Height < 48 || Height % VideoSize.Multiple != 0 || !VaeConfig.Wan21.Takes(Frames))
             throw new InvalidRequestException("world",
                 $"The world is {Clips} clips from seed {Seed} of {Frames} frames of {Width}x{Height}; expected at least one clip, a seed from 0, 4k + 1 frames, and multiples of 16 from 64x48.");
     }

@@ -1,3 +1,4 @@
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -49,7 +50,7 @@ internal sealed record ClipCrop(int Frames, int Height, int Width)
     {
         using var scope = NewDisposeScope();
         Tensor clip = video.narrow(1, place.Frame, Frames).narrow(2, place.Row, Height).narrow(3, place.Column, Width);
-        Tensor floats = clip.dtype == ScalarType.Byte ? clip.to_type(ScalarType.Float32) / 127.5 - 1 : clip.to(ScalarType.Float32, copy: true);
+        Tensor floats = clip.dtype == ScalarType.Byte ? VideoFrames.ToModelInput(clip) : clip.to(ScalarType.Float32, copy: true);
         return floats.MoveToOuterDisposeScope();
     }
 

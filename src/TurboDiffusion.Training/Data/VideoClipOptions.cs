@@ -22,9 +22,7 @@ public sealed record VideoClipOptions
     /// <exception cref="InvalidRequestException">A number is out of range.</exception>
     internal VideoFormat Format()
     {
-        if (Frames < 1 || Frames % 4 != 1)
-            throw new InvalidRequestException("frames",
-                $"The clips have {Frames} frames; the number must be 4k + 1, such as {Math.Max(0, Frames / 4) * 4 + 1}.");
+        ModelSpec.T2V1_3B.Vae.CheckFrames(Frames);
         if (ClipsPerVideo < 1)
             throw new InvalidRequestException("clipsPerVideo", $"{ClipsPerVideo} clips are to be cut from each video; give at least 1.");
         return new VideoFormat(Size.Width, Size.Height, FramesPerSecond);

@@ -44,7 +44,7 @@ public static class VideoEncoding
                 Tensor text = texts[i + 1];
                 cutter.Cut(group[i], (name, clip) =>
                 {
-                    Tensor video = clip.to(model.Device).to_type(ScalarType.Float32) / 127.5 - 1;
+                    Tensor video = VideoFrames.ToModelInput(clip.to(model.Device));
                     Tensor? image = model.TransformerConfig.IsImageToVideo
                         ? ImageCondition.Encode(vae, video.select(1, 0), options.Frames, model.Device, cancellationToken).squeeze(0) : null;
                     LatentFolder.Add(output, name, vae.Encode(video.unsqueeze(0), cancellationToken).squeeze(0), text, image);

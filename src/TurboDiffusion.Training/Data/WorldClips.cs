@@ -89,7 +89,8 @@ public sealed class WorldClips : IClipData, IDisposable
                 for (int i = 0; i < MaxObjects; i++)
                 {
                     ObjectPose? pose = i < scene.Objects.Count ? Pose(scene, i, (int)place.Frame + frame) : null;
-                    discs.AddRange([(pose?.X ?? 0) - place.Column, (pose?.Y ?? 0) - place.Row, Motions.Reach * (pose?.Radius ?? 0)]);
+                    // What is antialiased reaches a pixel further.
+                    discs.AddRange(pose is { } p ? [p.X - place.Column, p.Y - place.Row, Motions.Reach * p.Radius + 1] : [0, 0, 0]);
                 }
         }
         Tensor objects = Discs(tensor(discs.ToArray()).view(count, _crop.Frames, MaxObjects, 3).to(_videos.device));

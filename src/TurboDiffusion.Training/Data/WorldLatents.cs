@@ -1,3 +1,4 @@
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Pipelines;
@@ -51,7 +52,7 @@ public static class WorldLatents
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 using var encoding = NewDisposeScope();
-                Tensor video = videos.narrow(0, start, Math.Min(EncodedTogether, count - start)).to_type(ScalarType.Float32) / 127.5 - 1;
+                Tensor video = VideoFrames.ToModelInput(videos.narrow(0, start, Math.Min(EncodedTogether, count - start)));
                 latents.Add(vae.EncodeWhole(video.to_type(placement.Dtype)).to_type(ScalarType.BFloat16).cpu().DetachFromDisposeScope());
             }
             progress?.Report((first + count, world.Clips));

@@ -26,14 +26,10 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     private readonly SampleFolder _folder;
     private readonly TrainedModel _model;
     private readonly TrainedModel? _textEncoder;
-    private readonly ISampler _sampler;
-    private readonly GuidanceScale _guidance;
-    private readonly Placement _placement;
+    private readonly WanComponents _components;
+    private readonly ClipStages _stages;
     private readonly VideoFormat _format;
-    private readonly int _frames;
-    private readonly VaeConfig _vae;
-    private readonly SentencePieceTextTokenizer _tokenizer;
-    private readonly Tensor? _embeddings;
+    private readonly PromptEmbeddings? _embeddings;
     private readonly bool _writesVideos;
 
     /// <summary>Checks the options, and encodes the prompts if their encoder is not in training.</summary>
@@ -50,25 +46,37 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         TrainedModel model, TrainedModel? textEncoder, SampleOptions options, bool distilled, Placement placement, string runFolder,
         CancellationToken cancellationToken = default)
     {
-        ModelSpec spec = ModelSpec.Of(((WanModel)model.Module).Config, experts: 1);
-        if (distilled) spec = spec.Distilled();
-        (_model, _textEncoder, _options, _placement) = (model, textEncoder, options, placement);
+        var transformer = (WanModel)model.Module;
+        Check(options, textEncoder, transformer.Config);
+        (_model, _textEncoder, _options) = (model, textEncoder, options);
         _folder = new SampleFolder(runFolder, options.Every);
-        _guidance = options.Guidance ?? spec.Sampling.GuidanceScale;
-        SamplerOptions sampler = spec.Sampling.Of(options.Sampler ?? spec.Sampling.Sampler);
-        _sampler = (sampler with
+        ModelSpec spec = ModelSpec.Of(transformer.Config, experts: 1);
+        if (distilled) spec = spec.Distilled();
+        VaeConfig vae;
+        using (ICheckpoint checkpoint = Checkpoint.OpenModel(options.Vae)) vae = VaeConfig.FromCheckpoint(checkpoint);
+        using ICheckpoint? text = textEncoder is null ? Checkpoint.OpenModel(options.TextEncoder!) : null;
+        UMT5Config textConfig = text is null ? ((UMT5Encoder)textEncoder!.Module).Config : UMT5Config.FromCheckpoint(text);
+        _components = new WanComponents
         {
-            Steps = options.Steps ?? sampler.Steps,
-            SigmaMax = options.SigmaMax ?? sampler.SigmaMax,
-            Shift = options.Shift ?? sampler.Shift,
-        }).Create();
-        _format = new VideoFormat(options.Width ?? spec.Size.Width, options.Height ?? spec.Size.Height, options.FramesPerSecond ?? spec.FramesPerSecond);
-        _frames = options.Frames ?? spec.Frames;
-        _tokenizer = SentencePieceTextTokenizer.Open(options.Tokenizer, options.TextLength ?? spec.TextLength);
-        using (ICheckpoint vae = Checkpoint.OpenModel(options.Vae)) _vae = VaeConfig.FromCheckpoint(vae);
-        Check(((WanModel)model.Module).Config);
+            Name = "the model in training",
+            Device = placement.Device,
+            Tokenizer = SentencePieceTextTokenizer.Open(options.Tokenizer, options.TextLength ?? spec.TextLength),
+            // What is in training is the training's: kept.
+            TextEncoder = text is null
+                ? new((_, _) => (UMT5Encoder)textEncoder!.Module, keepLoaded: true)
+                : new((_, _) => new StreamedUMT5Encoder(text, textConfig, placement), keepLoaded: false),
+            TextEncoderConfig = textConfig,
+            Experts = [new((_, _) => transformer, keepLoaded: true)],
+            TransformerConfig = transformer.Config,
+            Vae = new((_, cancelled) => LoadVae(options.Vae, vae, placement, cancelled), keepLoaded: true),
+            VaeConfig = vae,
+        };
+        _components.Check();
+        ClipSettings settings = Settings(options, spec);
+        _stages = Stages(settings);
+        _format = new VideoFormat(settings.Width, settings.Height, options.FramesPerSecond ?? spec.FramesPerSecond);
         _writesVideos = HasFFmpeg();
-        if (textEncoder is null) _embeddings = EncodeOnce(cancellationToken);
+        if (text is not null) _embeddings = Kept(_stages.EncodeText(options.Prompts, cancellationToken));
     }
 
     /// <inheritdoc/>
@@ -78,85 +86,101 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using IDisposable averages = _model.UseAverages();
-        Tensor embeddings = _embeddings ?? EncodeNow(cancellationToken);
-        using WanVae vae = LoadVae(cancellationToken);
+        PromptEmbeddings text = _embeddings ?? EncodeNow(cancellationToken);
         var rows = new List<Tensor>();
-        for (int i = 0; i < _options.Prompts.Count; i++)
+        try
         {
-            rows.Add(Sample(i, embeddings, vae, cancellationToken));
-            if (_writesVideos) WriteVideo(done, i, rows[i], cancellationToken);
+            for (int i = 0; i < _options.Prompts.Count; i++)
+            {
+                rows.Add(Sample(i, text.Only(i), cancellationToken));
+                if (_writesVideos) WriteVideo(done, i, rows[i], cancellationToken);
+            }
+        }
+        finally
+        {
+            _components.Vae.Dispose();
         }
         ContactSheet.Write(_folder.PathOf(done, ".png"), rows);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _embeddings?.Dispose();
-
-    private void Check(WanConfig model)
+    public void Dispose()
     {
-        int grid = _vae.SpatialFactor * WanConfig.PatchSize;
-        if (_options.Prompts.Count == 0 || _options.Prompts.Any(string.IsNullOrWhiteSpace))
+        _embeddings?.Prompts.Dispose();
+        _embeddings?.Negative?.Dispose();
+    }
+
+    private static void Check(SampleOptions options, TrainedModel? textEncoder, WanConfig model)
+    {
+        if (options.Prompts.Count == 0 || options.Prompts.Any(string.IsNullOrWhiteSpace))
             throw new InvalidRequestException("samples", "The samples have no prompt, or an empty one; say what each clip shows.");
-        if (_format.Width % grid != 0 || _format.Height % grid != 0 || _frames < 1 || _frames % _vae.TemporalFactor != 1)
-            throw new InvalidRequestException("samples",
-                $"The samples have {_frames} frames of {_format.Width}×{_format.Height}; the sizes must be multiples of {grid}, the frames {_vae.TemporalFactor}k + 1.");
         if (model.IsImageToVideo)
             throw new InvalidRequestException("samples", "Samples are made from text alone, and this is an image-to-video model; leave the samples out.");
-        if (_textEncoder is null && _options.TextEncoder is null)
+        if (textEncoder is null && options.TextEncoder is null)
             throw new InvalidRequestException("samples", "The samples have no text encoder; name its checkpoint (textEncoder).");
-        if (_vae.ZDim != model.OutDim)
-            throw new CheckpointException(_options.Vae,
-                $"has latents of {_vae.ZDim} channels, the transformer in training {model.OutDim}; use the VAE that encoded its data.");
     }
 
-    private Tensor EncodeOnce(CancellationToken cancellationToken)
+    private static ClipSettings Settings(SampleOptions options, ModelSpec spec)
     {
-        using ICheckpoint checkpoint = Checkpoint.OpenModel(_options.TextEncoder!);
-        using var encoder = new StreamedUMT5Encoder(checkpoint, UMT5Config.FromCheckpoint(checkpoint), _placement);
-        CheckEncoder(encoder.Config, checkpoint.Path);
-        return Encode(encoder, cancellationToken).DetachFromDisposeScope();
+        SamplerOptions sampler = spec.Sampling.Of(options.Sampler ?? spec.Sampling.Sampler);
+        return new ClipSettings
+        {
+            NegativePrompt = options.NegativePrompt,
+            Width = options.Width ?? spec.Size.Width,
+            Height = options.Height ?? spec.Size.Height,
+            Frames = options.Frames ?? spec.Frames,
+            Sampler = sampler with
+            {
+                Steps = options.Steps ?? sampler.Steps,
+                SigmaMax = options.SigmaMax ?? sampler.SigmaMax,
+                Shift = options.Shift ?? sampler.Shift,
+            },
+            GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
+        };
     }
 
-    private Tensor EncodeNow(CancellationToken cancellationToken)
+    private static WanVae LoadVae(string path, VaeConfig config, Placement placement, CancellationToken cancellationToken)
     {
-        using IDisposable averages = _textEncoder!.UseAverages();
-        var encoder = (UMT5Encoder)_textEncoder.Module;
-        CheckEncoder(encoder.Config, _options.Tokenizer);
-        return Encode(encoder, cancellationToken);
-    }
-
-    private void CheckEncoder(UMT5Config encoder, string path)
-    {
-        int width = ((WanModel)_model.Module).Config.TextDim;
-        if (encoder.Dim != width || _tokenizer.VocabularySize > encoder.Vocab)
-            throw new CheckpointException(path,
-                $"does not fit: embeddings of width {encoder.Dim} for a transformer that takes {width}, {encoder.Vocab} known tokens for a " +
-                $"tokenizer of {_tokenizer.VocabularySize}.");
-    }
-
-    // [prompts + 1, L, D]: the last is the negative prompt.
-    private Tensor Encode(ITextEncoder encoder, CancellationToken cancellationToken) =>
-        PromptEncoding.Encode(_options.Prompts.Append(_options.NegativePrompt), _tokenizer, encoder, _placement.Device, cancellationToken);
-
-    private WanVae LoadVae(CancellationToken cancellationToken)
-    {
-        using ICheckpoint checkpoint = Checkpoint.OpenModel(_options.Vae);
-        var vae = new WanVae(_vae, _placement);
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        var vae = new WanVae(config, placement);
         StrictLoader.Load(vae, checkpoint, cancellationToken: cancellationToken);
         return vae;
     }
 
-    private Tensor Sample(int prompt, Tensor embeddings, WanVae vae, CancellationToken cancellationToken)
+    private static PromptEmbeddings Kept(PromptEmbeddings text)
+    {
+        text.Prompts.DetachFromDisposeScope();
+        text.Negative?.DetachFromDisposeScope();
+        return text;
+    }
+
+    private ClipStages Stages(ClipSettings settings)
+    {
+        try
+        {
+            return new ClipStages(_components, settings);
+        }
+        catch (InvalidRequestException e)
+        {
+            throw new InvalidRequestException("samples", $"The samples cannot be made. {e.Message}", e);
+        }
+    }
+
+    private PromptEmbeddings EncodeNow(CancellationToken cancellationToken)
+    {
+        using IDisposable averages = _textEncoder!.UseAverages();
+        return _stages.EncodeText(_options.Prompts, cancellationToken);
+    }
+
+    // The frames, [T, H, W, 3].
+    private Tensor Sample(int prompt, PromptEmbeddings text, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        // Kept: the model is the training's.
-        var transformer = new ModelSlot<WanModel>((_, _) => (WanModel)_model.Module, keepLoaded: true);
-        using var denoiser = new Denoiser([transformer], 0, embeddings.narrow(0, prompt, 1), embeddings.narrow(0, _options.Prompts.Count, 1), _guidance);
-        var noise = new PhiloxNoise(unchecked(_options.Seed + (ulong)prompt));
-        Tensor start = noise.Normal(1, _vae.ZDim, (_frames - 1) / _vae.TemporalFactor + 1,
-            _format.Height / _vae.SpatialFactor, _format.Width / _vae.SpatialFactor).to(_placement.Device);
-        Tensor latents = DenoisingLoop.Run(_sampler, start, denoiser.Velocity, noise, null, cancellationToken);
-        return VideoFrames.FromModelOutput(vae.Decode(latents, cancellationToken))[0].MoveToOuterDisposeScope();
+        Tensor latents = _stages.Denoise(text, [unchecked(_options.Seed + (ulong)prompt)], cancellationToken: cancellationToken);
+        var frames = new List<Tensor>();
+        foreach (Tensor chunk in _stages.Decode(latents, cancellationToken))
+            using (chunk) frames.Add(VideoFrames.FromModelOutput(chunk)[0]);
+        return cat(frames).MoveToOuterDisposeScope();
     }
 
     private void WriteVideo(TrainingProgress done, int prompt, Tensor frames, CancellationToken cancellationToken)

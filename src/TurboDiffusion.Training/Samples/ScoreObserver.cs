@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using TurboDiffusion.Evaluation;
-using TurboDiffusion.Runtime;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
 using static TorchSharp.torch;
@@ -14,13 +13,11 @@ namespace TurboDiffusion.Training.Samples;
 /// </summary>
 public sealed class ScoreObserver : ITrainingObserver
 {
-    /// <summary>The scores in a run's folder, one line each: <c>iteration,seconds,clips,shape,color,background,motion,all</c>.</summary>
+    /// <summary>The scores in a run's folder: lines of <see cref="ScoreLine"/>.</summary>
     public const string File = "scores.csv";
 
     /// <summary>The best state's model in a run's folder.</summary>
     public const string BestFile = "best.safetensors";
-
-    private const string Header = "iteration,seconds,clips,shape,color,background,motion,all";
 
     private readonly IReadOnlyList<TrainedModel> _models;
     private readonly ScoreOptions _options;
@@ -28,7 +25,8 @@ public sealed class ScoreObserver : ITrainingObserver
     private readonly HeldOutClips _clips;
     private readonly string _folder;
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private double _best = -1;
+    private (int Iteration, double Share) _best = (0, -1);
+    private int _last = -1;
 
     /// <summary>Prepares the scenes.</summary>
     /// <param name="models">The model in training, and its text encoder where it is trained along.</param>
@@ -37,7 +35,8 @@ public sealed class ScoreObserver : ITrainingObserver
     /// <param name="runFolder">The run's folder.</param>
     /// <exception cref="InvalidRequestException">A number is out of range.</exception>
     public ScoreObserver(
-        IReadOnlyList<TrainedModel> models, ScoreOptions options, Func<HeldOutClips, Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]>> generate, string runFolder)
+        IReadOnlyList<TrainedModel> models, ScoreOptions options,
+        Func<HeldOutClips, Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]>> generate, string runFolder)
     {
         if (options.Every < 1 || options.Prompts < 0 || options.TwoObjectPrompts < 0 || options.Prompts + options.TwoObjectPrompts < 1 || options.Batch < 1)
             throw new InvalidRequestException("scores",
@@ -45,10 +44,18 @@ public sealed class ScoreObserver : ITrainingObserver
         (_models, _options, _folder) = (models, options, runFolder);
         _clips = new HeldOutClips(options.Prompts, options.TwoObjectPrompts, options.Seed, new ClipSize(options.Width, options.Height, options.Frames, 8));
         _generate = generate(_clips);
+        foreach (ScoreLine line in ScoreLine.Read(Path.Combine(runFolder, File)))
+        {
+            _last = line.Iteration;
+            if (line.Scores.All > _best.Share) _best = (line.Iteration, line.Scores.All);
+        }
     }
 
     /// <inheritdoc/>
-    public void Begin(int iteration, CancellationToken cancellationToken) => Score(iteration, cancellationToken);
+    public void Begin(int iteration, CancellationToken cancellationToken)
+    {
+        if (iteration != _last) Score(iteration, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public void Observe(TrainingProgress done, CancellationToken cancellationToken)
@@ -70,12 +77,13 @@ public sealed class ScoreObserver : ITrainingObserver
         {
             foreach (IDisposable average in averages) average.Dispose();
         }
-        string path = Path.Combine(_folder, File);
-        if (!System.IO.File.Exists(path)) AtomicFile.WriteText(path, Header + "\n");
-        System.IO.File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
-            $"{iteration},{_clock.Elapsed.TotalSeconds:0},{scores.Clips},{scores.Shape:0.####},{scores.Color:0.####},{scores.Background:0.####},{scores.Motion:0.####},{scores.All:0.####}\n"));
-        if (scores.All <= _best) return;
-        _best = scores.All;
+        _last = iteration;
+        ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _clock.Elapsed.TotalSeconds, scores));
+        if (_options.Fall > 0 && _best.Share - scores.All >= _options.Fall)
+            throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,
+                $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was {_best.Share:P0} after iteration {_best.Iteration}. That state is {Path.Combine(_folder, BestFile)}. Train from there with a lower learning rate, or with fall at 0 to go on whatever the score."));
+        if (scores.All <= _best.Share) return;
+        _best = (iteration, scores.All);
         _models[0].Export(Path.Combine(_folder, BestFile));
     }
 }

@@ -23,7 +23,7 @@ internal sealed class GenerationPlan
         LoadExpert = WorkEstimate.Loading(WorkEstimate.Parameters(components.TransformerConfig), components.Device);
         LoadVae = WorkEstimate.Loading(WorkEstimate.Parameters(vae), components.Device);
         EncodeImage = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks);
-        long tokens = Patches.Count((request.Frames - 1) / vae.TemporalFactor + 1, request.Height / vae.SpatialFactor, request.Width / vae.SpatialFactor);
+        long tokens = Patches.Count(vae.LatentShape(1, request.Frames, request.Height, request.Width));
         Denoise = sampler.Timesteps.Count * prompts * WorkEstimate.Denoising(components.TransformerConfig, tokens);
         Decode = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks + 1);
 

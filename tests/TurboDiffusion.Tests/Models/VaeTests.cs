@@ -187,4 +187,18 @@ public class VaeTests
         }
         return vae;
     }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(5, 2)]
+    [InlineData(81, 21)]
+    public void A_clip_has_one_latent_frame_for_its_first_frame_and_one_for_every_four_after_it(int frames, int latents)
+    {
+        Assert.Equal(latents, VaeConfig.Wan21.LatentFrames(frames));
+        Assert.Equal([2, 16, latents, 60, 104], VaeConfig.Wan21.LatentShape(2, frames, 480, 832));
+        Assert.True(VaeConfig.Wan21.Takes(frames));
+        Assert.False(VaeConfig.Wan21.Takes(frames + 1));
+        foreach (double near in (double[])[frames - 1.9, frames, frames + 1.9]) Assert.Equal(frames, VaeConfig.Wan21.NearestFrames(near));
+        Assert.Contains($"{frames} is the nearest below", Assert.Throws<InvalidRequestException>(() => VaeConfig.Wan21.CheckFrames(frames + 3)).Message);
+    }
 }

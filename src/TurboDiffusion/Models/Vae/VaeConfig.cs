@@ -6,6 +6,9 @@ namespace TurboDiffusion.Models.Vae;
 /// <remarks>Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88, <c>_video_vae</c>.</remarks>
 public sealed record VaeConfig
 {
+    /// <summary>The most frames of a clip that can be asked for; models are trained with far fewer.</summary>
+    public const int MostFrames = 1025;
+
     private static readonly float[] WanLatentMean =
         [-0.7571f, -0.7089f, -0.9113f, 0.1075f, -0.1745f, 0.9653f, -0.1517f, 1.5508f,
          0.4134f, -0.0715f, 0.5517f, -0.3632f, -0.1922f, -0.9497f, 0.2503f, -0.2921f];
@@ -75,6 +78,37 @@ public sealed record VaeConfig
 
     /// <summary>Frames per latent frame after the first, which stands alone: 4 for Wan 2.1.</summary>
     public int TemporalFactor => 1 << TemporalDownsample.Count(t => t);
+
+    /// <summary>Latent frames of a clip: one of the first frame, and one of every <see cref="TemporalFactor"/> after it.</summary>
+    /// <param name="frames">Frames, <see cref="TemporalFactor"/>·k + 1.</param>
+    public int LatentFrames(int frames) => (frames - 1) / TemporalFactor + 1;
+
+    /// <summary>The shape of the latents of clips, <c>[B, ZDim, T, H, W]</c>.</summary>
+    /// <param name="batch">Clips.</param>
+    /// <param name="frames">Frames, <see cref="TemporalFactor"/>·k + 1.</param>
+    /// <param name="height">Rows of pixels.</param>
+    /// <param name="width">Columns of pixels.</param>
+    public long[] LatentShape(long batch, int frames, int height, int width) =>
+        [batch, ZDim, LatentFrames(frames), height / SpatialFactor, width / SpatialFactor];
+
+    /// <summary>Whether clips can have so many frames: one, and whole groups of <see cref="TemporalFactor"/>.</summary>
+    /// <param name="frames">Frames.</param>
+    public bool Takes(long frames) => frames >= 1 && (frames - 1) % TemporalFactor == 0;
+
+    /// <summary>The number of frames that clips can have nearest to a number.</summary>
+    /// <param name="frames">Any number of frames below two billion.</param>
+    public int NearestFrames(double frames) => TemporalFactor * (int)Math.Round(Math.Max(0, frames - 1) / TemporalFactor) + 1;
+
+    /// <summary>Refuses a number of frames that clips cannot have, or that is larger than <see cref="MostFrames"/>.</summary>
+    /// <param name="frames">Frames.</param>
+    /// <exception cref="InvalidRequestException">There can be no such clip.</exception>
+    public void CheckFrames(int frames)
+    {
+        if (Takes(frames) && frames <= MostFrames) return;
+        int near = Math.Clamp((frames - 1) / TemporalFactor * TemporalFactor + 1, 1, MostFrames);
+        throw new InvalidRequestException("frames",
+            $"The number of frames is {frames}; it must be {TemporalFactor}k + 1, from 1 to {MostFrames}: {near} is the nearest below.");
+    }
 
     /// <summary>The architecture of Wan 2.1 at another width, for small models.</summary>
     /// <param name="dim">Channels at full resolution.</param>

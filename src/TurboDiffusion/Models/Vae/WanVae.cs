@@ -171,7 +171,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>
     private void CheckVideo(Tensor video)
     {
         long[] s = video.shape;
-        if (s.Length != 5 || s[1] != 3 || s[2] < 1 || (s[2] - 1) % Config.TemporalFactor != 0
+        if (s.Length != 5 || s[1] != 3 || !Config.Takes(s[2])
             || s[3] < 1 || s[4] < 1 || s[3] % Config.SpatialFactor != 0 || s[4] % Config.SpatialFactor != 0)
             throw new ArgumentException(
                 $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {Config.TemporalFactor}·n and H and W multiples of {Config.SpatialFactor}.",

@@ -12,6 +12,10 @@ public static class Patches
     public static long Count(long frames, long height, long width) =>
         frames / WanConfig.PatchFrames * (height / WanConfig.PatchSize) * (width / WanConfig.PatchSize);
 
+    /// <summary>The number of tokens of latents.</summary>
+    /// <param name="latents">Their shape, <c>[B, C, T, H, W]</c>.</param>
+    public static long Count(IReadOnlyList<long> latents) => Count(latents[2], latents[3], latents[4]);
+
     /// <summary>Patchify; channels are the slowest axis within a patch, then rows, then columns.</summary>
     /// <param name="x"><c>[B, C, T, H, W]</c>, H and W even.</param>
     /// <returns><c>[B, T·(H/2)·(W/2), C·4]</c></returns>

@@ -1,0 +1,91 @@
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Pipelines;
+
+/// <summary>
+/// The stages of every generation, for a batch of clips: encode the text (and the image), draw noise and denoise it, decode. A
+/// model is loaded where its stage begins, if it is not, and released where it ends. Prompt and seed of a clip give the same
+/// clip in any batch, up to rounding.
+/// </summary>
+public sealed class ClipStages
+{
+    private readonly WanComponents _components;
+    private readonly ClipSettings _settings;
+
+    /// <summary>Checks the settings.</summary>
+    /// <param name="components">The models; they stay the caller's.</param>
+    /// <param name="settings">Size and sampling.</param>
+    /// <exception cref="InvalidRequestException">These models cannot make such clips, or the sampler not with such settings.</exception>
+    public ClipStages(WanComponents components, ClipSettings settings)
+    {
+        settings.CheckFor(components);
+        (_components, _settings, Sampler) = (components, settings, settings.Sampler.Create());
+    }
+
+    /// <summary>The sampler.</summary>
+    public ISampler Sampler { get; }
+
+    /// <summary>Encodes prompts and, with guidance, the negative prompt.</summary>
+    /// <param name="prompts">What the clips show.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns>The embeddings; the caller's dispose scope owns them.</returns>
+    public PromptEmbeddings EncodeText(IReadOnlyList<string> prompts, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        bool guided = !_settings.GuidanceScale.IsNone;
+        ITextEncoder encoder = _components.TextEncoder.Get(null, cancellationToken);
+        Tensor all = PromptEncoding.Encode(
+            guided ? [.. prompts, _settings.NegativePrompt] : prompts, _components.Tokenizer, encoder, _components.Device, cancellationToken);
+        _components.TextEncoder.Release();
+        return new PromptEmbeddings(all.narrow(0, 0, prompts.Count).MoveToOuterDisposeScope(),
+            guided ? all.narrow(0, prompts.Count, 1).MoveToOuterDisposeScope() : null);
+    }
+
+    /// <summary>Image to video: encodes the start image of all clips.</summary>
+    /// <param name="image"><c>[3, height, width]</c> in [−1, 1], on any device.</param>
+    /// <param name="cancellationToken">Checked at each layer.</param>
+    /// <returns>The condition, as <see cref="ImageCondition.Encode"/> gives it.</returns>
+    public Tensor EncodeImage(Tensor image, CancellationToken cancellationToken = default)
+    {
+        WanVae vae = _components.Vae.Get(null, cancellationToken);
+        Tensor condition = ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, cancellationToken);
+        _components.Vae.Release();
+        return condition;
+    }
+
+    /// <summary>Draws noise and denoises it.</summary>
+    /// <param name="text">The embeddings of B prompts.</param>
+    /// <param name="seeds">The seeds of the B clips' noise.</param>
+    /// <param name="condition">Image to video: from <see cref="EncodeImage"/>.</param>
+    /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
+    /// <param name="progress">Told before the first step and after every step.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns>Clean latents, <c>[B, C, T, H, W]</c>, float64.</returns>
+    public Tensor Denoise(
+        PromptEmbeddings text, IReadOnlyList<ulong> seeds, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null,
+        IProgress<DenoisingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        int batch = seeds.Count;
+        using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts, text.Negative?.expand(batch, -1, -1).contiguous(),
+            _settings.GuidanceScale, condition?.expand(batch, -1, -1, -1, -1), loading);
+        var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
+        Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(_components.Device);
+        return DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Decodes latents as the frames are asked for.</summary>
+    /// <param name="latents"><c>[B, C, T, H, W]</c>.</param>
+    /// <param name="cancellationToken">Checked at each layer.</param>
+    /// <returns>Frames in order, <c>[B, 3, t, H, W]</c>, about [−1, 1]; each is the caller's, to be disposed before the next.</returns>
+    public IEnumerable<Tensor> Decode(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        WanVae vae = _components.Vae.Get(null, cancellationToken);
+        foreach (Tensor frames in vae.DecodeChunks(latents, cancellationToken)) yield return frames;
+        _components.Vae.Release();
+    }
+}
