@@ -48,6 +48,9 @@ public sealed class TurboDiffusionOptions
     /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
     public IList<string> LowNoiseLoras { get; set; } = [];
 
+    /// <summary>Whether the model's tiny autoencoder decodes, which is faster and coarser.</summary>
+    public bool TinyVae { get; set; }
+
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
 

@@ -8,6 +8,7 @@ using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -87,7 +88,7 @@ public sealed class VideoModel : IDisposable
             }
 
             ICheckpoint[] transformers = [.. new[] { files.Transformer, files.LowNoiseTransformer }.OfType<string>().Select(Open)];
-            ICheckpoint vae = Open(files.Vae), text = Open(files.TextEncoder);
+            ICheckpoint vae = Open(options.TinyVae ? TinyVaeOf(files) : files.Vae), text = Open(files.TextEncoder);
             WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
@@ -101,7 +102,8 @@ public sealed class VideoModel : IDisposable
             WeightFormat weights = options.Weights ?? variant.Weights;
             transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
-            VaeConfig vaeConfig = VaeConfig.FromCheckpoint(vae);
+            TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
+            VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
 
             var components = new WanComponents
@@ -115,7 +117,9 @@ public sealed class VideoModel : IDisposable
                     (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))],
                 TransformerConfig = config,
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
-                Vae = new ModelSlot<WanVae>((progress, ct) => Filled(new WanVae(vaeConfig, placement), vae, progress, ct), !options.LowMemory),
+                Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
+                    ? Filled(new WanVae(vaeConfig, placement), vae, progress, ct)
+                    : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct), !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
             var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
@@ -238,6 +242,9 @@ public sealed class VideoModel : IDisposable
         foreach (ICheckpoint transformer in transformers)
             StrictLoader.Check(model, WanCheckpoint.As(transformer, config, attention, weights));
     }
+
+    private static string TinyVaeOf(ModelFiles files) => files.TinyVae
+        ?? throw new InvalidRequestException("vae", $"{files.Name} has no tiny autoencoder; name the file of one (taew2_1.safetensors) as \"tinyVae\" in its model.json, or as the VAE.");
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement, bool lowMemory) =>
         lowMemory || placement.Device.type == DeviceType.CPU && WeightBytes(checkpoint, placement.Dtype) > StreamedTextEncoderBytes

@@ -29,6 +29,9 @@ public sealed record VideoModelOptions
     /// <summary>With two experts: the rectified-flow time in (0, 1) at which the low-noise one takes over; null: the model's.</summary>
     public double? Boundary { get; init; }
 
+    /// <summary>Whether the model's tiny autoencoder serves in place of the full one (<see cref="Models.ModelFiles.TinyVae"/>).</summary>
+    public bool TinyVae { get; init; }
+
     /// <summary>Load every model when its stage begins and free it when the stage ends, instead of keeping all in memory.</summary>
     public bool LowMemory { get; init; }
 }

@@ -147,7 +147,7 @@ public class CheckpointCommandTests(Models models)
     {
         string folder = models.NewFolder(), whole = Path.Combine(folder, "whole"), part = Path.Combine(folder, "part.safetensors");
         Assert.Equal(0, CommandRun.Of("new", "small", whole, "--variant", "sla-quant", "--dim", "64", "--seed", "3").ExitCode);
-        Assert.Equal(["model.json", "spiece.model", "text_encoder.safetensors", "transformer.safetensors", "vae.safetensors"],
+        Assert.Equal(["model.json", "spiece.model", "text_encoder.safetensors", "tiny_vae.safetensors", "transformer.safetensors", "vae.safetensors"],
             Directory.GetFiles(whole).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(1, CommandRun.Of("new", "small", whole).ExitCode);
         CommandRun run = CommandRun.Of("new", "small", part, "--part", "transformer", "--variant", "original", "--dtype", "bfloat16", "--layers", "1");

@@ -41,7 +41,7 @@ public class EvaluateTests(Models models)
         Assert.Contains("no variant 'teacher'; it has turbo", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "--only", "teacher").Errors));
         Assert.Contains("--steps describes one variant", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "--steps", "3").Errors));
         Assert.Contains("no variant 'a' for the sheet", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "--sheet-of", "a").Errors));
-        Assert.Contains("cannot be written", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "-o", Path.Combine(folder, "none", "q.json")).Errors));
+        Assert.Contains("cannot be written", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "-o", Path.Combine(plan, "q.json")).Errors));
         Assert.Contains("cannot be read", Assert.Single(CommandRun.Of("evaluate", "--plan", Path.Combine(folder, "none.json")).Errors));
     }
 

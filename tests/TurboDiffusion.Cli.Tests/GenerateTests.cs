@@ -93,4 +93,14 @@ public class GenerateTests(Models models)
         }
         Assert.Equal(["video.mp4"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName));
     }
+
+    [Fact]
+    public void A_tiny_VAE_decodes_in_place_of_the_full_one()
+    {
+        string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"), full = Path.Combine(folder, "full.gif");
+        foreach (string[] args in new[] { models.Generate(tiny, "--vae", "tiny"), models.Generate(named, "--vae", models.Files.TinyVae!), models.Generate(full) })
+            Assert.Equal("", string.Concat(CommandRun.Of(args).Errors));
+        Assert.Equal(File.ReadAllBytes(tiny), File.ReadAllBytes(named));
+        Assert.NotEqual(File.ReadAllBytes(tiny), File.ReadAllBytes(full));
+    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Data;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;

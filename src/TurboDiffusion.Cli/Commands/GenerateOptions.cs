@@ -17,12 +17,14 @@ internal sealed class GenerateOptions
     /// <summary>The output where none is named; it alone is replaced without being asked.</summary>
     public const string DefaultOutput = "video.mp4";
 
+    private const string TinyVae = "tiny";
+
     private readonly Argument<string> _prompt = new("PROMPT") { Description = "What the video shows." };
 
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the program.", "-m");
     private readonly Option<string?> _transformer = Opt.Text("--transformer", "FILE", "The transformer, in place of the model's; of two experts, the high-noise one. The files below with it make a model by themselves.");
     private readonly Option<string?> _lowNoise = Opt.Text("--low-noise-transformer", "FILE", "Image to video: the low-noise expert.");
-    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The video autoencoder.");
+    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE|tiny", "The video autoencoder, a full or a tiny one (TAEHV); tiny: the model's tiny one.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
     private readonly Option<string?> _tokenizer = Opt.Text("--tokenizer", "FILE", "The SentencePiece model of the text encoder.");
     private readonly LoraArguments _loras = new();
@@ -121,6 +123,7 @@ internal sealed class GenerateOptions
         Weights = parsed.GetValue(_weights),
         Loras = _loras.Of(parsed),
         Boundary = parsed.GetValue(_boundary),
+        TinyVae = parsed.GetValue(_vae) == TinyVae,
         LowMemory = parsed.GetValue(_lowMemory),
     };
 
@@ -130,9 +133,10 @@ internal sealed class GenerateOptions
     public ModelFiles Files(ParseResult parsed)
     {
         Option<string?>[] single = [_transformer, _lowNoise, _vae, _textEncoder, _tokenizer];
-        if (parsed.GetValue(_model) is null && single.Any(o => parsed.GetValue(o) is not null))
+        string? Named(Option<string?> option) => parsed.GetValue(option) is { } file && (option != _vae || file != TinyVae) ? file : null;
+        if (parsed.GetValue(_model) is null && single.Any(o => Named(o) is not null))
         {
-            Option<string?>[] missing = [.. single.Where(o => o != _lowNoise && parsed.GetValue(o) is null)];
+            Option<string?>[] missing = [.. single.Where(o => o != _lowNoise && Named(o) is null)];
             if (missing.Length > 0)
                 throw new InvalidRequestException("model", $"A model of single files needs {string.Join(", ", missing.Select(o => o.Name))} as well; or name a --model that has the others.");
             string transformer = parsed.GetValue(_transformer)!;
@@ -151,7 +155,7 @@ internal sealed class GenerateOptions
         {
             Transformer = parsed.GetValue(_transformer) ?? files.Transformer,
             LowNoiseTransformer = parsed.GetValue(_lowNoise) ?? files.LowNoiseTransformer,
-            Vae = parsed.GetValue(_vae) ?? files.Vae,
+            Vae = Named(_vae) ?? files.Vae,
             TextEncoder = parsed.GetValue(_textEncoder) ?? files.TextEncoder,
             Tokenizer = parsed.GetValue(_tokenizer) ?? files.Tokenizer,
         };

@@ -27,6 +27,6 @@ internal sealed class QuantizeCommand : WritingCommand
         using ICheckpoint input = Checkpoint.OpenModel(parsed.GetRequiredValue(_input));
         WanConfig config = WanCheckpoint.ReadConfig(input);
         if (WanVariant.Of(input).Weights == WeightFormat.Int8) throw new CheckpointException(input.Path, "has int8 weights already.");
-        return Write(parsed, TensorSource.From(new QuantizedCheckpoint(input)), WanCheckpoint.MetadataOf(input, config));
+        return Write(parsed, TensorSource.From(new QuantizedCheckpoint(input)), WanCheckpoint.Metadata(config, input.Metadata));
     }
 }

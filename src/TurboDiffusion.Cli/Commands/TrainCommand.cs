@@ -58,7 +58,7 @@ internal sealed class TrainCommand : CliCommand
             ProgressDisplay.Run(Terminal, display =>
             {
                 report = new TrainingReport(display, $"training {name}", curve);
-                loop.Run(config, report, Terminal.Cancelled);
+                TrainingRun.Run(config, report, Terminal.Cancelled);
                 return true;
             }, Interval);
         }

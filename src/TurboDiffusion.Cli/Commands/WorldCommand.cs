@@ -8,7 +8,6 @@ using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.ShapeWorld;
-using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
 
 namespace TurboDiffusion.Cli.Commands;

@@ -1,5 +1,8 @@
+using TorchSharp;
 using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.ShapeWorld.Recognition;
 
@@ -16,7 +19,7 @@ namespace TurboDiffusion.Cli.Output;
 internal sealed class EvaluationOutput(
     string? json, string? table, string? sheet, string sheetOf, int sheetClips, string? failures, CancellationToken cancellationToken)
 {
-    private const int FailuresOfRow = 24;
+    private const int FailuresOfRow = 24, LinesInVideo = 3;
 
     private readonly List<EvaluatedClip> _shown = [];
     private readonly Dictionary<string, int> _failures = [];
@@ -27,7 +30,7 @@ internal sealed class EvaluationOutput(
     {
         if (sheetClips < 1) throw new InvalidRequestException("sheet", $"A sheet of {sheetClips} clips was asked for; give at least 1.");
         foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
-        if (sheet is not null) ContactSheet.Check(sheet);
+        if (sheet is not null) CheckSheet(sheet);
         if (failures is not null) Directory.CreateDirectory(failures);
     }
 
@@ -40,7 +43,7 @@ internal sealed class EvaluationOutput(
         if (number > FailuresOfRow) return;
         string folder = Path.Combine(failures, string.Concat(label.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' ? c : '-')));
         Directory.CreateDirectory(folder);
-        ContactSheet.Write(Path.Combine(folder, $"{clip.Prompt.Seed}.png"), [clip], [$"{clip.Prompt.Caption}  |  {Wrong(clip)}"], cancellationToken);
+        WriteSheet(Path.Combine(folder, $"{clip.Prompt.Seed}.png"), [clip], [$"{clip.Prompt.Caption}  |  {Wrong(clip)}"]);
     }
 
     /// <summary>Writes the results so far.</summary>
@@ -54,7 +57,29 @@ internal sealed class EvaluationOutput(
     public void Finish()
     {
         if (sheet is not null && _shown.Count > 0)
-            ContactSheet.Write(sheet, _shown, [.. _shown.Select(c => c.Prompt.Caption)], cancellationToken);
+            WriteSheet(sheet, _shown, [.. _shown.Select(c => c.Prompt.Caption)]);
+    }
+
+    private static void CheckSheet(string path)
+    {
+        if (IsPicture(path)) ResultFile.Check(path);
+        else VideoSink.Check(path, new VideoOptions { Overwrite = true });
+    }
+
+    private static bool IsPicture(string path) => path.EndsWith(".png", StringComparison.OrdinalIgnoreCase);
+
+    // As a PNG, some frames of each clip in a row; as a video, the clips moving in a grid.
+    private void WriteSheet(string path, IReadOnlyList<EvaluatedClip> clips, IReadOnlyList<string> captions)
+    {
+        using var scope = torch.NewDisposeScope();
+        int lines = IsPicture(path) ? 1 : LinesInVideo;
+        var contact = new ContactSheet(
+            [.. clips.Select(c => torch.tensor(c.Rgb, [c.Size.Frames, c.Size.Height, c.Size.Width, 3], torch.uint8))],
+            (clip, width) => CaptionStrip.Draw(captions[clip], width, lines));
+        if (IsPicture(path)) contact.WritePicture(path);
+        else
+            contact.WriteVideo(path, clips[0].Size.FramesPerSecond,
+                new VideoMetadata(string.Join("; ", captions), clips[0].Prompt.Seed, "turbodiffusion evaluate", VideoModel.Version), cancellationToken);
     }
 
     // What is not as it should be.

@@ -53,7 +53,7 @@ internal static class InspectionReport
     private static string Model(CheckpointReport report) => report.Lora is { IsDistillation: true } ? "step-distillation LoRA"
         : report.Lora is not null ? "LoRA"
         : report.Layout is { } layout
-        ? $"{report.Preset ?? "incomplete"} {layout.Kind switch { ModelKind.Transformer => "transformer", ModelKind.Vae => "VAE", ModelKind.TextEncoder => "text encoder", _ => "" }}"
+        ? $"{report.Preset ?? "incomplete"} {layout.Kind switch { ModelKind.Transformer => "transformer", ModelKind.Vae => "VAE", ModelKind.TinyVae => "tiny VAE", ModelKind.TextEncoder => "text encoder", _ => "" }}"
         : "unknown";
 
     private static IEnumerable<(string Name, object Value)> Dimensions(CheckpointReport report)
@@ -65,6 +65,7 @@ internal static class InspectionReport
             return [("layers changed", lora.Layers), ("ranks", lora.Ranks.Count > 0 ? string.Join(", ", lora.Ranks) : "none"),
                 ("fits", lora.Fits.Count > 0 ? string.Join(", ", lora.Fits.Select(f => f.IgnoredLayers > 0 ? $"{f.Model} ({f.IgnoredLayers} layers ignored)" : f.Model)) : "no published model")];
         if (report.Vae is VaeConfig v) return [("width", v.Dim), ("latent channels", v.ZDim), ("levels", v.DimMult.Count)];
+        if (report.TinyVae is { } tiny) return [("decoder widths", tiny.Widths.ToString()), ("latent channels", tiny.LatentChannels), ("patch", tiny.PatchSize)];
         if (report.TextEncoder is UMT5Config e)
             return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers), ("vocabulary", e.Vocab)];
         return [];

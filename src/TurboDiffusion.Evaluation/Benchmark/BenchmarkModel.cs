@@ -1,4 +1,3 @@
-using System.Globalization;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -99,8 +98,7 @@ internal sealed class BenchmarkModel : IDisposable
     {
         // Names and shapes without memory.
         using var shape = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
-        var metadata = new Dictionary<string, string> { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
-        using var random = new RandomCheckpoint(shape, seed, placement.Dtype, metadata) { Device = placement.Device };
+        using var random = new RandomCheckpoint(shape, seed, placement.Dtype, WanCheckpoint.Metadata(config)) { Device = placement.Device };
         return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken);
     }
 }

@@ -33,6 +33,9 @@ public sealed record ModelFiles
     /// <summary>The video autoencoder.</summary>
     public required string Vae { get; init; }
 
+    /// <summary>A tiny autoencoder (TAEHV, <c>taew2_1</c>) that can serve in place of <see cref="Vae"/>: faster, coarser. <see cref="Vae"/> may be one, too.</summary>
+    public string? TinyVae { get; init; }
+
     /// <summary>The umT5 text encoder.</summary>
     public required string TextEncoder { get; init; }
 
@@ -81,6 +84,7 @@ public sealed record ModelFiles
             Transformer = Full(Transformer),
             LowNoiseTransformer = LowNoiseTransformer is null ? null : Full(LowNoiseTransformer),
             Vae = Full(Vae),
+            TinyVae = TinyVae is null ? null : Full(TinyVae),
             TextEncoder = Full(TextEncoder),
             Tokenizer = Full(Tokenizer),
         };

@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -19,6 +20,7 @@ public sealed record SmallModel
 {
     internal const string TextToVideoName = "small random model";
 
+    private const string TinyVaeFile = "tiny_vae.safetensors";
     private const string TokenizerFile = "spiece.model";
 
     /// <summary>Width of the transformer; a multiple of the head size.</summary>
@@ -58,6 +60,7 @@ public sealed record SmallModel
     /// <exception cref="EnvironmentException">The folder cannot be written.</exception>
     public ModelFiles Write(string folder, CancellationToken cancellationToken = default)
     {
+        LibTorch.Require();
         WanConfig config = TransformerConfig;
         try
         {
@@ -71,6 +74,7 @@ public sealed record SmallModel
             for (int i = 0; i < transformers.Length; i++)
                 WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32, AttentionOptions.Sla(), null, cancellationToken);
             using (var vae = new WanVae(VaeConfig.WithDim(VaeDim), Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
+            using (var tiny = new TinyVideoAutoencoder(new TinyVaeConfig(16, 1, (16, 16, 8, 8), 8), Placement.Meta)) Write(folder, TinyVaeFile, tiny, cancellationToken);
             using (var encoder = new UMT5Encoder(text, Placement.Meta)) Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
             new ModelFiles
             {
@@ -78,6 +82,7 @@ public sealed record SmallModel
                 Transformer = transformers[0],
                 LowNoiseTransformer = transformers.ElementAtOrDefault(1),
                 Vae = "vae.safetensors",
+                TinyVae = TinyVaeFile,
                 TextEncoder = "text_encoder.safetensors",
                 Tokenizer = TokenizerFile,
                 Defaults = new GenerationDefaults
@@ -107,7 +112,7 @@ public sealed record SmallModel
         IProgress<(long Done, long Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         using var model = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
-        var metadata = new Dictionary<string, string> { [WanCheckpoint.HeadsMetadata] = config.NumHeads.ToString(System.Globalization.CultureInfo.InvariantCulture) };
+        Dictionary<string, string> metadata = WanCheckpoint.Metadata(config);
         ICheckpoint random = new RandomCheckpoint(model, seed, dtype, metadata);
         using ICheckpoint checkpoint = weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random;
         SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);

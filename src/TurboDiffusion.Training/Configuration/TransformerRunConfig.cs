@@ -1,3 +1,5 @@
+using TurboDiffusion.Training.Samples;
+
 namespace TurboDiffusion.Training.Configuration;
 
 /// <summary>What every training of a transformer is configured with.</summary>

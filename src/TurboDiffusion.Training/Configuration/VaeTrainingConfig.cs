@@ -1,4 +1,6 @@
+using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Losses;
+using TurboDiffusion.Training.Samples;
 
 namespace TurboDiffusion.Training.Configuration;
 

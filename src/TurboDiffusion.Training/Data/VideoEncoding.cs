@@ -38,7 +38,7 @@ public static class VideoEncoding
             using var scope = NewDisposeScope();
             Tensor texts = Encode(model, [negativePrompt, .. group.Select(v => v.ReadCaption())], cancellationToken);
             LatentFolder.SetNegative(output, texts[0]);
-            WanVae vae = model.Vae.Get(null, cancellationToken);
+            IVideoAutoencoder vae = model.Vae.Get(null, cancellationToken);
             for (int i = 0; i < group.Length; i++)
             {
                 Tensor text = texts[i + 1];

@@ -1,7 +1,6 @@
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.ShapeWorld;
-using TurboDiffusion.Training.Configuration;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Data;

@@ -4,7 +4,6 @@ using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.ShapeWorld;
-using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Networks;
 using static TorchSharp.torch;
 

@@ -10,7 +10,6 @@ using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
-using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
 using static TorchSharp.torch;
 
@@ -100,7 +99,7 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         {
             _components.Vae.Dispose();
         }
-        ContactSheet.Write(_folder.PathOf(done, ".png"), rows);
+        new ContactSheet(rows).WritePicture(_folder.PathOf(done, ".png"));
     }
 
     /// <inheritdoc/>

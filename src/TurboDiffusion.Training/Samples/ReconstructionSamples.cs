@@ -1,7 +1,6 @@
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Sampling;
-using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
 using static TorchSharp.torch;
@@ -46,7 +45,7 @@ public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
             rows.Add(VideoFrames.FromModelOutput(clip)[0]);
             rows.Add(VideoFrames.FromModelOutput(vae.Decode(vae.Encode(clip, cancellationToken), cancellationToken))[0]);
         }
-        ContactSheet.Write(_folder.PathOf(done, ".png"), rows);
+        new ContactSheet(rows).WritePicture(_folder.PathOf(done, ".png"));
     }
 
     /// <inheritdoc/>

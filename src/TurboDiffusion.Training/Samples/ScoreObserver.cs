@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using TurboDiffusion.Evaluation;
-using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
 using static TorchSharp.torch;
 

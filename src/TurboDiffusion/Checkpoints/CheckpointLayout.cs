@@ -17,6 +17,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
     [
         .. WanLayouts.All.Select(rules => (ModelKind.Transformer, rules)),
         .. VaeLayouts.All.Select(rules => (ModelKind.Vae, rules)),
+        .. TinyVaeLayouts.All.Select(rules => (ModelKind.TinyVae, rules)),
         .. UMT5Layouts.All.Select(rules => (ModelKind.TextEncoder, rules)),
     ];
 
@@ -84,7 +85,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
             return new CheckpointException(checkpoint.Path, $"is not a model that can be loaded. {meaning}");
         (int unmatched, KeyRuleSet closest) = Known.Select(k => (k.Rules.CountUnmatched(checkpoint), k.Rules)).MinBy(k => k.Item1);
         return new CheckpointException(checkpoint.Path, unmatched * 2 > checkpoint.Tensors.Count || checkpoint.Tensors.Count == 0
-            ? $"holds {checkpoint.Tensors.Count} tensors of no known model: {Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan 2.1 VAE and the umT5 encoder."
+            ? $"holds {checkpoint.Tensors.Count} tensors of no known model: {Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan 2.1 VAE, tiny VAEs (TAEHV) and the umT5 encoder."
             : $"is closest to the {closest.Name} layout, but {string.Join("; ", closest.Problems(checkpoint))}.");
     }
 

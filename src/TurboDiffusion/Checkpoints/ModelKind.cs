@@ -9,6 +9,9 @@ public enum ModelKind
     /// <summary>The video autoencoder.</summary>
     Vae,
 
+    /// <summary>A tiny autoencoder in its place (TAEHV).</summary>
+    TinyVae,
+
     /// <summary>The umT5 text encoder.</summary>
     TextEncoder,
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -18,6 +19,9 @@ public static class CheckpointInspector
 {
     /// <summary>The name of the VAE's preset.</summary>
     public const string VaePreset = "Wan2.1-VAE";
+
+    /// <summary>The name of the preset of the VAE of Wan 2.2 TI2V-5B.</summary>
+    public const string Vae22Preset = "Wan2.2-VAE";
 
     /// <summary>The name of the text encoder's preset.</summary>
     public const string TextEncoderPreset = "umT5-xxl";
@@ -45,6 +49,7 @@ public static class CheckpointInspector
             {
                 ModelKind.Transformer => Transformer(report, view),
                 ModelKind.Vae => Vae(report, view),
+                ModelKind.TinyVae => TinyVae(report, view),
                 ModelKind.TextEncoder => TextEncoder(report, view),
                 _ => throw new InvalidOperationException($"There is no model of the kind {layout.Kind}."),
             };
@@ -104,9 +109,21 @@ public static class CheckpointInspector
         using var model = new WanVae(config, Placement.Meta);
         return report with
         {
-            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : ModelSpec.Custom,
+            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : config.Equals(VaeConfig.Wan22) ? Vae22Preset : ModelSpec.Custom,
             Vae = config,
             Problems = StrictLoader.Differences(model, view),
+        };
+    }
+
+    private static CheckpointReport TinyVae(CheckpointReport report, ICheckpoint view)
+    {
+        TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(view);
+        using var model = new TinyVideoAutoencoder(config, Placement.Meta);
+        return report with
+        {
+            Preset = config == TinyVaeConfig.Wan21 ? "taew2_1" : config == TinyVaeConfig.Wan22 ? "taew2_2" : ModelSpec.Custom,
+            TinyVae = config,
+            Problems = StrictLoader.Differences(model, TinyVideoAutoencoder.Trimmed(view, config)),
         };
     }
 

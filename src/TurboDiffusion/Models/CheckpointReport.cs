@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -35,6 +36,9 @@ public sealed record CheckpointReport
 
     /// <summary>The sizes, if it is a VAE.</summary>
     public VaeConfig? Vae { get; init; }
+
+    /// <summary>The sizes, if it is a tiny autoencoder.</summary>
+    public TinyVaeConfig? TinyVae { get; init; }
 
     /// <summary>The sizes, if it is a text encoder.</summary>
     public UMT5Config? TextEncoder { get; init; }

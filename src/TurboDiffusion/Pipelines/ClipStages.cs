@@ -51,7 +51,7 @@ public sealed class ClipStages
     /// <returns>The condition, as <see cref="ImageCondition.Encode"/> gives it.</returns>
     public Tensor EncodeImage(Tensor image, CancellationToken cancellationToken = default)
     {
-        WanVae vae = _components.Vae.Get(null, cancellationToken);
+        IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
         Tensor condition = ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, cancellationToken);
         _components.Vae.Release();
         return condition;
@@ -84,7 +84,7 @@ public sealed class ClipStages
     /// <returns>Frames in order, <c>[B, 3, t, H, W]</c>, about [−1, 1]; each is the caller's, to be disposed before the next.</returns>
     public IEnumerable<Tensor> Decode(Tensor latents, CancellationToken cancellationToken = default)
     {
-        WanVae vae = _components.Vae.Get(null, cancellationToken);
+        IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
         foreach (Tensor frames in vae.DecodeChunks(latents, cancellationToken)) yield return frames;
         _components.Vae.Release();
     }

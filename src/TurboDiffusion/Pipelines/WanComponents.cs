@@ -33,9 +33,9 @@ public sealed record WanComponents : IDisposable
     public double Boundary { get; init; }
 
     /// <summary>The video autoencoder.</summary>
-    public required ModelSlot<WanVae> Vae { get; init; }
+    public required ModelSlot<IVideoAutoencoder> Vae { get; init; }
 
-    /// <summary>The autoencoder's dimensions.</summary>
+    /// <summary>The autoencoder's dimensions; of a tiny one, those of a full one with the same latents and about as much work.</summary>
     public required VaeConfig VaeConfig { get; init; }
 
     /// <summary>Checks that the models fit together.</summary>

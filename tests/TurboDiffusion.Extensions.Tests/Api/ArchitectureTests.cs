@@ -20,13 +20,14 @@ public partial class ArchitectureTests
         new("Errors", "typed errors"),
         new("Runtime", "libtorch, devices, files"),
         new("Runtime/Cuda", "driver, NVRTC, choice of a kernel, GPU memory"),
-        new("Checkpoints", "safetensors · pth · key rules · strict loader"),
+        new("Checkpoints", "safetensors · gguf · pth · key rules · strict loader"),
         new("Sampling", "DenoisingLoop, rCM · UniPC · Euler, PhiloxNoise"),
         new("Operators/Normalization", "LayerNorm, RmsNorm, rotary embedding"),
         new("Operators/Linear", "float and W8A8 layers"),
         new("Operators/Attention", "dense · SLA · SageSLA"),
         new("Models/Wan", "the transformer, its checkpoints"),
         new("Models/Vae", "frames to latents and back"),
+        new("Models/TinyVae", "the same, coarser and fast"),
         new("Models/UMT5", "the text encoder"),
         new("Models", "what is in a file, random weights"),
         new("Pipelines", "WanPipeline, Denoiser, ImageCondition"),
@@ -146,6 +147,6 @@ public partial class ArchitectureTests
 
         // A namespace of its name, with or without the root's, not followed by one of a folder inside it.
         public Regex Named { get; } = new(
-            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }

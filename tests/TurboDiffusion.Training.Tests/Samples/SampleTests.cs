@@ -13,13 +13,14 @@ using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Optimization;
+using TurboDiffusion.Training.Samples;
 using Xunit;
 
 namespace TurboDiffusion.Training.Tests.Samples;
 
 public class SampleTests
 {
-    private const int Size = 32, Frames = 5, Gap = 2;
+    private const int Size = 32, Frames = 5, Gap = ContactSheet.Gap;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

@@ -2,6 +2,7 @@ using TurboDiffusion.Evaluation;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Checkpoints;
 using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Networks;
 using TurboDiffusion.Training.Optimization;

@@ -14,11 +14,11 @@ internal static class Convolution
     /// <summary>The convolution.</summary>
     /// <param name="input"><c>[N, C, …]</c> with two or three more axes.</param>
     /// <param name="weight"><c>[O, C, …]</c> with as many.</param>
-    /// <param name="bias"><c>[O]</c></param>
+    /// <param name="bias"><c>[O]</c>, or null.</param>
     /// <param name="stride">Of every further axis.</param>
     /// <param name="padding">Zeros on both sides of every further axis.</param>
     /// <returns><c>[N, O, …]</c></returns>
-    public static Tensor Run(Tensor input, Tensor weight, Tensor bias, long[] stride, long[] padding)
+    public static Tensor Run(Tensor input, Tensor weight, Tensor? bias, long[] stride, long[] padding)
     {
         (long outChannels, long inChannels) = (weight.shape[0], weight.shape[1]);
         bool fills = input.device_type == DeviceType.CPU && input.shape[0] > 1;
@@ -28,9 +28,9 @@ internal static class Convolution
         long[] further = new long[2 * stride.Length];
         return Convolve(
             nn.functional.pad(input, [.. further, 0, moreIn]), nn.functional.pad(weight, [.. further, 0, moreIn, 0, moreOut]),
-            nn.functional.pad(bias, [0, moreOut])).narrow(1, 0, outChannels).MoveToOuterDisposeScope();
+            bias is null ? null : nn.functional.pad(bias, [0, moreOut])).narrow(1, 0, outChannels).MoveToOuterDisposeScope();
 
-        Tensor Convolve(Tensor x, Tensor w, Tensor b) => stride.Length == 2
+        Tensor Convolve(Tensor x, Tensor w, Tensor? b) => stride.Length == 2
             ? nn.functional.conv2d(x, w, b, stride, padding)
             : nn.functional.conv3d(x, w, b, stride, padding);
     }

@@ -67,14 +67,13 @@ public static partial class WanCheckpoint
         };
     }
 
-    /// <summary>The metadata to write beside a transformer's tensors: what it has, and its head count, which shapes do not show.</summary>
-    /// <param name="checkpoint">The checkpoint that it comes from.</param>
+    /// <summary>The metadata to write beside a transformer's tensors: what there is, and its head count, which shapes do not show.</summary>
     /// <param name="config">Its dimensions.</param>
-    public static IReadOnlyDictionary<string, string> MetadataOf(ICheckpoint checkpoint, WanConfig config)
+    /// <param name="metadata">What there is, such as that of the checkpoint that it comes from.</param>
+    public static Dictionary<string, string> Metadata(WanConfig config, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(config);
-        return new Dictionary<string, string>(checkpoint.Metadata) { [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
+        return new(metadata ?? new Dictionary<string, string>()) { [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
     }
 
     /// <summary>Loads the transformer.</summary>

@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Training.Configuration;
+namespace TurboDiffusion.Training.Samples;
 
 /// <summary>Reconstructions that a VAE in training makes now and then, to look at.</summary>
 public sealed record ReconstructionOptions

@@ -1,6 +1,7 @@
+using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
-namespace TurboDiffusion.Training.Configuration;
+namespace TurboDiffusion.Training.Samples;
 
 /// <summary>Scores of a transformer: what makes clips of it.</summary>
 public sealed record TransformerScoreOptions : ScoreOptions
@@ -14,18 +15,18 @@ public sealed record TransformerScoreOptions : ScoreOptions
     /// <summary>Tokens of a prompt, padding included: those of the training data.</summary>
     public int TextLength { get; init; } = 48;
 
-    /// <summary>The sampler; null: rCM for a student that is being distilled, UniPC for others.</summary>
+    /// <summary>The sampler; null: that of a distilled model for a student in distillation, of an original one for others.</summary>
     public SamplerKind? Sampler { get; init; }
 
     /// <summary>Steps; null: the sampler's default.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>Classifier-free guidance; null: none (1) for a student that is being distilled, 5 for others.</summary>
-    public double? Guidance { get; init; }
+    /// <summary>Classifier-free guidance; null: as for the sampler.</summary>
+    public GuidanceScale? Guidance { get; init; }
 
-    /// <summary>rCM: noise over signal at the first step.</summary>
-    public double SigmaMax { get; init; } = 80;
+    /// <summary>rCM: noise over signal at the first step; null: the default.</summary>
+    public double? SigmaMax { get; init; }
 
-    /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
-    public double Shift { get; init; } = 3;
+    /// <summary>UniPC and Euler: how far the schedule leans to the noisy end; null: the default.</summary>
+    public double? Shift { get; init; }
 }

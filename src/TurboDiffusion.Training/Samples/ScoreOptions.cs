@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Training.Configuration;
+namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
 /// Scores of a model of the shape world in training: now and then, held-out scenes are generated and read. The best state is kept, and a run

@@ -1,6 +1,4 @@
-using TurboDiffusion.Training.Loops;
-
-namespace TurboDiffusion.Training.Samples;
+namespace TurboDiffusion.Training.Loops;
 
 /// <summary>Looks at the models while they are trained. It changes nothing: a run is bit for bit the same with it and without.</summary>
 public interface ITrainingObserver

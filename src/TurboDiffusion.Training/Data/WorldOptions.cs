@@ -1,7 +1,7 @@
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
 
-namespace TurboDiffusion.Training.Configuration;
+namespace TurboDiffusion.Training.Data;
 
 /// <summary>Clips of the shape world, rendered before training: their number and their size.</summary>
 public sealed record WorldOptions

@@ -1,7 +1,7 @@
 using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
-namespace TurboDiffusion.Training.Configuration;
+namespace TurboDiffusion.Training.Samples;
 
 /// <summary>Clips that a transformer in training makes now and then, to look at. Text to video only.</summary>
 public sealed record SampleOptions

@@ -1,0 +1,181 @@
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Sampling;
+using TurboDiffusion.Training.Data;
+using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Networks;
+using TurboDiffusion.Training.Samples;
+
+namespace TurboDiffusion.Training.Configuration;
+
+/// <summary>What a configuration is made of: models and data, opened, and the task that trains them.</summary>
+internal sealed class TrainingParts : IDisposable
+{
+    private readonly Stack<IDisposable> _owned = [];
+    private readonly List<ITrainingObserver> _observers = [];
+    private readonly CancellationToken _cancellationToken;
+    private UMT5Encoder? _text;
+
+    /// <summary>Opens everything.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="cancellationToken">Ends the loading.</param>
+    /// <exception cref="TurboDiffusionException">The configuration, the data or a checkpoint cannot be used.</exception>
+    public TrainingParts(RunConfig config, CancellationToken cancellationToken)
+    {
+        _cancellationToken = cancellationToken;
+        try
+        {
+            (Task, Result) = config switch
+            {
+                TeacherConfig teacher => Open(teacher),
+                SlaConfig sla => Open(sla),
+                RcmConfig rcm => Open(rcm),
+                VaeTrainingConfig vae => Open(vae),
+                _ => throw new ArgumentException($"There is no training of the kind {config.GetType().Name}.", nameof(config)),
+            };
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The training.</summary>
+    public ITrainingTask Task { get; }
+
+    /// <summary>The model that it is for.</summary>
+    public TrainedModel Result { get; }
+
+    /// <summary>The text encoder, where one is trained along.</summary>
+    public TrainedModel? TextEncoder { get; private set; }
+
+    /// <summary>What makes samples and scores, where some are asked for.</summary>
+    public IReadOnlyList<ITrainingObserver> Observers => _observers;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        while (_owned.TryPop(out IDisposable? part)) part.Dispose();
+    }
+
+    private (ITrainingTask, TrainedModel) Open(TeacherConfig config)
+    {
+        if (config.Model is null == config.Initial is null)
+            throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
+        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions ? Owned(new UMT5Encoder(dimensions, config.Placement)) : OpenTextEncoder(config);
+        if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
+        ILatentData data = OpenData(config, text);
+        WanModel model = config.Initial is { } initial ? Load(initial, AttentionOptions.Dense, config) : NewModel(config.Model!, config);
+        TeacherTraining task = Owned(new TeacherTraining(
+            model, data, config.Times.Create(), config.ConditionDropout, config.Training, config.NewTextEncoder is null ? null : text));
+        TextEncoder = task.TextEncoder;
+        OpenSamples(config, task.Model, distilled: false);
+        return (task, task.Model);
+    }
+
+    private (ITrainingTask, TrainedModel) Open(SlaConfig config)
+    {
+        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config);
+        WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config);
+        SlaTuning task = Owned(new SlaTuning(student, teacher, data, config.Times.Create(), config.Training));
+        OpenSamples(config, task.Model, distilled: false);
+        return (task, task.Model);
+    }
+
+    private (ITrainingTask, TrainedModel) Open(RcmConfig config)
+    {
+        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config), student = Load(config.Teacher, AttentionOptions.Dense, config);
+        WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config) : null;
+        RcmDistillation task = Owned(new RcmDistillation(
+            student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(), config.Rcm, config.CriticOptimizer,
+            config.Training));
+        OpenSamples(config, task.Student, distilled: true);
+        return (task, task.Student);
+    }
+
+    private (ITrainingTask, TrainedModel) Open(VaeTrainingConfig config)
+    {
+        if (config.Width is null == config.Initial is null)
+            throw new InvalidRequestException("width", "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
+        if (config.Data is null == config.World is null)
+            throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
+        IClipData data = config.World is { } world
+            ? Owned(WorldClips.Render(world, config.Frames, config.Height, config.CropWidth, config.Placement.Device, _cancellationToken))
+            : Owned(new ClipFolder(config.Data!, config.Frames, config.Height, config.CropWidth));
+        using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
+        WanVae vae = Owned(new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial), config.Placement));
+        if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
+        else StrictLoader.Load(vae, initial, cancellationToken: _cancellationToken);
+        VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
+        if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
+        if (config.Scores is { } scores)
+            _observers.Add(new ScoreObserver(task.Models, scores, clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
+        return (task, task.Model);
+    }
+
+    private WanModel NewModel(WanConfig dimensions, RunConfig config)
+    {
+        WanModel model = Owned(new WanModel(dimensions, AttentionOptions.Dense, WeightFormat.Float, config.Placement));
+        model.RecomputesActivations = config.RecomputeActivations;
+        WeightInitialization.Initialize(model, InitialRandom(config));
+        return model;
+    }
+
+    private WanModel Load(string path, AttentionOptions attention, RunConfig config)
+    {
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        WanModel model = Owned(WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
+        model.RecomputesActivations = config.RecomputeActivations;
+        return model;
+    }
+
+    private UMT5Encoder? OpenTextEncoder(TransformerRunConfig config)
+    {
+        if (config.TextEncoder is null) return null;
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(config.TextEncoder);
+        UMT5Encoder encoder = _text = Owned(new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement));
+        StrictLoader.Load(encoder, checkpoint, cancellationToken: _cancellationToken);
+        return encoder;
+    }
+
+    private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)
+    {
+        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal)) return new LatentFolder(config.Data);
+        return text is not null ? Owned(new CaptionedLatents(config.Data, text, config.Placement.Device)) : throw new InvalidRequestException("textEncoder",
+            $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).");
+    }
+
+    private void OpenSamples(TransformerRunConfig config, TrainedModel model, bool distilled)
+    {
+        if (config.Samples is { } samples)
+        {
+            samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
+            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output, _cancellationToken)));
+        }
+        if (config.Scores is not { } scores) return;
+        UMT5Encoder text = _text ?? throw new InvalidRequestException("textEncoder",
+            "Scores need the text encoder that turns prompts into embeddings; name its checkpoint (textEncoder).");
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(scores.Vae);
+        WanVae vae = Owned(new WanVae(VaeConfig.FromCheckpoint(checkpoint), config.Placement));
+        StrictLoader.Load(vae, checkpoint, cancellationToken: _cancellationToken);
+        _observers.Add(new ScoreObserver(TextEncoder is null ? [model] : [model, TextEncoder], scores,
+            _ => SceneGenerator.Generations((WanModel)model.Module, text, scores, distilled, vae, config.Placement.Device), config.Output));
+    }
+
+    // Another stream than the training's, which the seed itself names.
+    private static PhiloxNoise InitialRandom(RunConfig config) => new(~config.Training.Seed);
+
+    private T Owned<T>(T part)
+        where T : IDisposable
+    {
+        _owned.Push(part);
+        return part;
+    }
+}

@@ -1,0 +1,168 @@
+using TorchSharp.Utils;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Runtime;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Models.TinyVae;
+
+/// <summary>
+/// The tiny autoencoder (TAEHV) for the latents of a Wan model: 2D convolutions of at most 256 channels, with one frame of the past.
+/// A hundredth of the full VAE's work, somewhat coarser. Frame by frame and whole, it gives the same.
+/// </summary>
+/// <remarks>Upstream: madebyollin/taehv, 1f14a56, <c>taehv.py</c>; the files <c>taew2_1</c> and <c>taew2_2</c>.</remarks>
+public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
+{
+    // The first latent frame becomes four frames too, of which the last alone is kept.
+    private const int Dropped = TinyVaeConfig.TemporalFactor - 1;
+
+    [ComponentName(Name = "encoder")]
+    private readonly TinyStack _encoder;
+
+    [ComponentName(Name = "decoder")]
+    private readonly TinyStack _decoder;
+
+    private readonly Placement _placement;
+
+    /// <summary>Creates the network; its values come from a checkpoint.</summary>
+    /// <param name="config">The sizes.</param>
+    /// <param name="placement">Device and dtype of the weights, in which everything is computed.</param>
+    public TinyVideoAutoencoder(TinyVaeConfig config, Placement placement)
+        : base(nameof(TinyVideoAutoencoder))
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        (Config, _placement) = (config, placement);
+        (int a, int b, int c, int d) = config.Widths;
+        int width = config.EncoderWidth, pixels = 3 * config.PatchSize * config.PatchSize;
+        TinyLayer Memory(int channels) => new TinyMemoryBlock(channels, placement);
+        TinyLayer Plain(int from, int to, long stride = 1) => new TinyConv(from, to, placement, bias: false, stride: stride);
+        _encoder = new TinyStack(
+            new TinyConv(pixels, width, placement), TinyFunction.Relu(),
+            TinyTime.Pool(width, 2, placement), Plain(width, width, stride: 2), Memory(width), Memory(width), Memory(width),
+            TinyTime.Pool(width, 2, placement), Plain(width, width, stride: 2), Memory(width), Memory(width), Memory(width),
+            TinyTime.Pool(width, 1, placement), Plain(width, width, stride: 2), Memory(width), Memory(width), Memory(width),
+            new TinyConv(width, config.LatentChannels, placement));
+        _decoder = new TinyStack(
+            TinyFunction.Clamp(), new TinyConv(config.LatentChannels, a, placement), TinyFunction.Relu(),
+            Memory(a), Memory(a), Memory(a), TinyFunction.Upsample(), TinyTime.Grow(a, 1, placement), Plain(a, b),
+            Memory(b), Memory(b), Memory(b), TinyFunction.Upsample(), TinyTime.Grow(b, 2, placement), Plain(b, c),
+            Memory(c), Memory(c), Memory(c), TinyFunction.Upsample(), TinyTime.Grow(c, 2, placement), Plain(c, d),
+            TinyFunction.Relu(), new TinyConv(d, pixels, placement));
+        RegisterComponents();
+    }
+
+    /// <summary>The sizes.</summary>
+    public TinyVaeConfig Config { get; }
+
+    /// <inheritdoc/>
+    public Tensor Encode(Tensor video, CancellationToken cancellationToken = default)
+    {
+        CheckVideo(video);
+        using var scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        using var memory = new FrameMemory();
+        var latents = new List<Tensor>();
+        // The end is filled up with its last frame.
+        for (long first = 0; first < video.shape[2]; first += TinyVaeConfig.TemporalFactor)
+        {
+            Tensor frames = video.narrow(2, first, Math.Min(TinyVaeConfig.TemporalFactor, video.shape[2] - first));
+            if (frames.shape[2] < TinyVaeConfig.TemporalFactor)
+                frames = cat([frames, frames.narrow(2, frames.shape[2] - 1, 1).expand(-1, -1, TinyVaeConfig.TemporalFactor - frames.shape[2], -1, -1)], dim: 2);
+            latents.Add(_encoder.Run(ToInput(frames), memory, cancellationToken));
+        }
+        return cat(latents, dim: 1).transpose(1, 2).to_type(ScalarType.Float32).contiguous().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        CheckLatents(latents);
+        return Chunks();
+
+        IEnumerable<Tensor> Chunks()
+        {
+            using var memory = new FrameMemory();
+            for (long frame = 0; frame < latents.shape[2]; frame++)
+                yield return Decode(latents.narrow(2, frame, 1), memory, frame == 0, cancellationToken);
+        }
+    }
+
+    /// <summary>Decodes all latents at once, without gradients; gives what <see cref="DecodeChunks"/> does, put together.</summary>
+    /// <param name="latents">Normalised latents, <c>[B, C, 1 + n, h, w]</c>.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>The video, <c>[B, 3, 1 + 4n, H, W]</c> in [−1, 1].</returns>
+    /// <exception cref="ArgumentException">The latents have another shape.</exception>
+    public Tensor DecodeWhole(Tensor latents, CancellationToken cancellationToken = default)
+    {
+        CheckLatents(latents);
+        return Decode(latents, null, true, cancellationToken);
+    }
+
+    /// <summary>
+    /// Shows a checkpoint as this network has it: where a layer that makes frames has more of them than are needed, its last ones.
+    /// </summary>
+    /// <param name="checkpoint">A checkpoint with the official names; the view owns it.</param>
+    /// <param name="config">Its sizes.</param>
+    public static ICheckpoint Trimmed(ICheckpoint checkpoint, TinyVaeConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        (int a, int b, int c, _) = config.Widths;
+        return new LastRowsView(checkpoint, new Dictionary<string, long> { ["decoder.7.conv.weight"] = a, ["decoder.13.conv.weight"] = 2 * b, ["decoder.19.conv.weight"] = 2 * c });
+    }
+
+    private Tensor Decode(Tensor latents, FrameMemory? memory, bool first, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        Tensor frames = _decoder.Run(latents.to(_placement.Dtype, _placement.Device).transpose(1, 2), memory, cancellationToken);
+        if (first) frames = frames.narrow(1, Dropped, frames.shape[1] - Dropped);
+        if (Config.PatchSize > 1)
+        {
+            Tensor pixels = nn.functional.pixel_shuffle(frames.flatten(0, 1), Config.PatchSize);
+            frames = pixels.reshape([frames.shape[0], frames.shape[1], .. pixels.shape[1..]]);
+        }
+        return (frames.clamp(0, 1) * 2 - 1).transpose(1, 2).contiguous().MoveToOuterDisposeScope();
+    }
+
+    // [B, 3, T, H, W] in [−1, 1] to [B, T, 3·p², H/p, W/p] in [0, 1].
+    private Tensor ToInput(Tensor video)
+    {
+        Tensor frames = ((video + 1) / 2).to_type(_placement.Dtype).transpose(1, 2);
+        if (Config.PatchSize == 1) return frames;
+        Tensor patches = nn.functional.pixel_unshuffle(frames.flatten(0, 1), Config.PatchSize);
+        return patches.reshape([frames.shape[0], frames.shape[1], .. patches.shape[1..]]);
+    }
+
+    private void CheckVideo(Tensor video)
+    {
+        long[] s = video.shape;
+        if (s.Length != 5 || s[1] != 3 || s[2] < 1 || (s[2] - 1) % TinyVaeConfig.TemporalFactor != 0 || s[3] < 1 || s[3] % Config.SpatialFactor != 0 || s[4] < 1 || s[4] % Config.SpatialFactor != 0)
+            throw new ArgumentException(
+                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {TinyVaeConfig.TemporalFactor}·n and H and W multiples of {Config.SpatialFactor}.", nameof(video));
+    }
+
+    private void CheckLatents(Tensor latents)
+    {
+        long[] s = latents.shape;
+        if (s.Length != 5 || s[1] != Config.LatentChannels || s[2] < 1)
+            throw new ArgumentException($"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.LatentChannels}, T, h, w] with T at least 1.", nameof(latents));
+    }
+
+    private sealed class LastRowsView : CheckpointView
+    {
+        public LastRowsView(ICheckpoint inner, Dictionary<string, long> rows)
+            : base(inner) =>
+            Tensors = ByName(inner.Tensors.Values.Select(t =>
+                rows.TryGetValue(t.Name, out long wanted) && t.Shape.Count > 0 && t.Shape[0] > wanted ? new TensorInfo(t.Name, t.Dtype, [wanted, .. t.Shape.Skip(1)]) : t));
+
+        public override IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+        public override Tensor Read(string name)
+        {
+            using var scope = NewDisposeScope();
+            Tensor tensor = Inner.Read(name);
+            long rows = Tensors[name].Shape is [var first, ..] ? first : 0;
+            return (tensor.dim() > 0 && rows < tensor.shape[0] ? tensor.narrow(0, tensor.shape[0] - rows, rows).clone() : tensor).MoveToOuterDisposeScope();
+        }
+    }
+}
