@@ -101,7 +101,8 @@ public sealed record EvaluationPlan
         Within(nameof(Height), Height, 48, 8192);
         Within(nameof(Frames), Frames, 9, 1025);
         Within(nameof(LatencyRuns), LatencyRuns, 0, 1000);
-        if (Prompts + TwoObjectPrompts == 1) throw new InvalidRequestException(nameof(Prompts), "One prompt has no Fréchet distance; give 0 or at least 2.");
+        if (Prompts + TwoObjectPrompts == 1)
+            throw new InvalidRequestException(nameof(Prompts), "One prompt has no Fréchet distance; give 0 or at least 2.");
         if (Variants.GroupBy(v => v.Label).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new InvalidRequestException("variants", $"Two variants are called '{twice.Key}'; give each a label of its own.");
         _ = ElementType;
@@ -126,7 +127,10 @@ public sealed record EvaluationPlan
     {
         string? transformer = variant.Transformer;
         if (Model is null && (transformer, Vae, TextEncoder, Tokenizer) is ({ } own, { } vae, { } text, { } tokenizer))
-            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer };
+            return new ModelFiles
+            {
+                Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer,
+            };
         ModelFiles files = ModelLibrary.Find(Model);
         return files with
         {

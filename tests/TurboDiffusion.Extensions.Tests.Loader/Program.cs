@@ -64,7 +64,8 @@ internal sealed class CountingGenerator : IVideoGenerator
         VideoGenerationRequest request, VideoGenerationOptions? options, CancellationToken cancellationToken)
     {
         Calls++;
-        Seen = $"{request.Prompt}|{options!.VideoSize!.Value.Width}x{options.VideoSize.Value.Height}|{options.Seed}|{options.AdditionalProperties!["style"]}";
+        Seen = $"{request.Prompt}|{options!.VideoSize!.Value.Width}x{options.VideoSize.Value.Height}|"
+            + $"{options.Seed}|{options.AdditionalProperties!["style"]}";
         return Task.FromResult(new VideoGenerationResponse([new DataContent(new byte[] { 5, 5 }, "video/mp4")]));
     }
 

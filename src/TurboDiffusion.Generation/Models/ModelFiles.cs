@@ -33,7 +33,10 @@ public sealed record ModelFiles
     /// <summary>The video autoencoder.</summary>
     public required string Vae { get; init; }
 
-    /// <summary>A tiny autoencoder (TAEHV, <c>taew2_1</c>) that can serve in place of <see cref="Vae"/>: faster, coarser. <see cref="Vae"/> may be one, too.</summary>
+    /// <summary>
+    /// A tiny autoencoder (TAEHV, <c>taew2_1</c>) that can serve in place of <see cref="Vae"/>: faster, coarser. <see cref="Vae"/> may be
+    /// one, too.
+    /// </summary>
     public string? TinyVae { get; init; }
 
     /// <summary>The umT5 text encoder.</summary>
@@ -53,10 +56,12 @@ public sealed record ModelFiles
         string path = Path.Combine(folder, DescriptionFile);
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "there is no such folder; give the folder of a model.");
         if (!File.Exists(path))
-            throw new CheckpointException(folder, $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
+            throw new CheckpointException(folder,
+                $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
         try
         {
-            if (new FileInfo(path).Length > 1 << 20) throw new CheckpointException(path, "is larger than 1 MiB; it is not a model's description.");
+            if (new FileInfo(path).Length > 1 << 20)
+                throw new CheckpointException(path, "is larger than 1 MiB; it is not a model's description.");
             ModelFiles files = JsonSerializer.Deserialize<ModelFiles>(File.ReadAllText(path), Json)
                 ?? throw new CheckpointException(path, "is null; it must be a JSON object.");
             return files.Resolve(folder);

@@ -86,7 +86,8 @@ internal sealed class SentencePieceModel
         {
             long length = new FileInfo(path).Length;
             if (length is 0 or > MaxFileBytes)
-                throw new CheckpointException(path, $"is {length} bytes long; a SentencePiece model has between 1 and {MaxFileBytes}. Use the tokenizer's spiece.model.");
+                throw new CheckpointException(path,
+                    $"is {length} bytes long; a SentencePiece model has between 1 and {MaxFileBytes}. Use the tokenizer's spiece.model.");
             return File.ReadAllBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -24,11 +24,13 @@ public sealed class ClipFolder : IClipData, IDisposable
     {
         _crop = new ClipCrop(frames, height, width);
         string[] paths = Directory.Exists(folder) ? [.. Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)] : [];
-        if (paths.Length == 0) throw new InvalidRequestException("data", $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
+        if (paths.Length == 0) throw new InvalidRequestException("data",
+            $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
         _files = [.. paths.Select(SafetensorsFile.Open)];
         foreach (SafetensorsFile file in _files)
         {
-            if (!file.Tensors.TryGetValue("video", out TensorInfo? info)) throw new CheckpointException(file.Path, "has no tensor 'video'.");
+            if (!file.Tensors.TryGetValue("video", out TensorInfo? info))
+                throw new CheckpointException(file.Path, "has no tensor 'video'.");
             _crop.Check([.. info.Shape], file.Path);
         }
     }
@@ -38,7 +40,8 @@ public sealed class ClipFolder : IClipData, IDisposable
     /// <param name="name">The file's name without ending; unique.</param>
     /// <param name="video"><c>[3, T, H, W]</c>, bytes.</param>
     public static void Add(string folder, string name, Tensor video) =>
-        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"), [TensorSource.From("video", video)]);
+        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"),
+            [TensorSource.From("video", video)]);
 
     /// <inheritdoc/>
     public Tensor Draw(int count, IRandomSource random)

@@ -26,6 +26,7 @@ public sealed class MemoryClips : IClipData
     public Tensor Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return stack([.. RandomIndices.Draw(random, count, _videos.shape[0]).Select(i => _crop.Cut(_videos[i], random))]).MoveToOuterDisposeScope();
+        return stack([.. RandomIndices.Draw(random, count, _videos.shape[0]).Select(i => _crop.Cut(_videos[i], random))])
+            .MoveToOuterDisposeScope();
     }
 }

@@ -16,7 +16,8 @@ public sealed record VideoFile(string Path, string Name)
         {
             string caption = File.Exists(CaptionPath) ? File.ReadAllText(CaptionPath).Trim() : "";
             return caption.Length > 0 ? caption
-                : throw new InvalidRequestException("captions", $"The video {Path} has no caption; write what it shows into {CaptionPath}.");
+                : throw new InvalidRequestException("captions",
+                    $"The video {Path} has no caption; write what it shows into {CaptionPath}.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

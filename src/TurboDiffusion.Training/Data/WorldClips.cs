@@ -24,7 +24,8 @@ public sealed class WorldClips : IClipData, IDisposable
     /// <param name="width">Columns to draw.</param>
     /// <param name="device">Where they are held.</param>
     /// <param name="cancellationToken">Checked before each clip.</param>
-    public static WorldClips Render(WorldOptions world, int frames, int height, int width, Device device, CancellationToken cancellationToken = default)
+    public static WorldClips Render(WorldOptions world, int frames, int height, int width, Device device,
+        CancellationToken cancellationToken = default)
     {
         world.Check();
         Tensor videos = empty([world.Clips, 3, world.Frames, world.Height, world.Width], ScalarType.Byte, device).DetachFromDisposeScope();
@@ -58,7 +59,8 @@ public sealed class WorldClips : IClipData, IDisposable
         var data = (nint)NativeTensor.DataPointer(pixels);
         int length = world.Frames * world.Height * world.Width * 3;
         Parallel.For(0, count, new ParallelOptions { CancellationToken = cancellationToken }, i =>
-            SceneRenderer.Render(Scene(world, first + i), world.Width, world.Height, world.Frames).CopyTo(new Span<byte>((byte*)data + (long)i * length, length)));
+            SceneRenderer.Render(Scene(world, first + i), world.Width, world.Height, world.Frames)
+                .CopyTo(new Span<byte>((byte*)data + (long)i * length, length)));
         return pixels.permute(0, 4, 1, 2, 3);
     }
 

@@ -12,7 +12,9 @@ namespace TurboDiffusion.Training.Losses;
 /// <remarks>arXiv 1312.6114, appendix B, for the divergence.</remarks>
 public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
 {
-    /// <summary>The loss of a batch, through the whole-clip form of the causal convolutions. Draws the posterior's noise, then whether to halve.</summary>
+    /// <summary>
+    /// The loss of a batch, through the whole-clip form of the causal convolutions. Draws the posterior's noise, then whether to halve.
+    /// </summary>
     /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1].</param>
     /// <param name="random">The source of every draw.</param>
     /// <exception cref="InvalidRequestException">Clips to be halved have an odd number of latents.</exception>
@@ -45,9 +47,12 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
     private static (Tensor Latents, Tensor Video) Halve(Tensor latents, Tensor video)
     {
         if (video.shape[3] % 16 != 0 || video.shape[4] % 16 != 0)
-            throw new InvalidRequestException("halved", $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be multiples of 16.");
+            throw new InvalidRequestException("halved",
+                $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be "
+                    + "multiples of 16.");
         return (nn.functional.avg_pool3d(latents, [1, 2, 2]), nn.functional.avg_pool3d(video, [1, 2, 2]));
     }
 
-    private static Tensor PerChannel(IReadOnlyList<float> values, Device device) => tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);
+    private static Tensor PerChannel(IReadOnlyList<float> values, Device device) =>
+        tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);
 }

@@ -36,7 +36,9 @@ public sealed record ModelSpec
     /// <summary>The dimensions of the transformer, or of each of two.</summary>
     public required WanConfig Transformer { get; init; }
 
-    /// <summary>Of two experts, the noise level in (0, 1) down to which the high-noise one serves; null: there is one transformer.</summary>
+    /// <summary>
+    /// Of two experts, the noise level in (0, 1) down to which the high-noise one serves; null: there is one transformer.
+    /// </summary>
     public double? Boundary { get; init; }
 
     /// <summary>How many transformers share the steps: 1, or 2 (high noise, then low noise).</summary>
@@ -104,7 +106,8 @@ public sealed record ModelSpec
     /// <exception cref="InvalidRequestException">There is none of that name.</exception>
     public static ModelSpec Find(string name) =>
         All.FirstOrDefault(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new InvalidRequestException("preset", $"There is no preset '{name}'; the presets are {string.Join(", ", All.Select(s => s.Name))}.");
+        ?? throw new InvalidRequestException("preset",
+            $"There is no preset '{name}'; the presets are {string.Join(", ", All.Select(s => s.Name))}.");
 
     /// <summary>The published models whose transformers have these dimensions; a file alone does not tell them apart.</summary>
     /// <param name="transformer">Dimensions.</param>
@@ -124,7 +127,8 @@ public sealed record ModelSpec
     }
 
     /// <summary>The model as rCM distils it: in few steps, and without guidance, which is distilled into it.</summary>
-    public ModelSpec Distilled() => this with { Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None } };
+    public ModelSpec Distilled() => this
+        with { Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None } };
 
     /// <summary>
     /// The model with a step-distillation LoRA (lightx2v) merged into it: 4 Euler steps at the times 1000, 750, 500 and 250 of a

@@ -39,7 +39,8 @@ public sealed class ClipStages
         bool guided = !_settings.GuidanceScale.IsNone;
         ITextEncoder encoder = _components.TextEncoder.Get(null, cancellationToken);
         Tensor all = PromptEncoding.Encode(
-            guided ? [.. prompts, _settings.NegativePrompt] : prompts, _components.Tokenizer, encoder, _components.Device, cancellationToken);
+            guided ? [.. prompts, _settings.NegativePrompt] : prompts, _components.Tokenizer, encoder, _components.Device,
+            cancellationToken);
         _components.TextEncoder.Release();
         return new PromptEmbeddings(all.narrow(0, 0, prompts.Count).MoveToOuterDisposeScope(),
             guided ? all.narrow(0, prompts.Count, 1).MoveToOuterDisposeScope() : null);
@@ -71,10 +72,12 @@ public sealed class ClipStages
     {
         using var scope = NewDisposeScope();
         int batch = seeds.Count;
-        using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts, text.Negative?.expand(batch, -1, -1).contiguous(),
+        using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts,
+            text.Negative?.expand(batch, -1, -1).contiguous(),
             _settings.GuidanceScale, condition?.expand(batch, -1, -1, -1, -1), loading);
         var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
-        Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(_components.Device);
+        Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(
+            _components.Device);
         return DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken).MoveToOuterDisposeScope();
     }
 

@@ -17,7 +17,8 @@ public sealed partial class DocumentationTests
     {
         var path = Path.Combine(Repository.Root, "docs", page);
         var text = File.ReadAllText(path);
-        var expected = Snippet().Replace(text, match => $"{match.Groups[1].Value}```csharp\n{Region(match.Groups[2].Value, match.Groups[3].Value)}\n```");
+        var expected = Snippet().Replace(text, match =>
+            $"{match.Groups[1].Value}```csharp\n{Region(match.Groups[2].Value, match.Groups[3].Value)}\n```");
         if (Environment.GetEnvironmentVariable("TURBODIFFUSION_APPROVE_API") == "1")
             File.WriteAllText(path, expected);
 

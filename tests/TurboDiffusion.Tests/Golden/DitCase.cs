@@ -20,7 +20,8 @@ public sealed class DitCase : IGoldenRunner
         using WanModel model = Load(golden.Config, golden.Weights());
         var observed = new Dictionary<string, Tensor>();
         Tensor context = golden.Input("context");
-        using TextContext text = model.PrepareText(context, observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
+        using TextContext text = model.PrepareText(context,
+            observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
         Tensor v = model.Forward(golden.Input("x"), golden.Input("t").flatten(), text,
             golden.Has("input::y") ? golden.Input("y") : null,
             observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());

@@ -31,7 +31,8 @@ public class ShapesModelTests
     private static string Samples()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel"))) return Path.Combine(folder.FullName, "samples", "ShapesModel");
+            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel")))
+                return Path.Combine(folder.FullName, "samples", "ShapesModel");
         throw new DirectoryNotFoundException("samples/ShapesModel is not above the tests' folder.");
     }
 }

@@ -32,16 +32,20 @@ public sealed record VaeConfig
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(dim);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(numResBlocks);
         if (dimMult.Count == 0 || dimMult.Any(m => m <= 0))
-            throw new ArgumentException($"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.", nameof(dimMult));
+            throw new ArgumentException($"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.",
+                nameof(dimMult));
         if (temporalDownsample.Count != dimMult.Count - 1)
             throw new ArgumentException(
-                $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps between them.",
+                $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps "
+                    + "between them.",
                 nameof(temporalDownsample));
         for (int i = 1; i < dimMult.Count; i++)
             if (dim * dimMult[i] % 2 != 0)
-                throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be even.", nameof(dim));
+                throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be "
+                    + "even.", nameof(dim));
         if (zDim != WanLatentMean.Length)
-            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan 2.1 are for {WanLatentMean.Length} channels.", nameof(zDim));
+            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan 2.1 are for {WanLatentMean.Length} channels.",
+                nameof(zDim));
         Dim = dim;
         ZDim = zDim;
         DimMult = [.. dimMult];
@@ -125,7 +129,8 @@ public sealed record VaeConfig
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"VAE dim {Dim} · [{string.Join(", ", DimMult)}], z {ZDim}, {NumResBlocks} blocks, time halved [{string.Join(", ", TemporalDownsample)}]";
+        $"VAE dim {Dim} · [{string.Join(", ", DimMult)}], z {ZDim}, {NumResBlocks} blocks, time halved "
+            + $"[{string.Join(", ", TemporalDownsample)}]";
 
     /// <summary>Reads the sizes off the names and shapes of a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the official key names.</param>
@@ -134,7 +139,8 @@ public sealed record VaeConfig
     {
         int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape is [>= 0 and <= MaxChannels, ..]
             ? (int)info.Shape[0]
-            : throw new CheckpointException(checkpoint.Path, $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
+            : throw new CheckpointException(checkpoint.Path,
+                $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
         bool Has(string key) => checkpoint.Tensors.ContainsKey(key);
 
         int dim = Channels("encoder.conv1.bias"), zDim = Channels("conv2.bias");
@@ -151,7 +157,8 @@ public sealed record VaeConfig
         }
         try
         {
-            if (levels.Any(l => l % dim != 0)) throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
+            if (levels.Any(l => l % dim != 0))
+                throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
             return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal);
         }
         catch (Exception e) when (e is ArgumentException or DivideByZeroException)

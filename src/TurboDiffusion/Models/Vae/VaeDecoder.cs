@@ -32,7 +32,8 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
         long channels = config.Dim * config.DimMult[^1];
         _values = (long)config.Dim * config.SpatialFactor * config.SpatialFactor;
         _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
-        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
+        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement),
+            new ResidualBlock(channels, channels, placement)];
         for (int level = config.DimMult.Count - 1; level >= 0; level--)
         {
             for (int block = 0; block <= config.NumResBlocks; block++)
@@ -62,6 +63,7 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     {
         using var scope = NewDisposeScope();
         Tensor x = VaeLayers.Run(_first, latents, cache, cancellationToken);
-        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken).MoveToOuterDisposeScope();
+        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken)
+            .MoveToOuterDisposeScope();
     }
 }
