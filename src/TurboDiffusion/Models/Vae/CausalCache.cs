@@ -34,19 +34,12 @@ internal sealed class CausalCache : IDisposable
     public WindowWeights Weights(CausalConv3d convolution, Func<WindowWeights> make)
     {
         if (_weights.TryGetValue(convolution, out WindowWeights? known)) return known;
-        WindowWeights weights = make();
-        weights.Weight.DetachFromDisposeScope();
-        weights.Gamma.DetachFromDisposeScope();
-        return _weights[convolution] = weights;
+        return _weights[convolution] = make().DetachFromDisposeScope();
     }
 
     public void Dispose()
     {
-        foreach (WindowWeights weights in _weights.Values)
-        {
-            weights.Weight.Dispose();
-            weights.Gamma.Dispose();
-        }
+        foreach (WindowWeights weights in _weights.Values) weights.Dispose();
         _weights.Clear();
         foreach (Tensor frames in _past.Values) frames.Dispose();
         _past.Clear();

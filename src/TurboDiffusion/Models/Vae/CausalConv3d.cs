@@ -72,13 +72,16 @@ internal sealed class CausalConv3d : VaeLayer
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
-        if (cache is not null && IsWindow && input.shape[0] == 1)
-            return AfterNormInWindows(norm, input, cache, CausalRmsSilu.Choose(input).Form);
+        if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!, CausalRmsSilu.Choose(input).Form);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
         normalised.Dispose();
         return forward(activated, cache);
     }
+
+    /// <summary>Whether <see cref="AfterNormInWindows"/> does it: the chunk of a single video, three frames of 3×3.</summary>
+    internal bool TakesWindows(Tensor input, CausalCache? cache) =>
+        cache is not null && input.shape[0] == 1 && _kernelFrames == 3 && _stride[0] == 1 && _padding[1] == 1 && !_valid;
 
     /// <summary>
     /// <see cref="AfterNorm"/> of one video's chunk with its frames as channels: a convolution of two dimensions over each frame and
@@ -88,26 +91,39 @@ internal sealed class CausalConv3d : VaeLayer
     /// <param name="input"><c>[1, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past.</param>
     /// <param name="form">Of the norm.</param>
+    /// <param name="inputBias">Float32 <c>[C]</c>, still to be added to the input; or null.</param>
+    /// <param name="biased">
+    /// Whether the result has its bias; a pass of its own on a GPU, unless whoever reads the result adds <see cref="WideBias"/>.
+    /// </param>
     /// <returns><c>[1, O, T, H, W]</c></returns>
-    internal Tensor AfterNormInWindows(ChannelRmsNorm norm, Tensor input, CausalCache cache, KernelForm form)
+    internal Tensor AfterNormInWindows(
+        ChannelRmsNorm norm, Tensor input, CausalCache cache, KernelForm form, Tensor? inputBias = null, bool biased = true)
     {
         using var scope = NewDisposeScope();
         WindowWeights weights = cache.Weights(this, () => Windowed(norm));
-        Tensor x = input.squeeze(0).permute(1, 2, 3, 0).contiguous();
-        (Tensor windows, Tensor past) = CausalRmsSilu.Run(x, weights.Gamma, null, cache.Past(this), form);
+        (Tensor windows, Tensor past) = CausalRmsSilu.Run(ChannelsLast(input), weights.Gamma, inputBias, cache.Past(this), form);
         cache.Take(this, past);
-        Tensor y = Convolution.Run(windows.permute(0, 3, 1, 2), weights.Weight, _bias, [1, 1], _padding[1..]);
+        Tensor y = Convolution.Run(windows.permute(0, 3, 1, 2), weights.Weight, biased ? _bias : null, [1, 1], _padding[1..]);
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
-    // Three frames of 3×3, frame by frame.
-    private bool IsWindow => _kernelFrames == 3 && _stride[0] == 1 && _padding[1] == 1 && !_valid;
+    /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
+    internal Tensor WideBias(CausalCache cache) =>
+        cache.Weights(this, () => throw new InvalidOperationException("The convolution has not run yet.")).Bias;
+
+    /// <summary><c>[1, C, T, H, W]</c> as <c>[T, H, W, C]</c>, contiguous: a view where it lies so already.</summary>
+    internal static Tensor ChannelsLast(Tensor video)
+    {
+        using var scope = NewDisposeScope();
+        return video.squeeze(0).permute(1, 2, 3, 0).contiguous().MoveToOuterDisposeScope();
+    }
 
     // [O, C, 3, 3, 3] to [O, 3·C, 3, 3], in memory [O, 3, 3, 3·C].
     private WindowWeights Windowed(ChannelRmsNorm norm)
     {
         using var scope = NewDisposeScope();
         Tensor weight = _weight.detach().permute(0, 3, 4, 2, 1).flatten(3).contiguous().permute(0, 3, 1, 2);
-        return new WindowWeights(weight.MoveToOuterDisposeScope(), norm.Factors.detach().MoveToOuterDisposeScope());
+        return new WindowWeights(weight.MoveToOuterDisposeScope(), norm.Factors.detach().MoveToOuterDisposeScope(),
+            _bias.detach().to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope());
     }
 }

@@ -14,7 +14,7 @@ internal static class Convolution
     /// <summary>The convolution.</summary>
     /// <param name="input"><c>[N, C, …]</c> with two or three more axes.</param>
     /// <param name="weight"><c>[O, C, …]</c> with as many.</param>
-    /// <param name="bias"><c>[O]</c>, or null for none.</param>
+    /// <param name="bias"><c>[O]</c>, or null.</param>
     /// <param name="stride">Of every further axis.</param>
     /// <param name="padding">Zeros on both sides of every further axis.</param>
     /// <returns><c>[N, O, …]</c></returns>

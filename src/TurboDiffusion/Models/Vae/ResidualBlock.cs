@@ -28,6 +28,6 @@ internal sealed class ResidualBlock : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor skip = _shortcut is null ? input : _shortcut.forward(input, cache);
-        return (_residual.forward(input, cache) + skip).MoveToOuterDisposeScope();
+        return _residual.Add(input, skip, cache).MoveToOuterDisposeScope();
     }
 }

@@ -8,4 +8,22 @@ namespace TurboDiffusion.Models.Vae;
 /// </summary>
 /// <param name="Weight"><c>[O, 3·C, 3, 3]</c> with the strides of channels last.</param>
 /// <param name="Gamma">Float32 <c>[C]</c>, √C in it.</param>
-internal sealed record WindowWeights(Tensor Weight, Tensor Gamma);
+/// <param name="Bias">Float32 <c>[O]</c>.</param>
+internal sealed record WindowWeights(Tensor Weight, Tensor Gamma, Tensor Bias) : IDisposable
+{
+    /// <summary>Takes the tensors out of the current dispose scope: they live until <see cref="Dispose"/>.</summary>
+    public WindowWeights DetachFromDisposeScope()
+    {
+        Weight.DetachFromDisposeScope();
+        Gamma.DetachFromDisposeScope();
+        Bias.DetachFromDisposeScope();
+        return this;
+    }
+
+    public void Dispose()
+    {
+        Weight.Dispose();
+        Gamma.Dispose();
+        Bias.Dispose();
+    }
+}
