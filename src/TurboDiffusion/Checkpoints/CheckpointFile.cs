@@ -168,6 +168,7 @@ internal sealed class CheckpointFile : IDisposable
     {
         try
         {
+            LibTorch.Require();
             return torch.empty([.. info.Shape], info.Dtype);
         }
         catch (ExternalException)

@@ -45,7 +45,7 @@ internal static class WorkEstimate
     /// <param name="blocks">Residual blocks per level: those of the encoder, or one more for the decoder.</param>
     public static double Frame(VaeConfig config, int width, int height, int blocks)
     {
-        double operations = 0, pixels = (double)width * height;
+        double operations = 0, pixels = (double)width * height / (config.PatchSize * config.PatchSize);
         for (int level = 0; level < config.DimMult.Count; level++)
         {
             double channels = (double)config.Dim * config.DimMult[level];
