@@ -35,7 +35,8 @@ static async Task TellWithoutLibTorch()
     }
 
     Console.WriteLine(
-        $"{before.Status}|{thrown?.GetType().Name}|{(await health.CheckHealthAsync(new())).Status}|{before.Description == thrown?.Message}|{thrown?.Message}");
+        $"{before.Status}|{thrown?.GetType().Name}|"
+            + $"{(await health.CheckHealthAsync(new())).Status}|{before.Description == thrown?.Message}|{thrown?.Message}");
 }
 
 [MethodImpl(MethodImplOptions.NoInlining)]

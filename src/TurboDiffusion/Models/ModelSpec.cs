@@ -130,15 +130,18 @@ public sealed record ModelSpec
     public static ModelSpec Of(WanConfig transformer, int experts)
     {
         if (Candidates(transformer).FirstOrDefault(s => s.Experts == experts) is { } published) return published;
-        ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B : transformer.IsImageToVideo ? I2VA14B : experts == 2
-            ? T2VA14B
+        ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B
+            : transformer.IsImageToVideo ? I2VA14B
+            : experts == 2 ? T2VA14B
             : T2V1_3B;
         return like with { Name = Custom, Transformer = transformer, Boundary = experts == 2 ? like.Boundary : null };
     }
 
     /// <summary>The model as rCM distils it: in few steps, and without guidance, which is distilled into it.</summary>
-    public ModelSpec Distilled() => this
-        with { Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None } };
+    public ModelSpec Distilled() => this with
+    {
+        Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None },
+    };
 
     /// <summary>
     /// The model with a step-distillation LoRA (lightx2v) merged into it: 4 Euler steps at the times 1000, 750, 500 and 250 of a
