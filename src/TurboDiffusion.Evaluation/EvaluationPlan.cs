@@ -1,22 +1,13 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TorchSharp;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Evaluation;
 
 /// <summary>What is to be measured: a model, its variants, and how many prompts.</summary>
 public sealed record EvaluationPlan
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
-
     /// <summary>A model's name in the library or its folder; null: the default model. Its files may be replaced by those below.</summary>
     public string? Model { get; init; }
 
@@ -75,9 +66,7 @@ public sealed record EvaluationPlan
     {
         try
         {
-            EvaluationPlan plan = JsonSerializer.Deserialize<EvaluationPlan>(File.ReadAllText(path), Json)
-                ?? throw new InvalidRequestException("plan", $"The plan {path} is null; it must be a JSON object.");
-            return plan.RelativeTo(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            return JsonFile.Read<EvaluationPlan>(path).RelativeTo(Path.GetDirectoryName(Path.GetFullPath(path))!);
         }
         catch (JsonException e)
         {

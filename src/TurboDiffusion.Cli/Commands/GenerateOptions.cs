@@ -69,8 +69,7 @@ internal sealed class GenerateOptions
     private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT",
         "What the video should not show; counts only with guidance.");
     private readonly Option<double?> _boundary = Opt.Number<double>("--boundary", "X",
-        "With two experts: the time in (0, 1) at which the low-noise one takes over. "
-            + $"Default: the model's ({Published(s => s.Boundary)}).");
+        $"With two experts: the time in (0, 1) at which the low-noise one takes over. Default: the model's ({Published(s => s.Boundary)}).");
 
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N",
         "The same seed gives the same video on every device. Default: a new one, which the result shows.");
@@ -124,7 +123,7 @@ internal sealed class GenerateOptions
         {
             Prompt = parsed.GetRequiredValue(_prompt),
             NegativePrompt = parsed.GetValue(_negative),
-            StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ReadImage(image),
+            StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ImageReader.ReadBytes(image),
             StartImageName = image ?? "",
             AdaptiveSize = parsed.GetValue(_adaptive),
             Size = Size(parsed),
@@ -208,22 +207,5 @@ internal sealed class GenerateOptions
             throw new InvalidRequestException("aspect ratio",
                 $"--aspect-ratio needs --resolution ({string.Join(" or ", VideoSize.Resolutions)}) with it.");
         return size is not null ? VideoSize.Parse(size) : resolution is not null ? VideoSize.Preset(resolution, aspect ?? "16:9") : null;
-    }
-
-    private static byte[] ReadImage(string path)
-    {
-        try
-        {
-            var file = new FileInfo(path);
-            if (!file.Exists) throw new InvalidRequestException("image", $"The image {path} does not exist.");
-            if (file.Length > ImageLimits.Default.MaxBytes)
-                throw new InvalidRequestException("image",
-                    $"The image {path} has {file.Length} bytes; at most {ImageLimits.Default.MaxBytes} are read.");
-            return File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidRequestException("image", $"The image {path} cannot be read: {e.Message}", e);
-        }
     }
 }

@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -23,7 +24,7 @@ public sealed class ClipFolder : IClipData, IDisposable
     public ClipFolder(string folder, int frames, int height, int width)
     {
         _crop = new ClipCrop(frames, height, width);
-        string[] paths = Directory.Exists(folder) ? [.. Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)] : [];
+        string[] paths = Directory.Exists(folder) ? InputFolder.Files(folder, [".safetensors"]) : [];
         if (paths.Length == 0) throw new InvalidRequestException("data",
             $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
         _files = [.. paths.Select(SafetensorsFile.Open)];

@@ -77,17 +77,17 @@ public sealed class Trainer
                     $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from "
                         + "an earlier state with a lower learning rate, or clip gradients.");
             if (_options.SaveEvery > 0 && Iteration % _options.SaveEvery == 0 && Iteration < _options.Iterations && skipped == 0) Save();
-            progress?.Report(done);
-            Observe(done, cancellationToken);
+            Observe(done, progress, cancellationToken);
         }
         if (Iteration > first) Save();
     }
 
     // What goes wrong in looking must not cost the training.
-    private void Observe(TrainingProgress done, CancellationToken cancellationToken)
+    private void Observe(TrainingProgress done, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         try
         {
+            progress?.Report(done);
             foreach (ITrainingObserver observer in _observers) observer.Observe(done, cancellationToken);
         }
         catch

@@ -34,7 +34,7 @@ public static class LibTorch
     }
 
     /// <summary>
-    /// Loads the libraries of <see cref="Folder"/>; does nothing where the variable is not set. Runs when this
+    /// Sets how libtorch's threads wait, and loads the libraries of <see cref="Folder"/> where the variable is set. Runs when this
     /// assembly is loaded, because TorchSharp picks its libraries at its first use. What fails is told by <see cref="Require"/>.
     /// </summary>
 #pragma warning disable CA2255 // A library's module initializer: TorchSharp offers no later point to choose its libtorch.
@@ -42,6 +42,7 @@ public static class LibTorch
 #pragma warning restore CA2255
     internal static void Preload()
     {
+        OpenMP.LetWaitingThreadsSleep();
         if (Folder is not { } folder) return;
         foreach (string name in Libraries)
         {
