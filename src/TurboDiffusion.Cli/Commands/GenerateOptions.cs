@@ -69,7 +69,8 @@ internal sealed class GenerateOptions
     private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT",
         "What the video should not show; counts only with guidance.");
     private readonly Option<double?> _boundary = Opt.Number<double>("--boundary", "X",
-        $"With two experts: the time in (0, 1) at which the low-noise one takes over. Default: the model's ({Published(s => s.Boundary)}).");
+        "With two experts: the time in (0, 1) at which the low-noise one takes over. "
+            + $"Default: the model's ({Published(s => s.Boundary)}).");
 
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N",
         "The same seed gives the same video on every device. Default: a new one, which the result shows.");

@@ -66,7 +66,8 @@ public class MemoryTests(SmallModelFixture models)
         long managed = GC.GetTotalMemory(forceFullCollection: true);
         MallocInfo native = MallInfo2();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{when},{ResidentBytes()},{managed},{native.InUse + native.Mapped},{native.Free},{native.Mapped},{DisposeScopeManager.Statistics.ThreadTotalLiveCount},{System.Diagnostics.Process.GetCurrentProcess().Threads.Count}"));
+            $"{when},{ResidentBytes()},{managed},{native.InUse + native.Mapped},{native.Free},{native.Mapped},"
+            + $"{DisposeScopeManager.Statistics.ThreadTotalLiveCount},{System.Diagnostics.Process.GetCurrentProcess().Threads.Count}"));
     }
 
     [DllImport("libc", EntryPoint = "mallinfo2")]
