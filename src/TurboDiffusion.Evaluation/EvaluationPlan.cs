@@ -20,7 +20,9 @@ public sealed record EvaluationPlan
     /// <summary>The tokenizer, in place of the model's.</summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.</summary>
+    /// <summary>
+    /// Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.
+    /// </summary>
     public int? TextLength { get; init; }
 
     /// <summary>The rows of the table, in order. Speed-ups are relative to the first.</summary>
@@ -119,7 +121,11 @@ public sealed record EvaluationPlan
     {
         string? transformer = variant.Transformer;
         if (Model is null && (transformer, Vae, TextEncoder, Tokenizer) is ({ } own, { } vae, { } text, { } tokenizer))
-            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer, Defaults = new GenerationDefaults { TextLength = TextLength } };
+            return new ModelFiles
+            {
+                Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer,
+                Defaults = new GenerationDefaults { TextLength = TextLength },
+            };
         ModelFiles files = ModelLibrary.Find(Model);
         return files with
         {

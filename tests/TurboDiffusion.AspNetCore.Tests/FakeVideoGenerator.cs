@@ -71,7 +71,8 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
 
         var size = options.VideoSize ?? new(64, 32);
         yield return new VideoGenerationResponseUpdate(
-            [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4").WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
+            [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4")
+                .WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
         {
             Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
             ModelId = name,

@@ -66,8 +66,11 @@ internal sealed class TrainingParts : IDisposable
     private (ITrainingTask, TrainedModel) Open(TeacherConfig config)
     {
         if (config.Model is null == config.Initial is null)
-            throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
-        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions ? Owned(new UMT5Encoder(dimensions, config.Placement)) : OpenTextEncoder(config);
+            throw new InvalidRequestException("model",
+                "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
+        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions
+            ? Owned(new UMT5Encoder(dimensions, config.Placement))
+            : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
         ILatentData data = OpenData(config, text);
         WanModel model = config.Initial is { } initial ? Load(initial, AttentionOptions.Dense, config) : NewModel(config.Model!, config);
@@ -120,7 +123,8 @@ internal sealed class TrainingParts : IDisposable
         VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
         if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
         if (config.Scores is { } scores)
-            _observers.Add(new ScoreObserver(task.Models, scores, clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
+            _observers.Add(new ScoreObserver(task.Models, scores,
+                clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
         return (task, task.Model);
     }
 
@@ -163,7 +167,8 @@ internal sealed class TrainingParts : IDisposable
         if (config.Samples is { } samples)
         {
             samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
-            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output, _cancellationToken)));
+            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output,
+                _cancellationToken)));
         }
         if (config.Scores is not { } scores) return;
         UMT5Encoder text = _text ?? throw new InvalidRequestException("textEncoder",

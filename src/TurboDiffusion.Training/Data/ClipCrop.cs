@@ -32,7 +32,8 @@ internal sealed record ClipCrop(int Frames, int Height, int Width)
     /// <param name="shape"><c>[3, T, H, W]</c>.</param>
     /// <param name="pixel">The pixel of the middle frame that is to be in it, by the first frame.</param>
     /// <param name="random">The source of the draw.</param>
-    public (long Frame, long Row, long Column) PlaceAround(ReadOnlySpan<long> shape, Func<long, (long Row, long Column)> pixel, IRandomSource random)
+    public (long Frame, long Row, long Column) PlaceAround(ReadOnlySpan<long> shape, Func<long, (long Row, long Column)> pixel,
+        IRandomSource random)
     {
         long frame = Start(shape[1], Frames, random);
         (long row, long column) = pixel(frame + Frames / 2);

@@ -48,7 +48,8 @@ public sealed class ClipFolder : IClipData, IDisposable
     public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope());
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))])
+            .MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>

@@ -98,7 +98,8 @@ public sealed class WorldClips : IClipData, IDisposable
         return new ClipBatch(stack(videos).MoveToOuterDisposeScope(), objects.MoveToOuterDisposeScope());
     }
 
-    private ObjectPose Pose(Scene scene, int index, int frame) => Motions.Pose(scene, index, frame, _world.Frames, _world.Width, _world.Height);
+    private ObjectPose Pose(Scene scene, int index, int frame) =>
+        Motions.Pose(scene, index, frame, _world.Frames, _world.Width, _world.Height);
 
     private (long Row, long Column) Centre(ObjectPose pose) =>
         (Math.Clamp((long)pose.Y, 0, _world.Height - 1), Math.Clamp((long)pose.X, 0, _world.Width - 1));
@@ -108,7 +109,8 @@ public sealed class WorldClips : IClipData, IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor Part(int i) => discs.select(3, i).unsqueeze(-1).unsqueeze(-1);
-        Tensor columns = arange(_crop.Width, ScalarType.Float32, discs.device) + 0.5, rows = (arange(_crop.Height, ScalarType.Float32, discs.device) + 0.5).unsqueeze(1);
+        Tensor columns = arange(_crop.Width, ScalarType.Float32, discs.device) + 0.5,
+            rows = (arange(_crop.Height, ScalarType.Float32, discs.device) + 0.5).unsqueeze(1);
         Tensor within = ((columns - Part(0)).square() + (rows - Part(1)).square()).lt(Part(2).square());
         return within.any(2).unsqueeze(1).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }

@@ -9,8 +9,10 @@ public class ShapesModelTests
     [Fact]
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
-        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"), third = Load<VaeTrainingConfig>("vae-3");
-        TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"), teacher = Load<TeacherConfig>("teacher-3");
+        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"),
+            third = Load<VaeTrainingConfig>("vae-3");
+        TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"),
+            teacher = Load<TeacherConfig>("teacher-3");
         SlaConfig sla = Load<SlaConfig>("sla");
         RcmConfig rcm = Load<RcmConfig>("rcm"), guided = Load<RcmConfig>("guided");
         string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";

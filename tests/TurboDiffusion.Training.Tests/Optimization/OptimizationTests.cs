@@ -95,7 +95,8 @@ public class OptimizationTests
         using var scope = torch.NewDisposeScope();
         const string Name = "decoder.middle.0.residual.2.weight";
         var convolution = new Parameter(new PhiloxNoise(1).Normal(4, 3, 3, 1, 1));
-        using var muon = new Muon(new Dictionary<string, Parameter> { [Name] = convolution, ["bias"] = new(torch.zeros(2)) }, Options with { Momentum = 0.9, WeightDecay = 0 });
+        using var muon = new Muon(new Dictionary<string, Parameter> { [Name] = convolution, ["bias"] = new(torch.zeros(2)) },
+            Options with { Momentum = 0.9, WeightDecay = 0 });
         torch.Tensor before = convolution.detach().clone(), gradient = new PhiloxNoise(2).Normal(4, 3, 3, 1, 1);
         convolution.grad = gradient;
         muon.Step(1);
