@@ -95,7 +95,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             base64 => {
               const transfer = new DataTransfer();
               transfer.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], 'cat.png', { type: 'image/png' }));
-              document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+              const drop = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+              document.getElementById('drop').dispatchEvent(drop);
             }
             """,
             Convert.ToBase64String(image));

@@ -23,7 +23,8 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
         if (!File.Exists(path)) File.WriteAllText(path, Header + "\n");
         AttributeScores s = line.Scores;
         File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
-            $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
+            $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},"
+                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
     }
 
     private static ScoreLine? Parse(string line)
