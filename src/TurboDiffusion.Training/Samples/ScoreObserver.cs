@@ -85,7 +85,7 @@ public sealed class ScoreObserver : ITrainingObserver
             throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,
                 $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was "
                     + $"{_best.Share:P0} after iteration {_best.Iteration}. That state is {Path.Combine(_folder, BestFile)}. Train from "
-                    + "there with a lower learning rate, or with fall at 0 to go on whatever the score."));
+                    + $"there with a lower learning rate, or with fall at 0 to go on whatever the score."));
         if (scores.All <= _best.Share) return;
         _best = (iteration, scores.All);
         _models[0].Export(Path.Combine(_folder, BestFile));
