@@ -20,6 +20,9 @@ public sealed record EvaluationPlan
     /// <summary>The tokenizer, in place of the model's.</summary>
     public string? Tokenizer { get; init; }
 
+    /// <summary>Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.</summary>
+    public int? TextLength { get; init; }
+
     /// <summary>The rows of the table, in order. Speed-ups are relative to the first.</summary>
     public IReadOnlyList<EvaluationVariant> Variants { get; init; } = [];
 
@@ -115,7 +118,7 @@ public sealed record EvaluationPlan
     {
         string? transformer = variant.Transformer;
         if (Model is null && (transformer, Vae, TextEncoder, Tokenizer) is ({ } own, { } vae, { } text, { } tokenizer))
-            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer };
+            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer, Defaults = new GenerationDefaults { TextLength = TextLength } };
         ModelFiles files = ModelLibrary.Find(Model);
         return files with
         {
@@ -123,6 +126,7 @@ public sealed record EvaluationPlan
             Vae = Vae ?? files.Vae,
             TextEncoder = TextEncoder ?? files.TextEncoder,
             Tokenizer = Tokenizer ?? files.Tokenizer,
+            Defaults = TextLength is null ? files.Defaults : (files.Defaults ?? new GenerationDefaults()) with { TextLength = TextLength },
         };
     }
 

@@ -42,10 +42,10 @@ public sealed class ClipFolder : IClipData, IDisposable
         SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"), [TensorSource.From("video", video)]);
 
     /// <inheritdoc/>
-    public Tensor Draw(int count, IRandomSource random)
+    public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope();
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
@@ -57,6 +57,6 @@ public sealed class ClipFolder : IClipData, IDisposable
     private Tensor Cut(SafetensorsFile file, IRandomSource random)
     {
         using Tensor video = file.Read("video");
-        return _crop.Cut(video, random);
+        return _crop.Cut(video, _crop.Place(video.shape, random));
     }
 }

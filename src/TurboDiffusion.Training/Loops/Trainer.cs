@@ -56,6 +56,8 @@ public sealed class Trainer
         var clock = Stopwatch.StartNew();
         var streams = new RandomStreams(_options.Seed, _task.Models[0].Parameters.Values.First().device);
         int first = Iteration, skipped = 0;
+        if (Iteration < _options.Iterations)
+            foreach (ITrainingObserver observer in _observers) observer.Begin(Iteration, cancellationToken);
         while (Iteration < _options.Iterations)
         {
             TrainingProgress done;

@@ -96,8 +96,7 @@ public sealed record ModelSpec
         Sampling = Wan21 with { FlowSteps = 40, GuidanceScale = 3.5, SigmaMax = 200, Ode = true },
     };
 
-    /// <summary>Wan 2.2 text to video with an autoencoder of its own, 5 billion parameters.</summary>
-    /// <remarks>The published model turns images into videos, too; that is not built yet.</remarks>
+    /// <summary>Wan 2.2 text to video, and image to video where one is given, with an autoencoder of its own; 5 billion parameters.</summary>
     public static ModelSpec TI2V5B { get; } = new()
     {
         Name = "Wan2.2-TI2V-5B", Transformer = new WanConfig(3072, 14336, 24, 30, inDim: 48, outDim: 48), Vae = VaeConfig.Wan22,

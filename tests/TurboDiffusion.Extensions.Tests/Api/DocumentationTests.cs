@@ -13,6 +13,7 @@ public sealed partial class DocumentationTests
     [InlineData("microsoft-extensions-ai.md", 3)]
     [InlineData("semantic-kernel.md", 1)]
     [InlineData("ml-net.md", 2)]
+    [InlineData("service.md", 1)]
     public void Snippets_are_those_of_the_samples(string page, int snippets)
     {
         var path = Path.Combine(Repository.Root, "docs", page);

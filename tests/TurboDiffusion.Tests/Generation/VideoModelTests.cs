@@ -354,6 +354,18 @@ public class VideoModelTests(SmallModelFixture models)
         VideoResult result = Assert.Single(model.Generate(request, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal((64, 32, 5, 24), (result.Width, result.Height, result.Frames, result.FramesPerSecond));
         Assert.True(new FileInfo(result.Path).Length > 0);
+        // Given as the first frame, an image stays: that frame is the same for every seed, and the others are not.
+        var frames = new List<TorchSharp.torch.Tensor[]>();
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        foreach (ulong seed in (ulong[])[7, 8])
+        {
+            string pictures = Path.Combine(folder, $"{seed}/");
+            model.Generate(request with { StartImage = TestImage(64, 32), Seed = seed, OutputPath = pictures }, cancellationToken: TestContext.Current.CancellationToken);
+            frames.Add([.. Directory.GetFiles(pictures, "*.png").Order(StringComparer.Ordinal).Select(f => ImageReader.Read(File.ReadAllBytes(f), f))]);
+        }
+        Assert.Equal((5, 5), (frames[0].Length, frames[1].Length));
+        Assert.True(frames[0][0].equal(frames[1][0]).all().item<bool>());
+        Assert.False(frames[0][4].equal(frames[1][4]).all().item<bool>());
         // The grid is twice as coarse as that of Wan 2.1.
         Assert.Contains("multiple of 32", Assert.Throws<InvalidRequestException>(() => model.Check(request with { Size = new(48, 32) })).Message);
     }
