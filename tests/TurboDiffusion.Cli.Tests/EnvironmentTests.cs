@@ -44,7 +44,7 @@ public class EnvironmentTests(Models models)
         using var doctor = CommandRun.Start(environment, folder, "doctor");
         CommandRun run = await CommandRun.EndOf(doctor);
         Assert.Equal((1, ""), (run.ExitCode, run.Error));
-        Assert.Matches("MISSING +libtorch +of the packages: .*TorchSharp", run.Out);
+        Assert.Matches("MISSING +libtorch +of the packages: .*no libtorch", run.Out);
         Assert.Matches("ok +ffmpeg", run.Out);
         using var inspect = CommandRun.Start(environment, folder, "inspect", models.Files.Vae);
         CommandRun failed = await CommandRun.EndOf(inspect);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -44,13 +45,27 @@ internal sealed class ConvertCommand : WritingCommand
         {
             CheckpointLayout layout = CheckpointLayout.Detect(file);
             view = layout.Apply(file);
-            if (Names(layout.Kind, parsed.GetValue(_layout) ?? NameLayout.Official) is { } names) view = names.Inverse.Apply(view);
+            NameLayout wanted = parsed.GetValue(_layout) ?? NameLayout.Official;
+            if (Names(layout.Kind, wanted) is { } names)
+            {
+                CheckProjection(view, layout.Kind, wanted);
+                view = names.Inverse.Apply(view);
+            }
             return Write(parsed, Sources(view, parsed.GetValue(_dtype)), view.Metadata);
         }
         finally
         {
             (view ?? file).Dispose();
         }
+    }
+
+    // Only the official names have a place for what sparse-linear attention adds.
+    private static void CheckProjection(ICheckpoint view, ModelKind kind, NameLayout layout)
+    {
+        if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
+            throw new InvalidRequestException("layout",
+                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the {layout.ToString().ToLowerInvariant()} layout: "
+                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original model it was tuned from.");
     }
 
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>

@@ -43,6 +43,21 @@ internal static class Opt
             ? scale
             : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
 
+    /// <summary>A seed. -1 draws a new one.</summary>
+    public static Option<ulong?> Seed(string description) => new("--seed")
+    {
+        HelpName = "N",
+        Description = description,
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (text == "-1") return (ulong)System.Security.Cryptography.RandomNumberGenerator.GetInt32(int.MaxValue);
+            if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)) return seed;
+            result.AddError($"--seed is '{text}'; give a whole number from 0 to {ulong.MaxValue}, or -1 for a new one.");
+            return null;
+        },
+    };
+
     /// <summary>One of several words.</summary>
     public static Option<T?> Choice<T>(string name, string description, IReadOnlyDictionary<string, T> choices)
         where T : struct

@@ -79,7 +79,7 @@ internal sealed partial class PngFolderSink : IFrameSink
             write(file);
             file.Flush(flushToDisk: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             throw VideoTarget.NotWritten(_target.Path, e);
         }

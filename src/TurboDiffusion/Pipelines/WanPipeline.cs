@@ -49,7 +49,7 @@ public sealed class WanPipeline : IDisposable
             {
                 using var perVideo = NewDisposeScope();
                 clock.Video = video;
-                ulong seed = unchecked(request.Seed + (ulong)video);
+                ulong seed = request.Seed + (ulong)video;
                 Tensor latents = Denoise(stages, seed, text, condition, clock, cancellationToken);
                 Decode(stages, latents, request.Frames, video, seed, receiver, clock, cancellationToken);
             }
@@ -75,6 +75,8 @@ public sealed class WanPipeline : IDisposable
         var stages = new ClipStages(_components, request);
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
+        if (request.Seed > ulong.MaxValue - (ulong)(request.Count - 1))
+            throw new InvalidRequestException("seed", $"The seeds of {request.Count} videos from {request.Seed} would go beyond {ulong.MaxValue}; give a smaller first seed.");
         if (_components.TransformerConfig.IsImageToVideo && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
         if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
