@@ -64,8 +64,10 @@ internal sealed class ConvertCommand : WritingCommand
     {
         if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
             throw new InvalidRequestException("layout",
-                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the {layout.ToString().ToLowerInvariant()} layout: "
-                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original model it was tuned from.");
+                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the "
+                    + $"{layout.ToString().ToLowerInvariant()} layout: "
+                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original "
+                    + "model it was tuned from.");
     }
 
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>

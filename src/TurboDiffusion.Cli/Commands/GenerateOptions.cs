@@ -72,8 +72,11 @@ internal sealed class GenerateOptions
         "With two experts: the time in (0, 1) at which the low-noise one takes over. "
             + $"Default: the model's ({Published(s => s.Boundary)}).");
 
-    private readonly Option<ulong?> _seed = Opt.Seed("The same seed gives the same video on every device: 0 to 18446744073709551615. Default, or -1: a new one, which the result shows.");
-    private readonly Option<int?> _count = Opt.Number<int>("--count", "N", "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
+    private readonly Option<ulong?> _seed =
+        Opt.Seed("The same seed gives the same video on every device: 0 to 18446744073709551615. Default, or -1: a new one, which the "
+            + "result shows.");
+    private readonly Option<int?> _count = Opt.Number<int>("--count", "N",
+        "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
 
     private readonly Option<AttentionKind?> _attention =
         Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sla where the checkpoint is made for it, dense otherwise.");

@@ -76,7 +76,8 @@ public sealed class WanPipeline : IDisposable
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
         if (request.Seed > ulong.MaxValue - (ulong)(request.Count - 1))
-            throw new InvalidRequestException("seed", $"The seeds of {request.Count} videos from {request.Seed} would go beyond {ulong.MaxValue}; give a smaller first seed.");
+            throw new InvalidRequestException("seed",
+                $"The seeds of {request.Count} videos from {request.Seed} would go beyond {ulong.MaxValue}; give a smaller first seed.");
         if (_components.TransformerConfig.IsImageToVideo && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
         if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
