@@ -1,4 +1,4 @@
-using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
@@ -6,7 +6,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore;
 using TurboDiffusion.AspNetCore.Endpoints;
+using TurboDiffusion.AspNetCore.Page;
 using TurboDiffusion.AspNetCore.Security;
+using TurboDiffusion.AspNetCore.Telemetry;
 
 // The namespace in which users look for endpoints.
 #pragma warning disable IDE0130
@@ -29,7 +31,7 @@ public static class VideoServiceEndpointRouteBuilderExtensions
         var group = endpoints.MapGroup(prefix)
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<ApiErrors>())
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<RequestRate>())
-            .RequireAuthorization(new AuthorizationPolicyBuilder(ApiKeyHandler.SchemeName).RequireAuthenticatedUser().Build())
+            .RequireAuthorization(VideoServiceDefaults.Policy)
             .WithMetadata(new RequestSizeLimitAttribute(VideoRequestReader.MaxBody(options)))
             .WithTags("Videos");
         string[] read = [HttpMethods.Get, HttpMethods.Head];
@@ -57,6 +59,41 @@ public static class VideoServiceEndpointRouteBuilderExtensions
         group.MapGet("/models", VideoHandlers.ModelsAsync)
             .WithSummary("Lists the models.")
             .WithName("listModels");
+        return group;
+    }
+
+    /// <summary>
+    /// Maps the page that makes, shows and keeps videos in a browser. The page itself needs no key; it asks for one where the API
+    /// needs it.
+    /// </summary>
+    /// <param name="endpoints">The application.</param>
+    /// <param name="path">Where: <c>/</c>, or a path that ends in <c>/</c>.</param>
+    /// <param name="api">Where <see cref="MapVideoGeneration"/> has mapped the API.</param>
+    /// <returns>The endpoints, to add conventions to.</returns>
+    public static RouteGroupBuilder MapVideoGenerationPage(this IEndpointRouteBuilder endpoints, string path = "/", string api = "/v1")
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        var options = endpoints.ServiceProvider.GetRequiredService<IOptions<VideoServiceOptions>>().Value;
+        var group = endpoints.MapGroup(path).ExcludeFromDescription();
+        group.MapGet("", VideoPage.Answer(VideoPage.Html(api, options), "text/html; charset=utf-8"));
+        group.MapGet("page.css", VideoPage.Answer(VideoPage.File("page.css"), "text/css; charset=utf-8"));
+        group.MapGet("page.js", VideoPage.Answer(VideoPage.File("page.js"), "text/javascript; charset=utf-8"));
+        return group;
+    }
+
+    /// <summary>
+    /// Maps <c>/live</c>, which answers while the process does, and <c>/ready</c>, which answers 503 while a health check with the
+    /// tag <c>ready</c> fails. Both are open to everybody and tell nothing but that.
+    /// </summary>
+    /// <param name="endpoints">The application.</param>
+    /// <param name="prefix">Where.</param>
+    /// <returns>The endpoints, to add conventions to.</returns>
+    public static RouteGroupBuilder MapVideoServiceHealth(this IEndpointRouteBuilder endpoints, string prefix = "/health")
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        var group = endpoints.MapGroup(prefix);
+        group.MapHealthChecks("/live", new HealthCheckOptions { Predicate = _ => false });
+        group.MapHealthChecks("/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains(VideoServiceHealthCheck.Tag) });
         return group;
     }
 }

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -8,6 +7,7 @@ using TurboDiffusion.AspNetCore.Endpoints;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.Security;
+using TurboDiffusion.AspNetCore.Telemetry;
 
 // The namespace in which users look for registrations.
 #pragma warning disable IDE0130
@@ -60,14 +60,19 @@ public static class VideoServiceServiceCollectionExtensions
             services.TryAddSingleton<IVideoJobStore>(provider => new SqliteVideoJobStore(Path.Combine(DataFolder(provider), DatabaseFile)));
             services.AddSingleton<LiveJobs>();
             services.AddSingleton<JobDurations>();
+            services.AddSingleton<JobMetrics>();
             services.AddSingleton<IVideoJobs, LocalVideoJobs>();
             services.AddHostedService<VideoJobDispatcher>();
         }
 
         services.TryAddSingleton<ApiErrors>();
         services.TryAddSingleton<RequestRate>();
+        services.AddHealthChecks().AddCheck<VideoServiceHealthCheck>("videos", tags: [VideoServiceHealthCheck.Tag]);
+        services.AddMetrics();
         services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
-        services.AddAuthorization();
+        services.AddAuthorization(authorization => authorization.AddPolicy(
+            VideoServiceDefaults.Policy, policy => policy.AddAuthenticationSchemes(ApiKeyHandler.SchemeName).RequireAuthenticatedUser()));
+        services.AddHostedService<OpenDoorNotice>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<VideoServiceOptions>, VideoServiceOptionsValidator>());
         return services.AddOptions<VideoServiceOptions>().ValidateOnStart();
     }

@@ -63,6 +63,8 @@ internal static class CommandLine
         var root = new RootCommand("Videos from text and images with TurboDiffusion and Wan models.")
         {
             new GenerateCommand(terminal),
+            new ServeCommand(terminal),
+            new McpCommand(terminal),
             new ModelsCommand(terminal),
             new InspectCommand(terminal),
             new ConvertCommand(terminal),

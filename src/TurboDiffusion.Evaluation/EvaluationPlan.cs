@@ -1,22 +1,13 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TorchSharp;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Evaluation;
 
 /// <summary>What is to be measured: a model, its variants, and how many prompts.</summary>
 public sealed record EvaluationPlan
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
-
     /// <summary>A model's name in the library or its folder; null: the default model. Its files may be replaced by those below.</summary>
     public string? Model { get; init; }
 
@@ -28,6 +19,9 @@ public sealed record EvaluationPlan
 
     /// <summary>The tokenizer, in place of the model's.</summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.</summary>
+    public int? TextLength { get; init; }
 
     /// <summary>The rows of the table, in order. Speed-ups are relative to the first.</summary>
     public IReadOnlyList<EvaluationVariant> Variants { get; init; } = [];
@@ -75,9 +69,7 @@ public sealed record EvaluationPlan
     {
         try
         {
-            EvaluationPlan plan = JsonSerializer.Deserialize<EvaluationPlan>(File.ReadAllText(path), Json)
-                ?? throw new InvalidRequestException("plan", $"The plan {path} is null; it must be a JSON object.");
-            return plan.RelativeTo(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            return JsonFile.Read<EvaluationPlan>(path).RelativeTo(Path.GetDirectoryName(Path.GetFullPath(path))!);
         }
         catch (JsonException e)
         {
@@ -126,7 +118,7 @@ public sealed record EvaluationPlan
     {
         string? transformer = variant.Transformer;
         if (Model is null && (transformer, Vae, TextEncoder, Tokenizer) is ({ } own, { } vae, { } text, { } tokenizer))
-            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer };
+            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer, Defaults = new GenerationDefaults { TextLength = TextLength } };
         ModelFiles files = ModelLibrary.Find(Model);
         return files with
         {
@@ -134,6 +126,7 @@ public sealed record EvaluationPlan
             Vae = Vae ?? files.Vae,
             TextEncoder = TextEncoder ?? files.TextEncoder,
             Tokenizer = Tokenizer ?? files.Tokenizer,
+            Defaults = TextLength is null ? files.Defaults : (files.Defaults ?? new GenerationDefaults()) with { TextLength = TextLength },
         };
     }
 

@@ -32,7 +32,22 @@ internal sealed partial class EngineHost : IDisposable
         _device = new Lazy<string>(() => Devices.Parse(options.Device).ToString(), LazyThreadSafetyMode.PublicationOnly);
     }
 
-    public string Device => _device.Value;
+    /// <exception cref="TurboDiffusionException">There is no such device, or no libtorch.</exception>
+    public string Device
+    {
+        get
+        {
+            try
+            {
+                return _device.Value;
+            }
+            catch (TurboDiffusionException exception)
+            {
+                LastError = exception;
+                throw;
+            }
+        }
+    }
 
     /// <summary>The model that is open, in words.</summary>
     public string? Identity { get; private set; }

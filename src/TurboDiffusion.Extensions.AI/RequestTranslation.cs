@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.AI;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Extensions.AI;
@@ -64,20 +65,13 @@ internal static class RequestTranslation
 
     private static ReadOnlyMemory<byte>? Image(AIContent? content)
     {
-        try
+        return content switch
         {
-            return content switch
-            {
-                null => (ReadOnlyMemory<byte>?)null,
-                DataContent data => data.Data,
-                UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } => File.ReadAllBytes(uri.LocalPath),
-                _ => throw new InvalidRequestException("image", "The start frame is neither bytes nor a file on this machine; download it first."),
-            };
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidRequestException("image", $"The start frame cannot be read: {exception.Message}", exception);
-        }
+            null => (ReadOnlyMemory<byte>?)null,
+            DataContent data => data.Data,
+            UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } => ImageReader.ReadBytes(uri.LocalPath),
+            _ => throw new InvalidRequestException("image", "The start frame is neither bytes nor a file on this machine; download it first."),
+        };
     }
 
     /// <summary>The trained size of the default resolution, or a size of the default area for a model without one.</summary>

@@ -4,7 +4,7 @@ namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>
 /// Tells whether the generator can be expected to work: unhealthy where the last generation failed by no fault of its
-/// request. It loads nothing and generates nothing.
+/// request, and where the program has no libtorch. It loads no model and generates nothing.
 /// </summary>
 /// <param name="generator">A <see cref="TurboDiffusionVideoGenerator"/>, with or without decorators.</param>
 public sealed class TurboDiffusionHealthCheck(IVideoGenerator generator) : IHealthCheck

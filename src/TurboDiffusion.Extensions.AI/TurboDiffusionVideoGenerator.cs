@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -86,7 +87,20 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
 
     /// <summary>What a health check tells: the model, whether it is loaded, and who waits.</summary>
     internal (string? Model, string? Identity, int Waiting, Exception? LastError) State =>
-        (Metadata().DefaultModelId, _engine.Identity, _waiting, _engine.LastError);
+        (Metadata().DefaultModelId, _engine.Identity, _waiting, _engine.LastError ?? MissingLibTorch());
+
+    private static EnvironmentException? MissingLibTorch()
+    {
+        try
+        {
+            LibTorch.Require();
+            return null;
+        }
+        catch (EnvironmentException exception)
+        {
+            return exception;
+        }
+    }
 
     private VideoGeneratorMetadata Metadata()
     {

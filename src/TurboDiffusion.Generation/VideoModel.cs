@@ -187,10 +187,10 @@ public sealed class VideoModel : IDisposable
         VideoSize size = request.Size ?? Spec.Size;
         if (request.StartImage is { } encoded)
         {
-            if (!Components.TransformerConfig.IsImageToVideo)
+            if (!Components.TransformerConfig.TakesImage)
                 throw new InvalidRequestException("image", $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
             torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
-            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2]);
+            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
             image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
         }
         SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
@@ -304,6 +304,8 @@ public sealed class VideoModel : IDisposable
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
             MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
+        // A clean first frame: six float32 vectors of modulation for each token.
+        if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame) needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
         // What stays is loaded beside what is there; of what does not, one at a time.
         needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes).DefaultIfEmpty().Max();
         long available = DeviceMemory.Available(Components.Device);

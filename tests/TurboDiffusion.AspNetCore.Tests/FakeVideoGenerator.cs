@@ -25,6 +25,9 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
     /// <summary>Fails runs by their prompt.</summary>
     public Func<string?, Exception?> Failure { get; set; } = _ => null;
 
+    /// <summary>The bytes of a video by its prompt and seed.</summary>
+    public Func<string, long?, byte[]> Bytes { get; set; } = Video;
+
     /// <summary>Holds every run at its next step.</summary>
     public void Hold() => _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -68,7 +71,7 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
 
         var size = options.VideoSize ?? new(64, 32);
         yield return new VideoGenerationResponseUpdate(
-            [new DataContent(Video(request.Prompt!, options.Seed), "video/mp4").WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
+            [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4").WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
         {
             Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
             ModelId = name,

@@ -194,6 +194,19 @@ public sealed class GuardTests
         Assert.Equal(["whole"], service.Generator.Calls.Select(call => call.Request.Prompt));
     }
 
+    [Fact]
+    public async Task A_client_that_sends_too_slowly_is_cut_off()
+    {
+        await using var service = await TestService.StartAsync();
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{"));
+        using var reader = new StreamReader(client.GetStream());
+        Assert.StartsWith("HTTP/1.1 408", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
+    }
+
     [Theory]
     [InlineData("ApiKeys", "is not the SHA-256")]
     [InlineData("Workers", "Workers is 0")]

@@ -56,6 +56,8 @@ internal sealed class TestService : IAsyncDisposable
         });
         var app = builder.Build();
         app.MapVideoGeneration("/v1");
+        app.MapVideoGenerationPage();
+        app.MapVideoServiceHealth();
         await app.StartAsync();
         return new TestService(app, generator, own);
     }

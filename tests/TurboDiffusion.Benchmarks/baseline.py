@@ -24,8 +24,10 @@ PRESETS = {
     "wan2.1-t2v-14b": (5120, 13824, 40, 40, 16),
     "wan2.2-t2v-a14b": (5120, 13824, 40, 40, 16),
     "wan2.2-i2v-a14b": (5120, 13824, 40, 40, 36),
+    "wan2.2-ti2v-5b": (3072, 14336, 24, 30, 48),
 }
-OUT_CHANNELS, TEXT_DIM, TEXT_TOKENS, FREQUENCIES, EPS = 16, 4096, 512, 256, 1e-6
+TEXT_DIM, TEXT_TOKENS, FREQUENCIES, EPS = 4096, 512, 256, 1e-6
+WAN22_CHANNELS = 48  # of the latents of the Wan 2.2 VAE, which are half as fine
 MOST_REPEATS = 11
 
 
@@ -102,7 +104,8 @@ class Wan(nn.Module):
         self.time_embedding = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Block(dim, ffn_dim, heads) for _ in range(layers))
-        self.head = nn.Linear(dim, OUT_CHANNELS * 4)
+        self.out_dim = WAN22_CHANNELS if in_dim == WAN22_CHANNELS else 16
+        self.head = nn.Linear(dim, self.out_dim * 4)
         self.head_modulation = nn.Parameter(torch.empty(1, 2, dim))
 
     def text(self, embedding):
@@ -110,7 +113,7 @@ class Wan(nn.Module):
         return [block.cross_attn.project(hidden) for block in self.blocks]
 
     def forward(self, latents, timestep, text, rotary):
-        """Latents [1, C, T, H, W], timestep [1] -> [1, 16, T, H, W]; the text's keys and values do not depend on the step."""
+        """Latents [1, C, T, H, W], timestep [1] -> [1, out, T, H, W]; the text's keys and values do not depend on the step."""
         b, c, t, h, w = latents.shape
         x = latents.reshape(b, c, t, h // 2, 2, w // 2, 2).permute(0, 2, 3, 5, 1, 4, 6).flatten(4).flatten(1, 3)
         x = self.patch_embedding(x.to(self.patch_embedding.weight.dtype))
@@ -122,7 +125,7 @@ class Wan(nn.Module):
             x = block(x, modulation, keys, values, *rotary)
         shift, scale = (time_embedding.float()[:, None] + self.head_modulation.float()).chunk(2, 1)
         x = self.head((F.layer_norm(x.float(), x.shape[-1:], eps=EPS) * (1 + scale) + shift).to(x.dtype))
-        return x.reshape(b, t, h // 2, w // 2, OUT_CHANNELS, 2, 2).permute(0, 4, 1, 2, 5, 3, 6).reshape(b, OUT_CHANNELS, t, h, w)
+        return x.reshape(b, t, h // 2, w // 2, self.out_dim, 2, 2).permute(0, 4, 1, 2, 5, 3, 6).reshape(b, self.out_dim, t, h, w)
 
 
 def make(sizes, device):
@@ -180,7 +183,8 @@ def main():
     torch.cuda.set_device(device)
     torch.manual_seed(0)
     width, height = (int(side) for side in args.size.lower().split("x"))
-    frames, rows, columns = (args.frames - 1) // 4 + 1, height // 16, width // 16
+    cell = 32 if in_dim == WAN22_CHANNELS else 16
+    frames, rows, columns = (args.frames - 1) // 4 + 1, height // cell, width // cell
     torch.set_grad_enabled(False)
     model = make(sizes, device)
     latents = torch.randn(1, in_dim, frames, rows * 2, columns * 2, device=device)

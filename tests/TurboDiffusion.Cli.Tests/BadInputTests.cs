@@ -12,7 +12,7 @@ public class BadInputTests(Models models)
     [InlineData("steps", "generate", "x", "--model", "small-random", "--steps", "7")]
     [InlineData("does not exist", "generate", "x", "--transformer", "/nowhere.safetensors", "--model", "small-random")]
     [InlineData("neither a folder nor a model", "generate", "x", "--model", "nothing")]
-    [InlineData("image /nowhere.png does not exist", "generate", "x", "--image", "/nowhere.png")]
+    [InlineData("image '/nowhere.png' does not exist", "generate", "x", "--image", "/nowhere.png")]
     [InlineData("cannot be written", "generate", "x", "-o", "/dev/null/video.mp4")]
     [InlineData("cannot be written", "generate", "x", "-o", "/proc/video.mp4")]
     [InlineData("no extension", "generate", "x", "-o", "video.xyz")]

@@ -5,12 +5,37 @@ using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.ML;
 
 // The second process of the test of saved models: nothing of the library is touched before the model is loaded.
+if (args is ["without-libtorch"])
+{
+    await TellWithoutLibTorch();
+    return;
+}
+
 var ml = new MLContext();
 var model = ml.Model.Load(args[0], out _);
 if (args.Length == 1)
     Generate(ml, model);
 else
     GenerateWithTheEngine(ml, model, args[1]);
+
+// A process whose libtorch cannot be used: what a caller and a health check are told.
+static async Task TellWithoutLibTorch()
+{
+    using var generator = new TurboDiffusionVideoGenerator();
+    var health = new TurboDiffusionHealthCheck(generator);
+    var before = await health.CheckHealthAsync(new());
+    Exception? thrown = null;
+    try
+    {
+        await generator.GenerateVideoAsync("a cat");
+    }
+    catch (Exception exception)
+    {
+        thrown = exception;
+    }
+
+    Console.WriteLine($"{before.Status}|{thrown?.GetType().Name}|{(await health.CheckHealthAsync(new())).Status}|{before.Description == thrown?.Message}|{thrown?.Message}");
+}
 
 [MethodImpl(MethodImplOptions.NoInlining)]
 static void GenerateWithTheEngine(MLContext ml, ITransformer model, string prompt)

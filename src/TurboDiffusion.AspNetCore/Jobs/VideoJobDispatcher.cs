@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
+using TurboDiffusion.AspNetCore.Telemetry;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
@@ -17,6 +18,7 @@ internal sealed partial class VideoJobDispatcher(
     VideoJobRunner runner,
     LiveJobs live,
     JobDurations durations,
+    JobMetrics metrics,
     IOptions<VideoServiceOptions> options,
     TimeProvider time,
     ILogger<VideoJobDispatcher> logger) : BackgroundService
@@ -89,8 +91,10 @@ internal sealed partial class VideoJobDispatcher(
         try
         {
             var ended = await EndOfAsync(job, cancelled, stopping).ConfigureAwait(false);
+            var duration = Stopwatch.GetElapsedTime(watch);
+            metrics.Ended(ended ?? job, duration);
             if (ended is { Status: VideoJobStatus.Completed })
-                durations.Add(Stopwatch.GetElapsedTime(watch));
+                durations.Add(duration);
 
             // A job that was deleted meanwhile is not there; what its run has stored goes too.
             if (ended is null || !await store.UpdateAsync(ended, CancellationToken.None).ConfigureAwait(false))

@@ -93,7 +93,7 @@ internal sealed class GenerateOptions
         {
             Prompt = parsed.GetRequiredValue(_prompt),
             NegativePrompt = parsed.GetValue(_negative),
-            StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ReadImage(image),
+            StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ImageReader.ReadBytes(image),
             StartImageName = image ?? "",
             AdaptiveSize = parsed.GetValue(_adaptive),
             Size = Size(parsed),
@@ -172,21 +172,5 @@ internal sealed class GenerateOptions
         if (resolution is null && aspect is not null)
             throw new InvalidRequestException("aspect ratio", $"--aspect-ratio needs --resolution ({string.Join(" or ", VideoSize.Resolutions)}) with it.");
         return size is not null ? VideoSize.Parse(size) : resolution is not null ? VideoSize.Preset(resolution, aspect ?? "16:9") : null;
-    }
-
-    private static byte[] ReadImage(string path)
-    {
-        try
-        {
-            var file = new FileInfo(path);
-            if (!file.Exists) throw new InvalidRequestException("image", $"The image {path} does not exist.");
-            if (file.Length > ImageLimits.Default.MaxBytes)
-                throw new InvalidRequestException("image", $"The image {path} has {file.Length} bytes; at most {ImageLimits.Default.MaxBytes} are read.");
-            return File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidRequestException("image", $"The image {path} cannot be read: {e.Message}", e);
-        }
     }
 }

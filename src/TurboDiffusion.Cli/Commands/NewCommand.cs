@@ -70,7 +70,7 @@ internal sealed class NewCommand : WritingCommand
         WanConfig config = small ? sizes.TransformerConfig : ModelSpec.Find(name).Transformer;
         using torch.nn.Module module = (part, small) switch
         {
-            (ModelKind.Vae, _) => new WanVae(small ? VaeConfig.WithDim(sizes.VaeDim) : VaeConfig.Wan21, Placement.Meta),
+            (ModelKind.Vae, _) => new WanVae(small ? VaeConfig.WithDim(sizes.VaeDim) : ModelSpec.Find(name).Vae, Placement.Meta),
             (ModelKind.TextEncoder, false) => new UMT5Encoder(UMT5Config.Xxl, Placement.Meta),
             (ModelKind.TextEncoder, true) => throw new InvalidRequestException("part", "The small text encoder comes with its tokenizer: leave --part out and take it from the folder."),
             _ => new WanModel(config, AttentionOptions.Of(attention), WeightFormat.Float, Placement.Meta),

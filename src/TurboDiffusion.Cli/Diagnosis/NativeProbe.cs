@@ -90,6 +90,7 @@ internal static class NativeProbe
 
     private static (string Version, bool Gpu, bool Right) AskTorch()
     {
+        LibTorch.Require();
         using torch.Tensor a = torch.arange(4, dtype: torch.float32).reshape(2, 2), product = a.matmul(a);
         return (torch.__version__, torch.cuda.is_available(), product.data<float>().ToArray() is [2, 3, 6, 11]);
     }

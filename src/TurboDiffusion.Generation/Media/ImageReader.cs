@@ -1,5 +1,6 @@
 using SkiaSharp;
 using TorchSharp;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Media;
 
@@ -18,7 +19,7 @@ public static class ImageReader
     /// <returns><c>[3, H, W]</c>, uint8, RGB, on the CPU; the caller owns it.</returns>
     /// <exception cref="InvalidRequestException">The file is missing, unreadable, too large, or not an image.</exception>
     public static torch.Tensor Read(string path, ImageLimits? limits = null) =>
-        Read(ReadBytes(path, limits ?? ImageLimits.Default), path, limits);
+        Read(ReadBytes(path, limits), path, limits);
 
     /// <summary>Reads an encoded image from memory.</summary>
     /// <param name="encoded">The bytes of a JPEG, PNG, WebP, GIF or BMP file.</param>
@@ -53,22 +54,25 @@ public static class ImageReader
     /// <exception cref="InvalidRequestException">The file is missing, unreadable, too large, or not an image.</exception>
     public static (int Width, int Height) ReadSize(string path, ImageLimits? limits = null)
     {
-        using SKCodec codec = Open(ReadBytes(path, limits ?? ImageLimits.Default), path, limits ?? ImageLimits.Default);
+        using SKCodec codec = Open(ReadBytes(path, limits), path, limits ?? ImageLimits.Default);
         return IsTransposed(codec.EncodedOrigin) ? (codec.Info.Height, codec.Info.Width) : (codec.Info.Width, codec.Info.Height);
     }
 
-    private static byte[] ReadBytes(string path, ImageLimits limits)
+    /// <summary>Reads an image file as it is, encoded.</summary>
+    /// <param name="path">A regular file.</param>
+    /// <param name="limits">Largest file accepted; <see cref="ImageLimits.Default"/> where null.</param>
+    /// <exception cref="InvalidRequestException">The file is missing, unreadable, too large, or no regular file.</exception>
+    public static byte[] ReadBytes(string path, ImageLimits? limits = null)
     {
         try
         {
-            var file = new FileInfo(path);
-            if (!file.Exists)
-                throw Bad(path, Directory.Exists(path) ? "is a folder, not an image file" : "does not exist; check the path");
-            if (file.Length > limits.MaxBytes)
-                throw Bad(path, $"is {file.Length >> 20} MiB; the limit is {limits.MaxBytes >> 20} MiB");
-            return File.ReadAllBytes(path);
+            return InputFile.ReadBytes(path, (limits ?? ImageLimits.Default).MaxBytes);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (FileNotFoundException e)
+        {
+            throw Bad(path, "does not exist; check the path", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Bad(path, $"cannot be read: {e.Message}", e);
         }

@@ -10,16 +10,7 @@ public sealed record ModelFiles
     /// <summary>The description in a model's folder.</summary>
     public const string DescriptionFile = "model.json";
 
-    internal static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
+    internal static readonly JsonSerializerOptions Json = new(JsonFile.Options) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>The model's name, for messages and results.</summary>
     public required string Name { get; init; }
@@ -56,10 +47,7 @@ public sealed record ModelFiles
             throw new CheckpointException(folder, $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
         try
         {
-            if (new FileInfo(path).Length > 1 << 20) throw new CheckpointException(path, "is larger than 1 MiB; it is not a model's description.");
-            ModelFiles files = JsonSerializer.Deserialize<ModelFiles>(File.ReadAllText(path), Json)
-                ?? throw new CheckpointException(path, "is null; it must be a JSON object.");
-            return files.Resolve(folder);
+            return JsonFile.Read<ModelFiles>(path, Json).Resolve(folder);
         }
         catch (JsonException e)
         {

@@ -60,6 +60,7 @@ public sealed record SmallModel
     /// <exception cref="EnvironmentException">The folder cannot be written.</exception>
     public ModelFiles Write(string folder, CancellationToken cancellationToken = default)
     {
+        LibTorch.Require();
         WanConfig config = TransformerConfig;
         try
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Google.Protobuf;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Text;
 
@@ -84,14 +85,11 @@ internal sealed class SentencePieceModel
     {
         try
         {
-            long length = new FileInfo(path).Length;
-            if (length is 0 or > MaxFileBytes)
-                throw new CheckpointException(path, $"is {length} bytes long; a SentencePiece model has between 1 and {MaxFileBytes}. Use the tokenizer's spiece.model.");
-            return File.ReadAllBytes(path);
+            return InputFile.ReadBytes(path, MaxFileBytes) is { Length: > 0 } bytes ? bytes : throw new IOException("it is empty");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CheckpointException(path, $"cannot be opened: {e.Message}", e);
+            throw new CheckpointException(path, $"cannot be read: {e.Message}. Use the tokenizer's SentencePiece model, spiece.model.", e);
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TorchSharp;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Training.Loops;
@@ -9,15 +8,7 @@ namespace TurboDiffusion.Training.Configuration;
 /// <summary>What every training run is configured with, as a JSON file gives it.</summary>
 public abstract record RunConfig
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        WriteIndented = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-    };
+    private static readonly JsonSerializerOptions Json = JsonFile.Options;
 
     /// <summary>The folder of the run: the saved state, the trained model.</summary>
     public required string Output { get; init; }
@@ -71,8 +62,7 @@ public abstract record RunConfig
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Json)
-                ?? throw new InvalidRequestException("config", $"{path} is empty; give a training configuration.");
+            return JsonFile.Read<T>(path, Json);
         }
         catch (JsonException e)
         {

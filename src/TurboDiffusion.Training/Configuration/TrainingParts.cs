@@ -16,7 +16,9 @@ namespace TurboDiffusion.Training.Configuration;
 internal sealed class TrainingParts : IDisposable
 {
     private readonly Stack<IDisposable> _owned = [];
+    private readonly List<ITrainingObserver> _observers = [];
     private readonly CancellationToken _cancellationToken;
+    private UMT5Encoder? _text;
 
     /// <summary>Opens everything.</summary>
     /// <param name="config">The run.</param>
@@ -52,8 +54,8 @@ internal sealed class TrainingParts : IDisposable
     /// <summary>The text encoder, where one is trained along.</summary>
     public TrainedModel? TextEncoder { get; private set; }
 
-    /// <summary>What makes samples, where some are asked for.</summary>
-    public ITrainingObserver? Samples { get; private set; }
+    /// <summary>What makes samples and scores, where some are asked for.</summary>
+    public IReadOnlyList<ITrainingObserver> Observers => _observers;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -65,7 +67,7 @@ internal sealed class TrainingParts : IDisposable
     {
         if (config.Model is null == config.Initial is null)
             throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
-        UMT5Encoder? text = config.NewTextEncoder is { } dimensions ? Owned(new UMT5Encoder(dimensions, config.Placement)) : OpenTextEncoder(config);
+        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions ? Owned(new UMT5Encoder(dimensions, config.Placement)) : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
         ILatentData data = OpenData(config, text);
         WanModel model = config.Initial is { } initial ? Load(initial, AttentionOptions.Dense, config) : NewModel(config.Model!, config);
@@ -112,7 +114,9 @@ internal sealed class TrainingParts : IDisposable
         if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
         else StrictLoader.Load(vae, initial, cancellationToken: _cancellationToken);
         VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
-        if (config.Samples is { } samples) Samples = Owned(new ReconstructionSamples(task.Model, data, samples, config.Output));
+        if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
+        if (config.Scores is { } scores)
+            _observers.Add(new ScoreObserver(task.Models, scores, clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
         return (task, task.Model);
     }
 
@@ -136,7 +140,7 @@ internal sealed class TrainingParts : IDisposable
     {
         if (config.TextEncoder is null) return null;
         using ICheckpoint checkpoint = Checkpoint.OpenModel(config.TextEncoder);
-        UMT5Encoder encoder = Owned(new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement));
+        UMT5Encoder encoder = _text = Owned(new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement));
         StrictLoader.Load(encoder, checkpoint, cancellationToken: _cancellationToken);
         return encoder;
     }
@@ -150,9 +154,19 @@ internal sealed class TrainingParts : IDisposable
 
     private void OpenSamples(TransformerRunConfig config, TrainedModel model, bool distilled)
     {
-        if (config.Samples is not { } samples) return;
-        samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
-        Samples = Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output, _cancellationToken));
+        if (config.Samples is { } samples)
+        {
+            samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
+            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output, _cancellationToken)));
+        }
+        if (config.Scores is not { } scores) return;
+        UMT5Encoder text = _text ?? throw new InvalidRequestException("textEncoder",
+            "Scores need the text encoder that turns prompts into embeddings; name its checkpoint (textEncoder).");
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(scores.Vae);
+        WanVae vae = Owned(new WanVae(VaeConfig.FromCheckpoint(checkpoint), config.Placement));
+        StrictLoader.Load(vae, checkpoint, cancellationToken: _cancellationToken);
+        _observers.Add(new ScoreObserver(TextEncoder is null ? [model] : [model, TextEncoder], scores,
+            _ => SceneGenerator.Generations((WanModel)model.Module, text, scores, distilled, vae, config.Placement.Device), config.Output));
     }
 
     // Another stream than the training's, which the seed itself names.

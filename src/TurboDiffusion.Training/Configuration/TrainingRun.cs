@@ -49,7 +49,7 @@ public static class TrainingRun
     {
         try
         {
-            var trainer = new Trainer(parts.Task, config.Training, config.Output, parts.Samples is null ? [] : [parts.Samples]);
+            var trainer = new Trainer(parts.Task, config.Training, config.Output, parts.Observers);
             AtomicFile.WriteText(Path.Combine(config.Output, ConfigFile), config.ToJson());
             using var log = new LossLog(Path.Combine(config.Output, LossFile), trainer.Iteration);
             trainer.Run(new Both(log, progress), cancellationToken);

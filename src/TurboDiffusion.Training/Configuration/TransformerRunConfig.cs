@@ -16,4 +16,7 @@ public abstract record TransformerRunConfig : RunConfig
 
     /// <summary>Clips made now and then, to look at; null: none.</summary>
     public SampleOptions? Samples { get; init; }
+
+    /// <summary>Scores of a model of the shape world; null: none.</summary>
+    public TransformerScoreOptions? Scores { get; init; }
 }

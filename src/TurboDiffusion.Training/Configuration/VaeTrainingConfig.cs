@@ -34,6 +34,9 @@ public sealed record VaeTrainingConfig : RunConfig
     /// <summary>Reconstructions made now and then, to look at; null: none.</summary>
     public ReconstructionOptions? Samples { get; init; }
 
+    /// <summary>Scores of real clips through the VAE; null: none.</summary>
+    public ScoreOptions? Scores { get; init; }
+
     /// <summary>Weights of the loss's terms.</summary>
     public VaeLossOptions Loss { get; init; } = new();
 }

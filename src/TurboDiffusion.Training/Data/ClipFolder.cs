@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -23,7 +24,7 @@ public sealed class ClipFolder : IClipData, IDisposable
     public ClipFolder(string folder, int frames, int height, int width)
     {
         _crop = new ClipCrop(frames, height, width);
-        string[] paths = Directory.Exists(folder) ? [.. Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)] : [];
+        string[] paths = Directory.Exists(folder) ? InputFolder.Files(folder, [".safetensors"]) : [];
         if (paths.Length == 0) throw new InvalidRequestException("data", $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
         _files = [.. paths.Select(SafetensorsFile.Open)];
         foreach (SafetensorsFile file in _files)
@@ -41,10 +42,10 @@ public sealed class ClipFolder : IClipData, IDisposable
         SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"), [TensorSource.From("video", video)]);
 
     /// <inheritdoc/>
-    public Tensor Draw(int count, IRandomSource random)
+    public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope();
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
@@ -56,6 +57,6 @@ public sealed class ClipFolder : IClipData, IDisposable
     private Tensor Cut(SafetensorsFile file, IRandomSource random)
     {
         using Tensor video = file.Read("video");
-        return _crop.Cut(video, random);
+        return _crop.Cut(video, _crop.Place(video.shape, random));
     }
 }

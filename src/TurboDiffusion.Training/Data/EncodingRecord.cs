@@ -9,7 +9,7 @@ internal sealed class EncodingRecord
     /// <summary>The file in the output folder.</summary>
     public const string FileName = "encoded.json";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = JsonFile.Options;
 
     private readonly string _folder;
     private readonly Content _content;
@@ -68,7 +68,7 @@ internal sealed class EncodingRecord
         Content? content = null;
         try
         {
-            content = JsonSerializer.Deserialize<Content>(File.ReadAllBytes(Path.Combine(folder, FileName)), Json);
+            content = JsonFile.Read<Content>(Path.Combine(folder, FileName), Json);
         }
         catch (JsonException)
         {

@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Networks;
 using static TorchSharp.torch;
@@ -24,7 +25,7 @@ public sealed class LatentFolder : ILatentData
     {
         _folder = folder;
         _files = Directory.Exists(folder)
-            ? [.. Directory.GetFiles(folder, "*.safetensors").Where(f => Path.GetFileName(f) != NegativeFile).Order(StringComparer.Ordinal)]
+            ? [.. InputFolder.Files(folder, [".safetensors"]).Where(f => Path.GetFileName(f) != NegativeFile)]
             : throw new InvalidRequestException("data", $"There is no folder {folder}; give the folder of the encoded videos.");
         if (_files.Length == 0 || !File.Exists(Path.Combine(folder, NegativeFile)))
             throw new InvalidRequestException("data", $"{folder} holds {_files.Length} encoded videos{(_files.Length == 0 ? "" : $" but no {NegativeFile}")}; encode a data set into it first.");

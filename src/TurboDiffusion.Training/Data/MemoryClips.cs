@@ -23,9 +23,9 @@ public sealed class MemoryClips : IClipData
     }
 
     /// <inheritdoc/>
-    public Tensor Draw(int count, IRandomSource random)
+    public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return stack([.. RandomIndices.Draw(random, count, _videos.shape[0]).Select(i => _crop.Cut(_videos[i], random))]).MoveToOuterDisposeScope();
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _videos.shape[0]).Select(i => _crop.Cut(_videos[i], _crop.Place(_videos.shape.AsSpan(1), random)))]).MoveToOuterDisposeScope());
     }
 }

@@ -1,3 +1,5 @@
+using TurboDiffusion.Runtime;
+
 namespace TurboDiffusion.Training.Data;
 
 /// <summary>One video of a <see cref="VideoFolder"/>.</summary>
@@ -5,6 +7,8 @@ namespace TurboDiffusion.Training.Data;
 /// <param name="Name">Its name within the folder, without ending; unique, and a file name.</param>
 public sealed record VideoFile(string Path, string Name)
 {
+    private const int MaxCaptionBytes = 1 << 16;
+
     /// <summary>The file of its caption.</summary>
     public string CaptionPath => System.IO.Path.ChangeExtension(Path, ".txt");
 
@@ -14,9 +18,13 @@ public sealed record VideoFile(string Path, string Name)
     {
         try
         {
-            string caption = File.Exists(CaptionPath) ? File.ReadAllText(CaptionPath).Trim() : "";
+            string caption = InputFile.ReadText(CaptionPath, MaxCaptionBytes).Trim();
             return caption.Length > 0 ? caption
-                : throw new InvalidRequestException("captions", $"The video {Path} has no caption; write what it shows into {CaptionPath}.");
+                : throw new FileNotFoundException("it is empty");
+        }
+        catch (FileNotFoundException e)
+        {
+            throw new InvalidRequestException("captions", $"The video {Path} has no caption; write what it shows into {CaptionPath}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,4 +1,5 @@
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Training.Data;
 
@@ -13,8 +14,7 @@ public sealed class VideoFolder
     public VideoFolder(string folder)
     {
         if (!Directory.Exists(folder)) throw new InvalidRequestException("videos", $"There is no folder {folder}; give the folder of the videos.");
-        Videos = [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(f => Endings.Contains(Path.GetExtension(f).ToLowerInvariant()))
+        Videos = [.. InputFolder.Files(folder, Endings, recursive: true)
             .Select(f => new VideoFile(f, Name(Path.GetRelativePath(folder, f)))).OrderBy(v => v.Name, StringComparer.Ordinal)];
         if (Videos.Count == 0) throw new InvalidRequestException("videos", $"{folder} holds no videos ({string.Join(", ", Endings)}).");
         if (Videos.GroupBy(v => v.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Count() > 1) is { } twice)

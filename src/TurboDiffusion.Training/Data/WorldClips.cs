@@ -5,16 +5,23 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Data;
 
-/// <summary>Clips of the shape world, rendered once and held on the device of training; random crops and stretches are drawn.</summary>
+/// <summary>
+/// Clips of the shape world, rendered once and held on the device of training. Random stretches are drawn, and random crops that an
+/// object is in. The world knows where the objects are.
+/// </summary>
 public sealed class WorldClips : IClipData, IDisposable
 {
-    private readonly Tensor _videos;
-    private readonly MemoryClips _clips;
+    private const int MaxObjects = 2;
 
-    private WorldClips(Tensor videos, int frames, int height, int width)
+    private readonly WorldOptions _world;
+    private readonly Tensor _videos;
+    private readonly ClipCrop _crop;
+
+    private WorldClips(WorldOptions world, Tensor videos, int frames, int height, int width)
     {
-        _videos = videos;
-        _clips = new MemoryClips(videos, frames, height, width);
+        _crop = new ClipCrop(frames, height, width);
+        _crop.Check(videos.shape.AsSpan(1), "the shape world");
+        (_world, _videos) = (world, videos);
     }
 
     /// <summary>Renders clips, one per core at a time.</summary>
@@ -37,7 +44,7 @@ public sealed class WorldClips : IClipData, IDisposable
                 int count = Math.Min(Chunk, world.Clips - first);
                 videos.narrow(0, first, count).copy_(Render(world, first, count, cancellationToken));
             }
-            return new WorldClips(videos, frames, height, width);
+            return new WorldClips(world, videos, frames, height, width);
         }
         catch
         {
@@ -66,7 +73,43 @@ public sealed class WorldClips : IClipData, IDisposable
     internal static Scene Scene(WorldOptions world, int clip) => SceneSampler.Training(checked(world.Seed + clip));
 
     /// <inheritdoc/>
-    public Tensor Draw(int count, IRandomSource random) => _clips.Draw(count, random);
+    public ClipBatch Draw(int count, IRandomSource random)
+    {
+        using var scope = NewDisposeScope();
+        var videos = new List<Tensor>();
+        var discs = new List<float>();
+        foreach (long clip in RandomIndices.Draw(random, count, _videos.shape[0]))
+        {
+            Scene scene = Scene(_world, (int)clip);
+            int shown = (int)RandomIndices.Draw(random, 1, scene.Objects.Count)[0];
+            var place = _crop.PlaceAround(_videos.shape.AsSpan(1), frame => Centre(Pose(scene, shown, (int)frame)), random);
+            videos.Add(_crop.Cut(_videos[clip], place));
+            for (int frame = 0; frame < _crop.Frames; frame++)
+                for (int i = 0; i < MaxObjects; i++)
+                {
+                    ObjectPose? pose = i < scene.Objects.Count ? Pose(scene, i, (int)place.Frame + frame) : null;
+                    // What is antialiased reaches a pixel further.
+                    discs.AddRange(pose is { } p ? [p.X - place.Column, p.Y - place.Row, Motions.Reach * p.Radius + 1] : [0, 0, 0]);
+                }
+        }
+        Tensor objects = Discs(tensor(discs.ToArray()).view(count, _crop.Frames, MaxObjects, 3).to(_videos.device));
+        return new ClipBatch(stack(videos).MoveToOuterDisposeScope(), objects.MoveToOuterDisposeScope());
+    }
+
+    private ObjectPose Pose(Scene scene, int index, int frame) => Motions.Pose(scene, index, frame, _world.Frames, _world.Width, _world.Height);
+
+    private (long Row, long Column) Centre(ObjectPose pose) =>
+        (Math.Clamp((long)pose.Y, 0, _world.Height - 1), Math.Clamp((long)pose.X, 0, _world.Width - 1));
+
+    // Column, row and radius of discs, [B, T, objects, 3], to a picture of them, [B, 1, T, H, W].
+    private Tensor Discs(Tensor discs)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Part(int i) => discs.select(3, i).unsqueeze(-1).unsqueeze(-1);
+        Tensor columns = arange(_crop.Width, ScalarType.Float32, discs.device) + 0.5, rows = (arange(_crop.Height, ScalarType.Float32, discs.device) + 0.5).unsqueeze(1);
+        Tensor within = ((columns - Part(0)).square() + (rows - Part(1)).square()).lt(Part(2).square());
+        return within.any(2).unsqueeze(1).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _videos.Dispose();

@@ -11,6 +11,8 @@ public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
 {
     private const string Header = "iteration,model,loss,value,gradient_norm,learning_rate,skipped";
 
+    private const int MaxBytes = 1 << 30;
+
     private readonly StreamWriter _writer;
 
     /// <summary>Opens the log of a run.</summary>
@@ -18,7 +20,8 @@ public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
     /// <param name="iteration">Iterations finished so far: later lines are of a run that was stopped without saving.</param>
     public LossLog(string path, int iteration)
     {
-        IEnumerable<string> kept = File.Exists(path) ? File.ReadLines(path).Where(line => IterationOf(line) <= iteration) : [];
+        IEnumerable<string> kept = File.Exists(path)
+            ? InputFile.ReadText(path, MaxBytes).Split('\n').Where(line => IterationOf(line) <= iteration) : [];
         AtomicFile.WriteText(path, string.Concat(kept.Prepend(Header).Select(line => line + "\n")));
         _writer = new StreamWriter(path, append: true) { AutoFlush = true };
     }

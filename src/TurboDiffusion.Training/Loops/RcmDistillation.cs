@@ -20,6 +20,7 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
     private readonly int _batchSize;
     private readonly TorchDevice _device;
     private readonly TrainedModel? _critic;
+    private readonly GuidedVelocityLoss _guided;
     private readonly ContinuousConsistencyLoss _continuous;
     private readonly DiscreteConsistencyLoss _discrete;
     private readonly DistributionMatchingLoss? _matching;
@@ -52,6 +53,7 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
         _device = Student.Parameters.Values.First().device;
         var ofStudent = new WanNetwork(student);
         var ofTeacher = new WanNetwork(teacher);
+        _guided = new GuidedVelocityLoss(ofStudent, ofTeacher, consistencyTimes);
         _continuous = new ContinuousConsistencyLoss(ofStudent, ofTeacher, consistencyTimes, rcm);
         _discrete = new DiscreteConsistencyLoss(ofStudent, ofTeacher, rcm);
         if (critic is null) return;
@@ -84,11 +86,16 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
             yield return new LossTerm("critic", () => _criticLoss!.Compute(batch.Latents.shape, batch.Condition, steps, random));
             yield break;
         }
+        if (iteration < _rcm.GuidedWarmUp)
+        {
+            yield return new LossTerm("guided", () => _guided.Compute(batch.Latents, guidance, random));
+            yield break;
+        }
         if (_rcm.ConsistencyScale > 0)
             yield return _rcm.Discrete
                 ? new LossTerm("dcm", () => _discrete.Compute(batch.Latents, guidance, random))
-                : new LossTerm("scm", () => _continuous.Compute(batch.Latents, guidance, iteration, random));
-        if (_matching is not null && iteration >= _rcm.TangentWarmUp)
+                : new LossTerm("scm", () => _continuous.Compute(batch.Latents, guidance, iteration - _rcm.GuidedWarmUp, random));
+        if (_matching is not null && iteration >= _rcm.GuidedWarmUp + _rcm.TangentWarmUp)
             yield return new LossTerm("dmd", () => _matching.Compute(batch.Latents.shape, guidance, steps, random));
     }
 

@@ -56,6 +56,8 @@ public sealed class Trainer
         var clock = Stopwatch.StartNew();
         var streams = new RandomStreams(_options.Seed, _task.Models[0].Parameters.Values.First().device);
         int first = Iteration, skipped = 0;
+        if (Iteration < _options.Iterations)
+            foreach (ITrainingObserver observer in _observers) observer.Begin(Iteration, cancellationToken);
         while (Iteration < _options.Iterations)
         {
             TrainingProgress done;
@@ -74,17 +76,17 @@ public sealed class Trainer
                 throw new InvalidRequestException("learningRate",
                     $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from an earlier state with a lower learning rate, or clip gradients.");
             if (_options.SaveEvery > 0 && Iteration % _options.SaveEvery == 0 && Iteration < _options.Iterations && skipped == 0) Save();
-            progress?.Report(done);
-            Observe(done, cancellationToken);
+            Observe(done, progress, cancellationToken);
         }
         if (Iteration > first) Save();
     }
 
     // What goes wrong in looking must not cost the training.
-    private void Observe(TrainingProgress done, CancellationToken cancellationToken)
+    private void Observe(TrainingProgress done, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
         try
         {
+            progress?.Report(done);
             foreach (ITrainingObserver observer in _observers) observer.Observe(done, cancellationToken);
         }
         catch

@@ -2,7 +2,6 @@ using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Losses;
-using TorchTensor = TorchSharp.torch.Tensor;
 
 namespace TurboDiffusion.Training.Loops;
 
@@ -27,7 +26,7 @@ public sealed class VaeTraining : SingleLossTask
 
     private protected override LossTerm Draw(int batchSize, IRandomSource random)
     {
-        TorchTensor clips = _data.Draw(batchSize, random).to(Device);
+        ClipBatch clips = _data.Draw(batchSize, random).To(Device);
         return new LossTerm("vae", () => _loss.Compute(clips, random));
     }
 }

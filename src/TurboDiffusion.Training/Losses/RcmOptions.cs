@@ -7,6 +7,12 @@ public sealed record RcmOptions
     /// <summary>How strongly the teacher follows the prompt; 1: no guidance.</summary>
     public double TeacherGuidance { get; init; } = 5;
 
+    /// <summary>
+    /// Iterations before all others in which the student learns to predict the teacher's guided velocity by plain regression, so that rCM
+    /// starts from what guidance gives; 0: none. The iterations of everything else count from there.
+    /// </summary>
+    public int GuidedWarmUp { get; init; }
+
     /// <summary>Weight of the consistency loss (sCM or dCM); 0 leaves it out.</summary>
     public double ConsistencyScale { get; init; } = 100;
 
@@ -45,12 +51,13 @@ public sealed record RcmOptions
 
     /// <summary>Whether the student, not the critic, is updated in an iteration (counted from 0).</summary>
     public bool IsStudentIteration(int iteration) =>
-        DistributionScale == 0 || iteration < TangentWarmUp || (iteration - TangentWarmUp) % StudentInterval == 0;
+        DistributionScale == 0 || iteration < GuidedWarmUp + TangentWarmUp || (iteration - GuidedWarmUp - TangentWarmUp) % StudentInterval == 0;
 
     /// <summary>Simulation steps of an iteration: they cycle with the updates of the network that is being trained.</summary>
     public int SimulationSteps(int iteration)
     {
-        int ofStudent = iteration < TangentWarmUp ? iteration : TangentWarmUp + (iteration - TangentWarmUp) / StudentInterval;
+        int warmUp = GuidedWarmUp + TangentWarmUp;
+        int ofStudent = iteration < warmUp ? iteration : warmUp + (iteration - warmUp) / StudentInterval;
         int update = IsStudentIteration(iteration) ? ofStudent : iteration - ofStudent - 1;
         return update % MaxSimulationSteps + 1;
     }

@@ -10,6 +10,13 @@ public sealed record VaeLossOptions
     public double Differences { get; init; } = 1;
 
     /// <summary>
+    /// The share of the error, in [0, 1], that is the mean over the objects alone, where they are and where they were or will be a frame apart;
+    /// the rest is the mean over the whole picture. The objects are a few per cent of it, and most of what it is about. Needs data
+    /// that knows where the objects are.
+    /// </summary>
+    public double Objects { get; init; }
+
+    /// <summary>
     /// The share of batches whose latents are halved in height and width, and have to decode to the halved video. Latents that shrink as
     /// pictures do are smooth, and far easier for a diffusion model to learn. Height and width of the clips must be multiples of 16.
     /// </summary>

@@ -5,9 +5,10 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Training.Optimization;
 
 /// <summary>
-/// Muon: the blocks' weight matrices move by their momentum with all singular values made about equal, which no direction
-/// dominates; everything else by <see cref="AdamW"/>. An update of a matrix has the size that one of AdamW usually has, so that
-/// one learning rate and one weight decay serve both. Matrices of one shape are updated together.
+/// Muon: the weight matrices of a transformer's blocks and the convolutions of a VAE's residual branches move by their momentum with
+/// all singular values made about equal, which no direction dominates; everything else by <see cref="AdamW"/>. An update of a
+/// matrix has the size that one of AdamW usually has, so that one learning rate and one weight decay serve both. Matrices of one
+/// shape are updated together.
 /// </summary>
 /// <remarks>https://kellerjordan.github.io/posts/muon; the scale: arXiv 2502.16982, section 2.2.</remarks>
 public sealed class Muon : IOptimizer
@@ -27,7 +28,7 @@ public sealed class Muon : IOptimizer
     {
         _options = options;
         _others = new AdamW(parameters.Where(p => !IsMatrix(p.Key, p.Value)).ToDictionary(), options);
-        _groups = [.. parameters.Where(p => IsMatrix(p.Key, p.Value)).GroupBy(p => (p.Value.shape[0], p.Value.shape[1])).Select(g => new Group([.. g]))];
+        _groups = [.. parameters.Where(p => IsMatrix(p.Key, p.Value)).GroupBy(p => (Rows: p.Value.shape[0], Columns: p.Value.numel() / p.Value.shape[0])).Select(g => new Group([.. g]))];
     }
 
     /// <inheritdoc/>
@@ -58,9 +59,10 @@ public sealed class Muon : IOptimizer
         foreach (Group group in _groups) group.Dispose();
     }
 
-    // Tables of embeddings are looked up, not multiplied with.
+    // Tables of embeddings are looked up, not multiplied with. A convolution is a matrix with a row for each channel that it gives.
     private static bool IsMatrix(string name, Tensor value) =>
-        value.dim() == 2 && name.Contains("blocks.", StringComparison.Ordinal) && !name.Contains("embedding", StringComparison.Ordinal);
+        value.dim() == 2 && name.Contains("blocks.", StringComparison.Ordinal) && !name.Contains("embedding", StringComparison.Ordinal)
+        || value.dim() > 3 && value.shape[0] > 1 && value.shape[1] > 1 && name.Contains(".residual.", StringComparison.Ordinal);
 
     /// <summary>Matrices with the same left and right singular vectors, and singular values of about 1.</summary>
     /// <param name="matrices"><c>[N, rows, columns]</c>.</param>
@@ -91,7 +93,7 @@ public sealed class Muon : IOptimizer
             _parameters = parameters;
             using var noGrad = no_grad();
             using var scope = NewDisposeScope();
-            _masters = stack([.. parameters.Select(p => p.Value.detach())]).to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
+            _masters = stack([.. parameters.Select(p => p.Value.detach().flatten(1))]).to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
             _momentum = zeros_like(_masters).DetachFromDisposeScope();
         }
 
@@ -104,7 +106,7 @@ public sealed class Muon : IOptimizer
             if (moved.Length == 0) return;
             // Nearly always all move; only otherwise is there anything to look up, and to wait for the device.
             Tensor? index = moved.Length == _parameters.Length ? null : tensor(moved, ScalarType.Int64).to(_masters.device);
-            Tensor gradients = stack([.. moved.Select(i => _parameters[i].Value.grad!)]).to_type(ScalarType.Float32);
+            Tensor gradients = stack([.. moved.Select(i => _parameters[i].Value.grad!.flatten(1))]).to_type(ScalarType.Float32);
             Tensor momentum = index is null ? _momentum : _momentum.index_select(0, index), masters = index is null ? _masters : _masters.index_select(0, index);
             momentum.mul_(decay).add_(gradients);
             // One step ahead along the momentum, as Nesterov.
@@ -116,7 +118,7 @@ public sealed class Muon : IOptimizer
                 _momentum.index_copy_(0, index, momentum);
                 _masters.index_copy_(0, index, masters);
             }
-            foreach (int i in moved) _parameters[i].Value.copy_(_masters[i]);
+            foreach (int i in moved) _parameters[i].Value.copy_(_masters[i].view(_parameters[i].Value.shape));
         }
 
         public void Dispose()

@@ -26,7 +26,7 @@ public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
             throw new InvalidRequestException("samples", $"The number of clips is {options.Clips}; give at least 1, or leave the samples out.");
         _model = model;
         _folder = new SampleFolder(runFolder, options.Every);
-        _clips = data.Draw(options.Clips, new PhiloxNoise(options.Seed)).DetachFromDisposeScope();
+        _clips = data.Draw(options.Clips, new PhiloxNoise(options.Seed)).Videos.DetachFromDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -66,7 +66,7 @@ public static class Checkpoint
         using CheckpointFile file = CheckpointFile.Open(path);
         // A safetensors header of 0x…7b bytes also begins with a brace; then byte 7 of the length is zero, as no text is.
         byte[] head = file.ReadUpTo(0, 8);
-        return head[0] == '{' && !head.Contains((byte)0);
+        return head is [(byte)'{', ..] && !head.Contains((byte)0);
     }
 
     private static string Unsupported(ReadOnlySpan<byte> head) =>

@@ -45,18 +45,14 @@ internal sealed class CheckpointFile : IDisposable
         SafeFileHandle? handle = null;
         try
         {
-            if (Directory.Exists(path)) throw new CheckpointException(path, "is a folder; a checkpoint file is expected.");
-            // Before opening: devices and pipes have no length, and opening a pipe would wait for its other end.
-            if (new FileInfo(path).Length == 0) throw new CheckpointException(path, "is empty or not a regular file. Download it again.");
-            handle = File.OpenHandle(path);
+            handle = InputFile.Open(path);
+            if (RandomAccess.GetLength(handle) == 0) throw new IOException("it is empty. Download it again");
             return new CheckpointFile(path, handle);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             handle?.Dispose();
-            throw new CheckpointException(path, e is FileNotFoundException or DirectoryNotFoundException
-                ? "does not exist."
-                : $"cannot be opened: {e.Message}", e);
+            throw new CheckpointException(path, e is FileNotFoundException ? "does not exist." : $"cannot be read: {e.Message}.", e);
         }
     }
 
@@ -166,6 +162,7 @@ internal sealed class CheckpointFile : IDisposable
     {
         try
         {
+            LibTorch.Require();
             return torch.empty([.. info.Shape], info.Dtype);
         }
         catch (ExternalException)

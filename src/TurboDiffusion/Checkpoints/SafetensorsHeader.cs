@@ -121,6 +121,7 @@ internal sealed class SafetensorsHeader
         TensorInfo info = Float8.Find(dtype) is { } float8
             ? new TensorInfo(name, torch.ScalarType.BFloat16, [.. shape]) { Encoding = float8.Name, StoredBytes = end - begin }
             : new TensorInfo(name, ParseDtype(name, dtype), [.. shape]);
+        if (!info.HasSaneName) throw Bad($"has tensor {Quoted.Name(name)}, whose name has {name.Length} characters");
         if (!info.HasSaneSize || (info.Encoding is null ? info.ByteCount : info.ElementCount) != end - begin)
             throw Bad($"has tensor {Quoted.Name(name)} of {info} in a range of {end - begin} bytes");
         if (!Tensors.TryAdd(name, info)) throw Bad($"names tensor {Quoted.Name(name)} twice");

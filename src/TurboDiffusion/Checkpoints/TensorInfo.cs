@@ -9,6 +9,8 @@ namespace TurboDiffusion.Checkpoints;
 /// <param name="Shape">The sizes, outermost first; empty for a scalar.</param>
 public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyList<long> Shape)
 {
+    private const int MaxNameLength = 1024;
+
     /// <summary>The file's own type where it is none of the element types and the tensor is decoded as it is read, such as <c>Q4_K</c> or <c>F8_E4M3</c>.</summary>
     public string? Encoding { get; init; }
 
@@ -26,6 +28,9 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
 
     /// <summary>The type and shape as messages show them, such as <c>Float32 [1536, 64]</c>.</summary>
     public override string ToString() => $"{Encoding ?? Dtype.ToString()} [{string.Join(", ", Shape)}]";
+
+    /// <summary>Whether the name is one that a tensor can have: rules that match names cost their length many times over.</summary>
+    internal bool HasSaneName => Name.Length is > 0 and <= MaxNameLength;
 
     /// <summary>Whether the sizes multiply to something that fits a 64-bit byte count, with any zero size left out.</summary>
     internal bool HasSaneSize

@@ -20,6 +20,9 @@ public static class CheckpointInspector
     /// <summary>The name of the VAE's preset.</summary>
     public const string VaePreset = "Wan2.1-VAE";
 
+    /// <summary>The name of the preset of the VAE of Wan 2.2 TI2V-5B.</summary>
+    public const string Vae22Preset = "Wan2.2-VAE";
+
     /// <summary>The name of the text encoder's preset.</summary>
     public const string TextEncoderPreset = "umT5-xxl";
 
@@ -106,7 +109,7 @@ public static class CheckpointInspector
         using var model = new WanVae(config, Placement.Meta);
         return report with
         {
-            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : ModelSpec.Custom,
+            Preset = config.Equals(VaeConfig.Wan21) ? VaePreset : config.Equals(VaeConfig.Wan22) ? Vae22Preset : ModelSpec.Custom,
             Vae = config,
             Problems = StrictLoader.Differences(model, view),
         };

@@ -96,8 +96,15 @@ public sealed record ModelSpec
         Sampling = Wan21 with { FlowSteps = 40, GuidanceScale = 3.5, SigmaMax = 200, Ode = true },
     };
 
+    /// <summary>Wan 2.2 text to video, and image to video where one is given, with an autoencoder of its own; 5 billion parameters.</summary>
+    public static ModelSpec TI2V5B { get; } = new()
+    {
+        Name = "Wan2.2-TI2V-5B", Transformer = new WanConfig(3072, 14336, 24, 30, inDim: 48, outDim: 48), Vae = VaeConfig.Wan22,
+        Sizes = [new VideoSize(1280, 704)], Frames = 121, FramesPerSecond = 24, Sampling = Wan21,
+    };
+
     /// <summary>Every published model that can be run.</summary>
-    public static IReadOnlyList<ModelSpec> All { get; } = [T2V1_3B, T2V14B, T2VA14B, I2VA14B];
+    public static IReadOnlyList<ModelSpec> All { get; } = [T2V1_3B, T2V14B, T2VA14B, I2VA14B, TI2V5B];
 
     /// <summary>The published model of a name, in any case.</summary>
     /// <param name="name">A published name.</param>
@@ -119,7 +126,7 @@ public sealed record ModelSpec
     public static ModelSpec Of(WanConfig transformer, int experts)
     {
         if (Candidates(transformer).FirstOrDefault(s => s.Experts == experts) is { } published) return published;
-        ModelSpec like = transformer.IsImageToVideo ? I2VA14B : experts == 2 ? T2VA14B : T2V1_3B;
+        ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B : transformer.IsImageToVideo ? I2VA14B : experts == 2 ? T2VA14B : T2V1_3B;
         return like with { Name = Custom, Transformer = transformer, Boundary = experts == 2 ? like.Boundary : null };
     }
 

@@ -77,18 +77,19 @@ public sealed partial record VideoSize
 
     /// <summary>
     /// The size of about this area with the aspect ratio of an image, each side rounded to the nearest multiple of 16
-    /// (half to even, as the official script does) and at least 16.
+    /// or another number (half to even, as the official script does), and at least that.
     /// </summary>
     /// <param name="imageWidth">Pixels per row of the image.</param>
     /// <param name="imageHeight">Rows of the image.</param>
-    public VideoSize WithAspectOf(int imageWidth, int imageHeight)
+    /// <param name="multiple">Of what the sides are multiples; itself one of <see cref="Multiple"/>.</param>
+    public VideoSize WithAspectOf(int imageWidth, int imageHeight, int multiple = Multiple)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(imageWidth);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(imageHeight);
         double ratio = (double)imageHeight / imageWidth;
         return new VideoSize(Round(Math.Sqrt(Area / ratio)), Round(Math.Sqrt(Area * ratio)));
 
-        static int Round(double side) => Multiple * Math.Max(1, (int)Math.Round(side / Multiple, MidpointRounding.ToEven));
+        int Round(double side) => multiple * Math.Max(1, (int)Math.Round(side / multiple, MidpointRounding.ToEven));
     }
 
     /// <summary>The size as <c>832x480</c>.</summary>

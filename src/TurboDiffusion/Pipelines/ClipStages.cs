@@ -48,11 +48,13 @@ public sealed class ClipStages
     /// <summary>Image to video: encodes the start image of all clips.</summary>
     /// <param name="image"><c>[3, height, width]</c> in [−1, 1], on any device.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>
-    /// <returns>The condition, as <see cref="ImageCondition.Encode"/> gives it.</returns>
+    /// <returns>The condition, as <see cref="ImageCondition.Encode"/> gives it, or the first latent frame of a model that takes one.</returns>
     public Tensor EncodeImage(Tensor image, CancellationToken cancellationToken = default)
     {
         IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
-        Tensor condition = ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, cancellationToken);
+        Tensor condition = _components.TransformerConfig.TakesFirstFrame
+            ? ImageCondition.EncodeFirstFrame(vae, image, _components.Device, cancellationToken)
+            : ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, cancellationToken);
         _components.Vae.Release();
         return condition;
     }
@@ -71,11 +73,14 @@ public sealed class ClipStages
     {
         using var scope = NewDisposeScope();
         int batch = seeds.Count;
+        Tensor? given = condition?.expand(batch, -1, -1, -1, -1);
+        bool takesFirst = _components.TransformerConfig.TakesFirstFrame;
         using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts, text.Negative?.expand(batch, -1, -1).contiguous(),
-            _settings.GuidanceScale, condition?.expand(batch, -1, -1, -1, -1), loading);
+            _settings.GuidanceScale, takesFirst ? null : given, loading) { FirstFrame = takesFirst ? given : null };
         var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
         Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(_components.Device);
-        return DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken).MoveToOuterDisposeScope();
+        Tensor latents = DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken);
+        return denoiser.WithFirstFrame(latents).MoveToOuterDisposeScope();
     }
 
     /// <summary>Decodes latents as the frames are asked for.</summary>

@@ -43,6 +43,12 @@ public sealed class Denoiser : IDisposable
             (experts, boundary, embedding, negativeEmbedding, condition, loading);
     }
 
+    /// <summary>
+    /// The first latent frame, <c>[B, C, 1, H, W]</c>, where an image gives it: the model sees it clean, at time 0, whatever the noise of
+    /// the others; null: it is denoised like the others.
+    /// </summary>
+    public Tensor? FirstFrame { get; init; }
+
     /// <summary>The expert that serves a noise level: the first while it is at or above the boundary.</summary>
     /// <param name="noiseLevel">t in [0, 1].</param>
     /// <param name="boundary">The noise level of the switch.</param>
@@ -59,7 +65,7 @@ public sealed class Denoiser : IDisposable
     {
         WanModel model = Select(timestep, cancellationToken);
         using var scope = NewDisposeScope();
-        Tensor input = x.to_type(ScalarType.Float32), t = full([x.shape[0]], timestep, ScalarType.Float32, x.device);
+        Tensor input = WithFirstFrame(x.to_type(ScalarType.Float32)), t = Timesteps(input, timestep);
         Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken);
         if (Guidance != 1)
         {
@@ -67,6 +73,22 @@ public sealed class Denoiser : IDisposable
             velocity = negative + Guidance * (velocity - negative);
         }
         return velocity.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Latents with <see cref="FirstFrame"/> in its place; the latents themselves where there is none.</summary>
+    /// <param name="latents"><c>[B, C, T, H, W]</c></param>
+    public Tensor WithFirstFrame(Tensor latents) => FirstFrame is null ? latents
+        : cat([FirstFrame.to(latents.dtype, latents.device), latents.narrow(2, 1, latents.shape[2] - 1)], dim: 2);
+
+    // One for each clip; with a clean first frame, one for each token, frame by frame.
+    private Tensor Timesteps(Tensor latents, double timestep)
+    {
+        Tensor ofClips = full([latents.shape[0]], timestep, ScalarType.Float32, latents.device);
+        if (FirstFrame is null) return ofClips;
+        long tokens = Patches.Count(latents.shape), first = tokens / latents.shape[2];
+        Tensor ofTokens = ofClips.unsqueeze(1).repeat(1, tokens);
+        ofTokens.narrow(1, 0, first).zero_();
+        return ofTokens;
     }
 
     /// <inheritdoc/>

@@ -12,6 +12,19 @@ public static class ImageCondition
 {
     private const int MaskChannels = 4;
 
+    /// <summary>Encodes the image alone: the first latent frame of a model that takes one (Wan 2.2 TI2V).</summary>
+    /// <param name="vae">The VAE.</param>
+    /// <param name="image"><c>[3, H, W]</c> in [−1, 1], on any device.</param>
+    /// <param name="device">Where the VAE is.</param>
+    /// <param name="cancellationToken">Checked at each layer of the VAE.</param>
+    /// <returns><c>[1, 48, 1, H/16, W/16]</c>, float32.</returns>
+    /// <remarks>Wan-Video/Wan2.2, 42bf4cf, <c>wan/textimage2video.py</c>.</remarks>
+    public static Tensor EncodeFirstFrame(IVideoAutoencoder vae, Tensor image, Device device, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        return vae.Encode(image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2), cancellationToken).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Encodes the image.</summary>
     /// <param name="vae">The VAE.</param>
     /// <param name="image"><c>[3, H, W]</c> in [−1, 1], on any device.</param>

@@ -31,5 +31,5 @@ public static class MemoryEstimate
     /// <param name="height">Pixels.</param>
     /// <param name="elementSize">Bytes per value.</param>
     public static long Decoding(VaeConfig config, int width, int height, int elementSize) =>
-        (long)width * height * config.TemporalFactor * 2 * config.Dim * elementSize * 4;
+        (long)width * height / (config.PatchSize * config.PatchSize) * config.TemporalFactor * 2 * config.DecoderDim * elementSize * 4;
 }

@@ -75,10 +75,9 @@ public sealed class WanPipeline : IDisposable
         var stages = new ClipStages(_components, request);
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
-        bool takesImage = _components.TransformerConfig.IsImageToVideo;
-        if (takesImage && request.StartImage is null)
+        if (_components.TransformerConfig.IsImageToVideo && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
-        if (!takesImage && request.StartImage is not null)
+        if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
             throw new InvalidRequestException("image", $"{_components.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
         if (request.StartImage is { } image && !image.shape.SequenceEqual([3L, request.Height, request.Width]))
             throw new ArgumentException($"The start image has the shape [{string.Join(", ", image.shape)}], not [3, {request.Height}, {request.Width}].");

@@ -9,9 +9,10 @@ public static class Devices
     /// <summary>The device of a name.</summary>
     /// <param name="name"><c>auto</c> (the first GPU, or the CPU where there is none), <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</param>
     /// <exception cref="InvalidRequestException">The name is none of these.</exception>
-    /// <exception cref="EnvironmentException">A GPU was asked for that is not there.</exception>
+    /// <exception cref="EnvironmentException">libtorch is not there, or a GPU was asked for that is not there.</exception>
     public static torch.Device Parse(string name)
     {
+        LibTorch.Require();
         string lower = name.Trim().ToLowerInvariant();
         if (lower == "cpu" || lower == "auto" && !torch.cuda.is_available()) return torch.CPU;
         if (lower == "auto") return new torch.Device(DeviceType.CUDA, 0);

@@ -29,6 +29,7 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     /// <param name="shape">The sizes.</param>
     public Parameter Empty(torch.ScalarType dtype, params long[] shape)
     {
+        LibTorch.Require();
         var parameter = new Parameter(torch.empty(shape, dtype, Device), requires_grad: false);
         // Weights live as long as their module, not as the dispose scope that it happens to be made in.
         parameter.DetachFromDisposeScope();

@@ -144,6 +144,22 @@ public sealed class TurboDiffusionServiceCollectionTests
     }
 
     [Fact]
+    public async Task Without_a_libtorch_the_caller_gets_one_typed_error_and_the_health_check_is_unhealthy()
+    {
+        var start = new System.Diagnostics.ProcessStartInfo(
+            "dotnet", [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), "without-libtorch"])
+        {
+            RedirectStandardOutput = true,
+        };
+        start.Environment["TURBODIFFUSION_LIBTORCH"] = "/no/such/folder";
+        using var process = System.Diagnostics.Process.Start(start)!;
+        var said = (await process.StandardOutput.ReadToEndAsync(Token)).Trim();
+        await process.WaitForExitAsync(Token);
+
+        Assert.StartsWith("Unhealthy|EnvironmentException|Unhealthy|True|TURBODIFFUSION_LIBTORCH=/no/such/folder has no libc10.so", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_kernel_gets_the_engine_with_and_without_a_key()
     {
         var builder = Kernel.CreateBuilder()

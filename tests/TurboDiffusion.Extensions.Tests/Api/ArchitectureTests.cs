@@ -36,7 +36,9 @@ public partial class ArchitectureTests
     private static readonly Dictionary<string, string> Projects = new()
     {
         ["TurboDiffusion.Cli"] = "the program turbodiffusion",
-        ["TurboDiffusion.AspNetCore"] = "the service",
+        ["TurboDiffusion.AspNetCore"] = "/v1/videos, jobs that outlive the process, a page",
+        ["TurboDiffusion.Mcp"] = "tools of an MCP server",
+        ["TurboDiffusion.Extensions.AI.OpenAI"] = "VideoClient as IVideoGenerator",
         ["TurboDiffusion.SemanticKernel"] = "the plugin of agents",
         ["TurboDiffusion.ML"] = "the stage of ML.NET",
         ["TurboDiffusion.Extensions.AI"] = "registration, tools, chat",

@@ -13,6 +13,7 @@ public sealed partial class DocumentationTests
     [InlineData("microsoft-extensions-ai.md", 3)]
     [InlineData("semantic-kernel.md", 1)]
     [InlineData("ml-net.md", 2)]
+    [InlineData("service.md", 1)]
     public void Snippets_are_those_of_the_samples(string page, int snippets)
     {
         var path = Path.Combine(Repository.Root, "docs", page);
@@ -24,6 +25,39 @@ public sealed partial class DocumentationTests
         Assert.Equal(snippets, Snippet().Count(text));
         Assert.Equal(Regex.Count(text, "^```csharp", RegexOptions.Multiline), snippets);
         Assert.Equal(expected, File.ReadAllText(path));
+    }
+
+    [Fact]
+    public void The_first_page_names_every_page_every_command_and_every_integration()
+    {
+        var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        string[] pages = [.. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Select(page => $"(docs/{Path.GetFileName(page)})")];
+        string[] commands =
+        [
+            .. Directory.GetFiles(Path.Combine(Repository.Root, "src", "TurboDiffusion.Cli", "Commands"), "*Command.cs")
+                .Select(file => Regex.Match(File.ReadAllText(file), "base\\(terminal, \"([a-z]+)\""))
+                .Where(match => match.Success).Select(match => $"`{match.Groups[1].Value}`"),
+        ];
+
+        Assert.InRange(pages.Length, 10, 100);
+        Assert.InRange(commands.Length, 10, 100);
+        Assert.All([.. pages, .. commands], name => Assert.Contains(name, readme, StringComparison.Ordinal));
+        var links = Regex.Matches(readme, "\\]\\(([^)#]+)\\)").Select(match => match.Groups[1].Value).Where(link => !link.Contains("://", StringComparison.Ordinal));
+        Assert.All(links, link => Assert.True(Path.Exists(Path.Combine(Repository.Root, link)), link));
+    }
+
+    [Fact]
+    public void A_packages_page_has_no_link_that_breaks_outside_the_repository()
+    {
+        var projects = Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.csproj", SearchOption.AllDirectories)
+            .Where(project => Regex.IsMatch(File.ReadAllText(project), "<(IsPackable|PackAsTool)>true<")).ToList();
+        Assert.InRange(projects.Count, 10, 100);
+        Assert.All(projects, project =>
+        {
+            var page = File.ReadAllText(Path.Combine(Path.GetDirectoryName(project)!, "README.md"));
+            Assert.StartsWith($"# {Path.GetFileNameWithoutExtension(project)}\n", page, StringComparison.Ordinal);
+            Assert.DoesNotMatch("\\]\\((?!https://)", page);
+        });
     }
 
     private static string Region(string file, string name)

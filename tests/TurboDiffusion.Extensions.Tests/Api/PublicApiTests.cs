@@ -24,6 +24,8 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion.SemanticKernel")]
     [InlineData("TurboDiffusion.ML")]
     [InlineData("TurboDiffusion.AspNetCore")]
+    [InlineData("TurboDiffusion.Mcp")]
+    [InlineData("TurboDiffusion.Extensions.AI.OpenAI")]
     public void The_public_API_is_the_approved_one(string assembly)
     {
         var api = Assembly.Load(assembly).GeneratePublicApi(new ApiGeneratorOptions

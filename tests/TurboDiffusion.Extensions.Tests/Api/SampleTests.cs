@@ -10,6 +10,7 @@ public sealed class SampleTests
     [Theory]
     [InlineData("DependencyInjection", "video: ", "again: ", "health: Healthy", "preview: frame_00000.png")]
     [InlineData("SemanticKernelAgent", "Here is your video: file:///")]
+    [InlineData("AgentFramework", "Here is your video: file:///")]
     [InlineData("MLPipeline", "a red circle bounces across a night sky: /", "a paper boat drifts down a stream: /", "loaded: Video")]
     [InlineData("ImageToVideo", "video: ", "FrameCount = ")]
     public async Task A_sample_runs_and_makes_its_video(string sample, params string[] expected)

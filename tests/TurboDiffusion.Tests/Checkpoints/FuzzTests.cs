@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Text;
 using CsCheck;
 using TorchSharp;
@@ -10,7 +11,6 @@ namespace TurboDiffusion.Tests.Checkpoints;
 /// <summary>Damaged files of every kind: they open and read, or are refused with the one typed error, in bounded memory.</summary>
 public sealed class FuzzTests : IDisposable
 {
-    private const int Seconds = 1;
     private static readonly string Data = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data");
 
     private readonly TestFolder _folder = new();
@@ -37,38 +37,49 @@ public sealed class FuzzTests : IDisposable
     [Fact]
     public void Legacy_pickles() => Fuzz(File.ReadAllBytes(Path.Combine(Data, "legacy.pth")), 1750);
 
+    // The header as JSON that means something else; its length is set to match.
+    [Fact]
+    public void Safetensors_headers_by_tokens()
+    {
+        byte[] seed = File.ReadAllBytes(Path.Combine(Data, "expected.safetensors"));
+        int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(seed);
+        string header = Encoding.UTF8.GetString(seed, 8, length);
+        FuzzRun run = FuzzRun.Of("Safetensors_headers_by_tokens", Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
+        {
+            byte[] json = Encoding.UTF8.GetBytes(changes.Aggregate(header, (text, c) => JsonMutation.Mutate(text, c.Item1, c.Item2)));
+            string path = _folder.Write("fuzz.safetensors", [.. BitConverter.GetBytes((long)json.Length), .. json, .. seed[(8 + length)..]]);
+            using ICheckpoint checkpoint = Checkpoint.Open(path);
+        });
+        Assert.True(run.Refused > 30, $"only {run.Refused} refused");
+    }
+
     [Fact]
     public void Index_files()
     {
         File.Copy(Path.Combine(Data, "expected.safetensors"), _folder.File("a.safetensors"));
         using ICheckpoint expected = Checkpoint.Open(_folder.File("a.safetensors"));
-        Fuzz(Encoding.UTF8.GetBytes("{\"metadata\":{\"total_size\":1},\"weight_map\":{"
-            + string.Join(",", expected.Tensors.Keys.Select(k => $"\"{k}\":\"a.safetensors\"")) + "}}"), int.MaxValue);
+        string json = "{\"metadata\":{\"total_size\":1},\"weight_map\":{"
+            + string.Join(",", expected.Tensors.Keys.Select(k => $"\"{k}\":\"a.safetensors\"")) + "}}";
+        Fuzz(Encoding.UTF8.GetBytes(json), int.MaxValue);
+        // And as JSON that means something else.
+        FuzzRun run = FuzzRun.Of("Index_files by tokens", Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
+        {
+            string path = _folder.Write("fuzz.json", changes.Aggregate(json, (text, c) => JsonMutation.Mutate(text, c.Item1, c.Item2)));
+            using ICheckpoint checkpoint = Checkpoint.Open(path);
+        });
+        Assert.True(run.Refused > 30, $"only {run.Refused} refused");
     }
 
-    private void Fuzz(byte[] seed, int region)
+    private void Fuzz(byte[] seed, int region, [CallerMemberName] string name = "")
     {
-        int opened = 0, refused = 0;
-        Mutation.Array[1, 4].Sample(
-            mutations =>
-            {
-                string path = _folder.Write("fuzz.bin", Mutate(seed, Math.Min(region, seed.Length), mutations));
-                long allocated = GC.GetAllocatedBytesForCurrentThread();
-                try
-                {
-                    using var scope = torch.NewDisposeScope();
-                    using ICheckpoint checkpoint = Checkpoint.Open(path);
-                    foreach (string name in checkpoint.Tensors.Keys) checkpoint.Read(name);
-                    opened++;
-                }
-                catch (CheckpointException)
-                {
-                    refused++;
-                }
-                Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, 16 << 20);
-            },
-            time: Seconds, threads: 1);
-        Assert.True(refused > 30, $"only {refused} refused, {opened} opened");
+        FuzzRun run = FuzzRun.Of(name, Mutation.Array[1, 4], mutations =>
+        {
+            string path = _folder.Write("fuzz.bin", Mutate(seed, Math.Min(region, seed.Length), mutations));
+            using var scope = torch.NewDisposeScope();
+            using ICheckpoint checkpoint = Checkpoint.Open(path);
+            foreach (string tensor in checkpoint.Tensors.Keys) checkpoint.Read(tensor);
+        });
+        Assert.True(run.Refused > 30, $"only {run.Refused} refused, {run.Accepted} accepted");
         Assert.False(File.Exists("/tmp/pwned-by-pickle"));
     }
 

@@ -85,6 +85,29 @@ public sealed class PickleTests : IDisposable
         Refused(string.Concat(Enumerable.Repeat(")", 1)) + string.Concat(Enumerable.Repeat("\u0085", 500_000)) + ".", "no dict of tensors");
     }
 
+    // Each asks for much work with few bytes: one long text that is hashed, joined or copied again and again.
+    [Theory]
+    [InlineData("}X", "q\00", "h\0Ns", 500_000)]
+    [InlineData("}X", "q\00(", "h\0N", 500_000, "u")]
+    [InlineData("}X", "q\0", "}h\0Ns0", 300_000)]
+    [InlineData("}X", "q\0", "(h\0Nd0", 300_000)]
+    [InlineData("}X", "q\0", "ccollections\nOrderedDict\n]h\0N\u0086a\u0085R0", 80_000)]
+    [InlineData("}X", "q\0", "c_codecs\nencode\nh\0X\u0006\0\0\0latin1\u0086R0", 80_000)]
+    [InlineData("}X", "q\0", "(X\u0007\0\0\0storagectorch\nFloatStorage\nh\0X\u0003\0\0\0cpuK\u0006tQ0", 60_000)]
+    [InlineData("}X", "q\0", "h\0h\0\u0093", 500_000)]
+    public void A_long_text_cannot_be_worked_on_without_end(string before, string after, string repeated, int times, string end = "")
+    {
+        const int Length = 3_000_000;
+        string text = before + Encoding.Latin1.GetString(BitConverter.GetBytes(Length)) + new string('k', Length) + after;
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        Refused(text + string.Concat(Enumerable.Repeat(repeated, times)) + end + ".", "repeats itself|no need of");
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"it took {clock.Elapsed}");
+    }
+
+    [Fact]
+    public void A_tensor_of_an_endless_name_is_refused() =>
+        Refused($"}}(X\u00d0\u0007\0\0{new string('w', 2000)}{Rebuild}({Storage}K\0K\u0002\u0085K\u0001\u0085{Hooks}tRu.", "whose name has 2000 characters");
+
     [Fact]
     public void A_nested_dict_is_found_and_what_lies_beside_it_becomes_metadata()
     {

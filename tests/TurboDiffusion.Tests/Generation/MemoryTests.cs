@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using TorchSharp;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Pipelines;
@@ -38,6 +39,46 @@ public class MemoryTests(SmallModelFixture models)
             }
         }
         Assert.Equal(Generations, receiver.Videos);
+    }
+
+    // What docs/reliability.md shows. glibc says which part of the resident memory is in use and which it keeps for later.
+    [Fact]
+    public void Many_generations_in_numbers()
+    {
+        string? many = Environment.GetEnvironmentVariable("TURBODIFFUSION_MEMORY_GENERATIONS");
+        Assert.SkipUnless(many is { Length: > 0 } && OperatingSystem.IsLinux(), "Takes many minutes: set TURBODIFFUSION_MEMORY_GENERATIONS to their number.");
+        using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = "cpu" });
+        string folder = models.NewFolder() + "/";
+        int generations = int.Parse(many!, CultureInfo.InvariantCulture);
+        Console.WriteLine("generation,resident,managed,native_in_use,native_kept,native_mapped,tensors,threads");
+        for (int i = 1; i <= generations; i++)
+        {
+            model.Generate(models.Request() with { Seed = (ulong)i, OutputPath = folder, Output = new() { Overwrite = true } });
+            if (i is 1 or 10 or 25 || i % 50 == 0) Say($"{i}");
+        }
+        MallocTrim(0);
+        Say("trimmed");
+    }
+
+    private static void Say(string when)
+    {
+        long managed = GC.GetTotalMemory(forceFullCollection: true);
+        MallocInfo native = MallInfo2();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{when},{ResidentBytes()},{managed},{native.InUse + native.Mapped},{native.Free},{native.Mapped},{DisposeScopeManager.Statistics.ThreadTotalLiveCount},{System.Diagnostics.Process.GetCurrentProcess().Threads.Count}"));
+    }
+
+    [DllImport("libc", EntryPoint = "mallinfo2")]
+    private static extern MallocInfo MallInfo2();
+
+    [DllImport("libc", EntryPoint = "malloc_trim")]
+    private static extern int MallocTrim(nuint keep);
+
+    // struct mallinfo2 of glibc's malloc.h.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct MallocInfo
+    {
+        public nuint Arena, FreeChunks, FastChunks, MappedChunks, Mapped, Peak, FastFree, InUse, Free, Releasable;
     }
 
     private static long ResidentBytes() =>

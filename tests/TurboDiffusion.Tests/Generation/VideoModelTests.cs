@@ -1,12 +1,16 @@
 using FFMpegCore;
 using TorchSharp;
+using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using Xunit;
 
@@ -334,5 +338,35 @@ public class VideoModelTests(SmallModelFixture models)
     private sealed class Canceller(Action<GenerationProgress> report) : IProgress<GenerationProgress>
     {
         public void Report(GenerationProgress value) => report(value);
+    }
+
+    [Fact]
+    public void A_model_with_the_latents_of_Wan_22_generates()
+    {
+        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"), vae = Path.Combine(folder, "vae.safetensors");
+        var config = new WanConfig(64, 128, 1, 1, inDim: 48, outDim: 48, textDim: 64, freqDim: 32);
+        SmallModel.WriteTransformer(transformer, config, WeightFormat.Float, 1, TorchSharp.torch.ScalarType.Float32, AttentionOptions.Dense);
+        using (var module = new WanVae(new VaeConfig(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 4, patchSize: 2, hasShortcuts: true), Placement.Meta))
+        using (var random = new RandomCheckpoint(module, 1))
+            SafetensorsWriter.Write(vae, TensorSource.From(random));
+        using VideoModel model = VideoModel.Open(models.TextToVideo with { Transformer = transformer, Vae = vae, Defaults = null }, new VideoModelOptions { Device = "cpu" });
+        VideoRequest request = models.Request() with { Size = new(64, 32), Steps = 2, OutputPath = Path.Combine(folder, "video.gif") };
+        VideoResult result = Assert.Single(model.Generate(request, cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Equal((64, 32, 5, 24), (result.Width, result.Height, result.Frames, result.FramesPerSecond));
+        Assert.True(new FileInfo(result.Path).Length > 0);
+        // Given as the first frame, an image stays: that frame is the same for every seed, and the others are not.
+        var frames = new List<TorchSharp.torch.Tensor[]>();
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        foreach (ulong seed in (ulong[])[7, 8])
+        {
+            string pictures = Path.Combine(folder, $"{seed}/");
+            model.Generate(request with { StartImage = TestImage(64, 32), Seed = seed, OutputPath = pictures }, cancellationToken: TestContext.Current.CancellationToken);
+            frames.Add([.. Directory.GetFiles(pictures, "*.png").Order(StringComparer.Ordinal).Select(f => ImageReader.Read(File.ReadAllBytes(f), f))]);
+        }
+        Assert.Equal((5, 5), (frames[0].Length, frames[1].Length));
+        Assert.True(frames[0][0].equal(frames[1][0]).all().item<bool>());
+        Assert.False(frames[0][4].equal(frames[1][4]).all().item<bool>());
+        // The grid is twice as coarse as that of Wan 2.1.
+        Assert.Contains("multiple of 32", Assert.Throws<InvalidRequestException>(() => model.Check(request with { Size = new(48, 32) })).Message);
     }
 }

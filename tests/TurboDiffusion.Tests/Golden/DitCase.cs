@@ -59,3 +59,24 @@ public sealed class DitCase : IGoldenRunner
         return model;
     }
 }
+
+/// <summary>Wan 2.2 TI2V: one timestep for each token, and one for all.</summary>
+public sealed class DitTi2vCase : IGoldenRunner
+{
+    public string Kind => "dit_ti2v";
+
+    public void Run(GoldenCase golden)
+    {
+        int Int(string name) => golden.Config.GetProperty(name).GetInt32();
+        var config = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"), Int("text_dim"), Int("freq_dim"));
+        using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
+        ICheckpoint weights = golden.Weights();
+        StrictLoader.Load(model, CheckpointLayout.Detect(weights).Apply(weights));
+        using TextContext text = model.PrepareText(golden.Input("text"));
+        Tensor x = golden.Input("x"), t = golden.Input("timestep_t2v");
+        golden.Check("output::t2v", model.Forward(x, t, text));
+        golden.Check("output::i2v", model.Forward(x, golden.Input("timesteps_i2v"), text));
+        // The same for all tokens, said for each.
+        golden.Check("output::t2v", model.Forward(x, t.unsqueeze(1).expand(-1, golden.Input("timesteps_i2v").shape[1]), text));
+    }
+}

@@ -35,6 +35,15 @@ public class ModelSpecTests
     }
 
     [Fact]
+    public void The_model_of_5_billion_has_its_own_autoencoder_length_and_rate()
+    {
+        ModelSpec spec = ModelSpec.Find("wan2.2-ti2v-5b");
+        Assert.Equal((VaeConfig.Wan22, 121, 24, new VideoSize(1280, 704)), (spec.Vae, spec.Frames, spec.FramesPerSecond, spec.Size));
+        Assert.Equal([1, 48, 31, 44, 80], spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
+        Assert.Equal((50, 5.0, new GuidanceScale(5, 5)), (spec.Sampling.FlowSteps, spec.Sampling.Shift, spec.Sampling.GuidanceScale));
+    }
+
+    [Fact]
     public void Two_experts_tell_the_text_to_video_models_of_14_billion_apart()
     {
         foreach (ModelSpec spec in ModelSpec.All) Assert.Same(spec, ModelSpec.Of(spec.Transformer, spec.Experts));
@@ -43,13 +52,14 @@ public class ModelSpecTests
     }
 
     [Theory]
+    [InlineData(48, 1, "Wan2.2-TI2V-5B", 48)]
     [InlineData(16, 1, "Wan2.1-T2V-1.3B")]
     [InlineData(16, 2, "Wan2.2-T2V-A14B")]
     [InlineData(36, 1, "Wan2.2-I2V-A14B")]
     [InlineData(36, 2, "Wan2.2-I2V-A14B")]
-    public void A_model_of_its_own_size_is_run_as_the_published_one_that_does_the_same(int inDim, int experts, string like)
+    public void A_model_of_its_own_size_is_run_as_the_published_one_that_does_the_same(int inDim, int experts, string like, int outDim = 16)
     {
-        var config = new WanConfig(64, 128, 2, 1, inDim);
+        var config = new WanConfig(64, 128, 2, 1, inDim, outDim);
         ModelSpec spec = ModelSpec.Of(config, experts);
         Assert.Equal((ModelSpec.Custom, config, experts), (spec.Name, spec.Transformer, spec.Experts));
         Assert.Equal(ModelSpec.Find(like).Sampling, spec.Sampling);

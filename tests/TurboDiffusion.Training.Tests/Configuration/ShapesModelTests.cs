@@ -9,19 +9,22 @@ public class ShapesModelTests
     [Fact]
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
-        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2");
-        TeacherConfig small = Load<TeacherConfig>("teacher-1"), teacher = Load<TeacherConfig>("teacher-2");
+        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"), third = Load<VaeTrainingConfig>("vae-3");
+        TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"), teacher = Load<TeacherConfig>("teacher-3");
         SlaConfig sla = Load<SlaConfig>("sla");
-        RcmConfig rcm = Load<RcmConfig>("rcm");
+        RcmConfig rcm = Load<RcmConfig>("rcm"), guided = Load<RcmConfig>("guided");
         string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";
         string text = $"{small.Output}/{TrainingRun.TextEncoderFile}";
         Assert.Equal(Model(first), second.Initial);
-        Assert.Equal((Model(small), text), (teacher.Initial, teacher.TextEncoder));
+        Assert.Equal(Model(second), third.Initial);
+        Assert.Equal((Model(small), text), (whole.Initial, whole.TextEncoder));
+        Assert.Equal((Model(whole), text), (teacher.Initial, teacher.TextEncoder));
+        Assert.Equal((Model(teacher), text, teacher.Data), (guided.Teacher, guided.TextEncoder, guided.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
         Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
-        Assert.Contains(small.Model.HeadDim, new[] { 64, 128 });
-        RunConfig[] all = [first, second, small, teacher, sla, rcm];
+        Assert.Equal(128, small.Model.HeadDim);
+        RunConfig[] all = [first, second, third, small, whole, teacher, sla, rcm, guided];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 

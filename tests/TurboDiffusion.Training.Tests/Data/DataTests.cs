@@ -50,7 +50,7 @@ public class DataTests
         // Every pixel knows its frame, row and column.
         torch.Tensor t = torch.arange(6).view(6, 1, 1), y = torch.arange(5).view(1, 5, 1), x = torch.arange(4).view(1, 1, 4);
         torch.Tensor video = torch.stack([t.expand(6, 5, 4), y.expand(6, 5, 4), x.expand(6, 5, 4)]).unsqueeze(0).to(torch.ScalarType.Byte);
-        torch.Tensor clips = (new MemoryClips(video, 5, 2, 3).Draw(200, new PhiloxNoise(2)) + 1) * 127.5;
+        torch.Tensor clips = (new MemoryClips(video, 5, 2, 3).Draw(200, new PhiloxNoise(2)).Videos + 1) * 127.5;
         Assert.Equal([200, 3, 5, 2, 3], clips.shape);
         torch.Tensor first = clips[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 0, 0, 0].round();
         Assert.Equal([0f, 1f], first[torch.TensorIndex.Colon, 0].data<float>().Distinct().Order());

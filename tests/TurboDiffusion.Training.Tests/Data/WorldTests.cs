@@ -29,7 +29,7 @@ public class WorldTests
     {
         using var scope = torch.NewDisposeScope();
         using WorldClips clips = WorldClips.Render(Small, 5, 48, 64, torch.CPU);
-        torch.Tensor drawn = clips.Draw(12, new PhiloxNoise(1));
+        torch.Tensor drawn = clips.Draw(12, new PhiloxNoise(1)).Videos;
         Assert.Equal([12, 3, 5, 48, 64], drawn.shape);
         byte[][] rendered = [.. Enumerable.Range(0, 5).Select(i => SceneRenderer.Render(SceneSampler.Training(40 + i), 64, 48, 5))];
         foreach (int i in Enumerable.Range(0, 12))
@@ -37,6 +37,27 @@ public class WorldTests
             byte[] bytes = [.. ((drawn[i] + 1) * 127.5).round().permute(1, 2, 3, 0).contiguous().to_type(torch.ScalarType.Byte).data<byte>()];
             Assert.Contains(rendered, r => r.SequenceEqual(bytes));
         }
+    }
+
+    [Fact]
+    public void Crops_hold_an_object_and_say_where_the_objects_are()
+    {
+        using var scope = torch.NewDisposeScope();
+        WorldOptions world = Small with { Clips = 8, Width = 96, Height = 64, Frames = 9 };
+        using WorldClips clips = WorldClips.Render(world, 5, 32, 40, torch.CPU);
+        ClipBatch batch = clips.Draw(24, new PhiloxNoise(3));
+        Assert.Equal([24, 1, 5, 32, 40], batch.Objects!.shape);
+        // The middle frame's centre of one object is in every crop.
+        Assert.True(batch.Objects.select(2, 2).sum([1, 2, 3]).min().item<float>() > 0);
+        using WorldClips whole = WorldClips.Render(Small with { Clips = 1, Width = 96, Height = 64, Frames = 9 }, 9, 64, 96, torch.CPU);
+        ClipBatch clip = whole.Draw(1, new PhiloxNoise(1));
+        Scene scene = SceneSampler.Training(40);
+        Assert.NotEqual(Motion.DayToNight, scene.Motion);
+        // Beside the objects, nothing changes from frame to frame.
+        torch.Tensor beside = 1 - torch.maximum(clip.Objects!.narrow(2, 1, 8), clip.Objects.narrow(2, 0, 8));
+        Assert.Equal(0, (clip.Videos.diff(1, 2).abs() * beside).max().item<float>());
+        ObjectPose pose = Motions.Pose(scene, 0, 4, 9, 96, 64);
+        Assert.Equal(1, clip.Objects[0, 0, 4, (long)pose.Y, (long)pose.X].item<float>());
     }
 
     [Fact]

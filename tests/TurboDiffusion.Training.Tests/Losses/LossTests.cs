@@ -1,6 +1,7 @@
 using TorchSharp;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests;
+using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Networks;
 using Xunit;
@@ -35,13 +36,47 @@ public class LossTests
         using var noGradient = torch.no_grad();
         torch.Tensor video = new PhiloxNoise(4).Normal(2, 3, 5, 32, 32).clamp(-1, 1);
         var options = new VaeLossOptions { Differences = 0, Divergence = 0, Halved = 1 };
-        LossResult result = new VaeLoss(vae, options).Compute(video, new PhiloxNoise(5));
+        LossResult result = new VaeLoss(vae, options).Compute(new ClipBatch(video), new PhiloxNoise(5));
         Assert.Equal([2, 3, 5, 16, 16], result.Intermediates["reconstruction"].shape);
         torch.Tensor halved = video.view(2, 3, 5, 16, 2, 16, 2).mean([4, 6]);
         Comparison.Elementwise((result.Intermediates["reconstruction"] - halved).abs().mean([1, 2, 3, 4]), result.PerSample, 1e-5, 1e-6, "loss");
-        LossResult whole = new VaeLoss(vae, options with { Halved = 0 }).Compute(video, new PhiloxNoise(5));
+        LossResult whole = new VaeLoss(vae, options with { Halved = 0 }).Compute(new ClipBatch(video), new PhiloxNoise(5));
         Assert.Equal(video.shape, whole.Intermediates["reconstruction"].shape);
-        Assert.Contains("multiples of 16", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(video.narrow(4, 0, 24), new PhiloxNoise(5))).Message);
+        Assert.Contains("multiples of 16", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(new ClipBatch(video.narrow(4, 0, 24)), new PhiloxNoise(5))).Message);
+    }
+
+    [Fact]
+    public void Objects_have_their_share_of_the_error()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var vae = Loops.SmallWorld.Vae();
+        using var noGradient = torch.no_grad();
+        torch.Tensor video = new PhiloxNoise(4).Normal(2, 3, 5, 32, 32).clamp(-1, 1), objects = torch.zeros([2, 1, 5, 32, 32]);
+        // In one frame: a frame before and after, too, it is where something was or will be.
+        objects[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 2, torch.TensorIndex.Slice(4, 9), torch.TensorIndex.Slice(10, 20)] = torch.tensor(1f);
+        var options = new VaeLossOptions { Differences = 0, Divergence = 0, Objects = 0.3 };
+        LossResult result = new VaeLoss(vae, options).Compute(new ClipBatch(video, objects), new PhiloxNoise(5));
+        torch.Tensor error = (result.Intermediates["reconstruction"] - video).abs();
+        torch.Tensor within = error.narrow(2, 1, 3).narrow(3, 4, 5).narrow(4, 10, 10).mean([1, 2, 3, 4]);
+        Comparison.Elementwise(0.7f * error.mean([1, 2, 3, 4]) + 0.3f * within, result.PerSample, 1e-5, 1e-6, "loss");
+        Assert.Contains("where they are", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(new ClipBatch(video), new PhiloxNoise(5))).Message);
+    }
+
+    [Fact]
+    public void The_guided_warm_up_asks_for_the_guided_velocity()
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor clean = Noise(1);
+        var guidance = new Guidance(new Condition(torch.ones(3, 1, 1)), new Condition(torch.zeros(3, 1, 1)), 3);
+        // The teacher's velocity is its text: 1 with the prompt, 0 without, so 3 with guidance.
+        var teacher = new Network((x, _, condition) => condition.Text.view(-1, 1, 1, 1, 1).expand(x.shape));
+        LossResult Of(float value) => new GuidedVelocityLoss(new Network((x, _, _) => torch.full_like(x, value)), teacher, new ShiftedUniformTimes(1))
+            .Compute(clean, guidance, new PhiloxNoise(2));
+        AssertZero(Of(3), 1e-8);
+        Assert.True(Of(1).PerSample.min().item<double>() > 0.1);
+        RcmOptions options = Rcm with { GuidedWarmUp = 4 };
+        Assert.All(Enumerable.Range(0, 14), i => Assert.True(options.IsStudentIteration(i)));
+        Assert.Equal([true, false, false, false, false, true], Enumerable.Range(14, 6).Select(options.IsStudentIteration));
     }
 
     [Fact]

@@ -89,6 +89,20 @@ public class OptimizationTests
     }
 
     [Fact]
+    public void Muon_takes_the_convolutions_of_residual_branches_as_matrices()
+    {
+        using var scope = torch.NewDisposeScope();
+        const string Name = "decoder.middle.0.residual.2.weight";
+        var convolution = new Parameter(new PhiloxNoise(1).Normal(4, 3, 3, 1, 1));
+        using var muon = new Muon(new Dictionary<string, Parameter> { [Name] = convolution, ["bias"] = new(torch.zeros(2)) }, Options with { Momentum = 0.9, WeightDecay = 0 });
+        torch.Tensor before = convolution.detach().clone(), gradient = new PhiloxNoise(2).Normal(4, 3, 3, 1, 1);
+        convolution.grad = gradient;
+        muon.Step(1);
+        torch.Tensor expected = before - 0.03f * 0.2f * 3 * Muon.Orthogonalize(gradient.view(1, 4, 9) * 1.9f).view(4, 3, 3, 1, 1);
+        Comparison.Elementwise(expected, convolution, 1e-5, 1e-6, "the convolution");
+    }
+
+    [Fact]
     public void The_state_of_Muon_continues_a_training()
     {
         using var scope = torch.NewDisposeScope();

@@ -13,6 +13,7 @@ internal static class PickleGlobals
 
     public static PickleGlobal Find(PickleInput input, string module, string name)
     {
+        input.Spend(module.Length + name.Length);
         string full = $"{module}.{name}";
         if (Allowed.TryGetValue(full, out PickleGlobal? global)) return global;
         throw new CheckpointException(input.Path, full is "torch._utils._rebuild_tensor_v3"
@@ -50,12 +51,11 @@ internal static class PickleGlobals
 
     private static PickleDict Dict(PickleInput input, List<object?> pairs)
     {
-        input.Spend(pairs.Count);
         var dict = new PickleDict();
         foreach (object? pair in pairs)
         {
-            if (pair is List<object?> { Count: 2 } list) dict.Set(list[0], list[1]);
-            else if (pair is object?[] { Length: 2 } tuple) dict.Set(tuple[0], tuple[1]);
+            if (pair is List<object?> { Count: 2 } list) dict.Set(input, list[0], list[1]);
+            else if (pair is object?[] { Length: 2 } tuple) dict.Set(input, tuple[0], tuple[1]);
             else throw input.Bad("builds an OrderedDict from something else than pairs");
         }
         return dict;

@@ -9,6 +9,9 @@ internal sealed class PickleInput(CheckpointFile file, long start, long end)
     // A 14B model with optimizer state takes about 1 MB; its tensors' data is elsewhere.
     private const int MaxBytes = 8 << 20;
     private const int MaxLineBytes = 1024;
+
+    // What reading may cost, in bytes touched. The pickle of a 14B model takes a hundredth of it; all of it takes a second.
+    private const long MaxWork = 8L * MaxBytes;
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly long _end = Math.Min(end, start + MaxBytes);
@@ -83,10 +86,13 @@ internal sealed class PickleInput(CheckpointFile file, long start, long end)
         return line.ToString();
     }
 
-    /// <summary>Counts work that a few bytes can ask for many times over, such as copying one list again and again.</summary>
-    public void Spend(int cost)
+    /// <summary>
+    /// Counts work by the bytes that it touches: a few bytes of the file can ask for it many times over, such as hashing one long
+    /// name or copying one list again and again.
+    /// </summary>
+    public void Spend(long bytes)
     {
-        if ((_spent += cost) > MaxBytes) throw Bad("repeats itself beyond any use");
+        if ((_spent += bytes) > MaxWork) throw Bad("repeats itself beyond any use");
     }
 
     public CheckpointException Bad(string reason, Exception? cause = null) =>

@@ -8,6 +8,9 @@ namespace TurboDiffusion.Checkpoints.PyTorch;
 /// <summary>A dict or an OrderedDict; entries whose key is not text are only counted.</summary>
 internal sealed class PickleDict
 {
+    // What an entry takes in memory beside its key, roughly.
+    private const int EntryCost = 16;
+
     private static readonly Dictionary<string, object?> None = [];
 
     private Dictionary<string, object?>? _items;
@@ -18,8 +21,10 @@ internal sealed class PickleDict
 
     public bool HasTensors { get; private set; }
 
-    public void Set(object? key, object? value)
+    /// <summary>Sets an entry. A key costs its hash and its comparison.</summary>
+    public void Set(PickleInput input, object? key, object? value)
     {
+        input.Spend(EntryCost + (key is string text ? 2L * text.Length : 0));
         HasTensors |= value is PickleTensor;
         if (key is string name) (_items ??= [])[name] = value;
         else OtherKeys++;

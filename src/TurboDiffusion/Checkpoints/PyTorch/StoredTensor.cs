@@ -16,6 +16,7 @@ internal sealed class StoredTensor
     {
         _view = view;
         Info = new TensorInfo(name, view.Storage.Dtype, view.Sizes);
+        if (!Info.HasSaneName) throw new CheckpointException(path, $"has tensor {Quoted.Name(name)}, whose name has {name.Length} characters. It is corrupt.");
         // A stride of 0 repeats elements: a few bytes may stand for many, but not for more than the whole file.
         if (!Info.HasSaneSize || view.Sizes.Length != view.Strides.Length || view.Strides.Any(s => s < 0) || Info.ByteCount > fileLength)
             throw new CheckpointException(path, $"has tensor {Quoted.Name(name)} of {Info} with strides [{string.Join(", ", view.Strides)}] in {fileLength} bytes. It is truncated or corrupt.");

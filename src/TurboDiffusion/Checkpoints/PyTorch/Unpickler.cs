@@ -13,6 +13,9 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
 {
     private const int MaxOperations = 2_000_000;
 
+    // A reference on the stack or in the memo.
+    private const int ReferenceBytes = 8, OperationCost = ReferenceBytes;
+
     private readonly PickleInput _input = new(file, start, end);
     private readonly List<object?> _stack = [];
     private readonly List<int> _marks = [];
@@ -34,6 +37,7 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
         for (int count = 0; count < MaxOperations; count++)
         {
             byte opcode = _input.Byte();
+            _input.Spend(OperationCost);
             if (opcode == '.') return Pop();
             Execute(opcode);
         }
@@ -104,6 +108,7 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
     // ('storage', type, key, location, element count) and, in the legacy form, view metadata, which PyTorch 0.2 was the last to use.
     private PickleStorage Storage(object?[] id)
     {
+        _input.Spend(ReferenceBytes * id.Length + (id.Length > 2 && id[2] is string name ? 2L * name.Length : 0));
         if (id is not ["storage", PickleGlobal { StorageDtype: { } dtype }, string key, string, long count, .. object?[] rest]
             || rest is not ([] or [null]) || count < 0)
             throw _input.Bad("refers to a storage in an unknown way");
@@ -124,7 +129,7 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
     {
         if (items.Length % 2 != 0) throw _input.Bad("sets a key without a value");
         PickleDict dict = Peek<PickleDict>();
-        for (int i = 0; i < items.Length; i += 2) dict.Set(items[i], items[i + 1]);
+        for (int i = 0; i < items.Length; i += 2) dict.Set(_input, items[i], items[i + 1]);
     }
 
     private void PushTuple(int length)
@@ -155,6 +160,7 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
         int mark = Floor;
         _marks.RemoveAt(_marks.Count - 1);
         object?[] items = [.. _stack[mark..]];
+        _input.Spend(ReferenceBytes * items.Length);
         _stack.RemoveRange(mark, items.Length);
         return items;
     }

@@ -18,7 +18,7 @@ internal readonly record struct ZipEntry(long Position, long Length, uint Checks
 internal sealed class ZipDirectory
 {
     private const int EndLength = 22, Zip64LocatorLength = 20, Zip64EndLength = 56, EntryLength = 46, LocalLength = 30;
-    private const int MaxDirectoryBytes = 64 << 20;
+    private const int MaxDirectoryBytes = 16 << 20;
     private const int Deflate = 8;
     private const ushort Saturated16 = ushort.MaxValue;
     private const uint Saturated32 = uint.MaxValue;

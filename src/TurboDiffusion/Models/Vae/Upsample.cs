@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Models.Vae;
 
 /// <summary>
-/// Doubles height and width and halves the channels; where temporal, doubles the number of frames after the first:
+/// Doubles height and width; where temporal, doubles the number of frames after the first:
 /// 1 + n → 1 + 2n. The clip's first frame passes through alone, and the temporal convolution of the others sees zeros
 /// in its place.
 /// </summary>
@@ -19,18 +19,22 @@ internal sealed class Upsample : VaeLayer
     [ComponentName(Name = "time_conv")]
     private readonly CausalConv3d? _timeConv;
 
-    /// <param name="channels">Channels of the input; the output has half as many.</param>
+    /// <param name="channels">Channels of the input.</param>
+    /// <param name="outChannels">Channels of the output: half as many in Wan 2.1, as many in Wan 2.2.</param>
     /// <param name="temporal">Whether time is doubled too.</param>
     /// <param name="placement">Device and dtype of the weights.</param>
-    public Upsample(long channels, bool temporal, Placement placement)
+    public Upsample(long channels, long outChannels, bool temporal, Placement placement)
     {
-        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, channels / 2, 3, placement, padding: 1)));
+        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, outChannels, 3, placement, padding: 1)));
         if (temporal) _timeConv = new CausalConv3d(channels, 2 * channels, 3, 1, placement);
         RegisterComponents();
     }
 
     /// <summary>Whether the number of frames changes.</summary>
     public bool IsTemporal => _timeConv is not null;
+
+    /// <summary>Whether the next chunk is a clip's first.</summary>
+    public bool Begins(CausalCache? cache) => _timeConv is not null && cache?.Past(_timeConv) is null;
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
@@ -39,7 +43,7 @@ internal sealed class Upsample : VaeLayer
         Tensor x = input;
         if (_timeConv is not null)
         {
-            bool first = cache?.Past(_timeConv) is null;
+            bool first = Begins(cache);
             Tensor later = first ? x.narrow(2, 1, x.shape[2] - 1) : x;
             Tensor doubled = Interleave(_timeConv.forward(later, cache));
             x = first ? cat([x.narrow(2, 0, 1), doubled], dim: 2) : doubled;

@@ -2,12 +2,24 @@ using TurboDiffusion.Checkpoints;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>The sizes of a Wan 2.1 VAE.</summary>
-/// <remarks>Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88, <c>_video_vae</c>.</remarks>
+/// <summary>The sizes of a Wan VAE, of 2.1 or 2.2.</summary>
+/// <remarks>Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88, <c>_video_vae</c>; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>, 42bf4cf.</remarks>
 public sealed record VaeConfig
 {
     /// <summary>The most frames of a clip that can be asked for; models are trained with far fewer.</summary>
     public const int MostFrames = 1025;
+
+    private static readonly float[] Wan22LatentMean =
+        [-0.2289f, -0.0052f, -0.1323f, -0.2339f, -0.2799f, 0.0174f, 0.1838f, 0.1557f, -0.1382f, 0.0542f, 0.2813f, 0.0891f,
+         0.1570f, -0.0098f, 0.0375f, -0.1825f, -0.2246f, -0.1207f, -0.0698f, 0.5109f, 0.2665f, -0.2108f, -0.2158f, 0.2502f,
+         -0.2055f, -0.0322f, 0.1109f, 0.1567f, -0.0729f, 0.0899f, -0.2799f, -0.1230f, -0.0313f, -0.1649f, 0.0117f, 0.0723f,
+         -0.2839f, -0.2083f, -0.0520f, 0.3748f, 0.0152f, 0.1957f, 0.1433f, -0.2944f, 0.3573f, -0.0548f, -0.1681f, -0.0667f];
+
+    private static readonly float[] Wan22LatentStd =
+        [0.4765f, 1.0364f, 0.4514f, 1.1677f, 0.5313f, 0.4990f, 0.4818f, 0.5013f, 0.8158f, 1.0344f, 0.5894f, 1.0901f,
+         0.6885f, 0.6165f, 0.8454f, 0.4978f, 0.5759f, 0.3523f, 0.7135f, 0.6804f, 0.5833f, 1.4146f, 0.8986f, 0.5659f,
+         0.7069f, 0.5338f, 0.4889f, 0.4917f, 0.4069f, 0.4999f, 0.6866f, 0.4093f, 0.5709f, 0.6065f, 0.6415f, 0.4944f,
+         0.5726f, 1.2042f, 0.5458f, 1.6887f, 0.3971f, 1.0600f, 0.3943f, 0.5537f, 0.5444f, 0.4089f, 0.7468f, 0.7744f];
 
     private static readonly float[] WanLatentMean =
         [-0.7571f, -0.7089f, -0.9113f, 0.1075f, -0.1745f, 0.9653f, -0.1517f, 1.5508f,
@@ -26,9 +38,16 @@ public sealed record VaeConfig
     /// <param name="dimMult">Channels of each resolution level as a multiple of <paramref name="dim"/>, finest first.</param>
     /// <param name="numResBlocks">Residual blocks per level of the encoder; the decoder has one more.</param>
     /// <param name="temporalDownsample">For each step from a level to the next coarser one: whether it halves time too.</param>
+    /// <param name="decoderDim">Channels of the decoder at full resolution; null: those of the encoder.</param>
+    /// <param name="patchSize">Rows and columns of pixels that the network sees as channels: 1, or 2 in Wan 2.2.</param>
+    /// <param name="hasShortcuts">Whether each resolution level adds its input, averaged or repeated, to its output, as in Wan 2.2.</param>
     /// <exception cref="ArgumentException">The values do not describe a VAE.</exception>
-    public VaeConfig(int dim, int zDim, IReadOnlyList<int> dimMult, int numResBlocks, IReadOnlyList<bool> temporalDownsample)
+    public VaeConfig(
+        int dim, int zDim, IReadOnlyList<int> dimMult, int numResBlocks, IReadOnlyList<bool> temporalDownsample, int? decoderDim = null,
+        int patchSize = 1, bool hasShortcuts = false)
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(decoderDim ?? dim);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(patchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(dim);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(numResBlocks);
         if (dimMult.Count == 0 || dimMult.Any(m => m <= 0))
@@ -37,23 +56,39 @@ public sealed record VaeConfig
             throw new ArgumentException(
                 $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps between them.",
                 nameof(temporalDownsample));
-        for (int i = 1; i < dimMult.Count; i++)
+        for (int i = 1; i < dimMult.Count && !hasShortcuts; i++)
             if (dim * dimMult[i] % 2 != 0)
                 throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be even.", nameof(dim));
-        if (zDim != WanLatentMean.Length)
-            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan 2.1 are for {WanLatentMean.Length} channels.", nameof(zDim));
+        if (zDim != WanLatentMean.Length && zDim != Wan22LatentMean.Length)
+            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and {Wan22LatentMean.Length} (2.2).", nameof(zDim));
         Dim = dim;
         ZDim = zDim;
         DimMult = [.. dimMult];
         NumResBlocks = numResBlocks;
         TemporalDownsample = [.. temporalDownsample];
+        (DecoderDim, PatchSize, HasShortcuts) = (decoderDim ?? dim, patchSize, hasShortcuts);
     }
 
     /// <summary>The published VAE of Wan 2.1, used by Wan 2.2 A14B as well.</summary>
     public static VaeConfig Wan21 { get; } = WithDim(96);
 
+    /// <summary>The published VAE of Wan 2.2 TI2V-5B.</summary>
+    public static VaeConfig Wan22 { get; } = new(160, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 256, patchSize: 2, hasShortcuts: true);
+
     /// <summary>Channels at full resolution.</summary>
     public int Dim { get; }
+
+    /// <summary>Channels of the decoder at full resolution.</summary>
+    public int DecoderDim { get; }
+
+    /// <summary>Rows and columns of pixels that the network sees as channels.</summary>
+    public int PatchSize { get; }
+
+    /// <summary>Whether each resolution level adds its input, averaged or repeated, to its output.</summary>
+    public bool HasShortcuts { get; }
+
+    /// <summary>Channels of a frame as the network sees it.</summary>
+    internal int PixelChannels => 3 * PatchSize * PatchSize;
 
     /// <summary>Channels of the latents.</summary>
     public int ZDim { get; }
@@ -68,13 +103,13 @@ public sealed record VaeConfig
     public IReadOnlyList<bool> TemporalDownsample { get; }
 
     /// <summary>Mean of each latent channel over the training data, <c>[ZDim]</c>; subtracted when encoding.</summary>
-    public IReadOnlyList<float> LatentMean => WanLatentMean;
+    public IReadOnlyList<float> LatentMean => ZDim == WanLatentMean.Length ? WanLatentMean : Wan22LatentMean;
 
     /// <summary>Standard deviation of each latent channel, <c>[ZDim]</c>; divided by when encoding.</summary>
-    public IReadOnlyList<float> LatentStd => WanLatentStd;
+    public IReadOnlyList<float> LatentStd => ZDim == WanLatentStd.Length ? WanLatentStd : Wan22LatentStd;
 
-    /// <summary>Pixels per latent cell on each spatial axis: 8 for Wan 2.1.</summary>
-    public int SpatialFactor => 1 << TemporalDownsample.Count;
+    /// <summary>Pixels per latent cell on each spatial axis: 8 for Wan 2.1, 16 for Wan 2.2.</summary>
+    public int SpatialFactor => PatchSize << TemporalDownsample.Count;
 
     /// <summary>Frames per latent frame after the first, which stands alone: 4 for Wan 2.1.</summary>
     public int TemporalFactor => 1 << TemporalDownsample.Count(t => t);
@@ -118,6 +153,7 @@ public sealed record VaeConfig
     /// <param name="other">Another configuration.</param>
     public bool Equals(VaeConfig? other) =>
         other is not null && Dim == other.Dim && ZDim == other.ZDim && NumResBlocks == other.NumResBlocks
+        && DecoderDim == other.DecoderDim && PatchSize == other.PatchSize && HasShortcuts == other.HasShortcuts
         && DimMult.SequenceEqual(other.DimMult) && TemporalDownsample.SequenceEqual(other.TemporalDownsample);
 
     /// <inheritdoc/>
@@ -136,6 +172,7 @@ public sealed record VaeConfig
             ? (int)info.Shape[0]
             : throw new CheckpointException(checkpoint.Path, $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
         bool Has(string key) => checkpoint.Tensors.ContainsKey(key);
+        if (Has("encoder.downsamples.0.downsamples.0.residual.2.bias")) return OfStages(checkpoint, Channels, Has);
 
         int dim = Channels("encoder.conv1.bias"), zDim = Channels("conv2.bias");
         var levels = new List<int>();
@@ -149,14 +186,41 @@ public sealed record VaeConfig
             else if (levels.Count == temporal.Count) levels.Add(Channels(key + "residual.2.bias"));
             if (temporal.Count == 0) blocks++;
         }
-        try
+        return Checked(checkpoint, () =>
         {
             if (levels.Any(l => l % dim != 0)) throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
             return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal);
+        });
+    }
+
+    // Of Wan 2.2: the layers are grouped by level.
+    private static VaeConfig OfStages(ICheckpoint checkpoint, Func<string, int> channels, Func<string, bool> has)
+    {
+        int dim = channels("encoder.conv1.bias"), zDim = channels("conv2.bias"), decoderDim = channels("decoder.head.0.gamma");
+        int patch = (int)Math.Round(Math.Sqrt(channels("decoder.head.2.bias") / 3.0)), blocks = 0;
+        while (has($"encoder.downsamples.0.downsamples.{blocks}.residual.2.bias")) blocks++;
+        var levels = new List<int>();
+        var temporal = new List<bool>();
+        for (int level = 0; has($"encoder.downsamples.{level}.downsamples.0.residual.2.bias"); level++)
+        {
+            levels.Add(channels($"encoder.downsamples.{level}.downsamples.0.residual.2.bias"));
+            if (has($"encoder.downsamples.{level}.downsamples.{blocks}.resample.1.bias"))
+                temporal.Add(has($"encoder.downsamples.{level}.downsamples.{blocks}.time_conv.bias"));
+        }
+        return Checked(checkpoint, () => levels.Any(l => l % dim != 0) || levels[0] != dim
+            ? throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.")
+            : new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal, decoderDim, patch, hasShortcuts: true));
+    }
+
+    private static VaeConfig Checked(ICheckpoint checkpoint, Func<VaeConfig> make)
+    {
+        try
+        {
+            return make();
         }
         catch (Exception e) when (e is ArgumentException or DivideByZeroException)
         {
-            throw new CheckpointException(checkpoint.Path, $"does not hold a Wan 2.1 VAE. {e.Message}", e);
+            throw new CheckpointException(checkpoint.Path, $"does not hold a Wan VAE. {e.Message}", e);
         }
     }
 }

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>Features <c>[B, ZDim, T', H/8, W/8]</c> to video <c>[B, 3, T, H, W]</c>.</summary>
+/// <summary>Features <c>[B, ZDim, T', H/8, W/8]</c> to video <c>[B, 3·p², T, H/p, W/p]</c>.</summary>
 internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
 {
     [ComponentName(Name = "conv1")]
@@ -29,27 +29,34 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     public VaeDecoder(VaeConfig config, Placement placement)
         : base(nameof(VaeDecoder))
     {
-        long channels = config.Dim * config.DimMult[^1];
-        _values = (long)config.Dim * config.SpatialFactor * config.SpatialFactor;
+        long channels = config.DecoderDim * config.DimMult[^1];
+        _values = (long)config.DecoderDim * config.SpatialFactor * config.SpatialFactor / (config.PatchSize * config.PatchSize);
         _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
         _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
         for (int level = config.DimMult.Count - 1; level >= 0; level--)
         {
+            if (config.HasShortcuts)
+            {
+                long width = config.DecoderDim * config.DimMult[level];
+                _upsamples.Add(new UpLevel(channels, width, config.NumResBlocks + 1, level > 0 ? config.TemporalDownsample[level - 1] : null, placement));
+                channels = width;
+                continue;
+            }
             for (int block = 0; block <= config.NumResBlocks; block++)
             {
-                long outChannels = config.Dim * config.DimMult[level];
+                long outChannels = config.DecoderDim * config.DimMult[level];
                 _upsamples.Add(new ResidualBlock(channels, outChannels, placement));
                 channels = outChannels;
             }
             if (level > 0)
             {
-                _upsamples.Add(new Upsample(channels, config.TemporalDownsample[level - 1], placement));
+                _upsamples.Add(new Upsample(channels, channels / 2, config.TemporalDownsample[level - 1], placement));
                 channels /= 2;
             }
         }
-        _head = new VaeHead(channels, 3, placement);
+        _head = new VaeHead(channels, config.PixelChannels, placement);
         VaeLayer[] layers = [_conv1, .. _middle, .. _upsamples, _head];
-        _first = layers[..(Array.FindLastIndex(layers, l => l is Upsample { IsTemporal: true }) + 1)];
+        _first = layers[..(Array.FindLastIndex(layers, l => l is Upsample { IsTemporal: true } or UpLevel { IsTemporal: true }) + 1)];
         _afterTime = layers[_first.Length..];
         RegisterComponents();
     }

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>Video <c>[B, 3, T, H, W]</c> to features <c>[B, 2·ZDim, T', H/8, W/8]</c>.</summary>
+/// <summary>Video <c>[B, 3·p², T, H/p, W/p]</c> to features <c>[B, 2·ZDim, T', H/8, W/8]</c>.</summary>
 internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
 {
     [ComponentName(Name = "conv1")]
@@ -29,9 +29,16 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     {
         _dim = config.Dim;
         long channels = config.Dim;
-        _conv1 = new CausalConv3d(3, channels, 3, 3, placement);
+        _conv1 = new CausalConv3d(config.PixelChannels, channels, 3, 3, placement);
         for (int level = 0; level < config.DimMult.Count; level++)
         {
+            if (config.HasShortcuts)
+            {
+                long width = config.Dim * config.DimMult[level];
+                _downsamples.Add(new DownLevel(channels, width, config.NumResBlocks, level < config.TemporalDownsample.Count ? config.TemporalDownsample[level] : null, placement));
+                channels = width;
+                continue;
+            }
             for (int block = 0; block < config.NumResBlocks; block++)
             {
                 long outChannels = config.Dim * config.DimMult[level];
@@ -44,7 +51,7 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
         _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
         _head = new VaeHead(channels, 2 * config.ZDim, placement);
         VaeLayer[] layers = [_conv1, .. _downsamples, .. _middle, _head];
-        int firstTemporal = Array.FindIndex(layers, l => l is Downsample { IsTemporal: true });
+        int firstTemporal = Array.FindIndex(layers, l => l is Downsample { IsTemporal: true } or DownLevel { IsTemporal: true });
         _beforeTime = layers[..(firstTemporal < 0 ? layers.Length : firstTemporal)];
         _afterwards = layers[_beforeTime.Length..];
         RegisterComponents();

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Models.Vae;
 
 /// <summary>
-/// The causal video autoencoder of Wan 2.1. A video of 1 + 4n frames becomes 1 + n latent frames at an eighth of its
-/// height and width; frame 0 stands alone, so an image is a video of one frame.
+/// The causal video autoencoder of Wan 2.1 or 2.2. A video of 1 + 4n frames becomes 1 + n latent frames at an eighth (2.2: a sixteenth)
+/// of its height and width; frame 0 stands alone, so an image is a video of one frame.
 /// </summary>
 /// <remarks>
 /// Two forms of one network. In chunks (<see cref="Encode"/>, <see cref="Decode"/>, <see cref="DecodeChunks"/>): frame 0,
@@ -14,7 +14,7 @@ namespace TurboDiffusion.Models.Vae;
 /// (<see cref="EncodeWhole"/>, <see cref="DecodeWhole"/>): all frames at once, with gradients where parameters or inputs
 /// ask for them. The two agree up to floating-point rounding. The module keeps no state between calls: calls may be
 /// interleaved or concurrent.
-/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; thu-ml/TurboDiffusion aaecff5 runs the same network.
+/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>, 42bf4cf; thu-ml/TurboDiffusion aaecff5 runs the same network.
 /// </remarks>
 public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
@@ -65,7 +65,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         using var cache = new CausalCache();
         var features = new List<Tensor>();
         for (long start = 0, length = 1; start < video.shape[2]; start += length, length = Config.TemporalFactor)
-            features.Add(_encoder.forward(video.narrow(2, start, length).to_type(_encoder.Dtype), cache, cancellationToken));
+            features.Add(_encoder.forward(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype), cache, cancellationToken));
         return Normalise(Posterior(cat(features, dim: 2)).Mean).MoveToOuterDisposeScope();
     }
 
@@ -89,7 +89,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     {
         CheckVideo(video);
         using var scope = NewDisposeScope();
-        (Tensor mean, Tensor logVariance) = Posterior(_encoder.forward(video.to_type(_encoder.Dtype), null, cancellationToken));
+        (Tensor mean, Tensor logVariance) = Posterior(_encoder.forward(Patchify(video).to_type(_encoder.Dtype), null, cancellationToken));
         return (mean.MoveToOuterDisposeScope(), logVariance.MoveToOuterDisposeScope());
     }
 
@@ -131,7 +131,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     {
         CheckLatents(latents);
         using var scope = NewDisposeScope();
-        return _decoder.forward(_fromLatent.forward(Denormalise(latents), null), null, cancellationToken).MoveToOuterDisposeScope();
+        return Unpatchify(_decoder.forward(_fromLatent.forward(Denormalise(latents), null), null, cancellationToken)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The reconstruction of a video, whole: decode(encode(video)).</summary>
@@ -149,7 +149,28 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor z = _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null);
-        return _decoder.forward(z, cache, cancellationToken).MoveToOuterDisposeScope();
+        return Unpatchify(_decoder.forward(z, cache, cancellationToken)).MoveToOuterDisposeScope();
+    }
+
+    // [B, 3, T, H, W] to [B, 3·p², T, H/p, W/p]: the column within the patch is slower than the row.
+    private Tensor Patchify(Tensor video)
+    {
+        int p = Config.PatchSize;
+        if (p == 1) return video;
+        using var scope = NewDisposeScope();
+        long[] s = video.shape;
+        return video.reshape(s[0], s[1], s[2], s[3] / p, p, s[4] / p, p).permute(0, 1, 6, 4, 2, 3, 5)
+            .reshape(s[0], s[1] * p * p, s[2], s[3] / p, s[4] / p).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Unpatchify(Tensor patches)
+    {
+        int p = Config.PatchSize;
+        if (p == 1) return patches;
+        using var scope = NewDisposeScope();
+        long[] s = patches.shape;
+        return patches.reshape(s[0], s[1] / (p * p), p, p, s[2], s[3], s[4]).permute(0, 1, 4, 5, 3, 6, 2)
+            .reshape(s[0], s[1] / (p * p), s[2], s[3] * p, s[4] * p).MoveToOuterDisposeScope();
     }
 
     private (Tensor Mean, Tensor LogVariance) Posterior(Tensor features)

@@ -81,4 +81,13 @@ public sealed record WanConfig
 
     /// <summary>Whether the input carries the image condition (4 mask channels and 16 latent channels).</summary>
     public bool IsImageToVideo => InDim > OutDim;
+
+    /// <summary>
+    /// Whether an image may be given as the first latent frame, which then stays clean while the others are denoised: Wan 2.2 TI2V,
+    /// known by its 48 latent channels.
+    /// </summary>
+    public bool TakesFirstFrame => InDim == OutDim && OutDim == 48;
+
+    /// <summary>Whether a start image can be given.</summary>
+    public bool TakesImage => IsImageToVideo || TakesFirstFrame;
 }

@@ -8,7 +8,7 @@ using Parameter = TorchSharp.Modules.Parameter;
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>The output head: modulated norm and a linear layer to patches. In float32, like the time embedding.</summary>
-public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
+public sealed class WanHead : nn.Module
 {
     [ComponentName(Name = "modulation")]
     private readonly Parameter _modulation;
@@ -33,12 +33,13 @@ public sealed class WanHead : nn.Module<Tensor, Tensor, Tensor>
 
     /// <summary>Runs the head.</summary>
     /// <param name="input">Hidden states <c>[B, L, dim]</c>.</param>
-    /// <param name="time">The time embedding <c>[B, dim]</c>, float32.</param>
+    /// <param name="time">The time embedding <c>[B, dim]</c> or <c>[U, dim]</c>, float32.</param>
+    /// <param name="times">Of each token, which of them is its own.</param>
     /// <returns>Patches <c>[B, L, 4·out]</c>, float32.</returns>
-    public override Tensor forward(Tensor input, Tensor time)
+    internal Tensor Forward(Tensor input, Tensor time, TokenTimes times)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = (time.unsqueeze(1) + _modulation).chunk(2, dim: 1);
-        return _linear.call(Norm.Modulated(scale: m[1], shift: m[0], _eps).Apply(input, ScalarType.Float32)).MoveToOuterDisposeScope();
+        return _linear.call(Norm.Modulated(scale: times.Spread(m[1]), shift: times.Spread(m[0]), _eps).Apply(input, ScalarType.Float32)).MoveToOuterDisposeScope();
     }
 }

@@ -97,7 +97,7 @@ public sealed class WanModel : nn.Module
 
     /// <summary>Predicts the velocity.</summary>
     /// <param name="x">Noisy latents <c>[B, 16, T, H, W]</c>, H and W even; any float dtype.</param>
-    /// <param name="timesteps">t·1000, in [0, 1000], <c>[B]</c>.</param>
+    /// <param name="timesteps">t·1000, in [0, 1000], <c>[B]</c>; or <c>[B, L]</c>, one for each token (Wan 2.2 TI2V).</param>
     /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
     /// <param name="condition">I2V only: mask and image latents <c>[B, 20, T, H, W]</c>.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
@@ -115,7 +115,8 @@ public sealed class WanModel : nn.Module
 
         Tensor hidden = _patchEmbedding.call(Patches.From(input).to(_placement.Dtype, _placement.Device));
         observe?.Invoke("patch_embedding", () => hidden);
-        Tensor time = _timeEmbedding.call(timesteps.to(_placement.Device));
+        TokenTimes times = CheckedTimes(timesteps, hidden.shape[1]);
+        Tensor time = _timeEmbedding.call(times.Values);
         observe?.Invoke("time_embedding", () => time);
         Tensor projected = _timeProjection.call(time);
         observe?.Invoke("time_projection", () => projected.flatten(1));
@@ -127,15 +128,15 @@ public sealed class WanModel : nn.Module
         {
             cancellationToken.ThrowIfCancellationRequested();
             Observer? observeBlock = observe is null ? null : Named(observe, i);
-            Tensor next = RecomputesActivations && is_grad_enabled()
+            Tensor next = RecomputesActivations && is_grad_enabled() && times.Rows is null
                 ? Recomputed(_blocks[i], hidden, projected, text.Blocks[i], frames, height, width)
-                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock);
+                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock, times);
             hidden.Dispose();
             hidden = next;
             observe?.Invoke($"blocks.{i}", () => next);
         }
 
-        Tensor patches = _head.call(hidden, time);
+        Tensor patches = _head.Forward(hidden, time, times);
         observe?.Invoke("head", () => patches);
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
     }
@@ -170,6 +171,11 @@ public sealed class WanModel : nn.Module
 
     private static Observer Named(Observer observe, int block) =>
         (name, value) => observe($"blocks.{block}.{name}", value);
+
+    private TokenTimes CheckedTimes(Tensor timesteps, long tokens) =>
+        timesteps.dim() == 1 || timesteps.dim() == 2 && timesteps.shape[1] == tokens
+            ? TokenTimes.Of(timesteps.to(_placement.Device))
+            : throw new ArgumentException($"The timesteps have the shape [{string.Join(", ", timesteps.shape)}]; give [B], or [B, {tokens}] with one for each token.");
 
     private void CheckInput(Tensor input)
     {

@@ -1,0 +1,87 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Trace;
+using Scalar.AspNetCore;
+using TurboDiffusion.AspNetCore;
+using TurboDiffusion.AspNetCore.Jobs;
+using TurboDiffusion.Extensions.AI;
+
+namespace TurboDiffusion.Cli.Serving;
+
+/// <summary>The service that <c>serve</c> runs: the API, the page, MCP, documents of the API, health and telemetry.</summary>
+internal static class VideoServiceHost
+{
+    private const string Api = "/v1";
+    private const string OtlpVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+    /// <summary>Builds it.</summary>
+    /// <param name="listen">The address to listen at.</param>
+    /// <param name="settings">A JSON file with the sections TurboDiffusion and VideoService, or null.</param>
+    /// <param name="engine">Changes how the model is run.</param>
+    /// <param name="service">Changes what is accepted and kept.</param>
+    public static WebApplication Build(string listen, string? settings, Action<TurboDiffusionOptions> engine, Action<VideoServiceOptions> service)
+    {
+        // Not the current folder's settings: only those that are named, and the environment's.
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        if (settings is not null) builder.Configuration.AddJsonFile(Path.GetFullPath(settings), optional: false);
+        builder.Configuration.AddEnvironmentVariables();
+        builder.WebHost.UseUrls(listen);
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat, options.ColorBehavior) = (true, "HH:mm:ss ", LoggerColorBehavior.Disabled));
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+
+        builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
+        builder.Services.PostConfigure(engine);
+        builder.Services.AddVideoService(builder.Configuration.GetSection("VideoService"));
+        builder.Services.PostConfigure(service);
+        builder.Services.AddOpenApi();
+        builder.Services.AddHttpContextAccessor();
+        builder.Services.AddMcpServer().WithHttpTransport().WithVideoGeneration(generator: Jobs);
+        AddTelemetry(builder.Services);
+
+        WebApplication app = builder.Build();
+        app.MapVideoGeneration(Api);
+        app.MapVideoGenerationPage(api: Api);
+        app.MapVideoServiceHealth();
+        app.MapMcp("/mcp").RequireAuthorization(VideoServiceDefaults.Policy);
+        app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization(VideoServiceDefaults.Policy);
+        app.MapOpenApi();
+        // No fonts and no proxy of others: the page asks this service alone.
+        app.MapScalarApiReference(options => (options.DefaultFonts, options.ProxyUrl) = (false, null));
+        return app;
+    }
+
+    private static void AddTelemetry(IServiceCollection services)
+    {
+        bool otlp = Environment.GetEnvironmentVariable(OtlpVariable) is { Length: > 0 };
+        services.AddOpenTelemetry()
+            .WithMetrics(metrics =>
+            {
+                metrics.AddMeter(VideoServiceDefaults.MeterName, OpenTelemetryVideoGenerator.DefaultSourceName)
+                    .AddAspNetCoreInstrumentation().AddRuntimeInstrumentation().AddPrometheusExporter();
+                if (otlp) metrics.AddOtlpExporter();
+            })
+            .WithTracing(traces =>
+            {
+                traces.AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddAspNetCoreInstrumentation();
+                if (otlp) traces.AddOtlpExporter();
+            });
+    }
+
+    /// <summary>The caller's jobs as a generator: an MCP tool waits in the same queue and within the same limits as the API.</summary>
+    private static JobsVideoGenerator Jobs(IServiceProvider services)
+    {
+        HttpContext http = services.GetRequiredService<IHttpContextAccessor>().HttpContext
+            ?? throw new InvalidOperationException("The tool was called outside a request.");
+        return new JobsVideoGenerator(
+            services.GetRequiredService<IVideoJobs>(), http.User.Identity!.Name!, new Uri($"{http.Request.Scheme}://{http.Request.Host}{Api}"));
+    }
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Text;
+using TurboDiffusion.Generation.Models;
+
+namespace TurboDiffusion.AspNetCore.Tests;
+
+/// <summary>The program <c>turbodiffusion serve</c> as a process of its own.</summary>
+internal sealed class CommandProcess : IAsyncDisposable
+{
+    private static readonly Lazy<string> Small = new(() =>
+    {
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-small-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        new SmallModel().Write(folder);
+        return folder;
+    });
+
+    private readonly Process _process;
+
+    private CommandProcess(Process process, Uri address)
+    {
+        _process = process;
+        Address = address;
+        Http = new HttpClient { BaseAddress = address };
+    }
+
+    /// <summary>The repository.</summary>
+    public static string Root { get; } = Find();
+
+    /// <summary>The built program.</summary>
+    public static string Program { get; } = Built("src", "TurboDiffusion.Cli");
+
+    /// <summary>A program of the repository, built as the tests are.</summary>
+    public static string Built(string folder, string name) => Path.Combine(
+        Root, folder, name, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", name + ".dll");
+
+    /// <summary>A small model of random weights.</summary>
+    public static string SmallModelFolder => Small.Value;
+
+    public Uri Address { get; }
+
+    public HttpClient Http { get; }
+
+    /// <summary>Starts the service and waits until it answers.</summary>
+    public static async Task<CommandProcess> ServeAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Program, "serve", "--listen", "http://127.0.0.1:0", "--device", "cpu", .. arguments])
+        {
+            RedirectStandardError = true,
+        };
+        start.Environment["OMP_NUM_THREADS"] = "1";
+        var process = Process.Start(start)!;
+        var seen = new StringBuilder();
+        while (await process.StandardError.ReadLineAsync() is { } line)
+        {
+            seen.AppendLine(line);
+            if (line.StartsWith("The page is at ", StringComparison.Ordinal))
+            {
+                // Read on, so that the program is never held up by a full pipe.
+                _ = process.StandardError.ReadToEndAsync();
+                return new CommandProcess(process, new Uri(line.Split(' ')[4].TrimEnd(',')));
+            }
+        }
+
+        await process.WaitForExitAsync();
+        throw new InvalidOperationException($"The service ended with {process.ExitCode}: {seen}");
+    }
+
+    /// <summary>As <c>kill -9</c> does.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>As Ctrl-C does.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> InterruptAsync()
+    {
+        using (var kill = Process.Start("kill", ["-INT", $"{_process.Id}"]))
+            await kill.WaitForExitAsync();
+
+        await _process.WaitForExitAsync();
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (!_process.HasExited)
+            await KillAsync();
+
+        _process.Dispose();
+    }
+
+    private static string Find([CallerFilePath] string path = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", ".."));
+}

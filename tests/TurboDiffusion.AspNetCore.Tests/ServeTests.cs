@@ -1,0 +1,202 @@
+using System.ClientModel;
+using System.Diagnostics;
+using System.Net;
+using System.Text.RegularExpressions;
+using ModelContextProtocol;
+using ModelContextProtocol.Client;
+using OpenAI.Videos;
+using TurboDiffusion.AspNetCore.Security;
+using Xunit;
+
+namespace TurboDiffusion.AspNetCore.Tests;
+
+/// <summary><c>turbodiffusion serve</c> and <c>turbodiffusion mcp</c> as processes of their own, with models that make videos.</summary>
+public sealed partial class ServeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-serve-").FullName;
+
+    [Fact]
+    public async Task Killed_in_the_middle_of_a_video_of_the_embedded_model_it_makes_it_at_the_next_start()
+    {
+        string id, waiting;
+        await using (var service = await CommandProcess.ServeAsync("--data", _folder))
+        {
+            var client = Client(service);
+            (string, string)[] fields = [("prompt", "a red circle moves to the right"), ("size", "64x48"), ("seconds", "0.4"), ("steps", "2"), ("seed", "7")];
+            id = (await OpenAIConformanceTests.CreateAsync(client, fields)).GetProperty("id").GetString()!;
+            waiting = (await OpenAIConformanceTests.CreateAsync(client, fields)).GetProperty("id").GetString()!;
+            while (TestService.Json(await service.Http.GetStringAsync($"/v1/videos/{id}")).GetProperty("progress").GetInt32() < 1)
+                await Task.Delay(20);
+
+            await service.KillAsync();
+        }
+
+        await using var next = await CommandProcess.ServeAsync("--data", _folder);
+        var videos = new List<byte[]>();
+        foreach (var video in (string[])[id, waiting])
+        {
+            var end = await OpenAIConformanceTests.PollAsync(Client(next), video);
+            Assert.Equal(("completed", 7L), (end.GetProperty("status").GetString(), end.GetProperty("seed").GetInt64()));
+            videos.Add((await Client(next).DownloadVideoAsync(video, null, new())).GetRawResponse().Content.ToArray());
+        }
+
+        // The run that was interrupted and the one that never was give the same file.
+        Assert.Equal(videos[0], videos[1]);
+        Assert.Equal("ftyp"u8, videos[0].AsSpan(4, 4));
+        Assert.Equal(0, await next.InterruptAsync());
+    }
+
+    [Fact]
+    public async Task The_documented_requests_work_as_printed()
+    {
+        await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model", CommandProcess.SmallModelFolder);
+        var page = await File.ReadAllTextAsync(Path.Combine(CommandProcess.Root, "docs", "service.md"));
+        var script = string.Join('\n', CurlBlock().Matches(page).Select(match => match.Groups[1].Value));
+        Assert.True(Regex.Count(script, @"\bcurl ") >= 8, script);
+        var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", script.Replace("http://127.0.0.1:5080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)])
+        {
+            WorkingDirectory = _folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        await File.WriteAllBytesAsync(Path.Combine(_folder, "cat.png"), FakeVideoGenerator.Picture(64, 64, 100));
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, output + await error);
+        Assert.True(new FileInfo(Path.Combine(_folder, "video.mp4")).Length > 100);
+        Assert.Contains("\"deleted\":true", output);
+    }
+
+    [Fact]
+    public async Task Documents_metrics_and_health_are_served_and_keys_guard_what_tells_something()
+    {
+        var (key, hash) = ApiKey.New();
+        var settings = Path.Combine(_folder, "service.json");
+        await File.WriteAllTextAsync(settings, $$"""{ "VideoService": { "ApiKeys": { "me": "{{hash}}" }, "MaxSteps": 9 } }""");
+        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--settings", settings, "--model", CommandProcess.SmallModelFolder);
+        foreach (var path in (string[])["/", "/page.js", "/health/live", "/health/ready", "/openapi/v1.json", "/scalar"])
+            Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync(path)).StatusCode);
+        foreach (var path in (string[])["/metrics", "/v1/videos", "/v1/models"])
+            Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.GetAsync(path)).StatusCode);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.PostAsync("/mcp", new StringContent("{}", null, "application/json"))).StatusCode);
+        service.Http.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        var paths = TestService.Json(await service.Http.GetStringAsync("/openapi/v1.json")).GetProperty("paths").EnumerateObject().Select(path => path.Name).ToArray();
+        Assert.Contains("/v1/videos/{id}/remix", paths);
+        Assert.DoesNotContain("//", await service.Http.GetStringAsync("/scalar") is var html ? SourceOutside().Match(html).Value : "");
+
+        var client = Client(service, key);
+        var id = (await OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("size", "32x32"), ("frames", "5"), ("steps", "1"))).GetProperty("id").GetString()!;
+        Assert.Equal("completed", (await OpenAIConformanceTests.PollAsync(client, id)).GetProperty("status").GetString());
+        var error = await Assert.ThrowsAsync<ClientResultException>(() => OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("steps", "10")));
+        Assert.Equal(400, error.Status);
+        var metrics = await service.Http.GetStringAsync("/metrics");
+        foreach (var name in (string[])["turbodiffusion_jobs_queued", "turbodiffusion_job_duration_seconds_count", "turbodiffusion_stage_duration_seconds", "turbodiffusion_frames"])
+            Assert.Contains(name, metrics);
+    }
+
+    [Fact]
+    public async Task Over_http_a_tool_makes_a_video_and_tells_its_progress()
+    {
+        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        await using var client = await McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions { Endpoint = new Uri(service.Address, "/mcp") }));
+        var uri = await CallAsync(client);
+        Assert.StartsWith($"{service.Address.GetLeftPart(UriPartial.Authority)}/v1/videos/video_", uri);
+        Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync(uri)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Over_the_standard_streams_a_tool_makes_a_video_and_tells_its_progress()
+    {
+        await using var client = await McpClient.CreateAsync(new StdioClientTransport(new StdioClientTransportOptions
+        {
+            Command = "dotnet",
+            Arguments = [CommandProcess.Program, "mcp", "--device", "cpu", "--model", CommandProcess.SmallModelFolder, "--output", _folder],
+        }));
+        var uri = new Uri(await CallAsync(client));
+        Assert.Equal(_folder, Path.GetDirectoryName(uri.LocalPath));
+        Assert.True(new FileInfo(uri.LocalPath).Length > 0);
+    }
+
+    [Fact]
+    public async Task The_sample_serves()
+    {
+        var start = new ProcessStartInfo("dotnet",
+            [CommandProcess.Built("samples", "VideoService"), "--urls", "http://127.0.0.1:0", $"--VideoService:DataFolder={_folder}", "--TurboDiffusion:Device=cpu"])
+        {
+            RedirectStandardOutput = true,
+        };
+        using var process = Process.Start(start)!;
+        try
+        {
+            string? line;
+            do
+                line = await process.StandardOutput.ReadLineAsync();
+            while (line is not null && !line.Contains("Now listening on: ", StringComparison.Ordinal));
+
+            using var http = new HttpClient { BaseAddress = new Uri(line!.Split("on: ")[1]) };
+            Assert.Contains("shapes", await http.GetStringAsync("/v1/models"));
+            Assert.Contains("New video", await http.GetStringAsync("/"));
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData("--listen", "https://0.0.0.0:1")]
+    [InlineData("--settings", "/does/not/exist.json")]
+    public async Task What_cannot_be_served_is_said_in_a_line(string option, string value)
+    {
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [CommandProcess.Program, "serve", "--data", _folder, option, value]) { RedirectStandardError = true })!;
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal(1, process.ExitCode);
+        Assert.StartsWith("error: ", error);
+        Assert.Single(error.Trim().Split('\n'));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Calls the tool and checks all but where the video is.</summary>
+    private static async Task<string> CallAsync(McpClient client)
+    {
+        var tool = Assert.Single(await client.ListToolsAsync());
+        Assert.Equal("generate_video", tool.Name);
+        Assert.NotNull(tool.ProtocolTool.OutputSchema);
+        Assert.DoesNotContain("progress", tool.JsonSchema.GetRawText());
+        var told = new Collected();
+        var result = await tool.CallAsync(new Dictionary<string, object?> { ["prompt"] = "a cat", ["durationSeconds"] = 0.2, ["seed"] = 7 }, told);
+        var video = result.StructuredContent!.Value;
+        Assert.NotEqual(true, result.IsError);
+        Assert.Equal(7, video.GetProperty("seed").GetInt64());
+        Assert.Equal("video/mp4", video.GetProperty("mediaType").GetString());
+        await TestService.UntilAsync(() => told.Values.Count > 0);
+        Assert.All(told.Values, value => Assert.InRange(value.Progress, 0, 100));
+
+        var refused = await tool.CallAsync(new Dictionary<string, object?> { ["prompt"] = " " });
+        Assert.True(refused.IsError);
+        return video.GetProperty("videoUri").GetString()!;
+    }
+
+    private static VideoClient Client(CommandProcess service, string key = "none") =>
+        new(new ApiKeyCredential(key), new VideoClientOptions { Endpoint = new Uri(service.Address, "/v1") });
+
+    [GeneratedRegex("<!-- tested -->\n```sh\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex CurlBlock();
+
+    [GeneratedRegex("(src|href)=\"(https?:)?//[^\"]*\"")]
+    private static partial Regex SourceOutside();
+
+    private sealed class Collected : IProgress<ProgressNotificationValue>
+    {
+        public System.Collections.Concurrent.ConcurrentQueue<ProgressNotificationValue> Values { get; } = [];
+
+        public void Report(ProgressNotificationValue value) => Values.Enqueue(value);
+    }
+}

@@ -1,0 +1,81 @@
+using TorchSharp;
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Tests.Checkpoints;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Models;
+
+public class Wan22VaeTests
+{
+    private static readonly VaeConfig Small = new(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 6, patchSize: 2, hasShortcuts: true);
+
+    [Fact]
+    public void The_published_network_has_its_shapes_in_every_layout()
+    {
+        using var vae = new WanVae(VaeConfig.Wan22, Placement.Meta);
+        Dictionary<string, Tensor> state = vae.state_dict();
+        foreach ((string name, long[] shape) in new (string, long[])[]
+                 {
+                     ("encoder.conv1.weight", [160, 12, 3, 3, 3]), ("encoder.head.2.weight", [96, 640, 3, 3, 3]), ("conv1.weight", [96, 96, 1, 1, 1]),
+                     ("conv2.weight", [48, 48, 1, 1, 1]), ("decoder.conv1.weight", [1024, 48, 3, 3, 3]), ("decoder.head.2.weight", [12, 256, 3, 3, 3]),
+                     ("encoder.downsamples.1.downsamples.2.time_conv.weight", [320, 320, 3, 1, 1]), ("decoder.upsamples.0.upsamples.3.time_conv.weight", [2048, 1024, 3, 1, 1]),
+                     ("decoder.upsamples.2.upsamples.3.resample.1.weight", [512, 512, 3, 3]), ("decoder.upsamples.3.upsamples.0.shortcut.weight", [256, 512, 1, 1, 1]),
+                 })
+            Assert.Equal(shape, state[name].shape);
+        var native = new HeaderCheckpoint(state.Select(t => new TensorInfo(t.Key, ScalarType.Float32, t.Value.shape)));
+        foreach (KeyRuleSet layout in new[] { VaeLayouts.Wan22, VaeLayouts.Wan22Diffusers })
+        {
+            ICheckpoint file = layout.Inverse.Apply(native);
+            CheckpointLayout found = CheckpointLayout.Detect(file);
+            Assert.Same(layout, found.Rules);
+            ICheckpoint view = found.Apply(file);
+            Assert.Equal(HeaderCheckpoint.Describe(native), HeaderCheckpoint.Describe(view));
+            Assert.Equal(VaeConfig.Wan22, VaeConfig.FromCheckpoint(view));
+            CheckpointReport report = CheckpointInspector.Inspect(file);
+            Assert.Equal((CheckpointInspector.Vae22Preset, 0), (report.Preset, report.Problems.Count));
+        }
+    }
+
+    [Fact]
+    public void Chunks_are_the_whole_clip()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Random();
+        Tensor video = rand([1, 3, 9, 32, 64]) * 2 - 1, whole = vae.EncodeWhole(video);
+        Assert.Equal([1, 48, 3, 2, 4], whole.shape);
+        Comparison.Elementwise(whole, vae.Encode(video), 1e-4, 1e-4, "encode");
+        Tensor decoded = vae.DecodeWhole(whole);
+        Assert.Equal(video.shape, decoded.shape);
+        Comparison.Elementwise(decoded, vae.Decode(whole), 1e-4, 1e-4, "decode");
+        Assert.Equal([1, 4, 4], vae.DecodeChunks(whole).Select(c => c.shape[2]));
+    }
+
+    [Fact]
+    public void Shortcuts_are_means_and_repetitions()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = randn([1, 2, 3, 4, 4]), averaged = LevelShortcut.Average(x, 4, 2, 2), repeated = LevelShortcut.Repeat(x, 1, 2, 2, first: true);
+        // Two channels of 2x2x2 in four groups of four: the first is channel 0 in frame -1 (zeros), the second channel 0 in frame 0.
+        Assert.Equal([1, 4, 2, 2, 2], averaged.shape);
+        Assert.Equal(0, averaged[0, 0, 0].abs().max().item<float>());
+        Comparison.Elementwise(nn.functional.avg_pool2d(x[0, 0, 0].view(1, 1, 4, 4), 2).view(2, 2), averaged[0, 1, 0], 1e-6, 1e-6, "mean");
+        Comparison.Elementwise(nn.functional.avg_pool2d(x[0, 1, 1].view(1, 1, 4, 4), 2).view(2, 2), averaged[0, 2, 1], 1e-6, 1e-6, "mean of the next");
+        // One channel of 2x2x2 from two repeated four times: frame 0 of the pair is channel 0, frame 1 channel 1.
+        Assert.Equal([1, 1, 5, 8, 8], repeated.shape);
+        Comparison.Exact(x[0, 1, 0].repeat_interleave(2, 0).repeat_interleave(2, 1), repeated[0, 0, 0], "first");
+        Comparison.Exact(x[0, 0, 1].repeat_interleave(2, 0).repeat_interleave(2, 1), repeated[0, 0, 1], "second");
+    }
+
+    private static WanVae Random()
+    {
+        using var meta = new WanVae(Small, Placement.Meta);
+        var vae = new WanVae(Small, Placement.Cpu);
+        StrictLoader.Load(vae, new RandomCheckpoint(meta, 5), null, TestContext.Current.CancellationToken);
+        return vae;
+    }
+}
