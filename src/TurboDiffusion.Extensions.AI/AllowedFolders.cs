@@ -17,7 +17,18 @@ internal sealed class AllowedFolders
         if (Uri.TryCreate(path, UriKind.Absolute, out var uri) && !uri.IsFile)
             return (null, "The image must be a file on this machine, not a web address.");
 
-        var full = RealPath(Path.GetFullPath(uri is null ? path : uri.LocalPath, _folders[0]));
+        string full;
+        try
+        {
+            full = RealPath(Path.GetFullPath(uri is null ? path : uri.LocalPath, _folders[0]));
+        }
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            // A circle of links, or a name that no file can have. No more is told, for it may be outside.
+            return (null, "The image's path leads nowhere.");
+        }
+
         // The same answer whether or not the file exists: nothing is told of files outside.
         if (!_folders.Exists(folder => full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal)))
             return (null, "The image lies outside the allowed folders.");

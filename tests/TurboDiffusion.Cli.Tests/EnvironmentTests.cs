@@ -44,7 +44,7 @@ public class EnvironmentTests(Models models)
         using var doctor = CommandRun.Start(environment, folder, "doctor");
         CommandRun run = await CommandRun.EndOf(doctor);
         Assert.Equal((1, ""), (run.ExitCode, run.Error));
-        Assert.Matches("MISSING +libtorch +of the packages: .*TorchSharp", run.Out);
+        Assert.Matches("MISSING +libtorch +of the packages: .*no libtorch", run.Out);
         Assert.Matches("ok +ffmpeg", run.Out);
         using var inspect = CommandRun.Start(environment, folder, "inspect", models.Files.Vae);
         CommandRun failed = await CommandRun.EndOf(inspect);
@@ -93,7 +93,8 @@ public class EnvironmentTests(Models models)
         Assert.Contains("Usage: turbodiffusion", run.Out);
         Assert.Contains("--help", run.Out);
         Assert.DoesNotContain("--native-probe", run.Out);
-        Assert.All(run.Out.Split('\n').Where(l => !l.StartsWith("  turbodiffusion", StringComparison.Ordinal)), line => Assert.True(line.Length <= 100, line));
+        Assert.All(run.Out.Split('\n').Where(l => !l.StartsWith("  turbodiffusion", StringComparison.Ordinal)),
+            line => Assert.True(line.Length <= 100, line));
     }
 
     [Theory]

@@ -49,7 +49,8 @@ public class GenerateTests(Models models)
     public void Options_reach_the_generator()
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8", "--low-memory", "--sampler", "euler",
+        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8",
+            "--low-memory", "--sampler", "euler",
             "--guidance", "3", "--negative-prompt", "blue", "--shift", "3"));
         Assert.Equal(0, run.ExitCode);
         JsonNode model = JsonNode.Parse(run.Out)!["model"]!;
@@ -61,7 +62,8 @@ public class GenerateTests(Models models)
     {
         ModelFiles files = models.Files;
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer, "--vae", files.Vae, "--text-encoder", files.TextEncoder,
+        CommandRun run = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer, "--vae", files.Vae, "--text-encoder",
+            files.TextEncoder,
             "--tokenizer", files.Tokenizer, "--device", "cpu", "--size", "32x32", "--frames", "1", "--steps", "1", "-o", output, "--quiet");
         Assert.Equal((0, output), (run.ExitCode, run.Out.Trim()));
         CommandRun incomplete = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer);
@@ -73,7 +75,8 @@ public class GenerateTests(Models models)
     public void The_default_model_is_the_embedded_one()
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of("generate", "a red circle", "--device", "cpu", "--size", "64x32", "--frames", "5", "--steps", "1", "-o", output);
+        CommandRun run = CommandRun.Of("generate", "a red circle", "--device", "cpu", "--size", "64x32", "--frames", "5", "--steps", "1",
+            "-o", output);
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("model: shapes (", run.Out);
         Assert.DoesNotContain("random", run.Out);
@@ -87,7 +90,8 @@ public class GenerateTests(Models models)
         for (int i = 0; i < 2; i++)
         {
             using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(
-                Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), ["generate", "a circle", "--size", "32x32", "--frames", "1", "--steps", "1"])
+                Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"),
+                ["generate", "a circle", "--size", "32x32", "--frames", "1", "--steps", "1"])
             { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
             Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);
         }
@@ -97,8 +101,10 @@ public class GenerateTests(Models models)
     [Fact]
     public void A_tiny_VAE_decodes_in_place_of_the_full_one()
     {
-        string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"), full = Path.Combine(folder, "full.gif");
-        foreach (string[] args in new[] { models.Generate(tiny, "--vae", "tiny"), models.Generate(named, "--vae", models.Files.TinyVae!), models.Generate(full) })
+        string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"),
+            full = Path.Combine(folder, "full.gif");
+        foreach (string[] args in new[] { models.Generate(tiny, "--vae", "tiny"), models.Generate(named, "--vae", models.Files.TinyVae!),
+            models.Generate(full) })
             Assert.Equal("", string.Concat(CommandRun.Of(args).Errors));
         Assert.Equal(File.ReadAllBytes(tiny), File.ReadAllBytes(named));
         Assert.NotEqual(File.ReadAllBytes(tiny), File.ReadAllBytes(full));

@@ -2,15 +2,19 @@ using System.CommandLine;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Cli.Commands;
 
 /// <summary><c>convert</c>: any checkpoint that can be read becomes a safetensors file of a known layout.</summary>
 internal sealed class ConvertCommand : WritingCommand
 {
-    private readonly Argument<string> _input = new("IN") { Description = "A transformer, VAE or text encoder in any format and layout (docs/checkpoints.md)." };
-    private readonly Option<torch.ScalarType?> _dtype = Opt.Choice("--dtype", "The type of float tensors; the scales of int8 weights stay float32. Default: as they are.", Opt.Dtypes);
-    private readonly Option<NameLayout?> _layout = Opt.Choice<NameLayout>("--layout", "The names to write. Default: official, those of the TurboDiffusion files.");
+    private readonly Argument<string> _input =
+        new("IN") { Description = "A transformer, VAE or text encoder in any format and layout (docs/checkpoints.md)." };
+    private readonly Option<torch.ScalarType?> _dtype =
+        Opt.Choice("--dtype", "The type of float tensors; the scales of int8 weights stay float32. Default: as they are.", Opt.Dtypes);
+    private readonly Option<NameLayout?> _layout = Opt.Choice<NameLayout>("--layout",
+        "The names to write. Default: official, those of the TurboDiffusion files.");
 
     /// <summary>Creates the command.</summary>
     public ConvertCommand(Terminal terminal)
@@ -19,7 +23,8 @@ internal sealed class ConvertCommand : WritingCommand
         Arguments.Add(_input);
         Arguments.Add(Output);
         AddOptions(_dtype, _layout);
-        Examples = ["convert TurboWan2.1-T2V-1.3B-480P.pth turbo.safetensors --dtype bfloat16", "convert Wan2.1_VAE.pth vae.safetensors --layout diffusers"];
+        Examples = ["convert TurboWan2.1-T2V-1.3B-480P.pth turbo.safetensors --dtype bfloat16",
+            "convert Wan2.1_VAE.pth vae.safetensors --layout diffusers"];
     }
 
     // Named as on the command line.
@@ -40,7 +45,12 @@ internal sealed class ConvertCommand : WritingCommand
         {
             CheckpointLayout layout = CheckpointLayout.Detect(file);
             view = layout.Apply(file);
-            if (Names(layout.Kind, parsed.GetValue(_layout) ?? NameLayout.Official) is { } names) view = names.Inverse.Apply(view);
+            NameLayout wanted = parsed.GetValue(_layout) ?? NameLayout.Official;
+            if (Names(layout.Kind, wanted) is { } names)
+            {
+                CheckProjection(view, layout.Kind, wanted);
+                view = names.Inverse.Apply(view);
+            }
             return Write(parsed, Sources(view, parsed.GetValue(_dtype)), view.Metadata);
         }
         finally
@@ -49,8 +59,21 @@ internal sealed class ConvertCommand : WritingCommand
         }
     }
 
+    // Only the official names have a place for what sparse-linear attention adds.
+    private static void CheckProjection(ICheckpoint view, ModelKind kind, NameLayout layout)
+    {
+        if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
+            throw new InvalidRequestException("layout",
+                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the "
+                    + $"{layout.ToString().ToLowerInvariant()} layout: "
+                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original "
+                    + "model it was tuned from.");
+    }
+
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>
-        [.. TensorSource.From(view).Zip(TensorSource.From(view, dtype), (kept, converted) => IsScale(view, kept.Info.Name) ? kept : converted)];
+        [.. TensorSource.From(view).Zip(TensorSource.From(view, dtype), (kept, converted) => IsScale(view, kept.Info.Name)
+            ? kept
+            : converted)];
 
     private static bool IsScale(ICheckpoint view, string name) =>
         name.EndsWith(".scale", StringComparison.Ordinal) && view.Tensors.ContainsKey(name[..^"scale".Length] + "int8_weight");
@@ -63,6 +86,7 @@ internal sealed class ConvertCommand : WritingCommand
         (ModelKind.Transformer, NameLayout.ComfyUI) => WanLayouts.ComfyUI,
         (ModelKind.Vae, NameLayout.Diffusers) => VaeLayouts.Diffusers,
         (ModelKind.TextEncoder, NameLayout.Diffusers) => UMT5Layouts.Transformers,
-        _ => throw new InvalidRequestException("layout", $"There is no {layout} layout for this part of a model; choose official or diffusers."),
+        _ => throw new InvalidRequestException("layout",
+            $"There is no {layout} layout for this part of a model; choose official or diffusers."),
     };
 }

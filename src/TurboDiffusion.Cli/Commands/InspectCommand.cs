@@ -1,6 +1,7 @@
 using System.CommandLine;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -8,7 +9,11 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>inspect</c>: what checkpoint files are, from their headers alone.</summary>
 internal sealed class InspectCommand : CliCommand
 {
-    private readonly Argument<string[]> _files = new("FILE") { Arity = ArgumentArity.OneOrMore, Description = "Checkpoint files (.safetensors, .gguf, .pth), indexes of sharded ones, or folders that hold one." };
+    private readonly Argument<string[]> _files = new("FILE")
+    {
+        Arity = ArgumentArity.OneOrMore, Description =
+            "Checkpoint files (.safetensors, .gguf, .pth), indexes of sharded ones, folders that hold one, or folders of models.",
+    };
     private readonly Option<bool> _tensors = Opt.Flag("--tensors", "List the tensors.");
     private readonly Option<bool> _json = Opt.Flag("--json", "Print the result as JSON.");
 
@@ -28,7 +33,7 @@ internal sealed class InspectCommand : CliCommand
         bool tensors = parsed.GetValue(_tensors), json = parsed.GetValue(_json);
         var found = new List<object>();
         bool usable = true;
-        foreach (string path in parsed.GetRequiredValue(_files))
+        foreach (string path in parsed.GetRequiredValue(_files).SelectMany(Files))
         {
             using ICheckpoint checkpoint = Checkpoint.Open(path);
             CheckpointReport report = CheckpointInspector.Inspect(checkpoint);
@@ -38,5 +43,13 @@ internal sealed class InspectCommand : CliCommand
         }
         if (json) Terminal.Out.WriteLine(Json.Of(found));
         return usable ? ExitCode.Success : ExitCode.Error;
+    }
+
+    // A model's folder is its checkpoints.
+    private static IEnumerable<string> Files(string path)
+    {
+        if (!File.Exists(Path.Combine(path, ModelFiles.DescriptionFile))) return [path];
+        ModelFiles files = ModelFiles.FromFolder(path);
+        return new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder }.OfType<string>();
     }
 }

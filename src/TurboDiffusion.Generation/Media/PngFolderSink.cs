@@ -21,7 +21,8 @@ internal sealed partial class PngFolderSink : IFrameSink
     private int _count;
     private bool _ended;
 
-    public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options, CancellationToken cancellationToken)
+    public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options,
+        CancellationToken cancellationToken)
     {
         (_target, _format, _metadata, _overwrite, _cancellationToken) = (target, format, metadata, options.Overwrite, cancellationToken);
         _output = target.Begin();
@@ -78,7 +79,7 @@ internal sealed partial class PngFolderSink : IFrameSink
             write(file);
             file.Flush(flushToDisk: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             throw VideoTarget.NotWritten(_target.Path, e);
         }

@@ -20,7 +20,8 @@ public static class AtomicFile
             write(partial.Stream!);
             partial.Commit(overwrite: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "path" })
+        // "value": what .NET makes of a file that is larger than the shell's limit.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "path" or "value" })
         {
             throw new EnvironmentException("disk", $"{path}{(length == 0 ? "" : $" ({length} bytes)")} cannot be written: {e.Message}", e);
         }
