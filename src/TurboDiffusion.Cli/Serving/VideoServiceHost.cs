@@ -39,6 +39,8 @@ internal static class VideoServiceHost
         builder.Logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat, options.ColorBehavior) =
             (true, "HH:mm:ss ", LoggerColorBehavior.Disabled));
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // Nothing is encrypted: API keys are compared, and there are no cookies.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         builder.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
 
         builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
