@@ -20,27 +20,40 @@ Mutant[] mutants =
     new("time embedding: sines first", "Models/Wan/TimeEmbedding.cs", "[angles.cos(), angles.sin()]", "[angles.sin(), angles.cos()]"),
     new("modulation without the 1 in 1 + scale", "Operators/Normalization/Norm.cs", "(Scale + Offset)", "Scale"),
     new("block's shift and scale swapped", "Models/Wan/WanBlock.cs", "(Tensor shift1, Tensor scale1,", "(Tensor scale1, Tensor shift1,"),
-    new("norm of k left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(k, KeyWeight)", "Rotary.Rotate(k.unflatten(2, [-1, Rotary.HeadDim]))"),
+    new("norm of k left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(k, KeyWeight)",
+        "Rotary.Rotate(k.unflatten(2, [-1, Rotary.HeadDim]))"),
     new("image condition: mask all zero", "Pipelines/ImageCondition.cs", ".fill_(1)", ".fill_(0)"),
     // Attention.
     new("SLA keeps the lowest-scored blocks", "Operators/Attention/BlockSelection.cs", "descending: true", "descending: false"),
-    new("SLA without its linear branch", "Operators/Attention/SparseLinearAttention.cs", "AttendSparse(q, k, v) + _linear.call(q, k, v)", "AttendSparse(q, k, v)"),
+    new("SLA without its linear branch", "Operators/Attention/SparseLinearAttention.cs", "AttendSparse(q, k, v) + _linear.call(q, k, v)",
+        "AttendSparse(q, k, v)"),
     new("padded keys are attended to", "Operators/Attention/BlockSparseAttention.cs", "position.ge(length)", "position.lt(0)"),
-    new("Sage int8 rounds half to even", "Operators/Attention/SageQuantization.cs", "(scaled + 0.5 * scaled.sign()).trunc()", "scaled.round()"),
-    new("P is not rounded to fp8", "Operators/Attention/BlockSparseAttention.cs", "Fp8.Round((blocks - highest).exp())", "(blocks - highest).exp()"),
+    new("Sage int8 rounds half to even", "Operators/Attention/SageQuantization.cs", "(scaled + 0.5 * scaled.sign()).trunc()",
+        "scaled.round()"),
+    new("P is not rounded to fp8", "Operators/Attention/BlockSparseAttention.cs", "Fp8.Round((blocks - highest).exp())",
+        "(blocks - highest).exp()"),
     // Linear layers.
-    new("W8A8 scale amax/127", "Operators/Linear/BlockInt8.cs", "clamp_min(MinAmax) / MaxMagnitude", "clamp_min(MinAmax) / (MaxMagnitude - 1)"),
+    new("W8A8 scale amax/127", "Operators/Linear/BlockInt8.cs", "clamp_min(MinAmax) / MaxMagnitude",
+        "clamp_min(MinAmax) / (MaxMagnitude - 1)"),
     // VAE, text encoder, checkpoints.
-    new("causal cache keeps the first frames", "Models/Vae/CausalConv3d.cs", "x.narrow(2, x.shape[2] - _overlap, _overlap)", "x.narrow(2, 0, _overlap)"),
-    new("VAE: deviations for the latents' means", "Models/Vae/WanVae.cs", "- PerChannel(Config.LatentMean", "- PerChannel(Config.LatentStd"),
-    new("T5: sign of relative positions", "Models/UMT5/RelativePosition.cs", "positions.unsqueeze(0) - positions.unsqueeze(1)", "positions.unsqueeze(1) - positions.unsqueeze(0)"),
-    new("loader broadcasts what has another shape", "Checkpoints/StrictLoader.cs", "info.Shape.SequenceEqual(target.shape)", "info.Shape.Count <= target.shape.Length"),
+    new("causal cache keeps the first frames", "Models/Vae/CausalConv3d.cs", "x.narrow(2, x.shape[2] - _overlap, _overlap)",
+        "x.narrow(2, 0, _overlap)"),
+    new("VAE: deviations for the latents' means", "Models/Vae/WanVae.cs", "- PerChannel(Config.LatentMean",
+        "- PerChannel(Config.LatentStd"),
+    new("T5: sign of relative positions", "Models/UMT5/RelativePosition.cs", "positions.unsqueeze(0) - positions.unsqueeze(1)",
+        "positions.unsqueeze(1) - positions.unsqueeze(0)"),
+    new("loader broadcasts what has another shape", "Checkpoints/StrictLoader.cs", "info.Shape.SequenceEqual(target.shape)",
+        "info.Shape.Count <= target.shape.Length"),
     // What stands beside those, in the places that are easily missed.
     new("rCM: ODE step past the next level", "Sampling/RcmSampler.cs", "(t - next) * v", "t * v"),
-    new("output patches: rows and columns swapped", "Models/Wan/Patches.cs", "permute(0, 6, 1, 2, 4, 3, 5)", "permute(0, 6, 1, 2, 5, 3, 4)"),
-    new("norm of q left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(q, QueryWeight)", "Rotary.Rotate(q.unflatten(2, [-1, Rotary.HeadDim]))"),
-    new("gate of the feed-forward left out", "Models/Wan/WanBlock.cs", "MultiplyAdd(activated, z, gate2)", "MultiplyAdd(activated, z)"),
-    new("head's shift and scale swapped", "Models/Wan/WanHead.cs", "scale: m[1], shift: m[0]", "scale: m[0], shift: m[1]"),
+    new("output patches: rows and columns swapped", "Models/Wan/Patches.cs", "permute(0, 6, 1, 2, 4, 3, 5)",
+        "permute(0, 6, 1, 2, 5, 3, 4)"),
+    new("norm of q left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(q, QueryWeight)",
+        "Rotary.Rotate(q.unflatten(2, [-1, Rotary.HeadDim]))"),
+    new("gate of the feed-forward left out", "Models/Wan/WanBlock.cs", "AddGated(_feedForward.Out, activated, z, gate2)",
+        "_feedForward.Out.MultiplyAdd(activated, z)"),
+    new("head's shift and scale swapped", "Models/Wan/WanHead.cs", "scale: times.Spread(m[1]), shift: times.Spread(m[0])",
+        "scale: times.Spread(m[0]), shift: times.Spread(m[1])"),
     new("GELU in its exact form", "Runtime/TorchScript.cs", "approximate='tanh'", "approximate='none'"),
     new("Sage keys are not centred", "Operators/Attention/SageQuantization.cs", "Quantize(k - KeyMean(k), block)", "Quantize(k, block)"),
     new("VAE: upsampled frames one after another", "Models/Vae/Upsample.cs", "permute(0, 2, 3, 1, 4, 5)", "permute(0, 2, 1, 3, 4, 5)"),
@@ -65,7 +78,8 @@ try
 {
     Console.Error.WriteLine("without a fault");
     Build().Require();
-    if (Failures() is { Count: > 0 } failing) throw new InvalidOperationException($"The tests fail without a fault: {string.Join(", ", failing)}.");
+    if (Failures() is { Count: > 0 } failing)
+        throw new InvalidOperationException($"The tests fail without a fault: {string.Join(", ", failing)}.");
     Console.WriteLine("| fault | | by |\n|---|---|---|");
     int survivors = 0;
     foreach (Mutant mutant in chosen)
@@ -95,15 +109,19 @@ IReadOnlyList<string> Failures()
     string[] parts = ["Golden", "Models*", "Operators*", "Pipelines", "Sampling", "Checkpoints", "Generation"];
     Result run = Run("dotnet", [Path.Combine(project, "bin", "Debug", "net10.0", "TurboDiffusion.Tests.dll"), "-noColor",
         .. parts.SelectMany(p => new[] { "-namespace", "TurboDiffusion.Tests." + p })], copy);
-    if (!run.Output.Contains("Total: ", StringComparison.Ordinal)) throw new InvalidOperationException($"The tests did not end:\n{run.Output}");
-    return [.. Regex.Matches(run.Output, @"^ *TurboDiffusion\.Tests\.(\S.*) \[FAIL\]", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+    if (!run.Output.Contains("Total: ", StringComparison.Ordinal))
+        throw new InvalidOperationException($"The tests did not end:\n{run.Output}");
+    return [.. Regex.Matches(run.Output, @"^ *TurboDiffusion\.Tests\.(\S.*) \[FAIL\]", RegexOptions.Multiline)
+        .Select(m => m.Groups[1].Value)];
 }
 
 // The golden cases among them, or else the first of the others; and how many more.
 static string Summary(IReadOnlyList<string> killers)
 {
-    string[] cases = [.. killers.Select(k => Regex.Match(k, "file: \"([^\"]+)\\.safetensors\"")).Where(m => m.Success).Select(m => m.Groups[1].Value)];
-    string[] tests = [.. killers.Where(k => !k.Contains("file: ", StringComparison.Ordinal)).Select(k => Regex.Replace(k, @"\(.*", "").Split('.')[^2..])
+    string[] cases = [.. killers.Select(k => Regex.Match(k, "file: \"([^\"]+)\\.safetensors\"")).Where(m => m.Success)
+        .Select(m => m.Groups[1].Value)];
+    string[] tests = [.. killers.Where(k => !k.Contains("file: ", StringComparison.Ordinal))
+        .Select(k => Regex.Replace(k, @"\(.*", "").Split('.')[^2..])
         .Select(p => string.Join('.', p)).Distinct()];
     string[] named = [.. cases.Take(2), .. tests.Take(2)];
     int more = cases.Length + tests.Length - named.Length;
@@ -112,7 +130,10 @@ static string Summary(IReadOnlyList<string> killers)
 
 static Result Run(string program, string[] arguments, string folder)
 {
-    var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+    var start = new ProcessStartInfo(program, arguments)
+    {
+        WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true,
+    };
     start.Environment.Remove("TURBODIFFUSION_FIXTURES");
     start.Environment.Remove("TURBODIFFUSION_REQUIRE_GPU");
     start.Environment["CUDA_VISIBLE_DEVICES"] = "";

@@ -26,13 +26,15 @@ static Drawing SlaBlocks()
             for (int j = 0; j < block; j++)
             {
                 (int p, int q) = (a * block + i, b * block + j);
-                sum += Near(p / (rows * columns), q / (rows * columns), 0.9) + Near(p / columns % rows, q / columns % rows, 0.5) + Near(p % columns, q % columns, 0.5);
+                sum += Near(p / (rows * columns), q / (rows * columns), 0.9) + Near(p / columns % rows, q / columns % rows, 0.5)
+                    + Near(p % columns, q % columns, 0.5);
             }
         return sum;
     }
 
     // The mean of cos(angle · distance) over a few frequencies, as rotary embedding gives.
-    static double Near(int p, int q, double weight) => weight * Enumerable.Range(0, 4).Average(i => Math.Cos((p - q) * Math.Pow(0.4, i) * 1.2));
+    static double Near(int p, int q, double weight) => weight * Enumerable.Range(0, 4)
+        .Average(i => Math.Cos((p - q) * Math.Pow(0.4, i) * 1.2));
 
     var d = new Drawing(760, 380);
     const double cell = 12, left = 70, top = 64;
@@ -78,7 +80,8 @@ static Drawing VaeChunks()
     }
     for (int chunk = 0; chunk < 4; chunk++)
     {
-        double begin = left + (chunk == 0 ? 0 : (chunk * 4 - 3) * cell + chunk * 12), width = (chunk == 0 ? 1 : 4) * cell - 3, centre = begin + width / 2;
+        double begin = left + (chunk == 0 ? 0 : (chunk * 4 - 3) * cell + chunk * 12), width = (chunk == 0 ? 1 : 4) * cell - 3,
+            centre = begin + width / 2;
         d.Line(centre, top + cell + 4, centre, 130, arrow: true);
         d.Box(begin, 132, width, 46, Drawing.Pale);
         d.Text(centre, 160, chunk == 0 ? "VAE" : "the same VAE", middle: true);
@@ -107,7 +110,8 @@ static Drawing Int8Tiles()
             for (int column = 0; column < columns; column++)
             {
                 d.Box(left + column * tile, top + row * tile, tile - 3, tile - 3, fill(row, column));
-                d.Text(left + column * tile + tile / 2 - 1, top + row * tile + tile / 2 + 4, text(row, column), middle: true, fill: "white", size: 13);
+                d.Text(left + column * tile + tile / 2 - 1, top + row * tile + tile / 2 + 4, text(row, column), middle: true,
+                    fill: "white", size: 13);
             }
     }
 
@@ -146,7 +150,8 @@ static Drawing RcmSteps()
         double x = left + i * step, next = x + step;
         // To the clean estimate, and up again to the next level.
         d.Line(x, Y(levels[i]), next - 34, bottom - 3, arrow: true, colour: Drawing.Blue);
-        if (levels[i + 1] > 0) d.Line(next - 34, bottom - 3, next - 3, Y(levels[i + 1]) + 7, arrow: true, colour: Drawing.Orange, dashed: true);
+        if (levels[i + 1] > 0) d.Line(next - 34, bottom - 3, next - 3, Y(levels[i + 1]) + 7, arrow: true, colour: Drawing.Orange,
+            dashed: true);
         d.Dot(x, Y(levels[i]), Drawing.Blue);
         d.Text(x + 10, Y(levels[i]) - 10, $"t = {levels[i].ToString("0.000", CultureInfo.InvariantCulture)}");
         d.Text(x, bottom + 20, $"step {i + 1}", middle: true);
@@ -163,7 +168,8 @@ static Drawing RcmSteps()
 /// <summary>Shapes and words as SVG.</summary>
 internal sealed class Drawing
 {
-    public const string Blue = "#2f6fab", Orange = "#c8701a", Green = "#3f8f5f", Violet = "#7d5ba6", Red = "#b53a3a", Pale = "#dde3ea", Faded = "#b9c4d0";
+    public const string Blue = "#2f6fab", Orange = "#c8701a", Green = "#3f8f5f", Violet = "#7d5ba6", Red = "#b53a3a", Pale = "#dde3ea",
+        Faded = "#b9c4d0";
     private const string Ink = "#20262e";
 
     private readonly StringBuilder _shapes = new();
@@ -178,21 +184,27 @@ internal sealed class Drawing
 
     public void Line(double x1, double y1, double x2, double y2, bool arrow = false, string colour = Ink, bool dashed = false)
     {
-        Add($"<line x1=\"{x1:0.#}\" y1=\"{y1:0.#}\" x2=\"{x2:0.#}\" y2=\"{y2:0.#}\" stroke=\"{colour}\" stroke-width=\"2\"{(dashed ? " stroke-dasharray=\"5 4\"" : "")}/>");
+        Add($"<line x1=\"{x1:0.#}\" y1=\"{y1:0.#}\" x2=\"{x2:0.#}\" y2=\"{y2:0.#}\" stroke=\"{colour}\" "
+            + $"stroke-width=\"2\"{(dashed ? " stroke-dasharray=\"5 4\"" : "")}/>");
         if (!arrow) return;
         double length = Math.Sqrt((x2 - x1) * (x2 - x1) + (y2 - y1) * (y2 - y1)), dx = (x2 - x1) / length, dy = (y2 - y1) / length;
         const double size = 8;
-        Add($"<path d=\"M{x2:0.#} {y2:0.#} L{x2 - size * dx + size / 2 * dy:0.#} {y2 - size * dy - size / 2 * dx:0.#} L{x2 - size * dx - size / 2 * dy:0.#} {y2 - size * dy + size / 2 * dx:0.#} Z\" fill=\"{colour}\"/>");
+        Add($"<path d=\"M{x2:0.#} {y2:0.#} L{x2 - size * dx + size / 2 * dy:0.#} {y2 - size * dy - size / 2 * dx:0.#} "
+            + $"L{x2 - size * dx - size / 2 * dy:0.#} {y2 - size * dy + size / 2 * dx:0.#} Z\" fill=\"{colour}\"/>");
     }
 
     public void Text(double x, double y, string words, bool bold = false, bool middle = false, string fill = Ink, int size = 12) =>
-        Add($"<text x=\"{x:0.#}\" y=\"{y:0.#}\" font-size=\"{(bold ? size + 2 : size)}\"{(bold ? " font-weight=\"bold\"" : "")}{(middle ? " text-anchor=\"middle\"" : "")} fill=\"{fill}\">{words}</text>");
+        Add($"<text x=\"{x:0.#}\" y=\"{y:0.#}\" "
+            + $"font-size=\"{(bold ? size + 2 : size)}\"{(bold ? " font-weight=\"bold\"" : "")}"
+            + $"{(middle ? " text-anchor=\"middle\"" : "")} fill=\"{fill}\">{words}</text>");
 
     public void Turned(double x, double y, string words) =>
-        Add($"<text transform=\"translate({x:0.#} {y:0.#}) rotate(-90)\" font-size=\"12\" text-anchor=\"middle\" fill=\"{Ink}\">{words}</text>");
+        Add($"<text transform=\"translate({x:0.#} {y:0.#}) rotate(-90)\" font-size=\"12\" text-anchor=\"middle\" "
+            + $"fill=\"{Ink}\">{words}</text>");
 
     public override string ToString() =>
-        $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {_width} {_height}\" width=\"{_width}\" height=\"{_height}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n" +
+        $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {_width} {_height}\" width=\"{_width}\" height=\"{_height}\" "
+            + "font-family=\"DejaVu Sans, Verdana, sans-serif\">\n" +
         $"<rect width=\"{_width}\" height=\"{_height}\" fill=\"white\"/>\n{_shapes}</svg>\n";
 
     private void Add(FormattableString shape) => _shapes.Append(FormattableString.Invariant(shape)).Append('\n');

@@ -34,7 +34,8 @@ using (var writer = new StreamWriter(report))
     foreach (var row in ml.Data.CreateEnumerable<VideoRow>(model.Transform(rows), reuseRowObject: false))
     {
         var video = row.Video!.Info!;
-        writer.WriteLine($"\"{row.Text}\",{video.Width},{video.Height},{video.FrameCount},{video.Duration.TotalSeconds},{video.Seed},{row.Path}");
+        writer.WriteLine(
+            $"\"{row.Text}\",{video.Width},{video.Height},{video.FrameCount},{video.Duration.TotalSeconds},{video.Seed},{row.Path}");
         Console.WriteLine($"{row.Text}: {row.Path}");
     }
 }

@@ -17,9 +17,9 @@ namespace TurboDiffusion.Extensions.AI;
 /// as JSON, the call is passed on.
 /// </para>
 /// <para>
-/// A store may be shared, and so may hold what others wrote. An entry that cannot be read counts as absent. Only bytes of videos and images,
-/// and files directly inside the generator's own <see cref="VideoGeneratorMetadata.OutputDirectory"/>, are stored and taken from an entry;
-/// no other address is.
+/// A store may be shared, and so may hold what others wrote. An entry that cannot be read counts as absent. Only bytes of videos and
+/// images, and files directly inside the generator's own <see cref="VideoGeneratorMetadata.OutputDirectory"/>, are stored and taken from an
+/// entry; no other address is.
 /// </para>
 /// </remarks>
 public abstract class CachingVideoGenerator : DelegatingVideoGenerator

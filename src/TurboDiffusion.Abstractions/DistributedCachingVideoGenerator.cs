@@ -5,7 +5,8 @@ namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>
 /// Stores finished videos in an <see cref="IDistributedCache"/> and returns the stored one for the same request, options and seed; see
-/// <see cref="CachingVideoGenerator"/>. Equal calls at the same time each generate: <see cref="HybridCachingVideoGenerator"/> lets them share.
+/// <see cref="CachingVideoGenerator"/>. Equal calls at the same time each generate: <see cref="HybridCachingVideoGenerator"/> lets them
+/// share.
 /// </summary>
 /// <param name="innerGenerator">The generator to pass calls on to.</param>
 /// <param name="storage">Where videos are stored.</param>
@@ -66,6 +67,7 @@ public sealed class DistributedCachingVideoGenerator(IVideoGenerator innerGenera
     private async Task WriteAsync(string? key, VideoGenerationResponse response, CancellationToken cancellationToken)
     {
         if (key is not null && ToEntry(response) is { } entry)
-            await _storage.SetAsync(key, entry, EntryOptions ?? new DistributedCacheEntryOptions(), cancellationToken).ConfigureAwait(false);
+            await _storage.SetAsync(key, entry, EntryOptions ?? new DistributedCacheEntryOptions(), cancellationToken)
+                .ConfigureAwait(false);
     }
 }

@@ -43,14 +43,15 @@ public sealed partial class OpenTelemetryVideoGenerator : DelegatingVideoGenerat
         _duration = _meter.CreateHistogram(
             "gen_ai.client.operation.duration", "s", "Duration of the generation.", advice: seconds);
         _timeToFirstChunk = _meter.CreateHistogram(
-            "gen_ai.client.operation.time_to_first_chunk", "s", "Time to the first preview, frame or video of a streaming generation.", advice: seconds);
+            "gen_ai.client.operation.time_to_first_chunk", "s", "Time to the first preview, frame or video of a streaming generation.",
+            advice: seconds);
         _tokenUsage = _meter.CreateHistogram<long>(
             "gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.");
     }
 
     /// <summary>
-    /// Whether prompts, negative prompts, additional properties of the options and addresses of videos go into the spans. Off, unless the environment variable
-    /// <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT</c> is <c>true</c>. Bytes of images and videos never do.
+    /// Whether prompts, negative prompts, additional properties of the options and addresses of videos go into the spans. Off, unless the
+    /// environment variable <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT</c> is <c>true</c>. Bytes of images and videos never do.
     /// </summary>
     public bool EnableSensitiveData { get; set; } = string.Equals(
         Environment.GetEnvironmentVariable("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),

@@ -8,7 +8,8 @@ namespace TurboDiffusion.Extensions.AI;
 internal static class RequestJson
 {
     public static JsonObject Create(
-        VideoGenerationRequest request, VideoGenerationOptions? options, Func<AIContent, JsonNode?> describe, Func<object?, JsonNode?>? write = null)
+        VideoGenerationRequest request, VideoGenerationOptions? options,
+        Func<AIContent, JsonNode?> describe, Func<object?, JsonNode?>? write = null)
     {
         write ??= value => VideoJsonUtilities.ToNode(value);
         var json = new JsonObject

@@ -92,7 +92,8 @@ public static class VideoContentExtensions
                 break;
             default:
                 throw new ArgumentException(
-                    $"The video is {(video is UriContent other ? other.Uri.OriginalString : $"a {video.GetType().Name}")}; only bytes and a file on this machine can be saved.", nameof(video));
+                    $"The video is {(video is UriContent other ? other.Uri.OriginalString : $"a {video.GetType().Name}")}; only bytes and "
+                        + "a file on this machine can be saved.", nameof(video));
         }
     }
 }

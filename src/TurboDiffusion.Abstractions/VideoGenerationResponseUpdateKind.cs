@@ -73,7 +73,9 @@ public readonly struct VideoGenerationResponseUpdateKind : IEquatable<VideoGener
         /// <inheritdoc/>
         public override VideoGenerationResponseUpdateKind Read(
             ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            reader.GetString() is { } name && !string.IsNullOrWhiteSpace(name) ? new(name) : throw new JsonException("A kind of update is a name.");
+            reader.GetString() is { } name && !string.IsNullOrWhiteSpace(name)
+                ? new(name)
+                : throw new JsonException("A kind of update is a name.");
 
         /// <inheritdoc/>
         public override void Write(

@@ -53,12 +53,14 @@ public sealed class VideoGeneratorBuilder
     {
         services ??= EmptyServiceProvider.Instance;
         var generator = _innerGeneratorFactory(services)
-            ?? throw new InvalidOperationException("The factory of the innermost video generator returned null; it must return a generator.");
+            ?? throw new InvalidOperationException(
+                "The factory of the innermost video generator returned null; it must return a generator.");
 
         for (var i = _decorators.Count - 1; i >= 0; i--)
         {
             generator = _decorators[i](generator, services)
-                ?? throw new InvalidOperationException($"The video generator decorator at index {i} returned null; it must return a generator.");
+                ?? throw new InvalidOperationException(
+                    $"The video generator decorator at index {i} returned null; it must return a generator.");
         }
 
         return generator;

@@ -4,7 +4,9 @@ namespace TurboDiffusion.Extensions.AI;
 /// <param name="providerName">The provider, as <c>gen_ai.provider.name</c> in telemetry.</param>
 /// <param name="providerUri">Where the provider is reached; <see langword="null"/> for generation in this process.</param>
 /// <param name="defaultModelId">The model that is used where the options name none.</param>
-/// <param name="outputDirectory">The folder that videos are written to; <see langword="null"/> for a generator that writes no files.</param>
+/// <param name="outputDirectory">
+/// The folder that videos are written to; <see langword="null"/> for a generator that writes no files.
+/// </param>
 public class VideoGeneratorMetadata(
     string? providerName = null, Uri? providerUri = null, string? defaultModelId = null, string? outputDirectory = null)
 {

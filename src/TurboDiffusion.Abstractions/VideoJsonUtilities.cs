@@ -37,7 +37,8 @@ public static class VideoJsonUtilities
 }
 
 /// <summary>Metadata that the compiler writes.</summary>
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UseStringEnumConverter = true)]
 [JsonSerializable(typeof(VideoGenerationRequest))]
 [JsonSerializable(typeof(VideoGenerationOptions))]
 [JsonSerializable(typeof(VideoGenerationResponse))]

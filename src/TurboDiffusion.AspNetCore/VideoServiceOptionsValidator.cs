@@ -15,9 +15,11 @@ internal sealed class VideoServiceOptionsValidator : IValidateOptions<VideoServi
             errors.Add($"{nameof(options.Retention)} is {options.Retention}; it must be above 0.");
 
         errors.AddRange(options.ApiKeys.Where(key => key.Value.Length != HashLength || !key.Value.All(char.IsAsciiHexDigit))
-            .Select(key => $"{nameof(options.ApiKeys)}: that of '{key.Key}' is not the SHA-256 of a key in {HashLength} hexadecimal digits."));
+            .Select(key =>
+                $"{nameof(options.ApiKeys)}: that of '{key.Key}' is not the SHA-256 of a key in {HashLength} hexadecimal digits."));
         errors.AddRange(options.ModelAliases.Where(alias => options.Models.Count > 0 && !options.Models.Contains(alias.Value))
-            .Select(alias => $"{nameof(options.ModelAliases)}: '{alias.Key}' stands for '{alias.Value}', which is none of {string.Join(", ", options.Models)}."));
+            .Select(alias => $"{nameof(options.ModelAliases)}: '{alias.Key}' stands for '{alias.Value}', which is none of "
+                + $"{string.Join(", ", options.Models)}."));
         return errors.Count > 0 ? ValidateOptionsResult.Fail(errors) : ValidateOptionsResult.Success;
     }
 

@@ -25,7 +25,8 @@ internal static class ArgumentCheck
             if (names.Contains(name) || IsBundle(name, options)) continue;
             string? near = Nearest(name, names.Where(n => n.StartsWith("--", StringComparison.Ordinal)));
             string meant = near is null ? "" : $" Did you mean {near}?";
-            return $"There is no option {Shown(name)}.{meant} A text that begins with a dash needs -- before it, as an option's value --option=VALUE.";
+            return $"There is no option {Shown(name)}.{meant} A text that begins with a dash needs -- before it, as an option's value "
+                + "--option=VALUE.";
         }
         return null;
     }
@@ -34,7 +35,9 @@ internal static class ArgumentCheck
     /// <param name="word">What was written.</param>
     /// <param name="known">What there is.</param>
     public static string? Nearest(string word, IEnumerable<string> known) => known
-        .Select(k => (Word: k, Distance: k.StartsWith(word, StringComparison.OrdinalIgnoreCase) && word.Length > FarthestSuggestion ? 1 : Distance(word, k)))
+        .Select(k => (Word: k, Distance: k.StartsWith(word, StringComparison.OrdinalIgnoreCase) && word.Length > FarthestSuggestion
+            ? 1
+            : Distance(word, k)))
         .Where(k => k.Distance <= Math.Min(FarthestSuggestion, Math.Max(1, k.Word.Length / 3)))
         .OrderBy(k => k.Distance).Select(k => k.Word).FirstOrDefault();
 
@@ -43,11 +46,13 @@ internal static class ArgumentCheck
 
     // --x, and -x without a space in it; -5 and -.5 are numbers, - is a name.
     private static bool LooksLikeOption(string arg) =>
-        arg.StartsWith("--", StringComparison.Ordinal) || arg is ['-', var second, ..] && !char.IsAsciiDigit(second) && second != '.' && !arg.Any(char.IsWhiteSpace);
+        arg.StartsWith("--", StringComparison.Ordinal) || arg is ['-', var second, ..] && !char.IsAsciiDigit(second) && second != '.'
+            && !arg.Any(char.IsWhiteSpace);
 
     // -qn 3 is -q -n 3.
     private static bool IsBundle(string name, Option[] options) =>
-        name.Length > 2 && name[1] != '-' && name[1..].Select(c => options.FirstOrDefault(o => o.Aliases.Contains($"-{c}"))).ToArray() is var each
+        name.Length > 2 && name[1] != '-' && name[1..].Select(c => options.FirstOrDefault(o => o.Aliases.Contains($"-{c}")))
+            .ToArray() is var each
         && each.All(o => o is not null) && each[..^1].All(o => o!.ValueType == typeof(bool));
 
     // Levenshtein's, with neighbours that changed places as one step.

@@ -30,7 +30,8 @@ internal static class CommandLine
             RootCommand root = Root(terminal, libTorch);
             ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
             Command command = parsed.CommandResult.Command;
-            if (parsed.Action is not HelpPage && ArgumentCheck.UnknownOption(args, command, root) is { } unknown) return Usage([unknown], command, terminal);
+            if (parsed.Action is not HelpPage && ArgumentCheck.UnknownOption(args, command, root) is { } unknown)
+                return Usage([unknown], command, terminal);
             if (parsed.Action is ParseErrorAction) return Usage(Errors(parsed, root), command, terminal);
             return parsed.Invoke(new InvocationConfiguration
             {

@@ -21,7 +21,8 @@ internal sealed class Signals : IDisposable
     /// <summary>Begins to listen.</summary>
     public Signals()
     {
-        PosixSignal[] ends = IsIgnored(Hangup) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+        PosixSignal[] ends = IsIgnored(Hangup) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM]
+            : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
         foreach (PosixSignal signal in ends) _registrations.Add(PosixSignalRegistration.Create(signal, Cancel));
         if (OperatingSystem.IsLinux()) _registrations.Add(PosixSignalRegistration.Create(FileTooLarge, context => context.Cancel = true));
     }
@@ -47,7 +48,9 @@ internal sealed class Signals : IDisposable
     private static bool IsIgnored(int signal)
     {
         if (!OperatingSystem.IsLinux() || !File.Exists(Status)) return false;
-        string? mask = File.ReadLines(Status).FirstOrDefault(l => l.StartsWith(Ignored, StringComparison.Ordinal))?[Ignored.Length..].Trim();
-        return ulong.TryParse(mask, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong bits) && (bits >> (signal - 1) & 1) == 1;
+        string? mask = File.ReadLines(Status)
+            .FirstOrDefault(l => l.StartsWith(Ignored, StringComparison.Ordinal))?[Ignored.Length..].Trim();
+        return ulong.TryParse(mask, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong bits)
+            && (bits >> (signal - 1) & 1) == 1;
     }
 }

@@ -2,7 +2,9 @@ using Spectre.Console;
 
 namespace TurboDiffusion.Cli;
 
-/// <summary>Where a command writes, and when it is to end. Results go to the standard output, everything else to the standard error.</summary>
+/// <summary>
+/// Where a command writes, and when it is to end. Results go to the standard output, everything else to the standard error.
+/// </summary>
 /// <param name="Out">Results.</param>
 /// <param name="Error">Errors, and progress as lines.</param>
 /// <param name="Live">The standard error where it is a screen that can be redrawn; null where it is redirected.</param>

@@ -16,6 +16,7 @@ public sealed record AttributeScores(int Clips, double Shape, double Color, doub
     public static AttributeScores Of(IReadOnlyCollection<SceneScore> scores)
     {
         double Share(Func<SceneScore, bool> right) => (double)scores.Count(right) / scores.Count;
-        return new AttributeScores(scores.Count, Share(s => s.Shape), Share(s => s.Color), Share(s => s.Background), Share(s => s.Motion), Share(s => s.All));
+        return new AttributeScores(scores.Count, Share(s => s.Shape), Share(s => s.Color), Share(s => s.Background), Share(s => s.Motion),
+            Share(s => s.All));
     }
 }

@@ -23,7 +23,8 @@ public sealed class BatchGenerator(WanComponents components, ClipSettings settin
     }
 
     /// <summary>The prompts' embeddings; the current dispose scope owns them.</summary>
-    internal PromptEmbeddings Encode(IReadOnlyList<string> prompts, CancellationToken cancellationToken) => _stages.EncodeText(prompts, cancellationToken);
+    internal PromptEmbeddings Encode(IReadOnlyList<string> prompts, CancellationToken cancellationToken) =>
+        _stages.EncodeText(prompts, cancellationToken);
 
     /// <summary>Clean latents, <c>[B, C, T, H, W]</c>; the current dispose scope owns them.</summary>
     internal Tensor Denoise(PromptEmbeddings text, IReadOnlyList<ulong> seeds, CancellationToken cancellationToken) =>
@@ -54,7 +55,8 @@ public sealed class BatchGenerator(WanComponents components, ClipSettings settin
     internal byte[][] Reconstruct(IReadOnlyList<byte[]> clips, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor levels = stack(clips.Select(clip => tensor(clip, [settings.Frames, settings.Height, settings.Width, 3], uint8))).to(components.Device);
+        Tensor levels = stack(clips.Select(clip => tensor(clip, [settings.Frames, settings.Height, settings.Width, 3], uint8))).to(
+            components.Device);
         Tensor video = VideoFrames.ToModelInput(levels).permute(0, 4, 1, 2, 3).contiguous();
         return Decode(components.Vae.Get(cancellationToken: cancellationToken).Encode(video, cancellationToken), cancellationToken);
     }

@@ -20,7 +20,9 @@ public sealed record EvaluationPlan
     /// <summary>The tokenizer, in place of the model's.</summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.</summary>
+    /// <summary>
+    /// Tokens of a prompt, padding included: those that the model was trained with; null: what the model's description says, or Wan's 512.
+    /// </summary>
     public int? TextLength { get; init; }
 
     /// <summary>The rows of the table, in order. Speed-ups are relative to the first.</summary>
@@ -93,7 +95,8 @@ public sealed record EvaluationPlan
         Within(nameof(Height), Height, 48, 8192);
         Within(nameof(Frames), Frames, 9, 1025);
         Within(nameof(LatencyRuns), LatencyRuns, 0, 1000);
-        if (Prompts + TwoObjectPrompts == 1) throw new InvalidRequestException(nameof(Prompts), "One prompt has no Fréchet distance; give 0 or at least 2.");
+        if (Prompts + TwoObjectPrompts == 1)
+            throw new InvalidRequestException(nameof(Prompts), "One prompt has no Fréchet distance; give 0 or at least 2.");
         if (Variants.GroupBy(v => v.Label).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new InvalidRequestException("variants", $"Two variants are called '{twice.Key}'; give each a label of its own.");
         _ = ElementType;
@@ -118,7 +121,11 @@ public sealed record EvaluationPlan
     {
         string? transformer = variant.Transformer;
         if (Model is null && (transformer, Vae, TextEncoder, Tokenizer) is ({ } own, { } vae, { } text, { } tokenizer))
-            return new ModelFiles { Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer, Defaults = new GenerationDefaults { TextLength = TextLength } };
+            return new ModelFiles
+            {
+                Name = Path.GetFileNameWithoutExtension(own), Transformer = own, Vae = vae, TextEncoder = text, Tokenizer = tokenizer,
+                Defaults = new GenerationDefaults { TextLength = TextLength },
+            };
         ModelFiles files = ModelLibrary.Find(Model);
         return files with
         {

@@ -19,7 +19,8 @@ public sealed record EvaluationPrompt(Scene Scene, string Caption, ulong Seed)
             IReadOnlyList<Scene> scenes = SceneSampler.HeldOutScenes(draws, seed);
             Scene[] chosen = [.. Of(1, oneObject), .. Of(2, twoObjects)];
             if (chosen.Length == oneObject + twoObjects)
-                return [.. chosen.Select((scene, i) => new EvaluationPrompt(scene, Captions.Describe(scene, i), (ulong)(uint)seed * 1_000_000 + (ulong)i))];
+                return [.. chosen.Select((scene, i) =>
+                    new EvaluationPrompt(scene, Captions.Describe(scene, i), (ulong)(uint)seed * 1_000_000 + (ulong)i))];
 
             IEnumerable<Scene> Of(int objects, int count) => scenes.Where(s => s.Objects.Count == objects).Take(count);
         }

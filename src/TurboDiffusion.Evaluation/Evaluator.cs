@@ -38,7 +38,9 @@ public sealed class Evaluator
     /// <param name="row">Sees the result so far, each time a row has been added.</param>
     /// <param name="progress">Told after every batch and run; called from this thread.</param>
     /// <param name="cancellationToken">Ends the work within one block or layer.</param>
-    /// <exception cref="TurboDiffusionException">The plan cannot be carried out; every variant's files are checked before the work begins.</exception>
+    /// <exception cref="TurboDiffusionException">
+    /// The plan cannot be carried out; every variant's files are checked before the work begins.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static EvaluationResult Run(
         EvaluationPlan plan, Action<string, EvaluatedClip>? clip = null, Action<EvaluationResult>? row = null,
@@ -61,7 +63,8 @@ public sealed class Evaluator
                 using (VideoModel model = Open(_plan.Variants[0]))
                 {
                     var generator = new BatchGenerator(model.Components, Settings(model, _plan.Variants[0]));
-                    Add(Measure(ThroughTheVae, prompts => generator.Reconstruct([.. prompts.AsParallel().AsOrdered().Select(p => Render(p.Scene))], _cancellationToken), clip));
+                    Add(Measure(ThroughTheVae, prompts => generator.Reconstruct(
+                        [.. prompts.AsParallel().AsOrdered().Select(p => Render(p.Scene))], _cancellationToken), clip));
                 }
         }
         foreach (EvaluationVariant variant in _plan.Variants)
@@ -71,7 +74,8 @@ public sealed class Evaluator
             var generator = new BatchGenerator(model.Components, settings);
             ClipLatency? latency = _plan.LatencyRuns > 0 ? Latency(variant.Label, generator) : null;
             EvaluationRow measured = Scores
-                ? Measure(variant.Label, prompts => generator.Generate([.. prompts.Select(p => p.Caption)], [.. prompts.Select(p => p.Seed)], _cancellationToken), clip)
+                ? Measure(variant.Label, prompts =>
+                    generator.Generate([.. prompts.Select(p => p.Caption)], [.. prompts.Select(p => p.Seed)], _cancellationToken), clip)
                 : new EvaluationRow { Label = variant.Label };
             Add(measured with { Latency = latency, Model = model.Identity.ToString(), Variant = Filled(variant, model, settings) });
         }
@@ -158,7 +162,8 @@ public sealed class Evaluator
             var read = new (SceneReading Reading, SceneScore Score, float[] Features)[batch.Length];
             Parallel.For(0, batch.Length, Options(), i =>
             {
-                SceneReading reading = SceneRecognizer.Read(clips[i], _size.Width, _size.Height, _size.Frames, batch[i].Scene.Objects.Count);
+                SceneReading reading = SceneRecognizer.Read(clips[i], _size.Width, _size.Height, _size.Frames,
+                    batch[i].Scene.Objects.Count);
                 read[i] = (reading, SceneRecognizer.Compare(reading, batch[i].Scene), Features(clips[i]));
             });
             for (int i = 0; i < batch.Length; i++)

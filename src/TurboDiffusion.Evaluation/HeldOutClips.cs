@@ -28,7 +28,8 @@ public sealed class HeldOutClips(int oneObject, int twoObjects, int seed, ClipSi
     /// <param name="cancellationToken">Checked before each batch and clip.</param>
     /// <returns>The scores of all clips, of one object and of two.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public AttributeScores Score(Func<IReadOnlyList<EvaluationPrompt>, byte[][]> generate, int batch, CancellationToken cancellationToken = default)
+    public AttributeScores Score(Func<IReadOnlyList<EvaluationPrompt>, byte[][]> generate, int batch,
+        CancellationToken cancellationToken = default)
     {
         var scores = new List<SceneScore>();
         foreach (EvaluationPrompt[] some in Prompts.Chunk(batch))
@@ -36,7 +37,8 @@ public sealed class HeldOutClips(int oneObject, int twoObjects, int seed, ClipSi
             cancellationToken.ThrowIfCancellationRequested();
             byte[][] clips = generate(some);
             var read = new SceneScore[some.Length];
-            Parallel.For(0, some.Length, new ParallelOptions { CancellationToken = cancellationToken }, i => read[i] = SceneRecognizer.Compare(
+            Parallel.For(0, some.Length, new ParallelOptions { CancellationToken = cancellationToken },
+                i => read[i] = SceneRecognizer.Compare(
                 SceneRecognizer.Read(clips[i], size.Width, size.Height, size.Frames, some[i].Scene.Objects.Count), some[i].Scene));
             scores.AddRange(read);
         }

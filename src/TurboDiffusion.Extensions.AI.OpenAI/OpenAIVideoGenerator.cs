@@ -70,7 +70,8 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
             if (video.Status != "completed")
                 throw new InvalidOperationException($"The service made no video ({video.Status}{video.Code}): {video.Error}");
 
-            var content = (await client.DownloadVideoAsync(video.Id, null, Options(cancellationToken)).ConfigureAwait(false)).GetRawResponse();
+            var content = (await client.DownloadVideoAsync(video.Id, null, Options(cancellationToken)).ConfigureAwait(false))
+                .GetRawResponse();
             var mediaType = content.Headers.TryGetValue("Content-Type", out var type) ? type!.Split(';')[0] : "video/mp4";
             var data = new DataContent(content.Content.ToMemory(), mediaType);
             yield return new VideoGenerationResponseUpdate([video.Info is { } info ? data.WithVideoInfo(info) : data])
@@ -180,8 +181,12 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
                 QueuePosition: (int?)Number("queue_position")),
         };
 
-        private string? Text(string name) => Json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        private string? Text(string name) => Json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 
-        private double? Number(string name) => Json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+        private double? Number(string name) => Json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+            ? value.GetDouble()
+            : null;
     }
 }

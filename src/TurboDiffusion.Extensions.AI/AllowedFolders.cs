@@ -22,7 +22,8 @@ internal sealed class AllowedFolders
         {
             full = RealPath(Path.GetFullPath(uri is null ? path : uri.LocalPath, _folders[0]));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             // A circle of links, or a name that no file can have. No more is told, for it may be outside.
             return (null, "The image's path leads nowhere.");

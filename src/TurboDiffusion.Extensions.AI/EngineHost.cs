@@ -69,7 +69,8 @@ internal sealed partial class EngineHost : IDisposable
             if (modelId is not null && modelId != _options.Model && modelId != model.Identity.Name)
             {
                 throw new InvalidRequestException(
-                    "model", $"This generator runs the model '{model.Identity.Name}', not '{modelId}'; register one generator for each model.");
+                    "model", $"This generator runs the model '{model.Identity.Name}', not '{modelId}'; register one generator for each "
+                        + "model.");
             }
 
             using var telemetry = new StageTelemetry(model.Identity.Name);
@@ -89,7 +90,8 @@ internal sealed partial class EngineHost : IDisposable
             LastError = null;
             return videos;
         }
-        catch (Exception exception) when (exception is not (OperationCanceledException or InvalidRequestException or ObjectDisposedException))
+        catch (Exception exception)
+            when (exception is not (OperationCanceledException or InvalidRequestException or ObjectDisposedException))
         {
             LastError = exception;
             throw;

@@ -51,7 +51,9 @@ internal static class RequestTranslation
         "image/gif" => ".gif",
         "image/png" => "/",
         _ => throw new InvalidRequestException(
-            "media type", $"The media type '{mediaType}' cannot be written; choose video/mp4, video/webm, image/gif, or image/png for a folder of frames."),
+            "media type",
+            $"The media type '{mediaType}' cannot be written; choose video/mp4, video/webm, image/gif, or image/png for a folder of "
+                + "frames."),
     };
 
     /// <summary>The media type of a written file.</summary>
@@ -70,7 +72,8 @@ internal static class RequestTranslation
             null => (ReadOnlyMemory<byte>?)null,
             DataContent data => data.Data,
             UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } => ImageReader.ReadBytes(uri.LocalPath),
-            _ => throw new InvalidRequestException("image", "The start frame is neither bytes nor a file on this machine; download it first."),
+            _ => throw new InvalidRequestException("image",
+                "The start frame is neither bytes nor a file on this machine; download it first."),
         };
     }
 

@@ -3,7 +3,9 @@ using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Extensions.AI;
 
-/// <summary>Logs every tenth of a generation at <see cref="LogLevel.Information"/>, and the ends of stages at <see cref="LogLevel.Debug"/>.</summary>
+/// <summary>
+/// Logs every tenth of a generation at <see cref="LogLevel.Information"/>, and the ends of stages at <see cref="LogLevel.Debug"/>.
+/// </summary>
 internal sealed partial class StageLog(ILogger logger) : IDisposable
 {
     private GenerationProgress? _last;

@@ -16,7 +16,8 @@ internal sealed class StageTelemetry(string model) : IDisposable
     private static readonly Meter Meter = new(OpenTelemetryVideoGenerator.DefaultSourceName);
     private static readonly InstrumentAdvice<double> Seconds = new()
     {
-        HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36, 1310.72],
+        HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68,
+            655.36, 1310.72],
     };
 
     private static readonly Histogram<double> StageDuration = Meter.CreateHistogram(

@@ -14,7 +14,10 @@ public sealed class TurboDiffusionHealthCheck(IVideoGenerator generator) : IHeal
         HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         var (model, identity, waiting, error) = generator.GetRequiredService<TurboDiffusionVideoGenerator>().State;
-        var data = new Dictionary<string, object> { ["model"] = identity ?? model ?? "unknown", ["loaded"] = identity is not null, ["waiting"] = waiting };
+        var data = new Dictionary<string, object>
+        {
+            ["model"] = identity ?? model ?? "unknown", ["loaded"] = identity is not null, ["waiting"] = waiting,
+        };
         return Task.FromResult(error is null
             ? HealthCheckResult.Healthy(identity is null ? "The model is loaded at the first request." : "The model is loaded.", data)
             : HealthCheckResult.Unhealthy(error.Message, error, data));

@@ -54,7 +54,9 @@ public sealed class TurboDiffusionOptions
     /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
     public bool LowMemory { get; set; }
 
-    /// <summary>Where videos are written; <see langword="null"/> is the folder <c>turbodiffusion-videos</c> among the temporary files.</summary>
+    /// <summary>
+    /// Where videos are written; <see langword="null"/> is the folder <c>turbodiffusion-videos</c> among the temporary files.
+    /// </summary>
     public string? OutputDirectory { get; set; }
 
     /// <summary>Requests that may wait for the device; one more fails with <see cref="VideoGeneratorQueueFullException"/>.</summary>

@@ -8,7 +8,8 @@ public static class TurboDiffusionRequestExtensions
     /// <param name="configure">Sets the knobs, after what was set before; it runs when a request is made.</param>
     /// <returns><paramref name="options"/>.</returns>
     /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
-    public static VideoGenerationOptions WithTurboDiffusion(this VideoGenerationOptions options, Action<TurboDiffusionRequestOptions> configure)
+    public static VideoGenerationOptions WithTurboDiffusion(this VideoGenerationOptions options,
+        Action<TurboDiffusionRequestOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(configure);

@@ -4,7 +4,8 @@ namespace TurboDiffusion.Extensions.AI;
 
 /// <summary>
 /// The knobs of one request that <see cref="VideoGenerationOptions"/> has no property for; set by
-/// <see cref="TurboDiffusionRequestExtensions.WithTurboDiffusion"/>, or returned by its <see cref="VideoGenerationOptions.RawRepresentationFactory"/>. What is <see langword="null"/> follows the model's defaults.
+/// <see cref="TurboDiffusionRequestExtensions.WithTurboDiffusion"/>, or returned by its
+/// <see cref="VideoGenerationOptions.RawRepresentationFactory"/>. What is <see langword="null"/> follows the model's defaults.
 /// </summary>
 public sealed class TurboDiffusionRequestOptions
 {

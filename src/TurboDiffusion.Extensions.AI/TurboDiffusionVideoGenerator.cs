@@ -196,7 +196,8 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
             if (Interlocked.Increment(ref _waiting) > _options.MaxQueuedRequests)
             {
                 throw new VideoGeneratorQueueFullException(
-                    $"The queue of the video generator is full: {_options.MaxQueuedRequests} requests are waiting. Try again later, or raise {nameof(TurboDiffusionOptions.MaxQueuedRequests)}.");
+                    $"The queue of the video generator is full: {_options.MaxQueuedRequests} requests are waiting. Try again later, or "
+                        + $"raise {nameof(TurboDiffusionOptions.MaxQueuedRequests)}.");
             }
 
             var acquisition = queue.AcquireAsync(1, cancellationToken);
@@ -231,7 +232,8 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         {
             var path = raw.OutputPath ?? NewPath(temporary ?? OutputDirectory(), options.MediaType);
             if (asData && Path.EndsInDirectorySeparator(path))
-                throw new InvalidRequestException("media type", "A folder of frames cannot be returned as bytes; ask for a URI, or another media type.");
+                throw new InvalidRequestException("media type",
+                    "A folder of frames cannot be returned as bytes; ask for a URI, or another media type.");
 
             var videos = _engine.Generate(
                 options.ModelId,
@@ -241,7 +243,8 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
                     Kind = VideoGenerationResponseUpdateKind.Progress,
                     ResponseId = responseId,
                     Progress = new(
-                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed, progress.Remaining),
+                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed,
+                        progress.Remaining),
                 }),
                 totalFrames => options.StreamingCount > 0 || raw.StreamFrames
                     ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, totalFrames, update =>
@@ -290,7 +293,8 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         null => new TurboDiffusionRequestOptions(),
         TurboDiffusionRequestOptions raw => raw,
         var other => throw new InvalidRequestException(
-            "options", $"{nameof(VideoGenerationOptions.RawRepresentationFactory)} returned a {other.GetType()}; it must return {nameof(TurboDiffusionRequestOptions)} or null."),
+            "options", $"{nameof(VideoGenerationOptions.RawRepresentationFactory)} returned a {other.GetType()}; it must return "
+                + $"{nameof(TurboDiffusionRequestOptions)} or null."),
     };
 
     private static string NewPath(string folder, string? mediaType) =>

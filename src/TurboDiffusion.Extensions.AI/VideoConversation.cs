@@ -203,10 +203,12 @@ internal sealed class VideoConversation
     }
 
     private static string Describe(string id, AIContent video) => video.GetVideoInfo() is { } info
-        ? string.Create(CultureInfo.InvariantCulture, $"{id}: {info.Width}x{info.Height}, {info.Duration.TotalSeconds:0.##} s, seed {info.Seed}")
+        ? string.Create(CultureInfo.InvariantCulture,
+            $"{id}: {info.Width}x{info.Height}, {info.Duration.TotalSeconds:0.##} s, seed {info.Seed}")
         : id;
 
-    private string Unknown(string id, string kind) => _media.Keys.Where(key => key.StartsWith(kind, StringComparison.Ordinal)).ToList() is { Count: > 0 } known
+    private string Unknown(string id, string kind) => _media.Keys.Where(key => key.StartsWith(kind, StringComparison.Ordinal))
+        .ToList() is { Count: > 0 } known
         ? $"There is no {kind} {id} in this conversation; there are {string.Join(", ", known.Order(StringComparer.Ordinal))}."
         : $"There is no {kind} in this conversation.";
 

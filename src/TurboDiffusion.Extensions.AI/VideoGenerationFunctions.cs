@@ -112,7 +112,8 @@ public sealed class VideoGenerationFunctions
         {
             UriContent reference => (reference.Uri.OriginalString, reference.MediaType),
             DataContent data => (await SaveAsync(data).ConfigureAwait(false), data.MediaType),
-            _ => throw new InvalidOperationException($"The video generator returned a {video.GetType().Name}; expected a UriContent or a DataContent."),
+            _ => throw new InvalidOperationException(
+                $"The video generator returned a {video.GetType().Name}; expected a UriContent or a DataContent."),
         };
         var info = video.GetVideoInfo();
         return new VideoGenerationFunctionResult

@@ -17,5 +17,6 @@ public sealed record ModelIdentity(string Name, string Preset, string Variant, A
 
     /// <summary>All of it in one line.</summary>
     public override string ToString() =>
-        $"{Name} ({Preset}, {Variant}{string.Concat(Loras.Select(l => $", LoRA {l}"))}; {Attention.ToString().ToLowerInvariant()} attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
+        $"{Name} ({Preset}, {Variant}{string.Concat(Loras.Select(l => $", LoRA {l}"))}; {Attention.ToString().ToLowerInvariant()} "
+            + $"attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
 }

@@ -53,7 +53,9 @@ public sealed class VideoModel : IDisposable
     /// <summary>Which model it is and how it is run.</summary>
     public ModelIdentity Identity { get; }
 
-    /// <summary>What it is run with where a request does not say: the published settings, and what its description says in their place.</summary>
+    /// <summary>
+    /// What it is run with where a request does not say: the published settings, and what its description says in their place.
+    /// </summary>
     public ModelSpec Spec { get; }
 
     /// <summary>Whether its weights are random, so that every picture is noise.</summary>
@@ -61,6 +63,21 @@ public sealed class VideoModel : IDisposable
 
     /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
+
+    /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
+    public IReadOnlyList<string>? ExamplePrompts { get; private init; }
+
+    /// <summary>What is to be said, before it is made, of a prompt with words that a model of a small world does not know.</summary>
+    /// <param name="prompt">The prompt.</param>
+    /// <returns>Null where it knows them all, or anything can be asked for.</returns>
+    public string? NoteOn(string prompt)
+    {
+        if (ExamplePrompts is not { Count: > 0 } examples || Components.Tokenizer is not SentencePieceTextTokenizer tokenizer) return null;
+        IReadOnlyList<string> unknown = tokenizer.UnknownWords(prompt);
+        if (unknown.Count == 0) return null;
+        string words = string.Join(", ", unknown.Select(word => $"'{word}'")), known = string.Join("; ", examples.Select(e => $"\"{e}\""));
+        return $"The model {Components.Name} does not know {words} and draws what it does know. Ask for instance for: {known}.";
+    }
 
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
@@ -92,13 +109,15 @@ public sealed class VideoModel : IDisposable
             WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
-                throw new CheckpointException(files.LowNoiseTransformer!, "has other dimensions than the high-noise expert; the two do not belong together.");
+                throw new CheckpointException(files.LowNoiseTransformer!,
+                    "has other dimensions than the high-noise expert; the two do not belong together.");
             ModelSpec spec = SpecOf(files, ModelSpec.Of(config, transformers.Length), variant);
             var loras = LoraSet.Open(options.Loras);
             opened.Add(loras);
             if (loras.HasDistillation) spec = spec.StepDistilled();
             AttentionOptions attention = AttentionOptions.Of(
-                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
+                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio,
+                spec.AttentionBlock);
             WeightFormat weights = options.Weights ?? variant.Weights;
             transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
@@ -119,10 +138,12 @@ public sealed class VideoModel : IDisposable
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
                     ? Filled(new WanVae(vaeConfig, placement), vae, progress, ct)
-                    : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct), !options.LowMemory),
+                    : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
+                        !options.LowMemory),
                 VaeConfig = vaeConfig,
             };
-            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
+            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights,
+                device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
             Part[] parts =
             [
                 // As they are run: a float file asked for in int8 takes int8's room.
@@ -130,12 +151,16 @@ public sealed class VideoModel : IDisposable
                     WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
                 new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
-                new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded, () => components.TextEncoder.IsLoaded),
+                new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded,
+                    () => components.TextEncoder.IsLoaded),
             ];
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
-                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} {attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} {Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
-            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings] };
+                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
+                    + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
+                    + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
+            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
+                placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings], ExamplePrompts = files.ExamplePrompts };
         }
         catch
         {
@@ -148,9 +173,13 @@ public sealed class VideoModel : IDisposable
     /// <param name="request">What to generate and where to write it.</param>
     /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
     /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
-    /// <param name="cancellationToken">Ends the call within one transformer block or VAE layer; leaves no file of the video in work.</param>
+    /// <param name="cancellationToken">
+    /// Ends the call within one transformer block or VAE layer; leaves no file of the video in work.
+    /// </param>
     /// <returns>The videos, in order.</returns>
-    /// <exception cref="TurboDiffusionException">The request cannot be met; found out before any heavy work where that is possible.</exception>
+    /// <exception cref="TurboDiffusionException">
+    /// The request cannot be met; found out before any heavy work where that is possible.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public IReadOnlyList<VideoResult> Generate(
         VideoRequest request, IProgress<GenerationProgress>? progress = null, IVideoReceiver? frames = null,
@@ -191,15 +220,18 @@ public sealed class VideoModel : IDisposable
     public PipelineRequest Plan(VideoRequest request)
     {
         if (FramesPerSecond(request) is not (>= 1 and <= 240))
-            throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture, $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
+            throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
+                $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
         torch.Tensor? image = null;
         VideoSize size = request.Size ?? Spec.Size;
         if (request.StartImage is { } encoded)
         {
             if (!Components.TransformerConfig.TakesImage)
-                throw new InvalidRequestException("image", $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+                throw new InvalidRequestException("image",
+                    $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
             torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
-            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
+            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2],
+                Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
             image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
         }
         SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
@@ -234,7 +266,8 @@ public sealed class VideoModel : IDisposable
     /// <returns>32 hexadecimal digits.</returns>
     /// <exception cref="CheckpointException">A file cannot be read.</exception>
     public string Fingerprint(CancellationToken cancellationToken = default) =>
-        ModelFingerprint.Of([.. _files.SelectMany(f => f is LoraSet loras ? loras.Files : [(ICheckpoint)f])], _tokenizer, Spec, _settings, cancellationToken);
+        ModelFingerprint.Of([.. _files.SelectMany(f => f is LoraSet loras ? loras.Files : [(ICheckpoint)f])], _tokenizer, Spec, _settings,
+            cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -245,7 +278,8 @@ public sealed class VideoModel : IDisposable
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
-    private static void CheckBeforeLoading(IEnumerable<ICheckpoint> transformers, WanConfig config, AttentionOptions attention, WeightFormat weights)
+    private static void CheckBeforeLoading(IEnumerable<ICheckpoint> transformers, WanConfig config, AttentionOptions attention,
+        WeightFormat weights)
     {
         using var model = new WanModel(config, attention, weights, Placement.Meta);
         foreach (ICheckpoint transformer in transformers)
@@ -253,14 +287,18 @@ public sealed class VideoModel : IDisposable
     }
 
     private static string TinyVaeOf(ModelFiles files) => files.TinyVae
-        ?? throw new InvalidRequestException("vae", $"{files.Name} has no tiny autoencoder; name the file of one (taew2_1.safetensors) as \"tinyVae\" in its model.json, or as the VAE.");
+        ?? throw new InvalidRequestException("vae",
+            $"{files.Name} has no tiny autoencoder; name the file of one (taew2_1.safetensors) as \"tinyVae\" in its model.json, or as "
+                + "the VAE.");
 
-    private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement, bool lowMemory) =>
+    private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
+        bool lowMemory) =>
         lowMemory || placement.Device.type == DeviceType.CPU && WeightBytes(checkpoint, placement.Dtype) > StreamedTextEncoderBytes
             ? new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement), keepLoaded: false)
             : new((progress, ct) => Filled(new UMT5Encoder(config, placement), checkpoint, progress, ct), keepLoaded: true);
 
-    private static T Filled<T>(T module, ICheckpoint checkpoint, IProgress<(int Done, int Total)>? progress, CancellationToken cancellationToken)
+    private static T Filled<T>(T module, ICheckpoint checkpoint, IProgress<(int Done, int Total)>? progress,
+        CancellationToken cancellationToken)
         where T : torch.nn.Module
     {
         try
@@ -286,8 +324,8 @@ public sealed class VideoModel : IDisposable
         {
             ModelSpec spec = files.Defaults?.Over(published) ?? published;
             return spec.TextLength is >= 1 and <= 4096 ? spec : throw new CheckpointException(files.Name,
-                $"has a textLength of {spec.TextLength} in its description; it is the number of tokens that the transformer was trained with, "
-                + $"{published.TextLength} for Wan.");
+                $"has a textLength of {spec.TextLength} in its description; it is the number of tokens that the transformer was trained "
+                    + $"with, {published.TextLength} for Wan.");
         }
         catch (InvalidRequestException e)
         {
@@ -314,9 +352,11 @@ public sealed class VideoModel : IDisposable
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
             MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
         // A clean first frame: six float32 vectors of modulation for each token.
-        if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame) needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
+        if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
+            needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
         // What stays is loaded beside what is there; of what does not, one at a time.
-        needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes).DefaultIfEmpty().Max();
+        needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes)
+            .DefaultIfEmpty().Max();
         long available = DeviceMemory.Available(Components.Device);
         if (needed > available)
         {
@@ -326,9 +366,11 @@ public sealed class VideoModel : IDisposable
         }
         if (needed > available)
             throw new InsufficientMemoryException(
-                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})", needed, available,
+                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})",
+                needed, available,
                 _parts.Any(p => p.Stays)
-                    ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller model."
+                    ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller "
+                        + "model."
                     : "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
     }
 

@@ -20,7 +20,9 @@ public sealed record VideoModelOptions
     /// <summary>The share of key blocks that sparse attention keeps, in (0, 1]; null: the model's default.</summary>
     public double? TopKRatio { get; init; }
 
-    /// <summary>The number format of the blocks' linear layers; null: the checkpoint's. Float weights are quantized at load when int8 is asked for.</summary>
+    /// <summary>
+    /// The number format of the blocks' linear layers; null: the checkpoint's. Float weights are quantized at load when int8 is asked for.
+    /// </summary>
     public WeightFormat? Weights { get; init; }
 
     /// <summary>LoRAs to merge into the transformer, before it is quantized; they work with every format and attention.</summary>

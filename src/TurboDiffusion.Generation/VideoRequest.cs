@@ -70,7 +70,8 @@ public sealed record VideoRequest
     {
         if (Count == 1) return OutputPath;
         string number = (video + 1).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        if (Path.EndsInDirectorySeparator(OutputPath)) return $"{Path.TrimEndingDirectorySeparator(OutputPath)}-{number}{Path.DirectorySeparatorChar}";
+        if (Path.EndsInDirectorySeparator(OutputPath))
+            return $"{Path.TrimEndingDirectorySeparator(OutputPath)}-{number}{Path.DirectorySeparatorChar}";
         string extension = Path.GetExtension(OutputPath);
         return $"{OutputPath[..^extension.Length]}-{number}{extension}";
     }

@@ -22,7 +22,8 @@ internal sealed record VideoGenerationSettings(
     int ImageWidth,
     int ImageHeight)
 {
-    public static VideoGenerationSettings Create(VideoGenerationTransformOptions options, bool isGivenGenerator, ImageDataViewType? image) => new(
+    public static VideoGenerationSettings Create(VideoGenerationTransformOptions options, bool isGivenGenerator,
+        ImageDataViewType? image) => new(
         isGivenGenerator ? null : options.GeneratorName,
         options.Engine,
         options.PathColumnName is not null,

@@ -28,8 +28,8 @@ public sealed class VideoGenerationTransformOptions
 
     /// <summary>
     /// The generator in the <see cref="VideoGeneratorRegistry"/>, looked up when a row is read. Where the name is
-    /// <see cref="VideoGeneratorRegistry.DefaultName"/> and not registered, the engine is run with <see cref="Engine"/>; any other name must
-    /// be registered.
+    /// <see cref="VideoGeneratorRegistry.DefaultName"/> and not registered, the engine is run with <see cref="Engine"/>; any other name
+    /// must be registered.
     /// </summary>
     public string GeneratorName { get; set; } = VideoGeneratorRegistry.DefaultName;
 

@@ -38,5 +38,7 @@ public static class VideoGeneratorRegistry
         : name == DefaultName ? null
         : throw new InvalidRequestException(
             "generator",
-            $"No video generator named '{name}' is registered in this process. Call {nameof(VideoGeneratorRegistry)}.{nameof(Register)}(\"{name}\", …) before rows are read; only the name '{DefaultName}' stands for the built-in engine.");
+            $"No video generator named '{name}' is registered in this process. Call "
+                + $"{nameof(VideoGeneratorRegistry)}.{nameof(Register)}(\"{name}\", …) before rows are read; only the name "
+                + $"'{DefaultName}' stands for the built-in engine.");
 }

@@ -106,7 +106,8 @@ internal sealed class VideoMapping : IDisposable
         {
             throw new InvalidRequestException(
                 "generator",
-                "This model was saved with a video generator that was given as an object, which no file can hold. Create the transform with a generator's name instead, and register that name in the process that loads it.");
+                "This model was saved with a video generator that was given as an object, which no file can hold. Create the transform "
+                    + "with a generator's name instead, and register that name in the process that loads it.");
         }
 
         if (VideoGeneratorRegistry.Find(settings.GeneratorName) is { } registered)

@@ -26,7 +26,9 @@ public static class VideoGenerationMcpServerBuilderExtensions
         options ??= new VideoGenerationFunctionOptions();
         var tools = new VideoGenerationTools(generator ?? (services => services.GetRequiredService<IVideoGenerator>()), options);
         var generate = Tool(tools.GenerateVideoAsync, ToolText.GenerateVideoName);
-        return builder.WithTools(options.AllowedInputFolders.Count == 0 ? [generate] : [generate, Tool(tools.AnimateImageAsync, ToolText.AnimateImageName)]);
+        return builder.WithTools(options.AllowedInputFolders.Count == 0
+            ? [generate]
+            : [generate, Tool(tools.AnimateImageAsync, ToolText.AnimateImageName)]);
     }
 
     private static McpServerTool Tool(Delegate method, string name) => McpServerTool.Create(method, new McpServerToolCreateOptions

@@ -4,7 +4,9 @@ using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.Mcp;
 
-/// <summary>The tools, as the protocol's library calls them: what cannot be met is an error of the tool, for the model to correct.</summary>
+/// <summary>
+/// The tools, as the protocol's library calls them: what cannot be met is an error of the tool, for the model to correct.
+/// </summary>
 internal sealed class VideoGenerationTools(Func<IServiceProvider, IVideoGenerator> generator, VideoGenerationFunctionOptions options)
 {
     [Description(ToolText.GenerateVideo)]
@@ -16,7 +18,8 @@ internal sealed class VideoGenerationTools(Func<IServiceProvider, IVideoGenerato
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default) => ResultOrError(
-            await Functions(services, progress).GenerateVideoAsync(prompt, aspectRatio, durationSeconds, seed, cancellationToken).ConfigureAwait(false));
+            await Functions(services, progress).GenerateVideoAsync(prompt, aspectRatio, durationSeconds, seed, cancellationToken)
+                .ConfigureAwait(false));
 
     [Description(ToolText.AnimateImage)]
     public async Task<VideoGenerationFunctionResult> AnimateImageAsync(
@@ -27,7 +30,8 @@ internal sealed class VideoGenerationTools(Func<IServiceProvider, IVideoGenerato
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default) => ResultOrError(
-            await Functions(services, progress).AnimateImageAsync(imagePath, prompt, durationSeconds, seed, cancellationToken).ConfigureAwait(false));
+            await Functions(services, progress).AnimateImageAsync(imagePath, prompt, durationSeconds, seed, cancellationToken)
+                .ConfigureAwait(false));
 
     private VideoGenerationFunctions Functions(IServiceProvider services, IProgress<ProgressNotificationValue> progress) =>
         new(new ProgressVideoGenerator(generator(services), progress), options);

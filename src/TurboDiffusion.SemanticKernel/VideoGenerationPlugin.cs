@@ -23,7 +23,8 @@ public static class VideoGenerationPlugin
     /// <param name="pluginName">The name of the plugin.</param>
     /// <returns>The plugin.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="generator"/> is <see langword="null"/>.</exception>
-    public static KernelPlugin Create(IVideoGenerator generator, VideoGenerationFunctionOptions? options = null, string pluginName = "Video")
+    public static KernelPlugin Create(IVideoGenerator generator, VideoGenerationFunctionOptions? options = null,
+        string pluginName = "Video")
     {
         options ??= new VideoGenerationFunctionOptions();
         var methods = new Methods(new VideoGenerationFunctions(generator, options));

@@ -3,13 +3,16 @@ using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
 
-/// <summary>Headless Chromium, started once for the tests of the page. TURBODIFFUSION_CHROMIUM names another than /usr/bin/chromium.</summary>
+/// <summary>
+/// Headless Chromium, started once for the tests of the page. TURBODIFFUSION_CHROMIUM names another than /usr/bin/chromium.
+/// </summary>
 public sealed class Browser : IAsyncLifetime
 {
     // Chromium looks for nothing outside this machine.
     private static readonly string[] Arguments =
     [
-        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update",
         "--disable-sync", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
     ];
 

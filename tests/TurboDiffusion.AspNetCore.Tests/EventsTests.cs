@@ -70,7 +70,8 @@ public sealed class EventsTests
         Assert.All(events, e => Assert.Equal("video.progress", e.Kind));
     }
 
-    private static async Task<List<(string Kind, JsonElement Data)>> ReadAsync(TestService service, string id, Action<string>? onFirst = null)
+    private static async Task<List<(string Kind, JsonElement Data)>> ReadAsync(
+        TestService service, string id, Action<string>? onFirst = null)
     {
         await using var stream = await service.Http.GetStreamAsync($"/v1/videos/{id}/events");
         var events = new List<(string, JsonElement)>();

@@ -71,7 +71,8 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
 
         var size = options.VideoSize ?? new(64, 32);
         yield return new VideoGenerationResponseUpdate(
-            [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4").WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
+            [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4")
+                .WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
         {
             Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
             ModelId = name,
@@ -85,7 +86,8 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
     public void Dispose() => Release();
 
     /// <summary>The video of a prompt and a seed.</summary>
-    public static byte[] Video(string prompt, long? seed) => [.. "a video of "u8, .. System.Text.Encoding.UTF8.GetBytes($"{prompt}, seed {seed}")];
+    public static byte[] Video(string prompt, long? seed) =>
+        [.. "a video of "u8, .. System.Text.Encoding.UTF8.GetBytes($"{prompt}, seed {seed}")];
 
     /// <summary>A PNG of one colour.</summary>
     public static byte[] Picture(int width, int height, byte red)

@@ -45,12 +45,14 @@ public sealed class GuardTests
     {
         await using var service = await TestService.StartAsync();
         Assert.Equal(HttpStatusCode.OK, (await WithAsync(_ => { })).StatusCode);
-        Assert.Equal(HttpStatusCode.OK, (await WithAsync(headers => headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority)))).StatusCode);
+        Assert.Equal(HttpStatusCode.OK,
+            (await WithAsync(headers => headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority)))).StatusCode);
         await AssertErrorAsync(await WithAsync(headers => headers.Host = "evil.example"), 401, "invalid_api_key");
         await AssertErrorAsync(await WithAsync(headers => headers.Add("Origin", "https://evil.example")), 401, "invalid_api_key");
         await AssertErrorAsync(await WithAsync(headers => headers.Add("Origin", "null")), 401, "invalid_api_key");
         await AssertErrorAsync(await WithAsync(headers => headers.Add("X-Forwarded-For", "203.0.113.9")), 401, "invalid_api_key");
-        Assert.False((await WithAsync(headers => headers.Add("Origin", "https://evil.example"))).Headers.Contains("Access-Control-Allow-Origin"));
+        Assert.False((await WithAsync(headers => headers.Add("Origin", "https://evil.example"))).Headers.Contains(
+            "Access-Control-Allow-Origin"));
 
         async Task<HttpResponseMessage> WithAsync(Action<HttpRequestHeaders> change)
         {
@@ -106,12 +108,16 @@ public sealed class GuardTests
     [Fact]
     public async Task Long_prompts_large_images_and_unknown_models_are_refused()
     {
-        await using var service = await TestService.StartAsync(options => (options.MaxPromptLength, options.MaxImageBytes, options.MaxImagePixels) = (10, 2000, 400));
-        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = new string('x', 11) }), 400, "invalid_value");
-        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", model = "sora-2" }), 404, "model_not_found");
+        await using var service = await TestService.StartAsync(options =>
+            (options.MaxPromptLength, options.MaxImageBytes, options.MaxImagePixels) = (10, 2000, 400));
+        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = new string('x', 11) }), 400,
+            "invalid_value");
+        await AssertErrorAsync(await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", model = "sora-2" }), 404,
+            "model_not_found");
         foreach (var image in (byte[][])[new byte[2001], FakeVideoGenerator.Picture(30, 30, 1)])
         {
-            var error = await Assert.ThrowsAsync<ClientResultException>(() => OpenAIConformanceTests.CreateAsync(service.Videos, image, ("prompt", "a")));
+            var error = await Assert.ThrowsAsync<ClientResultException>(() =>
+                OpenAIConformanceTests.CreateAsync(service.Videos, image, ("prompt", "a")));
             Assert.Equal(400, error.Status);
         }
     }
@@ -125,13 +131,17 @@ public sealed class GuardTests
         await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
         await using var stream = client.GetStream();
         await stream.WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"));
+            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: "
+                + "1073741824\r\n\r\n"));
         using var reader = new StreamReader(stream, leaveOpen: true);
         Assert.StartsWith("HTTP/1.1 413", await reader.ReadLineAsync());
 
         using var endless = new StreamContent(new EndlessStream());
         endless.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos") { Content = endless, Headers = { TransferEncodingChunked = true, ExpectContinue = true } };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos")
+        {
+            Content = endless, Headers = { TransferEncodingChunked = true, ExpectContinue = true },
+        };
         try
         {
             using var response = await service.Http.SendAsync(request);
@@ -148,7 +158,8 @@ public sealed class GuardTests
     [Fact]
     public async Task A_full_queue_and_a_greedy_key_are_told_to_wait()
     {
-        await using var service = await TestService.StartAsync(options => (options.MaxQueuedJobs, options.MaxJobsPerKey, options.MaxRequestsPerMinute) = (3, 5, 1000));
+        await using var service = await TestService.StartAsync(options =>
+            (options.MaxQueuedJobs, options.MaxJobsPerKey, options.MaxRequestsPerMinute) = (3, 5, 1000));
         service.Generator.Hold();
         var answers = new List<HttpResponseMessage>();
         for (var i = 0; i < 40; i++)
@@ -185,7 +196,8 @@ public sealed class GuardTests
         {
             await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
             await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-                $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{\"prompt\": \"half"));
+                $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: "
+                    + $"500\r\n\r\n{{\"prompt\": \"half"));
         }
 
         var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "whole"))).GetProperty("id").GetString()!;
@@ -201,7 +213,8 @@ public sealed class GuardTests
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{"));
+            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: "
+                + $"500\r\n\r\n{{"));
         using var reader = new StreamReader(client.GetStream());
         Assert.StartsWith("HTTP/1.1 408", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
@@ -213,7 +226,8 @@ public sealed class GuardTests
     [InlineData("Retention", "Retention is")]
     public async Task Options_that_cannot_be_are_refused_at_the_start(string option, string message)
     {
-        var error = await Assert.ThrowsAsync<Microsoft.Extensions.Options.OptionsValidationException>(() => TestService.StartAsync(options =>
+        var error = await Assert.ThrowsAsync<Microsoft.Extensions.Options.OptionsValidationException>(() =>
+            TestService.StartAsync(options =>
         {
             if (option == "ApiKeys") options.ApiKeys["alice"] = "the key itself";
             if (option == "Workers") options.Workers = 0;

@@ -99,14 +99,16 @@ public sealed class JobSurvivalTests : IDisposable
         await using var service = await TestService.StartAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => SendAsync("a cat")));
         Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
-        var ids = await Task.WhenAll(answers.Select(async answer => TestService.Json(await answer.Content.ReadAsStringAsync()).GetProperty("id").GetString()));
+        var ids = await Task.WhenAll(answers.Select(async answer => TestService.Json(await answer.Content.ReadAsStringAsync())
+            .GetProperty("id").GetString()));
         Assert.Single(ids.Distinct());
         await service.EndOfAsync(ids[0]!);
         Assert.Single(service.Generator.Calls);
 
         using var other = await SendAsync("a dog");
         Assert.Equal(HttpStatusCode.UnprocessableEntity, other.StatusCode);
-        Assert.Equal("idempotency_key_reused", TestService.Json(await other.Content.ReadAsStringAsync()).GetProperty("error").GetProperty("code").GetString());
+        Assert.Equal("idempotency_key_reused", TestService.Json(await other.Content.ReadAsStringAsync()).GetProperty("error")
+            .GetProperty("code").GetString());
 
         async Task<HttpResponseMessage> SendAsync(string prompt)
         {
@@ -127,7 +129,11 @@ public sealed class JobSurvivalTests : IDisposable
         var ids = new List<string>();
         for (var i = 0; i < 4; i++)
         {
-            var job = Job() with { Id = VideoJobId.New(), Status = VideoJobStatus.Completed, ExpiresAt = now.AddDays(i == 3 ? 1 : 10), Video = new("video.mp4", 100, null, false) };
+            var job = Job() with
+            {
+                Id = VideoJobId.New(), Status = VideoJobStatus.Completed, ExpiresAt = now.AddDays(i == 3 ? 1 : 10),
+                Video = new("video.mp4", 100, null, false),
+            };
             ids.Add(job.Id);
             await store.AddAsync(job, 10, 10);
         }

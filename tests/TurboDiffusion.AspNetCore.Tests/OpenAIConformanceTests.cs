@@ -16,7 +16,8 @@ public sealed class OpenAIConformanceTests
     public async Task A_video_is_created_polled_and_downloaded()
     {
         await using var service = await TestService.StartAsync();
-        var video = await CreateAsync(service.Videos, ("prompt", "a cat on a beach"), ("model", "fake"), ("size", "96x48"), ("seconds", "1"), ("seed", "7"));
+        var video = await CreateAsync(service.Videos, ("prompt", "a cat on a beach"), ("model", "fake"), ("size", "96x48"),
+            ("seconds", "1"), ("seed", "7"));
         var id = Text(video, "id");
 
         Assert.Matches("^video_[0-9a-f]{32}$", id);
@@ -25,7 +26,8 @@ public sealed class OpenAIConformanceTests
         Assert.Equal("fake", Text(video, "model"));
         Assert.Equal("96x48", Text(video, "size"));
         Assert.Equal("1", Text(video, "seconds"));
-        Assert.InRange(video.GetProperty("created_at").GetInt64(), DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60, DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+        Assert.InRange(video.GetProperty("created_at").GetInt64(), DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60,
+            DateTimeOffset.UtcNow.ToUnixTimeSeconds());
 
         var end = await PollAsync(service.Videos, id);
         Assert.Equal("completed", Text(end, "status"));
@@ -38,7 +40,8 @@ public sealed class OpenAIConformanceTests
         Assert.Equal("video/mp4", Header(content, "Content-Type"));
         var (request, options) = Assert.Single(service.Generator.Calls);
         Assert.Equal("a cat on a beach", request.Prompt);
-        Assert.Equal((96, 48, TimeSpan.FromSeconds(1), 7L), (options.VideoSize!.Value.Width, options.VideoSize.Value.Height, options.Duration!.Value, options.Seed!.Value));
+        Assert.Equal((96, 48, TimeSpan.FromSeconds(1), 7L),
+            (options.VideoSize!.Value.Width, options.VideoSize.Value.Height, options.Duration!.Value, options.Seed!.Value));
     }
 
     [Theory]
@@ -113,7 +116,8 @@ public sealed class OpenAIConformanceTests
     {
         await using var service = await TestService.StartAsync();
         var image = FakeVideoGenerator.Picture(20, 10, 200);
-        var id = Text(await CreateAsync(service.Videos, image, ("prompt", "a cat"), ("size", "96x48"), ("seed", "11"), ("steps", "3")), "id");
+        var id = Text(await CreateAsync(service.Videos, image, ("prompt", "a cat"), ("size", "96x48"), ("seed", "11"), ("steps", "3")),
+            "id");
         await PollAsync(service.Videos, id);
 
         var remix = Parse(await service.Videos.CreateVideoRemixAsync(
@@ -130,7 +134,9 @@ public sealed class OpenAIConformanceTests
     public async Task A_failed_video_says_why_and_has_no_content()
     {
         await using var service = await TestService.StartAsync();
-        service.Generator.Failure = prompt => prompt == "bad" ? new InvalidRequestException("size", "The size is odd.") : new InvalidOperationException("secret");
+        service.Generator.Failure = prompt => prompt == "bad"
+            ? new InvalidRequestException("size", "The size is odd.")
+            : new InvalidOperationException("secret");
         var bad = Text(await CreateAsync(service.Videos, ("prompt", "bad")), "id");
         var broken = Text(await CreateAsync(service.Videos, ("prompt", "broken")), "id");
 
@@ -139,7 +145,8 @@ public sealed class OpenAIConformanceTests
         error = (await PollAsync(service.Videos, broken)).GetProperty("error");
         Assert.Equal("server_error", Text(error, "code"));
         Assert.DoesNotContain("secret", Text(error, "message"));
-        var content = await Assert.ThrowsAsync<ClientResultException>(() => service.Videos.DownloadVideoAsync(bad, null, new RequestOptions()));
+        var content = await Assert.ThrowsAsync<ClientResultException>(() =>
+            service.Videos.DownloadVideoAsync(bad, null, new RequestOptions()));
         Assert.Equal(404, content.Status);
     }
 
@@ -213,5 +220,7 @@ public sealed class OpenAIConformanceTests
 
     private static JsonElement Parse(ClientResult result) => TestService.Json(Encoding.UTF8.GetString(result.GetRawResponse().Content));
 
-    private static string? Header(PipelineResponse response, string name) => response.Headers.TryGetValue(name, out var value) ? value : null;
+    private static string? Header(PipelineResponse response, string name) => response.Headers.TryGetValue(name, out var value)
+        ? value
+        : null;
 }

@@ -25,7 +25,8 @@ public sealed class OpenAIVideoGeneratorTests
             AdditionalProperties = new() { ["steps"] = 3 },
         });
 
-        Assert.Equal([FakeVideoGenerator.Video("a cat", 5), FakeVideoGenerator.Video("a cat", 6)], response.Contents.Cast<DataContent>().Select(video => video.Data.ToArray()));
+        Assert.Equal([FakeVideoGenerator.Video("a cat", 5), FakeVideoGenerator.Video("a cat", 6)],
+            response.Contents.Cast<DataContent>().Select(video => video.Data.ToArray()));
         Assert.Equal(new VideoInfo(96, 48, 17, 16, 5), response.Contents[0].GetVideoInfo());
         Assert.Equal("fake", response.ModelId);
         var (asked, options) = service.Generator.Calls.First();
@@ -66,6 +67,7 @@ public sealed class OpenAIVideoGeneratorTests
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => generator.GenerateVideoAsync("a cat"));
         Assert.Contains("The size is odd.", error.Message);
         await Assert.ThrowsAsync<System.ClientModel.ClientResultException>(() => generator.GenerateVideoAsync(""));
-        await Assert.ThrowsAsync<NotSupportedException>(() => generator.GenerateVideoAsync("a", new VideoGenerationOptions { ResponseFormat = VideoGenerationResponseFormat.Uri }));
+        await Assert.ThrowsAsync<NotSupportedException>(() =>
+            generator.GenerateVideoAsync("a", new VideoGenerationOptions { ResponseFormat = VideoGenerationResponseFormat.Uri }));
     }
 }

@@ -14,7 +14,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     {
         var path = Path.Combine(Path.GetTempPath(), $"turbodiffusion-{Guid.NewGuid():N}.mp4");
         using (var ffmpeg = Process.Start(
-            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x192:rate=16:duration=1", "-pix_fmt", "yuv420p", "-movflags", "+faststart", path]))
+            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x192:rate=16:duration=1", "-pix_fmt", "yuv420p", "-movflags",
+                "+faststart", path]))
             ffmpeg.WaitForExit();
 
         var bytes = File.ReadAllBytes(path);
@@ -39,14 +40,16 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.UntilAsync("document.querySelector('#videos video').readyState >= 2");
         Assert.Equal(1, await player.EvaluateAsync<double>("video => video.duration"), 0.1);
         await Assertions.Expect(page.Page.GetByRole(AriaRole.Status)).ToHaveTextAsync("Finished: a red circle");
-        Assert.Equal((320, 7L), (service.Generator.Calls.Single().Options.VideoSize!.Value.Width, service.Generator.Calls.Single().Options.Seed!.Value));
+        Assert.Equal((320, 7L), (service.Generator.Calls.Single().Options.VideoSize!.Value.Width,
+            service.Generator.Calls.Single().Options.Seed!.Value));
 
         var download = await page.Page.RunAndWaitForDownloadAsync(() => page.Videos.First.Locator(".download").ClickAsync());
         Assert.Equal(Clip.Value, await File.ReadAllBytesAsync((await download.PathAsync())!));
 
         await page.Page.GetByLabel("Prompt").FillAsync("");
         await page.Videos.First.Locator(".reuse").ClickAsync();
-        Assert.Equal(("a red circle", "7"), (await page.Page.GetByLabel("Prompt").InputValueAsync(), await page.Page.GetByLabel("Seed").InputValueAsync()));
+        Assert.Equal(("a red circle", "7"),
+            (await page.Page.GetByLabel("Prompt").InputValueAsync(), await page.Page.GetByLabel("Seed").InputValueAsync()));
 
         // It is there again after a reload, with its thumbnail, and plays.
         await page.Page.ReloadAsync();
@@ -81,7 +84,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await using var service = await StartAsync();
         var image = FakeVideoGenerator.Picture(20, 10, 200);
         await using var page = await browser.OpenAsync(service);
-        await page.Page.GetByLabel("Start image (optional)").SetInputFilesAsync(new FilePayload { Name = "cat.png", MimeType = "image/png", Buffer = image });
+        await page.Page.GetByLabel("Start image (optional)")
+            .SetInputFilesAsync(new FilePayload { Name = "cat.png", MimeType = "image/png", Buffer = image });
         await Assertions.Expect(page.Page.Locator("#chosen-image")).ToBeVisibleAsync();
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Remove image" }).ClickAsync();
         await Assertions.Expect(page.Page.Locator("#chosen")).ToBeHiddenAsync();
@@ -91,7 +95,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             base64 => {
               const transfer = new DataTransfer();
               transfer.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], 'cat.png', { type: 'image/png' }));
-              document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+              const drop = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+              document.getElementById('drop').dispatchEvent(drop);
             }
             """,
             Convert.ToBase64String(image));
@@ -144,9 +149,11 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     {
         await using var service = await StartAsync();
         service.Generator.Failure = prompt => prompt == "bad" ? new InvalidRequestException("prompt", "This prompt is bad.") : null;
-        await using var page = await browser.OpenAsync(service, new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 800 } });
+        await using var page = await browser.OpenAsync(service,
+            new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 800 } });
         await page.AssertAccessibleAsync();
-        await page.SubmitAsync("a finished video with a name that is rather long, longer than the card is wide: a red circle bounces across a starry night sky");
+        await page.SubmitAsync("a finished video with a name that is rather long, longer than the card is wide: a red circle bounces "
+            + "across a starry night sky");
         await page.StatusAsync("completed");
         await page.SubmitAsync("bad");
         await page.StatusAsync("failed");
@@ -185,7 +192,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         using var generator = new TurboDiffusionVideoGenerator(new TurboDiffusionOptions { Device = "cpu" });
         await using var service = await TestService.StartAsync(inner: generator);
         await using var page = await browser.OpenAsync(service);
-        await page.SubmitAsync("a red circle moves to the right on a blue background", ("Size", "64x48"), ("Seconds", "0.4"), ("Steps", "1"), ("Seed", "7"));
+        await page.SubmitAsync("a red circle moves to the right on a blue background", ("Size", "64x48"), ("Seconds", "0.4"),
+            ("Steps", "1"), ("Seed", "7"));
         await page.StatusAsync("completed", seconds: 240);
         await page.UntilAsync("document.querySelector('#videos video').readyState >= 2");
         Assert.Equal(64, await page.Videos.First.Locator("video").EvaluateAsync<int>("video => video.videoWidth"));

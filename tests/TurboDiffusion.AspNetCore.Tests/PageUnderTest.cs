@@ -43,7 +43,8 @@ internal sealed class PageUnderTest(IBrowserContext context, IPage page) : IAsyn
         var result = await Page.RunAxe();
         Assert.Empty(result.Violations.SelectMany(v => v.Nodes.Select(n => $"{v.Id}: {v.Help}: {n.Html}")));
         Assert.True(result.Passes.Length > 10, "The checker has found hardly anything to check.");
-        Assert.True(await Page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), "The page is wider than its window.");
+        Assert.True(await Page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= document.documentElement.clientWidth"),
+            "The page is wider than its window.");
     }
 
     /// <summary>Keeps a picture where TURBODIFFUSION_SCREENSHOTS names a folder for them.</summary>

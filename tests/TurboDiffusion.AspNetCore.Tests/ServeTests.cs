@@ -22,7 +22,8 @@ public sealed partial class ServeTests : IDisposable
         await using (var service = await CommandProcess.ServeAsync("--data", _folder))
         {
             var client = Client(service);
-            (string, string)[] fields = [("prompt", "a red circle moves to the right"), ("size", "64x48"), ("seconds", "0.4"), ("steps", "2"), ("seed", "7")];
+            (string, string)[] fields = [("prompt", "a red circle moves to the right"), ("size", "64x48"), ("seconds", "0.4"),
+                ("steps", "2"), ("seed", "7")];
             id = (await OpenAIConformanceTests.CreateAsync(client, fields)).GetProperty("id").GetString()!;
             waiting = (await OpenAIConformanceTests.CreateAsync(client, fields)).GetProperty("id").GetString()!;
             while (TestService.Json(await service.Http.GetStringAsync($"/v1/videos/{id}")).GetProperty("progress").GetInt32() < 1)
@@ -49,11 +50,13 @@ public sealed partial class ServeTests : IDisposable
     [Fact]
     public async Task The_documented_requests_work_as_printed()
     {
-        await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model", CommandProcess.SmallModelFolder);
+        await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model",
+            CommandProcess.SmallModelFolder);
         var page = await File.ReadAllTextAsync(Path.Combine(CommandProcess.Root, "docs", "service.md"));
         var script = string.Join('\n', CurlBlock().Matches(page).Select(match => match.Groups[1].Value));
         Assert.True(Regex.Count(script, @"\bcurl ") >= 8, script);
-        var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", script.Replace("http://127.0.0.1:5080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)])
+        var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c",
+            script.Replace("http://127.0.0.1:5080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)])
         {
             WorkingDirectory = _folder,
             RedirectStandardOutput = true,
@@ -75,25 +78,31 @@ public sealed partial class ServeTests : IDisposable
         var (key, hash) = ApiKey.New();
         var settings = Path.Combine(_folder, "service.json");
         await File.WriteAllTextAsync(settings, $$"""{ "VideoService": { "ApiKeys": { "me": "{{hash}}" }, "MaxSteps": 9 } }""");
-        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--settings", settings, "--model", CommandProcess.SmallModelFolder);
+        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--settings", settings, "--model",
+            CommandProcess.SmallModelFolder);
         foreach (var path in (string[])["/", "/page.js", "/health/live", "/health/ready", "/openapi/v1.json", "/scalar"])
             Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync(path)).StatusCode);
         foreach (var path in (string[])["/metrics", "/v1/videos", "/v1/models"])
             Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.GetAsync(path)).StatusCode);
 
-        Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.PostAsync("/mcp", new StringContent("{}", null, "application/json"))).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await service.Http.PostAsync("/mcp", new StringContent("{}", null, "application/json"))).StatusCode);
         service.Http.DefaultRequestHeaders.Authorization = new("Bearer", key);
-        var paths = TestService.Json(await service.Http.GetStringAsync("/openapi/v1.json")).GetProperty("paths").EnumerateObject().Select(path => path.Name).ToArray();
+        var paths = TestService.Json(await service.Http.GetStringAsync("/openapi/v1.json")).GetProperty("paths").EnumerateObject()
+            .Select(path => path.Name).ToArray();
         Assert.Contains("/v1/videos/{id}/remix", paths);
         Assert.DoesNotContain("//", await service.Http.GetStringAsync("/scalar") is var html ? SourceOutside().Match(html).Value : "");
 
         var client = Client(service, key);
-        var id = (await OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("size", "32x32"), ("frames", "5"), ("steps", "1"))).GetProperty("id").GetString()!;
+        var id = (await OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("size", "32x32"), ("frames", "5"), ("steps", "1")))
+            .GetProperty("id").GetString()!;
         Assert.Equal("completed", (await OpenAIConformanceTests.PollAsync(client, id)).GetProperty("status").GetString());
-        var error = await Assert.ThrowsAsync<ClientResultException>(() => OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("steps", "10")));
+        var error = await Assert.ThrowsAsync<ClientResultException>(() =>
+            OpenAIConformanceTests.CreateAsync(client, ("prompt", "a cat"), ("steps", "10")));
         Assert.Equal(400, error.Status);
         var metrics = await service.Http.GetStringAsync("/metrics");
-        foreach (var name in (string[])["turbodiffusion_jobs_queued", "turbodiffusion_job_duration_seconds_count", "turbodiffusion_stage_duration_seconds", "turbodiffusion_frames"])
+        foreach (var name in (string[])["turbodiffusion_jobs_queued", "turbodiffusion_job_duration_seconds_count",
+            "turbodiffusion_stage_duration_seconds", "turbodiffusion_frames"])
             Assert.Contains(name, metrics);
     }
 
@@ -101,7 +110,8 @@ public sealed partial class ServeTests : IDisposable
     public async Task Over_http_a_tool_makes_a_video_and_tells_its_progress()
     {
         await using var service = await CommandProcess.ServeAsync("--data", _folder, "--model", CommandProcess.SmallModelFolder);
-        await using var client = await McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions { Endpoint = new Uri(service.Address, "/mcp") }));
+        await using var client = await McpClient.CreateAsync(
+            new HttpClientTransport(new HttpClientTransportOptions { Endpoint = new Uri(service.Address, "/mcp") }));
         var uri = await CallAsync(client);
         Assert.StartsWith($"{service.Address.GetLeftPart(UriPartial.Authority)}/v1/videos/video_", uri);
         Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync(uri)).StatusCode);
@@ -124,7 +134,8 @@ public sealed partial class ServeTests : IDisposable
     public async Task The_sample_serves()
     {
         var start = new ProcessStartInfo("dotnet",
-            [CommandProcess.Built("samples", "VideoService"), "--urls", "http://127.0.0.1:0", $"--VideoService:DataFolder={_folder}", "--TurboDiffusion:Device=cpu"])
+            [CommandProcess.Built("samples", "VideoService"), "--urls", "http://127.0.0.1:0", $"--VideoService:DataFolder={_folder}",
+                "--TurboDiffusion:Device=cpu"])
         {
             RedirectStandardOutput = true,
         };
@@ -153,7 +164,8 @@ public sealed partial class ServeTests : IDisposable
     [InlineData("--settings", "/does/not/exist.json")]
     public async Task What_cannot_be_served_is_said_in_a_line(string option, string value)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [CommandProcess.Program, "serve", "--data", _folder, option, value]) { RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo("dotnet",
+            [CommandProcess.Program, "serve", "--data", _folder, option, value]) { RedirectStandardError = true })!;
         var error = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal(1, process.ExitCode);
@@ -171,7 +183,8 @@ public sealed partial class ServeTests : IDisposable
         Assert.NotNull(tool.ProtocolTool.OutputSchema);
         Assert.DoesNotContain("progress", tool.JsonSchema.GetRawText());
         var told = new Collected();
-        var result = await tool.CallAsync(new Dictionary<string, object?> { ["prompt"] = "a cat", ["durationSeconds"] = 0.2, ["seed"] = 7 }, told);
+        var result =
+            await tool.CallAsync(new Dictionary<string, object?> { ["prompt"] = "a cat", ["durationSeconds"] = 0.2, ["seed"] = 7 }, told);
         var video = result.StructuredContent!.Value;
         Assert.NotEqual(true, result.IsError);
         Assert.Equal(7, video.GetProperty("seed").GetInt64());

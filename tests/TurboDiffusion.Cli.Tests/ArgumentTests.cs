@@ -15,7 +15,8 @@ public class ArgumentTests(Models models)
     public async Task What_looks_like_an_option_and_is_none_writes_nothing(params string[] args)
     {
         string folder = models.NewFolder();
-        var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), ["generate", .. args])
+        var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"),
+            ["generate", .. args])
         {
             WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true,
         };

@@ -65,7 +65,8 @@ public class BadInputTests(Models models)
     public async Task Without_ffmpeg_nothing_is_begun(string variable, string value)
     {
         string folder = models.NewFolder();
-        using var process = CommandRun.Start(new Dictionary<string, string?> { [variable] = value }, AppContext.BaseDirectory, models.Generate(Path.Combine(folder, "v.mp4")));
+        using var process = CommandRun.Start(new Dictionary<string, string?> { [variable] = value }, AppContext.BaseDirectory,
+            models.Generate(Path.Combine(folder, "v.mp4")));
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("apt-get install ffmpeg", Assert.Single(run.Error.Trim().Split('\n')));

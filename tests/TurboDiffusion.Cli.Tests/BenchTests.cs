@@ -9,7 +9,8 @@ public class BenchTests(Models models)
     public void The_small_model_is_measured_on_the_cpu()
     {
         string folder = models.NewFolder(), json = Path.Combine(folder, "bench.json"), table = Path.Combine(folder, "bench.md");
-        CommandRun run = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--json", json, "--table", table);
+        CommandRun run = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--json", json,
+            "--table", table);
         Assert.Equal(0, run.ExitCode);
         // Each variant when it begins, and what came of it.
         Assert.Matches(@"^dense, float weights, plain\s+[0-9.]+ ms, median of 1; .*\s+dense, int8 weights, plain\s+[0-9.]+ ms", run.Error);

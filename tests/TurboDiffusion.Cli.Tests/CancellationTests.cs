@@ -14,7 +14,8 @@ public class CancellationTests(Models models)
         string folder = models.NewFolder();
         // Long enough not to end by itself.
         using Process process = CommandRun.Start(new Dictionary<string, string?>(), AppContext.BaseDirectory,
-            "generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "256x256", "--frames", "41", "--steps", stage == "denoising" ? "4" : "1", "-o", Path.Combine(folder, "video.mp4"));
+            "generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "256x256", "--frames", "41", "--steps",
+            stage == "denoising" ? "4" : "1", "-o", Path.Combine(folder, "video.mp4"));
         while (await process.StandardError.ReadLineAsync() is { } line && !line.StartsWith(stage, StringComparison.Ordinal))
         {
         }

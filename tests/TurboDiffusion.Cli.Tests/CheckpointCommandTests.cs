@@ -89,7 +89,8 @@ public class CheckpointCommandTests(Models models)
         Assert.Contains("custom transformer, sla-quant", run.Out);
         CommandRun video = CommandRun.Of(models.Generate(Path.Combine(folder, "v.mp4"), "--transformer", quantized, "--json"));
         Assert.Equal("int8", (string)JsonNode.Parse(video.Out)!["model"]!["weights"]!);
-        Assert.Contains("int8 weights already", Assert.Single(CommandRun.Of("quantize", quantized, Path.Combine(folder, "x.safetensors")).Errors));
+        Assert.Contains("int8 weights already",
+            Assert.Single(CommandRun.Of("quantize", quantized, Path.Combine(folder, "x.safetensors")).Errors));
     }
 
     [Fact]
@@ -110,7 +111,8 @@ public class CheckpointCommandTests(Models models)
     public void Convert_changes_the_type_but_not_that_of_int8_scales()
     {
         string folder = models.NewFolder(), output = Path.Combine(folder, "half.safetensors");
-        Assert.Equal(0, CommandRun.Of("convert", models.Transformer(AttentionKind.Sla, WeightFormat.Int8), output, "--dtype", "bfloat16").ExitCode);
+        Assert.Equal(0, CommandRun.Of("convert", models.Transformer(AttentionKind.Sla, WeightFormat.Int8), output, "--dtype",
+            "bfloat16").ExitCode);
         string tensors = CommandRun.Of("inspect", output, "--tensors").Out;
         Assert.Matches(@"ffn\.0\.scale +Float32", tensors);
         Assert.Matches(@"ffn\.0\.int8_weight +Int8", tensors);
@@ -134,7 +136,8 @@ public class CheckpointCommandTests(Models models)
     [Fact]
     public void Merge_of_a_tuning_from_the_base_itself_is_the_tuned_model()
     {
-        string folder = models.NewFolder(), plain = models.Transformer(AttentionKind.Dense, WeightFormat.Float), merged = Path.Combine(folder, "merged.safetensors");
+        string folder = models.NewFolder(), plain = models.Transformer(AttentionKind.Dense, WeightFormat.Float),
+            merged = Path.Combine(folder, "merged.safetensors");
         CommandRun run = CommandRun.Of("merge", plain, models.Files.Transformer, plain, merged, "--weight", "0.5");
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("custom transformer, sla", run.Out);
@@ -147,10 +150,12 @@ public class CheckpointCommandTests(Models models)
     {
         string folder = models.NewFolder(), whole = Path.Combine(folder, "whole"), part = Path.Combine(folder, "part.safetensors");
         Assert.Equal(0, CommandRun.Of("new", "small", whole, "--variant", "sla-quant", "--dim", "64", "--seed", "3").ExitCode);
-        Assert.Equal(["model.json", "spiece.model", "text_encoder.safetensors", "tiny_vae.safetensors", "transformer.safetensors", "vae.safetensors"],
+        Assert.Equal(["model.json", "spiece.model", "text_encoder.safetensors", "tiny_vae.safetensors", "transformer.safetensors",
+            "vae.safetensors"],
             Directory.GetFiles(whole).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(1, CommandRun.Of("new", "small", whole).ExitCode);
-        CommandRun run = CommandRun.Of("new", "small", part, "--part", "transformer", "--variant", "original", "--dtype", "bfloat16", "--layers", "1");
+        CommandRun run = CommandRun.Of("new", "small", part, "--part", "transformer", "--variant", "original", "--dtype", "bfloat16",
+            "--layers", "1");
         Assert.Contains("custom transformer, original", run.Out);
         Assert.Contains("BFloat16", CommandRun.Of("inspect", part).Out);
         Assert.Contains("custom VAE", CommandRun.Of("new", "small", Path.Combine(folder, "vae.safetensors"), "--part", "vae").Out);

@@ -25,7 +25,10 @@ internal sealed record CommandRun(int ExitCode, string Out, string Error)
     /// <param name="args">The arguments.</param>
     public static Process Start(IReadOnlyDictionary<string, string?> environment, string folder, params string[] args)
     {
-        var start = new ProcessStartInfo(Path.Combine(folder, "TurboDiffusion.Cli"), args) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(folder, "TurboDiffusion.Cli"), args)
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
         foreach ((string name, string? value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }

@@ -16,7 +16,8 @@ public class EncodeTests(Models models)
         await Videos.Write(Path.Combine(videos, "a.mp4"), 11, "a red square");
         await Videos.Write(Path.Combine(Directory.CreateDirectory(Path.Combine(videos, "more")).FullName, "b.mp4"), 5, "a blue square");
         await Videos.Write(Path.Combine(videos, "short.mp4"), 3, "too short");
-        string[] command = ["encode", videos, output, "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--fps", "8"];
+        string[] command = ["encode", videos, output, "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5",
+            "--fps", "8"];
 
         using (var cancellation = new CancellationTokenSource())
         using (var error = new CancellingWriter("encoding, 0 of 3 videos", cancellation))
@@ -27,7 +28,8 @@ public class EncodeTests(Models models)
         Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
         Assert.Contains("warning: " + Path.Combine(videos, "short.mp4"), run.Error);
         Assert.Contains("3 clips of 2 videos", run.Out);
-        Assert.Equal(["a-000", "a-001", "more_b-000", "negative"], Directory.GetFiles(output, "*.safetensors").Select(Path.GetFileNameWithoutExtension).Order());
+        Assert.Equal(["a-000", "a-001", "more_b-000", "negative"],
+            Directory.GetFiles(output, "*.safetensors").Select(Path.GetFileNameWithoutExtension).Order());
         using ICheckpoint latents = SafetensorsFile.Open(Path.Combine(output, "a-001.safetensors"));
         Assert.Equal([16L, 2, 4, 4], latents.Tensors["latents"].Shape);
         Assert.Equal([512L, 64], latents.Tensors["text"].Shape);
@@ -42,7 +44,8 @@ public class EncodeTests(Models models)
         string model = models.NewFolder(), videos = models.NewFolder(), output = Path.Combine(models.NewFolder(), "latents");
         new SmallModel { ImageToVideo = true }.Write(model);
         await Videos.Write(Path.Combine(videos, "a.mp4"), 5, "a red square");
-        CommandRun run = CommandRun.Of("encode", videos, output, "-m", model, "--device", "cpu", "--size", "32x32", "--frames", "5", "--fps", "8", "--negative-prompt", "blurry");
+        CommandRun run = CommandRun.Of("encode", videos, output, "-m", model, "--device", "cpu", "--size", "32x32", "--frames", "5",
+            "--fps", "8", "--negative-prompt", "blurry");
         Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
         using ICheckpoint latents = SafetensorsFile.Open(Path.Combine(output, "a-000.safetensors"));
         Assert.Equal([20L, 2, 4, 4], latents.Tensors["image"].Shape);
@@ -56,7 +59,8 @@ public class EncodeTests(Models models)
         var videos = new VideoFolder(folder);
         var options = new VideoClipOptions { Size = new VideoSize(16, 16), Frames = 5, FramesPerSecond = 8 };
         using var cancellation = new CancellationTokenSource();
-        Assert.ThrowsAny<OperationCanceledException>(() => VideoEncoding.CopyClips(videos, output, options, new CancelAfterVideo(cancellation), cancellation.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            VideoEncoding.CopyClips(videos, output, options, new CancelAfterVideo(cancellation), cancellation.Token));
         string first = Path.Combine(output, "a-000.safetensors");
         DateTime written = File.GetLastWriteTimeUtc(first);
         Assert.Equal([first], Directory.GetFiles(output, "*.safetensors"));

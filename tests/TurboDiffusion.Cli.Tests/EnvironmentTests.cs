@@ -93,7 +93,8 @@ public class EnvironmentTests(Models models)
         Assert.Contains("Usage: turbodiffusion", run.Out);
         Assert.Contains("--help", run.Out);
         Assert.DoesNotContain("--native-probe", run.Out);
-        Assert.All(run.Out.Split('\n').Where(l => !l.StartsWith("  turbodiffusion", StringComparison.Ordinal)), line => Assert.True(line.Length <= 100, line));
+        Assert.All(run.Out.Split('\n').Where(l => !l.StartsWith("  turbodiffusion", StringComparison.Ordinal)),
+            line => Assert.True(line.Length <= 100, line));
     }
 
     [Theory]

@@ -49,7 +49,8 @@ public class GenerateTests(Models models)
     public void Options_reach_the_generator()
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8", "--low-memory", "--sampler", "euler",
+        CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8",
+            "--low-memory", "--sampler", "euler",
             "--guidance", "3", "--negative-prompt", "blue", "--shift", "3"));
         Assert.Equal(0, run.ExitCode);
         JsonNode model = JsonNode.Parse(run.Out)!["model"]!;
@@ -61,7 +62,8 @@ public class GenerateTests(Models models)
     {
         ModelFiles files = models.Files;
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer, "--vae", files.Vae, "--text-encoder", files.TextEncoder,
+        CommandRun run = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer, "--vae", files.Vae, "--text-encoder",
+            files.TextEncoder,
             "--tokenizer", files.Tokenizer, "--device", "cpu", "--size", "32x32", "--frames", "1", "--steps", "1", "-o", output, "--quiet");
         Assert.Equal((0, output), (run.ExitCode, run.Out.Trim()));
         CommandRun incomplete = CommandRun.Of("generate", "a circle", "--transformer", files.Transformer);
@@ -73,11 +75,29 @@ public class GenerateTests(Models models)
     public void The_default_model_is_the_embedded_one()
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");
-        CommandRun run = CommandRun.Of("generate", "a red circle", "--device", "cpu", "--size", "64x32", "--frames", "5", "--steps", "1", "-o", output);
+        CommandRun run = CommandRun.Of("generate", "a red circle", "--device", "cpu", "--size", "64x32", "--frames", "5", "--steps", "1",
+            "-o", output);
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("model: shapes (", run.Out);
         Assert.DoesNotContain("random", run.Out);
+        Assert.DoesNotContain("note:", run.Error);
         Assert.True(new FileInfo(output).Length > 0);
+    }
+
+    [Fact]
+    public void A_prompt_from_outside_the_models_world_gets_a_note_before_the_work_begins()
+    {
+        CommandRun run = CommandRun.Of("generate", "A cat surfs on a wave, it is red.", "--device", "cpu", "--size", "64x32",
+            "--frames", "5", "--steps", "1", "-o", Path.Combine(models.NewFolder(), "video.mp4"));
+        Assert.Equal(0, run.ExitCode);
+        string note = Assert.Single(run.Error.Split('\n'), line => line.StartsWith("note:", StringComparison.Ordinal));
+        Assert.All(new[] { "'cat'", "'surfs'", "'wave'" }, word => Assert.Contains(word, note));
+        Assert.DoesNotContain("'red'", note);
+        foreach (string example in ModelFiles.FromFolder(Path.Combine(AppContext.BaseDirectory, "models", "shapes")).ExamplePrompts!)
+        {
+            Assert.Contains($"\"{example}\"", note);
+            Assert.NotNull(ShapeWorld.Captions.Parse(example));
+        }
     }
 
     [Fact]
@@ -87,7 +107,8 @@ public class GenerateTests(Models models)
         for (int i = 0; i < 2; i++)
         {
             using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(
-                Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), ["generate", "a circle", "--size", "32x32", "--frames", "1", "--steps", "1"])
+                Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"),
+                ["generate", "a circle", "--size", "32x32", "--frames", "1", "--steps", "1"])
             { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
             Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);
         }
@@ -97,8 +118,10 @@ public class GenerateTests(Models models)
     [Fact]
     public void A_tiny_VAE_decodes_in_place_of_the_full_one()
     {
-        string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"), full = Path.Combine(folder, "full.gif");
-        foreach (string[] args in new[] { models.Generate(tiny, "--vae", "tiny"), models.Generate(named, "--vae", models.Files.TinyVae!), models.Generate(full) })
+        string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"),
+            full = Path.Combine(folder, "full.gif");
+        foreach (string[] args in new[] { models.Generate(tiny, "--vae", "tiny"), models.Generate(named, "--vae", models.Files.TinyVae!),
+            models.Generate(full) })
             Assert.Equal("", string.Concat(CommandRun.Of(args).Errors));
         Assert.Equal(File.ReadAllBytes(tiny), File.ReadAllBytes(named));
         Assert.NotEqual(File.ReadAllBytes(tiny), File.ReadAllBytes(full));

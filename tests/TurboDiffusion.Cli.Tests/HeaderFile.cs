@@ -12,7 +12,10 @@ internal static class HeaderFile
         long offset = 0;
         foreach (TensorInfo info in described.Tensors.Values)
         {
-            entries[info.Name] = new { dtype = "BF16", shape = info.Shape, data_offsets = new[] { offset, offset += 2 * info.ElementCount } };
+            entries[info.Name] = new
+            {
+                dtype = "BF16", shape = info.Shape, data_offsets = new[] { offset, offset += 2 * info.ElementCount },
+            };
         }
         byte[] header = JsonSerializer.SerializeToUtf8Bytes(entries);
         using FileStream file = File.Create(path);

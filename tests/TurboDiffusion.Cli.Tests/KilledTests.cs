@@ -20,7 +20,8 @@ public class KilledTests(Models models)
     public async Task A_signal_leaves_nothing(string signal)
     {
         string folder = models.NewFolder();
-        CommandRun run = await EndedWhileWriting(folder, signal, ["generate", "a red circle", "--model", models.Folder, .. LongVideo, "-o", Path.Combine(folder, "video.mp4")]);
+        CommandRun run = await EndedWhileWriting(folder, signal,
+            ["generate", "a red circle", "--model", models.Folder, .. LongVideo, "-o", Path.Combine(folder, "video.mp4")]);
         Assert.Equal((130, ""), (run.ExitCode, run.Out));
         Assert.Empty(Directory.GetFileSystemEntries(folder));
     }
@@ -31,7 +32,8 @@ public class KilledTests(Models models)
         Assert.SkipUnless(OperatingSystem.IsLinux(), "nohup");
         string folder = models.NewFolder(), path = Path.Combine(folder, "video.mp4");
         using Process process = Process.Start(new ProcessStartInfo("nohup",
-            [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), .. models.Generate(path, "--quiet")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), .. models.Generate(path, "--quiet")]) { RedirectStandardOutput =
+                true, RedirectStandardError = true })!;
         await Task.Delay(500);
         await Send("-HUP", process);
         Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);
@@ -56,7 +58,8 @@ public class KilledTests(Models models)
             return seen is not null && seen == before;
         }
 
-        await EndedWhileWriting(folder, "-KILL", Stays, ["generate", "a red circle", "--model", models.Folder, .. LongVideo, "-o", Path.Combine(folder, name)]);
+        await EndedWhileWriting(folder, "-KILL", Stays,
+            ["generate", "a red circle", "--model", models.Folder, .. LongVideo, "-o", Path.Combine(folder, name)]);
         Assert.NotEmpty(Directory.GetFileSystemEntries(folder, Partial));
         Assert.Equal(0, CommandRun.Of(models.Generate(Path.Combine(folder, "next.mp4"))).ExitCode);
         Assert.Equal(["next.mp4"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName));
@@ -67,7 +70,8 @@ public class KilledTests(Models models)
     {
         string folder = models.NewFolder(), path = Path.Combine(folder, "model.safetensors");
         File.Copy(models.Files.Transformer, path);
-        await EndedWhileWriting(folder, "-KILL", "new", "small", path, "--part", "transformer", "--dim", "2048", "--layers", "20", "--overwrite");
+        await EndedWhileWriting(folder, "-KILL", "new", "small", path, "--part", "transformer", "--dim", "2048", "--layers", "20",
+            "--overwrite");
         Assert.NotEmpty(Directory.GetFileSystemEntries(folder, Partial));
         Assert.Equal(File.ReadAllBytes(models.Files.Transformer), File.ReadAllBytes(path));
         Assert.Equal(0, CommandRun.Of("convert", models.Files.Vae, Path.Combine(folder, "vae.safetensors")).ExitCode);
@@ -80,12 +84,14 @@ public class KilledTests(Models models)
         string folder = models.NewFolder(), run = Path.Combine(folder, "run"), config = Path.Combine(folder, "vae.json");
         JsonNode settings = JsonNode.Parse(new VaeTrainingConfig
         {
-            Output = run, Width = 8, World = new WorldOptions { Clips = 2, Width = 64, Height = 64, Frames = 5 }, Frames = 1, Height = 16, CropWidth = 16,
+            Output = run, Width = 8, World = new WorldOptions { Clips = 2, Width = 64, Height = 64, Frames = 5 }, Frames = 1, Height = 16,
+                CropWidth = 16,
         }.ToJson())!;
         settings["training"]!["iterations"] = 100_000;
         settings["training"]!["saveEvery"] = 1;
         await File.WriteAllTextAsync(config, settings.ToJsonString());
-        await EndedWhileWriting(run, "-KILL", () => File.Exists(Path.Combine(run, "state.safetensors")), "train", "vae", "--config", config);
+        await EndedWhileWriting(run, "-KILL", () => File.Exists(Path.Combine(run, "state.safetensors")), "train", "vae",
+            "--config", config);
         File.WriteAllText(Path.Combine(run, ".turbodiffusion-0.partial"), "of one that was killed");
         settings["training"]!["iterations"] = 1;
         await File.WriteAllTextAsync(config, settings.ToJsonString());
@@ -95,14 +101,16 @@ public class KilledTests(Models models)
         Assert.True(File.Exists(Path.Combine(run, "model.safetensors")));
     }
 
-    private static Task<CommandRun> EndedWhileWriting(string folder, string signal, params string[] args) => EndedWhileWriting(folder, signal, () => true, args);
+    private static Task<CommandRun> EndedWhileWriting(string folder, string signal, params string[] args) =>
+        EndedWhileWriting(folder, signal, () => true, args);
 
     private static async Task<CommandRun> EndedWhileWriting(string folder, string signal, Func<bool> ready, params string[] args)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Sends a POSIX signal.");
         using Process process = CommandRun.Start(new Dictionary<string, string?>(), AppContext.BaseDirectory, args);
         Task<CommandRun> end = CommandRun.EndOf(process);
-        while (!process.HasExited && !(Directory.Exists(folder) && ready() && Directory.GetFileSystemEntries(folder, Partial).Length > 0)) await Task.Delay(2);
+        while (!process.HasExited && !(Directory.Exists(folder) && ready() && Directory.GetFileSystemEntries(folder, Partial).Length > 0))
+            await Task.Delay(2);
         Assert.False(process.HasExited, process.HasExited ? (await end).Error : "");
         await Send(signal, process);
         return await end;

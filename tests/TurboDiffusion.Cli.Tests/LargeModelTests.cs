@@ -14,9 +14,11 @@ public class LargeModelTests(Models models, ITestOutputHelper output)
     [Trait("Category", "Large")]
     public async Task A_full_size_1_3B_checkpoint_takes_a_denoising_step_within_16_GiB_on_the_CPU()
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable(Variable) == "1", $"Writes 5 GB and takes minutes: set {Variable}=1 to run it.");
+        Assert.SkipUnless(Environment.GetEnvironmentVariable(Variable) == "1",
+            $"Writes 5 GB and takes minutes: set {Variable}=1 to run it.");
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Reads the peak memory of a process from /proc.");
-        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"), rest = Path.Combine(folder, "rest");
+        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"),
+            rest = Path.Combine(folder, "rest");
         try
         {
             long start = Stopwatch.GetTimestamp();
@@ -28,7 +30,8 @@ public class LargeModelTests(Models models, ITestOutputHelper output)
             Assert.Equal(0, CommandRun.Of("new", "small", rest, "--text-dim", "4096").ExitCode);
 
             start = Stopwatch.GetTimestamp();
-            using Process process = CommandRun.Start(new Dictionary<string, string?>(), AppContext.BaseDirectory, "generate", "a cat", "--model", rest, "--transformer", transformer,
+            using Process process = CommandRun.Start(new Dictionary<string, string?>(), AppContext.BaseDirectory, "generate", "a cat",
+                "--model", rest, "--transformer", transformer,
                 "--device", "cpu", "--size", "128x80", "--frames", "1", "--steps", "1", "-o", Path.Combine(folder, "video.mp4"));
             Task<CommandRun> end = CommandRun.EndOf(process, TimeSpan.FromMinutes(20));
             long peak = 0;
@@ -51,8 +54,10 @@ public class LargeModelTests(Models models, ITestOutputHelper output)
     {
         try
         {
-            string? line = File.ReadAllLines($"/proc/{process}/status").FirstOrDefault(l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return line is null ? 0 : 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+            string? line = File.ReadAllLines($"/proc/{process}/status")
+                .FirstOrDefault(l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return line is null ? 0 : 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+                CultureInfo.InvariantCulture);
         }
         catch (IOException)
         {

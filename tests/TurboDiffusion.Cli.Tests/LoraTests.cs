@@ -26,7 +26,8 @@ public class LoraTests(Models models)
     [InlineData(WeightFormat.Int8)]
     public void Merge_writes_a_file_of_the_bases_variant(WeightFormat weights)
     {
-        string folder = models.NewFolder(), output = Path.Combine(folder, "out.safetensors"), baseModel = models.Transformer(AttentionKind.Sla, weights);
+        string folder = models.NewFolder(), output = Path.Combine(folder, "out.safetensors"),
+            baseModel = models.Transformer(AttentionKind.Sla, weights);
         CommandRun run = CommandRun.Of("merge", baseModel, output, "--lora", Write(folder, false));
         Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
         Assert.Contains("1 tensors changed", run.Out);
@@ -51,10 +52,13 @@ public class LoraTests(Models models)
     public void A_distillation_LoRA_sets_the_sampler()
     {
         string folder = models.NewFolder();
-        CommandRun run = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--seed", "7",
+        CommandRun run = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32",
+            "--frames", "5", "--seed", "7",
             "-o", Path.Combine(folder, "a.gif"), "--lora", Write(folder, true));
-        CommandRun plain = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--seed", "7",
-            "-o", Path.Combine(folder, "b.gif"), "--lora", Write(folder, true), "--sampler", "euler", "--steps", "4", "--shift", "5", "--guidance", "1");
+        CommandRun plain = CommandRun.Of("generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32",
+            "--frames", "5", "--seed", "7",
+            "-o", Path.Combine(folder, "b.gif"), "--lora", Write(folder, true), "--sampler", "euler", "--steps", "4", "--shift", "5",
+            "--guidance", "1");
         Assert.Equal(("", 0, 0), (string.Concat(plain.Errors), plain.ExitCode, run.ExitCode));
         Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
     }
@@ -68,7 +72,8 @@ public class LoraTests(Models models)
         CommandRun run = CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", path));
         Assert.Contains("a LoRA of a model of other sizes", Assert.Single(run.Errors));
         Assert.False(File.Exists(Path.Combine(folder, "a.gif")));
-        Assert.Contains("does not exist", Assert.Single(CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", Path.Combine(folder, "none"))).Errors));
+        Assert.Contains("does not exist",
+            Assert.Single(CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", Path.Combine(folder, "none"))).Errors));
     }
 
     // Of the small model: one layer changed, and one tensor that it does not have.
@@ -80,7 +85,8 @@ public class LoraTests(Models models)
         [
             TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_down.weight", torch.ones(2, 128)),
             TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_up.weight", torch.ones(256, 2)),
-            TensorSource.From(distillation ? "diffusion_model.blocks.0.ffn.0.diff_b" : "diffusion_model.img_emb.proj.1.diff_b", torch.ones(256)),
+            TensorSource.From(distillation ? "diffusion_model.blocks.0.ffn.0.diff_b" : "diffusion_model.img_emb.proj.1.diff_b",
+                torch.ones(256)),
         ]);
         return path;
     }

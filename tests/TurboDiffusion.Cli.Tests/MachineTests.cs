@@ -20,7 +20,8 @@ public class MachineTests(Models models)
     {
         string folder = models.NewFolder(), path = Path.Combine(folder, "v.mp4");
         if (value == "long") value = Directory.CreateDirectory(Path.Combine(folder, new string('d', 120))).FullName;
-        using var process = CommandRun.Start(new Dictionary<string, string?> { [variable] = value }, AppContext.BaseDirectory, models.Generate(path, "--quiet"));
+        using var process = CommandRun.Start(new Dictionary<string, string?> { [variable] = value }, AppContext.BaseDirectory,
+            models.Generate(path, "--quiet"));
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Equal((0, path + "\n", ""), (run.ExitCode, run.Out, run.Error));
     }
@@ -28,7 +29,8 @@ public class MachineTests(Models models)
     [Fact]
     public async Task The_doctor_says_that_the_folder_for_temporary_files_is_missing()
     {
-        using var process = CommandRun.Start(new Dictionary<string, string?> { ["TMPDIR"] = "/nowhere" }, AppContext.BaseDirectory, "doctor");
+        using var process = CommandRun.Start(new Dictionary<string, string?> { ["TMPDIR"] = "/nowhere" },
+            AppContext.BaseDirectory, "doctor");
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Matches("note +temporary files +/nowhere/? does not exist", run.Out);
     }
@@ -36,7 +38,8 @@ public class MachineTests(Models models)
     [Fact]
     public async Task A_library_that_cannot_be_written_is_one_line()
     {
-        using var process = CommandRun.Start(new Dictionary<string, string?> { [ModelLibrary.FolderVariable] = "/proc/none" }, AppContext.BaseDirectory, "models");
+        using var process = CommandRun.Start(new Dictionary<string, string?> { [ModelLibrary.FolderVariable] = "/proc/none" },
+            AppContext.BaseDirectory, "models");
         Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);
     }
 
@@ -48,7 +51,8 @@ public class MachineTests(Models models)
         try
         {
             var culture = (CultureInfo)CultureInfo.InvariantCulture.Clone();
-            (culture.NumberFormat.NumberDecimalSeparator, culture.NumberFormat.NegativeSign, culture.NumberFormat.NumberGroupSeparator) = (",", "−", ".");
+            (culture.NumberFormat.NumberDecimalSeparator, culture.NumberFormat.NegativeSign, culture.NumberFormat.NumberGroupSeparator) =
+                (",", "−", ".");
             CultureInfo.CurrentCulture = culture;
             string path = Path.Combine(models.NewFolder(), "v.mp4");
             CommandRun run = CommandRun.Of(models.Generate(path, "--topk", "0.5", "--sigma-max", "80.5", "--json"));
@@ -75,8 +79,10 @@ public class MachineTests(Models models)
         string path = Path.Combine(models.NewFolder(), "v.mp4");
         Assert.Contains("would go beyond", Assert.Single(CommandRun.Of(
             "generate", "x", "--model", models.Folder, "--seed", "18446744073709551615", "--count", "2", "-o", path).Errors));
-        string[] command = ["generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--steps", "1", "--seed", "-1", "--json", "--overwrite", "-o", path];
-        ulong[] seeds = [.. Enumerable.Range(0, 2).Select(_ => System.Text.Json.Nodes.JsonNode.Parse(CommandRun.Of(command).Out)!["videos"]![0]!["seed"]!.GetValue<ulong>())];
+        string[] command = ["generate", "a red circle", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "5",
+            "--steps", "1", "--seed", "-1", "--json", "--overwrite", "-o", path];
+        ulong[] seeds = [.. Enumerable.Range(0, 2)
+            .Select(_ => System.Text.Json.Nodes.JsonNode.Parse(CommandRun.Of(command).Out)!["videos"]![0]!["seed"]!.GetValue<ulong>())];
         Assert.NotEqual(seeds[0], seeds[1]);
     }
 
@@ -115,7 +121,8 @@ public class MachineTests(Models models)
     [Fact]
     public void A_model_of_sparse_linear_attention_is_not_converted_to_names_that_have_no_place_for_it()
     {
-        CommandRun run = CommandRun.Of("convert", models.Files.Transformer, Path.Combine(models.NewFolder(), "x.safetensors"), "--layout", "diffusers");
+        CommandRun run = CommandRun.Of("convert", models.Files.Transformer, Path.Combine(models.NewFolder(), "x.safetensors"), "--layout",
+            "diffusers");
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("Leave --layout out", Assert.Single(run.Errors));
     }
@@ -128,9 +135,12 @@ public class MachineTests(Models models)
     public async Task A_limit_of_the_shell_on_files_is_told_and_leaves_nothing(string name, string command)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "ulimit");
-        string folder = models.NewFolder(), path = Path.Combine(folder, name), program = Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli");
-        string arguments = command == "new" ? $"new small '{path}' --part transformer" : $"generate x --model '{models.Folder}' --size 64x64 --frames 5 --steps 1 --quiet -o '{path}'";
-        var start = new System.Diagnostics.ProcessStartInfo("bash", ["-c", $"ulimit -f 2; exec '{program}' {arguments}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string folder = models.NewFolder(), path = Path.Combine(folder, name),
+            program = Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli");
+        string arguments = command == "new" ? $"new small '{path}' --part transformer"
+            : $"generate x --model '{models.Folder}' --size 64x64 --frames 5 --steps 1 --quiet -o '{path}'";
+        var start = new System.Diagnostics.ProcessStartInfo("bash",
+            ["-c", $"ulimit -f 2; exec '{program}' {arguments}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
         using var process = System.Diagnostics.Process.Start(start)!;
         CommandRun run = await CommandRun.EndOf(process);

@@ -31,13 +31,15 @@ public sealed class Models : IDisposable
     public string Transformer(AttentionKind attention, WeightFormat weights)
     {
         string path = Path.Combine(NewFolder(), "transformer.safetensors");
-        SmallModel.WriteTransformer(path, new SmallModel().TransformerConfig, weights, 1, TorchSharp.torch.ScalarType.Float32, AttentionOptions.Of(attention));
+        SmallModel.WriteTransformer(path, new SmallModel().TransformerConfig, weights, 1, TorchSharp.torch.ScalarType.Float32,
+            AttentionOptions.Of(attention));
         return path;
     }
 
     /// <summary>The smallest generation.</summary>
     public string[] Generate(string output, params string[] more) =>
-        ["generate", "a red circle", "--model", Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--steps", "1", "--seed", "7", "-o", output, .. more];
+        ["generate", "a red circle", "--model", Folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--steps", "1", "--seed",
+            "7", "-o", output, .. more];
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 }

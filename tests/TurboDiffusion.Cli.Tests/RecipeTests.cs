@@ -19,13 +19,15 @@ public class RecipeTests(Models models)
         await Videos.Write(Path.Combine(videos, "three.webm"), 5, "paint");
 
         Run("encode", videos, latents, "--model", models.Folder, "--size", "64x64", "--frames", "5", "--fps", "8");
-        string sla = Config("sla", c => (c["queryBlock"], c["keyBlock"]) = (16, 16)), rcm = Config("rcm", c => c["rcm"]!["tangentWarmUp"] = 1);
+        string sla = Config("sla", c => (c["queryBlock"], c["keyBlock"]) = (16, 16)),
+            rcm = Config("rcm", c => c["rcm"]!["tangentWarmUp"] = 1);
         Run("train", "sla", "--config", sla);
         Run("train", "sla", "--config", sla, "--iterations", "4");
         Run("train", "rcm", "--config", rcm);
         Run("merge", Named("rcm/model.safetensors"), Named("sla/model.safetensors"), teacher, Named("turbo.safetensors"));
         Run("quantize", Named("turbo.safetensors"), Named("turbo-int8.safetensors"));
-        CommandRun made = Run("generate", "a red wall", "--model", models.Folder, "--transformer", Named("turbo-int8.safetensors"), "--device", "cpu",
+        CommandRun made = Run("generate", "a red wall", "--model", models.Folder, "--transformer", Named("turbo-int8.safetensors"),
+            "--device", "cpu",
             "--size", "64x64", "--frames", "5", "--steps", "1", "--attention", "sla", "-o", Named("wall.mp4"));
         Assert.True(new FileInfo(Named("wall.mp4")).Length > 0, made.Out);
 

@@ -18,7 +18,8 @@ public class TrainTests(Models models)
         (string file, SlaConfig config) = Sla(iterations: 3);
         CommandRun run = CommandRun.Of("train", "sla", "--config", file);
         Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
-        Assert.Matches(@"training sla, 1 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \d+\.\d (it/s|s/it), 0:\d\d left\n", run.Error);
+        Assert.Matches(@"training sla, 1 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \d+\.\d (it/s|s/it), 0:\d\d left\n",
+            run.Error);
         Assert.Matches(@"training sla, 3 of 3 iterations, sla 0\.\d+, gradient \d\S*, rate 1E-05, \S+ \S+\n", run.Error);
         Assert.Matches(@"^3 iterations, sla 0\.\d+; \d", run.Out);
         Assert.Contains($"{Path.Combine(config.Output, TrainingRun.ModelFile)}: custom transformer, sla", run.Out);
@@ -42,9 +43,11 @@ public class TrainTests(Models models)
         string other = Path.Combine(models.NewFolder(), "run");
         using var cancellation = new CancellationTokenSource();
         using var error = new CancellingWriter(" iterations, ", cancellation);
-        int code = CommandLine.Run(["train", "sla", "--config", file, "--output", other], new Terminal(TextWriter.Null, error, null, 100, cancellation.Token));
+        int code = CommandLine.Run(["train", "sla", "--config", file, "--output", other],
+            new Terminal(TextWriter.Null, error, null, 100, cancellation.Token));
         Assert.Equal(130, code);
-        Assert.EndsWith($"cancelled after iteration 1; the state is saved in {other}, and the same command continues from it\n", error.ToString());
+        Assert.EndsWith($"cancelled after iteration 1; the state is saved in {other}, and the same command continues from it\n",
+            error.ToString());
         Assert.False(Directory.Exists(config.Output));
 
         CommandRun rest = CommandRun.Of("train", "sla", "--config", file, "--output", other, "--iterations", "3");

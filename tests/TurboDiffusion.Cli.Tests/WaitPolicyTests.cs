@@ -12,9 +12,13 @@ public class WaitPolicyTests(Models models)
     public async Task Threads_sleep_unless_the_user_says_otherwise(string? variable, string? value, string expected)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libgomp");
-        var environment = new Dictionary<string, string?> { ["OMP_DISPLAY_ENV"] = "true", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = null };
+        var environment = new Dictionary<string, string?>
+        {
+            ["OMP_DISPLAY_ENV"] = "true", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = null,
+        };
         if (variable is not null) environment[variable] = value;
-        using var process = CommandRun.Start(environment, AppContext.BaseDirectory, models.Generate(Path.Combine(models.NewFolder(), "v.mp4"), "--quiet"));
+        using var process = CommandRun.Start(environment, AppContext.BaseDirectory,
+            models.Generate(Path.Combine(models.NewFolder(), "v.mp4"), "--quiet"));
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Equal(0, run.ExitCode);
         Assert.Contains($"OMP_WAIT_POLICY = '{expected}'", run.Error);
@@ -24,8 +28,12 @@ public class WaitPolicyTests(Models models)
     public async Task A_count_of_spins_of_the_user_stays()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libgomp");
-        var environment = new Dictionary<string, string?> { ["OMP_DISPLAY_ENV"] = "verbose", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = "1234" };
-        using var process = CommandRun.Start(environment, AppContext.BaseDirectory, models.Generate(Path.Combine(models.NewFolder(), "v.mp4"), "--quiet"));
+        var environment = new Dictionary<string, string?>
+        {
+            ["OMP_DISPLAY_ENV"] = "verbose", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = "1234",
+        };
+        using var process = CommandRun.Start(environment, AppContext.BaseDirectory,
+            models.Generate(Path.Combine(models.NewFolder(), "v.mp4"), "--quiet"));
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Contains("GOMP_SPINCOUNT = '1234'", run.Error);
         Assert.DoesNotContain("OMP_WAIT_POLICY = 'ACTIVE'", run.Error);

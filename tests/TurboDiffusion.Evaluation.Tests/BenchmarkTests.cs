@@ -28,7 +28,8 @@ public class BenchmarkTests
         Preset = "Wan2.1-T2V-1.3B", Size = "832x480", Frames = 81, Tokens = 32760, Device = "a GPU", TopK = 0.1, Version = "1",
         Baseline = [new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 600, Repeats = 11, PeakBytes = 7_500_000_000 }],
         BaselineTorch = "2.11",
-        Rows = [Row(Plain, 640), Row(Sage, 320), Row(SageInt8, 160), Row(Fused, 128), new BenchmarkRow { Label = "too large", Failure = "out of GPU memory" }],
+        Rows = [Row(Plain, 640), Row(Sage, 320), Row(SageInt8, 160), Row(Fused, 128),
+            new BenchmarkRow { Label = "too large", Failure = "out of GPU memory" }],
     };
 
     [Fact]
@@ -43,7 +44,8 @@ public class BenchmarkTests
     [Fact]
     public void Ingredients_that_were_not_measured_are_left_out()
     {
-        Assert.Equal(["+ int8 weights and activations"], Decomposition.Of([Row(Plain, 640), Row(SageInt8, 160)], Sampling).Skip(2).Select(e => e.Ingredient));
+        Assert.Equal(["+ int8 weights and activations"],
+            Decomposition.Of([Row(Plain, 640), Row(SageInt8, 160)], Sampling).Skip(2).Select(e => e.Ingredient));
         Assert.Empty(Decomposition.Of([Row(Fused, 100)], Sampling));
         Assert.Empty(Decomposition.Of([new BenchmarkRow { Label = "x", Variant = Plain, Failure = "out of GPU memory" }], Sampling));
     }
@@ -55,14 +57,16 @@ public class BenchmarkTests
         Assert.Contains("| PyTorch: eager | 600.0 | 1.07 | 1.00 | 7.5 | 11 |", table);
         Assert.Contains("| SageSLA, int8 weights, kernels | 128.0 | 5.00 | 4.69 |  | 3 |", table);
         Assert.Contains("| too large: out of GPU memory |  |  |  |  |  |", table);
-        Assert.Contains("50 steps with guidance of PyTorch: eager: 60.0 s. 4 steps of SageSLA, int8 weights, kernels: 0.51 s, 117 times faster.", table);
+        Assert.Contains("50 steps with guidance of PyTorch: eager: 60.0 s. 4 steps of SageSLA, int8 weights, kernels: 0.51 s, 117 times "
+            + "faster.", table);
         foreach (string[] lines in table.Split("\n\n").Where(t => t.StartsWith('|')).Select(t => t.Trim().Split('\n')))
             Assert.Single(lines.Select(l => l.Count(c => c == '|')).Distinct());
     }
 
     [Fact]
     public void Two_experts_have_columns_of_their_own() =>
-        Assert.Contains("| 128.0 | 1.00 | 2 | 7.3 | 3 |", (Result with { Baseline = [], Rows = [Row(Fused, 128) with { Experts = 2, SwitchMilliseconds = 7.25 }] }).ToMarkdown());
+        Assert.Contains("| 128.0 | 1.00 | 2 | 7.3 | 3 |",
+            (Result with { Baseline = [], Rows = [Row(Fused, 128) with { Experts = 2, SwitchMilliseconds = 7.25 }] }).ToMarkdown());
 
     [Fact]
     public void The_json_has_every_number()
@@ -78,7 +82,8 @@ public class BenchmarkTests
     [InlineData(2000, 5)]
     [InlineData(2500, 3)]
     [InlineData(60000, 1)]
-    public void Repeats_are_odd_and_fit_the_patience(double milliseconds, int repeats) => Assert.Equal(repeats, DeviceClock.Repeats(milliseconds, 10));
+    public void Repeats_are_odd_and_fit_the_patience(double milliseconds, int repeats) =>
+        Assert.Equal(repeats, DeviceClock.Repeats(milliseconds, 10));
 
     [Fact]
     public void Parts_of_the_same_name_are_added()
@@ -93,7 +98,8 @@ public class BenchmarkTests
         var cpu = new BenchmarkPlan { Device = "cpu" };
         Assert.Equal((BenchmarkPlan.Small, 6), (cpu.Resolve().Spec.Name, cpu.Resolve().Variants.Count));
         foreach (BenchmarkPlan wrong in (BenchmarkPlan[])
-            [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 }, cpu with { Patience = -1 }, cpu with { Seconds = 0 },
+            [cpu with { Frames = 4 }, cpu with { Preset = "wan2.1-t2v-14b" }, cpu with { Preset = "none" }, cpu with { TopK = 0 },
+                cpu with { Patience = -1 }, cpu with { Seconds = 0 },
              cpu with { BaselineScript = "baseline.py" }, cpu with { Kernels = [KernelUse.All] }])
             Assert.Throws<InvalidRequestException>(wrong.Resolve);
         Assert.SkipWhen(cuda.is_available(), "this machine has a GPU");
@@ -104,7 +110,10 @@ public class BenchmarkTests
     public void The_cpu_measures_the_small_model()
     {
         var written = new List<BenchmarkResult>();
-        BenchmarkResult result = BenchmarkRunner.Run(new BenchmarkPlan { Device = "cpu", Patience = 0, Profile = true, Compare = true, Attention = [AttentionKind.Sla] },
+        BenchmarkResult result = BenchmarkRunner.Run(new BenchmarkPlan
+        {
+            Device = "cpu", Patience = 0, Profile = true, Compare = true, Attention = [AttentionKind.Sla],
+        },
             new Progress<string>(), written.Add, CancellationToken.None);
         Assert.Equal(32, result.Tokens);
         Assert.Equal([WeightFormat.Float, WeightFormat.Int8], result.Rows.Select(r => r.Variant!.Weights));
@@ -112,7 +121,8 @@ public class BenchmarkTests
         foreach (BenchmarkRow row in result.Rows)
         {
             Assert.Equal(1, row.Profile.Sum(p => p.Share), 9);
-            foreach (string part in new[] { "self_attn.q", "self_attn: norms, rotation, attention", "cross_attn.o, residual", "ffn.0, activation", "norm3", "head" })
+            foreach (string part in new[] { "self_attn.q", "self_attn: norms, rotation, attention", "cross_attn.o, residual",
+                "ffn.0, activation", "norm3", "head" })
                 Assert.Single(row.Profile, p => p.Part == part);
         }
         PathDifference difference = Assert.Single(result.Differences);
@@ -123,7 +133,9 @@ public class BenchmarkTests
             // Of two vectors of about one length.
             Assert.InRange(d.Cosine, 1 - d.RelativeL2 * d.RelativeL2, 1);
         });
-        Assert.Matches(@"\| block \| SLA, int8 weights, plain \| cosine \|\n\| --- \| --: \| --: \|\n\| 0 \| 0\.0\d+ \| 0\.99\d+ \|\n\| 1 \| ", result.ToMarkdown());
+        Assert.Matches(
+            @"\| block \| SLA, int8 weights, plain \| cosine \|\n\| --- \| --: \| --: \|\n\| 0 \| 0\.0\d+ \| 0\.99\d+ \|\n\| 1 \| ",
+            result.ToMarkdown());
         Assert.Same(result, written[^1]);
     }
 
@@ -132,7 +144,8 @@ public class BenchmarkTests
     {
         BenchmarkResult? last = null;
         int written = 0;
-        BenchmarkRunner.Run(new BenchmarkPlan { Device = "cpu", Patience = 0, Seconds = 1e-9, Attention = [AttentionKind.Dense] }, new Progress<string>(), soFar =>
+        BenchmarkRunner.Run(new BenchmarkPlan { Device = "cpu", Patience = 0, Seconds = 1e-9, Attention = [AttentionKind.Dense] },
+            new Progress<string>(), soFar =>
         {
             last = soFar;
             written++;
@@ -158,7 +171,8 @@ public class BenchmarkTests
     public void Random_weights_made_on_a_device_are_the_same_at_every_reading()
     {
         using var scope = NewDisposeScope();
-        using var shape = new WanModel(new WanConfig(64, 128, 1, 1, textDim: 32, freqDim: 32), AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
+        using var shape = new WanModel(new WanConfig(64, 128, 1, 1, textDim: 32, freqDim: 32), AttentionOptions.Sla(), WeightFormat.Float,
+            Placement.Meta);
         using RandomCheckpoint weights = new(shape, 3) { Device = CPU }, again = new(shape, 3) { Device = CPU };
         const string Name = "blocks.0.self_attn.q.weight";
         Tensor first = weights.Read(Name), other = weights.Read("blocks.0.self_attn.k.weight");
@@ -185,19 +199,25 @@ public class BenchmarkTests
     public void The_baseline_gets_its_sizes_and_gives_rows()
     {
         var target = new BenchmarkTarget(ModelSpec.I2VA14B, new VideoSize(1280, 720), 81, CPU, []);
-        Assert.Equal("baseline.py --dim 5120 --ffn-dim 13824 --heads 40 --layers 40 --in-dim 36 --size 1280x720 --frames 81 --device cuda:0 --patience 2.5",
+        Assert.Equal("baseline.py --dim 5120 --ffn-dim 13824 --heads 40 --layers 40 --in-dim 36 --size 1280x720 --frames 81 --device "
+            + "cuda:0 --patience 2.5",
             string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target)));
-        Assert.EndsWith("--patience 2.5 --seconds 90", string.Join(' ', PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target, 90.2)));
+        Assert.EndsWith("--patience 2.5 --seconds 90", string.Join(' ',
+            PyTorchBaseline.Arguments(new BenchmarkPlan { BaselineScript = "baseline.py", Patience = 2.5 }, target, 90.2)));
         const string Output = """
             something else
             {"torch": "2.11.0", "device": "a GPU", "tokens": 75600, "dim": 5120, "layers": 40, "rows": [
             """;
-        const string Rows = """{"label": "eager", "ms": 11700.5, "repeats": 1, "peak_bytes": 40000000000, "failure": null}, {"label": "compiled", "ms": null, "repeats": 0, "peak_bytes": null, "failure": "no compiler"}]}""";
-        (string torch, IReadOnlyList<BenchmarkRow> rows) = PyTorchBaseline.Read(Output.TrimEnd() + Rows + "\n", target.Tokens, target.Spec.Transformer);
+        const string Rows = """{"label": "eager", "ms": 11700.5, "repeats": 1, "peak_bytes": 40000000000, "failure": null}, """
+            + """{"label": "compiled", "ms": null, "repeats": 0, "peak_bytes": null, "failure": "no compiler"}]}""";
+        (string torch, IReadOnlyList<BenchmarkRow> rows) =
+            PyTorchBaseline.Read(Output.TrimEnd() + Rows + "\n", target.Tokens, target.Spec.Transformer);
         Assert.Equal("2.11.0", torch);
-        Assert.Equal(new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 11700.5, Repeats = 1, PeakBytes = 40_000_000_000 }, rows[0] with { Profile = rows[0].Profile });
+        Assert.Equal(new BenchmarkRow { Label = "PyTorch: eager", StepMilliseconds = 11700.5, Repeats = 1, PeakBytes = 40_000_000_000 },
+            rows[0] with { Profile = rows[0].Profile });
         Assert.Equal("no compiler", rows[1].Failure);
-        Assert.Contains("75600", Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read(Output.TrimEnd() + Rows, 1, target.Spec.Transformer)).Message);
+        Assert.Contains("75600", Assert.Throws<EnvironmentException>(() =>
+            PyTorchBaseline.Read(Output.TrimEnd() + Rows, 1, target.Spec.Transformer)).Message);
         Assert.Throws<EnvironmentException>(() => PyTorchBaseline.Read("killed", 1, target.Spec.Transformer));
     }
 
@@ -206,10 +226,12 @@ public class BenchmarkTests
     {
         string script = File.ReadAllText(Path.Combine(Path.GetDirectoryName(Here())!, "../TurboDiffusion.Benchmarks/baseline.py"));
         foreach ((string name, WanConfig config) in ModelSpec.All.Select(s => (s.Name, s.Transformer)))
-            Assert.Contains($"\"{name.ToLowerInvariant()}\": ({config.Dim}, {config.FfnDim}, {config.NumHeads}, {config.NumLayers}, {config.InDim})", script);
+            Assert.Contains($"\"{name.ToLowerInvariant()}\": ({config.Dim}, {config.FfnDim}, {config.NumHeads}, {config.NumLayers}, "
+                + $"{config.InDim})", script);
 
         static string Here([CallerFilePath] string path = "") => path;
     }
 
-    private static BenchmarkRow Row(BenchmarkVariant variant, double ms) => new() { Label = variant.Label, Variant = variant, StepMilliseconds = ms, Repeats = 3 };
+    private static BenchmarkRow Row(BenchmarkVariant variant, double ms) =>
+        new() { Label = variant.Label, Variant = variant, StepMilliseconds = ms, Repeats = 3 };
 }

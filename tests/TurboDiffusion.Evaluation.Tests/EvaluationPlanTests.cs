@@ -19,7 +19,8 @@ public sealed class EvaluationPlanTests : IDisposable
             {
               // Comments are welcome.
               "vae": "vae.safetensors", "textEncoder": "/models/text.safetensors", "tokenizer": "data/spiece.model", "prompts": 10,
-              "variants": [{ "label": "a", "transformer": "runs/a.safetensors", "sampler": "uniPc", "steps": 50, "guidance": 5, "attention": "sageSla", "topK": 0.1, "weights": "int8" }],
+              "variants": [{ "label": "a", "transformer": "runs/a.safetensors", "sampler": "uniPc", "steps": 50, "guidance": 5,
+                "attention": "sageSla", "topK": 0.1, "weights": "int8" }],
             }
             """);
         Assert.Equal(Path.Combine(_folder, "vae.safetensors"), plan.Vae);
@@ -37,7 +38,8 @@ public sealed class EvaluationPlanTests : IDisposable
     [InlineData("""{ "variants": [{ "label": "a", "sampler": "best" }] }""")]
     [InlineData("null")]
     [InlineData("")]
-    public void What_is_no_plan_is_refused(string json) => Assert.Equal("plan", Assert.Throws<InvalidRequestException>(() => Load(json)).Parameter);
+    public void What_is_no_plan_is_refused(string json) =>
+        Assert.Equal("plan", Assert.Throws<InvalidRequestException>(() => Load(json)).Parameter);
 
     [Fact]
     public void Numbers_out_of_range_are_refused()
@@ -45,7 +47,8 @@ public sealed class EvaluationPlanTests : IDisposable
         var plan = new EvaluationPlan();
         plan.Check();
         foreach (EvaluationPlan wrong in (EvaluationPlan[])
-            [plan with { Batch = 0 }, plan with { Prompts = -1 }, plan with { Frames = 5 }, plan with { Prompts = 1, TwoObjectPrompts = 0 }, plan with { Dtype = "int4" },
+            [plan with { Batch = 0 }, plan with { Prompts = -1 }, plan with { Frames = 5 }, plan with { Prompts = 1, TwoObjectPrompts = 0 },
+                plan with { Dtype = "int4" },
                 plan with { Variants = [new() { Label = "a" }, new() { Label = "a" }] }])
             Assert.Throws<InvalidRequestException>(wrong.Check);
     }
@@ -56,7 +59,8 @@ public sealed class EvaluationPlanTests : IDisposable
         EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Path.GetDirectoryName(Here())!, "../../samples/ShapesModel/quality.json"));
         plan.Check();
         Assert.Equal(5 + 4 * 3 * 2, plan.Variants.Count);
-        Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null, Attention: not null, Weights: not null }));
+        Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null,
+            Attention: not null, Weights: not null }));
 
         static string Here([CallerFilePath] string path = "") => path;
     }

@@ -74,9 +74,13 @@ public sealed class EvaluatorTests(SmallModelFixture small)
     [Fact]
     public void A_wrong_file_of_any_variant_is_found_before_the_work()
     {
-        EvaluationPlan plan = Plan with { Variants = [Plan.Variants[0], new() { Label = "missing", Transformer = Path.Combine(small.Folder, "none.safetensors") }] };
+        EvaluationPlan plan = Plan with
+        {
+            Variants = [Plan.Variants[0], new() { Label = "missing", Transformer = Path.Combine(small.Folder, "none.safetensors") }],
+        };
         Assert.Throws<CheckpointException>(() => Evaluator.Run(plan, row: _ => Assert.Fail("There was work.")));
-        Assert.Throws<InvalidRequestException>(() => Evaluator.Run(Plan with { Variants = [new() { Label = "many", Sampler = SamplerKind.Rcm, Steps = 9 }] }));
+        Assert.Throws<InvalidRequestException>(() =>
+            Evaluator.Run(Plan with { Variants = [new() { Label = "many", Sampler = SamplerKind.Rcm, Steps = 9 }] }));
     }
 
     [Fact]
@@ -106,7 +110,8 @@ public sealed class EvaluatorTests(SmallModelFixture small)
     {
         AttributeScores scores = AttributeScores.Of(
         [
-            new SceneScore(true, true, true, true), new SceneScore(true, false, true, true), new SceneScore(false, false, true, true), new SceneScore(false, false, true, false),
+            new SceneScore(true, true, true, true), new SceneScore(true, false, true, true), new SceneScore(false, false, true, true),
+                new SceneScore(false, false, true, false),
         ]);
         Assert.Equal(new AttributeScores(4, 0.5, 0.25, 1, 0.75, 0.25), scores);
     }

@@ -9,7 +9,8 @@ public sealed class FrechetDistanceTests
     private const int Width = 96, Height = 56, Frames = 17;
 
     private static readonly Lazy<byte[][]> Clips = new(() =>
-        [.. Enumerable.Range(0, 240).AsParallel().AsOrdered().Select(seed => SceneRenderer.Render(SceneSampler.Training(seed), Width, Height, Frames))]);
+        [.. Enumerable.Range(0, 240).AsParallel().AsOrdered()
+            .Select(seed => SceneRenderer.Render(SceneSampler.Training(seed), Width, Height, Frames))]);
 
     private static readonly Lazy<float[][]> Real = new(() => [.. Features(Clips.Value[..120])]);
 
@@ -33,7 +34,8 @@ public sealed class FrechetDistanceTests
         float[][] Draw(float stretch) => [.. Enumerable.Range(0, 200).Select(_ =>
             Enumerable.Range(0, 10).Select(i => (float)Normal(random) * (i == 3 ? stretch : 1)).ToArray())];
         float[][] a = Draw(1), b = Draw(4);
-        float[][] Rotate(float[][] set) => [.. set.Select(v => (float[])[0.6f * v[0] - 0.8f * v[3], .. v[1..3], 0.8f * v[0] + 0.6f * v[3], .. v[4..]])];
+        float[][] Rotate(float[][] set) =>
+            [.. set.Select(v => (float[])[0.6f * v[0] - 0.8f * v[3], .. v[1..3], 0.8f * v[0] + 0.6f * v[3], .. v[4..]])];
 
         Assert.Equal(0, FrechetDistance.Between(a, a), 1e-6);
         Assert.Equal(FrechetDistance.Between(a, b), FrechetDistance.Between(b, a), 1e-6);
@@ -76,7 +78,8 @@ public sealed class FrechetDistanceTests
         double other = FrechetDistance.Between(Real.Value, Features(Clips.Value[120..]));
         Assert.True(other < Distance(clip => Blur(clip, 1)), "blur");
         Assert.True(other < Distance(clip => Noise(clip, 4)), "noise");
-        Assert.True(other < 0.5 * FrechetDistance.Between(Real.Value, Features(Clips.Value[120..126].SelectMany(c => Enumerable.Repeat(c, 20)))), "collapse");
+        Assert.True(other < 0.5 * FrechetDistance.Between(Real.Value,
+            Features(Clips.Value[120..126].SelectMany(c => Enumerable.Repeat(c, 20)))), "collapse");
     }
 
     [Fact]
@@ -87,7 +90,8 @@ public sealed class FrechetDistanceTests
         AssertRises("dim", [Distance(c => Dim(c, 0.9)), Distance(c => Dim(c, 0.7)), Distance(c => Dim(c, 0.4))]);
         AssertRises("still", [Distance(c => Still(c, 12)), Distance(c => Still(c, 6)), Distance(c => Still(c, 1))]);
         // Ever fewer different clips.
-        AssertRises("collapse", [.. ((int[])[30, 8, 2]).Select(n => FrechetDistance.Between(Real.Value, Features(Enumerable.Range(0, 120).Select(i => Clips.Value[120 + i % n]))))]);
+        AssertRises("collapse", [.. ((int[])[30, 8, 2])
+            .Select(n => FrechetDistance.Between(Real.Value, Features(Enumerable.Range(0, 120).Select(i => Clips.Value[120 + i % n]))))]);
     }
 
     [Fact]
@@ -101,7 +105,8 @@ public sealed class FrechetDistanceTests
         Assert.True(Squared(small, large) < 0.3 * Squared(small, different));
     }
 
-    private static double Distance(Func<byte[], byte[]> change) => FrechetDistance.Between(Real.Value, Features(Clips.Value[..120].Select(change)));
+    private static double Distance(Func<byte[], byte[]> change) =>
+        FrechetDistance.Between(Real.Value, Features(Clips.Value[..120].Select(change)));
 
     private static float[][] Features(IEnumerable<byte[]> clips) =>
         [.. clips.AsParallel().AsOrdered().Select(clip => ClipFeatures.Of(clip, Width, Height, Frames))];
@@ -109,7 +114,8 @@ public sealed class FrechetDistanceTests
     private static void AssertRises(string name, double[] distances)
     {
         TestContext.Current.TestOutputHelper?.WriteLine($"{name}: {string.Join(", ", distances.Select(d => d.ToString("0.00")))}");
-        Assert.True(distances[0] > 0 && distances.Zip(distances.Skip(1)).All(p => p.Second > 1.2 * p.First), $"{name}: {string.Join(", ", distances)}");
+        Assert.True(distances[0] > 0 && distances.Zip(distances.Skip(1)).All(p => p.Second > 1.2 * p.First),
+            $"{name}: {string.Join(", ", distances)}");
     }
 
     private static byte[] Blur(byte[] clip, int radius) => BlurAlong(BlurAlong(clip, radius, 3, Width), radius, 3 * Width, Height);
@@ -138,7 +144,8 @@ public sealed class FrechetDistanceTests
     private static byte[] Still(byte[] clip, int frame) =>
         [.. Enumerable.Range(0, Frames).SelectMany(t => clip.Skip(Math.Min(t, frame) * Width * Height * 3).Take(Width * Height * 3))];
 
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(Math.Tau * random.NextDouble());
+    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()))
+        * Math.Cos(Math.Tau * random.NextDouble());
 
     private static double Squared(float[] a, float[] b) => a.Zip(b).Sum(p => (double)(p.First - p.Second) * (p.First - p.Second));
 }

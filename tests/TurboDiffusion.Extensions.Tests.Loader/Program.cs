@@ -34,7 +34,9 @@ static async Task TellWithoutLibTorch()
         thrown = exception;
     }
 
-    Console.WriteLine($"{before.Status}|{thrown?.GetType().Name}|{(await health.CheckHealthAsync(new())).Status}|{before.Description == thrown?.Message}|{thrown?.Message}");
+    Console.WriteLine(
+        $"{before.Status}|{thrown?.GetType().Name}|"
+            + $"{(await health.CheckHealthAsync(new())).Status}|{before.Description == thrown?.Message}|{thrown?.Message}");
 }
 
 [MethodImpl(MethodImplOptions.NoInlining)]
@@ -89,7 +91,8 @@ internal sealed class CountingGenerator : IVideoGenerator
         VideoGenerationRequest request, VideoGenerationOptions? options, CancellationToken cancellationToken)
     {
         Calls++;
-        Seen = $"{request.Prompt}|{options!.VideoSize!.Value.Width}x{options.VideoSize.Value.Height}|{options.Seed}|{options.AdditionalProperties!["style"]}";
+        Seen = $"{request.Prompt}|{options!.VideoSize!.Value.Width}x{options.VideoSize.Value.Height}|"
+            + $"{options.Seed}|{options.AdditionalProperties!["style"]}";
         return Task.FromResult(new VideoGenerationResponse([new DataContent(new byte[] { 5, 5 }, "video/mp4")]));
     }
 

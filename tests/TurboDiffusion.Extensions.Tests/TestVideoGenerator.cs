@@ -15,10 +15,12 @@ internal sealed class TestVideoGenerator : IVideoGenerator, IVideoModelFingerpri
 
     public string? Fingerprint { get; set; }
 
-    public Func<VideoGenerationRequest, VideoGenerationOptions?, CancellationToken, Task<VideoGenerationResponse>> OnGenerate { get; set; } =
+    public Func<VideoGenerationRequest, VideoGenerationOptions?, CancellationToken, Task<VideoGenerationResponse>> OnGenerate { get; set; }
+        =
         (_, _, _) => Task.FromResult(Videos.Response());
 
-    public Func<VideoGenerationRequest, VideoGenerationOptions?, CancellationToken, IAsyncEnumerable<VideoGenerationResponseUpdate>> OnStream { get; set; } =
+    public Func<VideoGenerationRequest, VideoGenerationOptions?, CancellationToken, IAsyncEnumerable<VideoGenerationResponseUpdate>>
+        OnStream { get; set; } =
         (_, _, _) => Videos.Updates().ToAsyncEnumerable();
 
     public Task<VideoGenerationResponse> GenerateAsync(

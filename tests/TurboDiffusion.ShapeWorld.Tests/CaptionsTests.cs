@@ -7,7 +7,8 @@ public sealed class CaptionsTests
     private const int Draws = 20_000;
 
     private static readonly (Scene Scene, string Text)[] Drawn =
-        [.. Enumerable.Range(0, Draws).AsParallel().AsOrdered().Select(SceneSampler.Training).Select((s, i) => (s, Captions.Describe(s, i)))];
+        [.. Enumerable.Range(0, Draws).AsParallel().AsOrdered().Select(SceneSampler.Training)
+            .Select((s, i) => (s, Captions.Describe(s, i)))];
 
     [Fact]
     public void A_caption_says_all_that_the_scene_shows() =>

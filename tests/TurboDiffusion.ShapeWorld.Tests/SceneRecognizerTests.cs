@@ -107,7 +107,8 @@ public sealed class SceneRecognizerTests
     [Fact]
     public void A_motion_backwards_is_the_opposite_one()
     {
-        foreach (var (motion, opposite) in ((Motion, Motion)[])[(Motion.Left, Motion.Right), (Motion.Up, Motion.Down), (Motion.Grow, Motion.Shrink)])
+        foreach (var (motion, opposite) in ((Motion, Motion)[])[(Motion.Left, Motion.Right), (Motion.Up, Motion.Down),
+            (Motion.Grow, Motion.Shrink)])
         {
             var scene = new Scene(Background.Desert, motion, [new(Shape.Heart, ShapeColor.Blue)], 3);
             byte[][] frames = [.. SceneRenderer.Render(scene, Width, Height, Frames).Chunk(Height * Width * 3)];
@@ -206,7 +207,8 @@ public sealed class SceneRecognizerTests
             float fx = Math.Clamp((x - 0.5f) / 2, 0, W - 1.001f), fy = Math.Clamp((y - 0.5f) / 2, 0, H - 1.001f);
             (int x0, int y0) = ((int)fx, (int)fy);
             (fx, fy) = (fx - x0, fy - y0);
-            result[i] = (byte)((Mean(x0, y0) * (1 - fx) + Mean(x0 + 1, y0) * fx) * (1 - fy) + (Mean(x0, y0 + 1) * (1 - fx) + Mean(x0 + 1, y0 + 1) * fx) * fy);
+            result[i] = (byte)((Mean(x0, y0) * (1 - fx) + Mean(x0 + 1, y0) * fx) * (1 - fy)
+                + (Mean(x0, y0 + 1) * (1 - fx) + Mean(x0 + 1, y0 + 1) * fx) * fy);
 
             float Mean(int u, int v)
             {

@@ -73,7 +73,8 @@ public sealed class SceneRendererTests
     {
         foreach (var motion in Enum.GetValues<Motion>().Where(m => m is not (Motion.DayToNight or Motion.FadeIn)))
         {
-            var clip = new Clip(new Scene(Background.BlueSky, motion, [new SceneObject(shape, ShapeColor.Red, ShapeSize.Large)], 5), frames: 4);
+            var clip = new Clip(new Scene(Background.BlueSky, motion, [new SceneObject(shape, ShapeColor.Red, ShapeSize.Large)], 5),
+                frames: 4);
             for (int frame = 0; frame < 4; frame++)
             {
                 var pose = clip.Pose(frame);

@@ -75,7 +75,8 @@ public sealed class SceneSamplerTests
         Assert.Equal(
             "Desert FadeIn 940383362 Small Plain Orange Heart; Studio Spin 125018949 Large Plain Green Heart",
             string.Join("; ", Training.Take(2).Select(s =>
-                $"{s.Background} {s.Motion} {s.Seed} {string.Join(" + ", s.Objects.Select(o => $"{o.Size} {o.Texture} {o.Color} {o.Shape}"))}")));
+                $"{s.Background} {s.Motion} {s.Seed} "
+                    + $"{string.Join(" + ", s.Objects.Select(o => $"{o.Size} {o.Texture} {o.Color} {o.Shape}"))}")));
     }
 
     [Fact]

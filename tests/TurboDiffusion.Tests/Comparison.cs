@@ -27,7 +27,8 @@ public static class Comparison
         long worst = excess.flatten().argmax().item<long>();
         Assert.Fail(string.Create(CultureInfo.InvariantCulture,
             $"{what}: {excess.gt(0).sum().item<long>()} of {e.numel()} elements differ by more than rtol {rtol}, atol {atol}; " +
-            $"worst at {Coordinate(worst, expected.shape)}: expected {e.flatten()[worst].item<double>():G9}, got {a.flatten()[worst].item<double>():G9}"));
+            $"worst at {Coordinate(worst, expected.shape)}: expected {e.flatten()[worst].item<double>():G9}, got "
+                + $"{a.flatten()[worst].item<double>():G9}"));
     }
 
     /// <summary>‖actual − expected‖ / ‖expected‖ ≤ limit. Returns the figure.</summary>
@@ -41,7 +42,8 @@ public static class Comparison
         long worst = (a - e).abs().flatten().argmax().item<long>();
         Assert.Fail(string.Create(CultureInfo.InvariantCulture,
             $"{what}: relative L2 error {relative:G4}, limit {limit}; " +
-            $"worst at {Coordinate(worst, expected.shape)}: expected {e.flatten()[worst].item<double>():G9}, got {a.flatten()[worst].item<double>():G9}"));
+            $"worst at {Coordinate(worst, expected.shape)}: expected {e.flatten()[worst].item<double>():G9}, got "
+                + $"{a.flatten()[worst].item<double>():G9}"));
         return relative;
     }
 
@@ -54,7 +56,8 @@ public static class Comparison
             $"{what}: expected shape [{string.Join(", ", expected.shape)}], got [{string.Join(", ", actual.shape)}]");
         torch.Tensor e = expected.detach().cpu().to(torch.ScalarType.Float64), a = actual.detach().cpu().to(torch.ScalarType.Float64);
         Assert.True(e.isfinite().all().item<bool>(), $"{what}: the expected values are not all finite");
-        Assert.True(a.isfinite().all().item<bool>(), $"{what}: {a.isfinite().logical_not().sum().item<long>()} of {a.numel()} values are NaN or infinite");
+        Assert.True(a.isfinite().all().item<bool>(),
+            $"{what}: {a.isfinite().logical_not().sum().item<long>()} of {a.numel()} values are NaN or infinite");
         return (e, a);
     }
 

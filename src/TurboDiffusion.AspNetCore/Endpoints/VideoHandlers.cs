@@ -48,7 +48,8 @@ internal static class VideoHandlers
             : throw ApiException.NotFound(id);
 
     public static async Task<IResult> ContentAsync(
-        HttpContext http, ClaimsPrincipal user, IVideoJobs jobs, IVideoFileStore files, string id, string? variant, CancellationToken cancellationToken)
+        HttpContext http, ClaimsPrincipal user, IVideoJobs jobs, IVideoFileStore files, string id, string? variant,
+        CancellationToken cancellationToken)
     {
         var job = await JobAsync(user, jobs, id, cancellationToken).ConfigureAwait(false);
         if (job.Video is not { } video)

@@ -86,7 +86,8 @@ internal static class VideoRequestReader
         {
             var form = await ReadFormAsync(http, limits).ConfigureAwait(false);
             foreach (var (name, values) in form)
-                Add(name, values.Count == 1 ? values[0]! : throw ApiException.Invalid(name, $"The field '{name}' is given {values.Count} times."));
+                Add(name, values.Count == 1 ? values[0]!
+                    : throw ApiException.Invalid(name, $"The field '{name}' is given {values.Count} times."));
 
             foreach (var file in form.Files)
             {
@@ -160,7 +161,8 @@ internal static class VideoRequestReader
     private static byte[] FromJson(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => FromDataUrl(value.GetString()!),
-        JsonValueKind.Object when value.TryGetProperty("image_url", out var url) && url.ValueKind == JsonValueKind.String => FromDataUrl(url.GetString()!),
+        JsonValueKind.Object when value.TryGetProperty("image_url", out var url)
+            && url.ValueKind == JsonValueKind.String => FromDataUrl(url.GetString()!),
         _ => throw ApiException.Invalid(StartImage.Field, "The image must be a data URL, such as data:image/png;base64,…."),
     };
 
@@ -171,7 +173,9 @@ internal static class VideoRequestReader
         if (!text.StartsWith("data:image/", StringComparison.Ordinal) || start < 0)
         {
             throw ApiException.Invalid(
-                StartImage.Field, "The image must be sent itself, as a file of the form or as a data URL (data:image/png;base64,…); no address or path is opened.");
+                StartImage.Field,
+                "The image must be sent itself, as a file of the form or as a data URL (data:image/png;base64,…); no address or path is "
+                    + "opened.");
         }
 
         try
@@ -215,7 +219,8 @@ internal static class VideoRequestReader
             && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var height)
             && width > 0 && height > 0
             ? (long)width * height <= limits.MaxFramePixels ? (width, height)
-                : throw ApiException.Invalid("size", $"The size {width}x{height} is too large; at most {limits.MaxFramePixels} pixels are accepted.")
+                : throw ApiException.Invalid("size",
+                    $"The size {width}x{height} is too large; at most {limits.MaxFramePixels} pixels are accepted.")
             : throw ApiException.Invalid("size", "The size must be width and height in pixels, such as 832x480.");
     }
 

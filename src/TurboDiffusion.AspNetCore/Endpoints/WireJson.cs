@@ -42,7 +42,9 @@ internal sealed record VideoResource(
     public static VideoResource Of(VideoJob job)
     {
         var (request, info) = (job.Request, job.Video?.Info);
-        var size = info is not null ? (info.Width, info.Height) : request is { Width: { } width, Height: { } height } ? (width, height) : ((int, int)?)null;
+        var size = info is not null ? (info.Width, info.Height) : request is { Width: { } width, Height: { } height }
+            ? (width, height)
+            : ((int, int)?)null;
         var seconds = info?.Duration.TotalSeconds ?? request.Seconds;
         return new VideoResource(
             job.Id,

@@ -105,7 +105,8 @@ internal sealed class LiveJobs
     {
         lock (_lock)
         {
-            if (_watchers.TryGetValue(id, out var watchers) && watchers.RemoveAll(watcher => watcher.Reader == reader) > 0 && watchers.Count == 0)
+            if (_watchers.TryGetValue(id, out var watchers) && watchers.RemoveAll(watcher => watcher.Reader == reader) > 0
+                && watchers.Count == 0)
                 _watchers.Remove(id);
         }
     }

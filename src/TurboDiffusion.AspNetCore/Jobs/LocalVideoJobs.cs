@@ -51,7 +51,8 @@ internal sealed class LocalVideoJobs(
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
             return IsSame(submission.Request, stored.Request) ? await NowAsync(stored, cancellationToken).ConfigureAwait(false)
                 : throw new VideoJobRefusedException(
-                    VideoJobRefusal.IdempotencyKeyReused, "The idempotency key was used for another request; choose a new key for a new request.");
+                    VideoJobRefusal.IdempotencyKeyReused,
+                    "The idempotency key was used for another request; choose a new key for a new request.");
         }
         catch (VideoJobRefusedException refused) when (refused.Refusal is VideoJobRefusal.QueueFull or VideoJobRefusal.OwnerQueueFull)
         {

@@ -95,7 +95,8 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
                         VideoJobRefusal.QueueFull, $"The queue is full: {maxQueued} videos are waiting. Try again later.");
                 }
 
-                if (Scalar("SELECT COUNT(*) FROM job WHERE owner = $1 AND status <= $2", job.Owner, (int)VideoJobStatus.InProgress) >= maxOfOwner)
+                if (Scalar("SELECT COUNT(*) FROM job WHERE owner = $1 AND status <= $2", job.Owner,
+                    (int)VideoJobStatus.InProgress) >= maxOfOwner)
                 {
                     throw new VideoJobRefusedException(
                         VideoJobRefusal.OwnerQueueFull,
@@ -217,7 +218,8 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
         else if (version != Version)
         {
             throw new EnvironmentException(
-                "database", $"The database of jobs {_connection.DataSource} has version {version}; this program reads version {Version}. Choose another folder.");
+                "database", $"The database of jobs {_connection.DataSource} has version {version}; this program reads version {Version}. "
+                    + "Choose another folder.");
         }
 
         transaction.Commit();

@@ -34,7 +34,8 @@ internal sealed partial class VideoJobDispatcher(
 
     /// <inheritdoc/>
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        [SweepAsync(stoppingToken), .. Enumerable.Range(0, options.Value.Workers).Select(_ => Task.Run(() => WorkAsync(stoppingToken), stoppingToken))]);
+        [SweepAsync(stoppingToken), .. Enumerable.Range(0, options.Value.Workers)
+            .Select(_ => Task.Run(() => WorkAsync(stoppingToken), stoppingToken))]);
 
     private async Task RecoverAsync(CancellationToken cancellationToken)
     {
@@ -117,7 +118,10 @@ internal sealed partial class VideoJobDispatcher(
                 models.Generator(job.Request.Model!), job, (progress, preview) => live.Report(job.Id, progress, preview), cancelled)
                 .ConfigureAwait(false);
             var now = time.GetUtcNow();
-            return job with { Status = VideoJobStatus.Completed, Video = video, CompletedAt = now, ExpiresAt = now + options.Value.Retention };
+            return job with
+            {
+                Status = VideoJobStatus.Completed, Video = video, CompletedAt = now, ExpiresAt = now + options.Value.Retention,
+            };
         }
         catch (Exception) when (stopping.IsCancellationRequested)
         {
@@ -172,7 +176,8 @@ internal sealed partial class VideoJobDispatcher(
     {
         try
         {
-            var old = await store.ListDisposableAsync(time.GetUtcNow(), options.Value.MaxStoredBytes, cancellationToken).ConfigureAwait(false);
+            var old = await store.ListDisposableAsync(time.GetUtcNow(), options.Value.MaxStoredBytes, cancellationToken)
+                .ConfigureAwait(false);
             foreach (var id in old)
             {
                 await store.RemoveAsync(id, cancellationToken).ConfigureAwait(false);

@@ -11,7 +11,9 @@ public sealed record VideoJobRequest
     /// <summary>A description of what the video shall not show.</summary>
     public string? NegativePrompt { get; init; }
 
-    /// <summary>The model, by a name of <see cref="IVideoJobs.ListModelsAsync"/>; <see langword="null"/> until the job is accepted: the default.</summary>
+    /// <summary>
+    /// The model, by a name of <see cref="IVideoJobs.ListModelsAsync"/>; <see langword="null"/> until the job is accepted: the default.
+    /// </summary>
     public string? Model { get; init; }
 
     /// <summary>Columns of pixels, together with <see cref="Height"/>.</summary>

@@ -66,7 +66,8 @@ internal sealed class ApiKeyHandler(
     private static string? RefusalWithoutKey(HttpContext http)
     {
         // A proxy on this machine would let everybody in; one says for whom it asks.
-        var isLocal = http.Connection is { RemoteIpAddress: { } from, LocalIpAddress: { } to } && IPAddress.IsLoopback(from) && IPAddress.IsLoopback(to)
+        var isLocal = http.Connection is { RemoteIpAddress: { } from, LocalIpAddress: { } to } && IPAddress.IsLoopback(from)
+            && IPAddress.IsLoopback(to)
             && !http.Request.Headers.ContainsKey("X-Forwarded-For") && !http.Request.Headers.ContainsKey("Forwarded");
         if (!isLocal)
             return "This service has no API keys, so that it answers its own machine alone; its operator can add one (ApiKeys).";

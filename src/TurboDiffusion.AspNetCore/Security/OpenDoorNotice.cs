@@ -19,6 +19,7 @@ internal sealed partial class OpenDoorNotice(IOptions<VideoServiceOptions> optio
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(LogLevel.Warning, "There are no API keys: programs on this machine alone are answered, without a key. Set VideoService:ApiKeys to let others in.")]
+    [LoggerMessage(LogLevel.Warning,
+        "There are no API keys: programs on this machine alone are answered, without a key. Set VideoService:ApiKeys to let others in.")]
     private partial void LogNoKeys();
 }

@@ -16,7 +16,10 @@ internal sealed class JobMetrics
             "turbodiffusion.job.duration",
             "s",
             "Time that a job ran, by how it ended.",
-            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] });
+            advice: new InstrumentAdvice<double>
+            {
+                HistogramBucketBoundaries = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
+            });
         meter.CreateObservableGauge("turbodiffusion.jobs.queued", () => Count(VideoJobStatus.Queued), "{job}", "Jobs that wait.");
         meter.CreateObservableGauge("turbodiffusion.jobs.running", () => Count(VideoJobStatus.InProgress), "{job}", "Jobs that run.");
 
@@ -28,6 +31,7 @@ internal sealed class JobMetrics
     public void Ended(VideoJob job, TimeSpan duration) => _duration.Record(duration.TotalSeconds, new TagList
     {
         { "gen_ai.request.model", job.Request.Model },
-        { "turbodiffusion.job.end", job.Status switch { VideoJobStatus.Completed => "completed", VideoJobStatus.Failed => "failed", _ => "cancelled" } },
+        { "turbodiffusion.job.end", job.Status switch { VideoJobStatus.Completed => "completed", VideoJobStatus.Failed => "failed",
+            _ => "cancelled" } },
     });
 }

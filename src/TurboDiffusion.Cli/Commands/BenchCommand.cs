@@ -16,16 +16,22 @@ internal sealed class BenchCommand : CliCommand
         $"The model's dimensions. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
     private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT", "The video's size. Default: 832x480; on the CPU, 64x64.");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "The video's frames, 4k + 1. Default: 81; on the CPU, 5.");
-    private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X", $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
+    private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
+        $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "Only variants of this self-attention.");
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "Only variants of this number format.");
-    private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels", "Only variants in which no operator, those of products, or all run as CUDA kernels.");
+    private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels",
+        "Only variants in which no operator, those of products, or all run as CUDA kernels.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu", "Default: auto, the first GPU.");
-    private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S", "Seconds that a variant is repeated: the median of 1 to 11 steps. Default: 10.");
-    private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S", "After this time no further row is begun. Default: no end.");
+    private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S",
+        "Seconds that a variant is repeated: the median of 1 to 11 steps. Default: 10.");
+    private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S",
+        "After this time no further row is begun. Default: no end.");
     private readonly Option<ulong?> _seed = Opt.Number<ulong>("--seed", "N", "The seed of weights and noise. Default: 0.");
-    private readonly Option<bool> _profile = Opt.Flag("--profile", "Time the parts of the step too: every module, and what lies between them.");
-    private readonly Option<bool> _compare = Opt.Flag("--compare", "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents, and each block alone.");
+    private readonly Option<bool> _profile = Opt.Flag("--profile",
+        "Time the parts of the step too: every module, and what lies between them.");
+    private readonly Option<bool> _compare = Opt.Flag("--compare",
+        "Denoise in 4 steps with and without kernels, from the same weights and noise, and compare the latents, and each block alone.");
     private readonly Option<bool> _baseline = Opt.Flag("--baseline", "Measure plain PyTorch too, with the machine's Python.");
     private readonly Option<string?> _script = Opt.Text("--baseline-script", "FILE", $"Its script. Default: {Script}.");
     private readonly Option<string?> _python = Opt.Text("--python", "PROGRAM", "Its Python, one with PyTorch. Default: python3.");
@@ -41,8 +47,9 @@ internal sealed class BenchCommand : CliCommand
         Add("Measuring", _device, _patience, _seconds, _seed, _profile, _compare);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
-        Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one video. "
-            + "Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard output. Files of results are replaced.";
+        Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one "
+            + "video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard output. "
+            + "Files of results are replaced.";
         Examples =
         [
             "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",

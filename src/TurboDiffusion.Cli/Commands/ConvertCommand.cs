@@ -9,9 +9,12 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>convert</c>: any checkpoint that can be read becomes a safetensors file of a known layout.</summary>
 internal sealed class ConvertCommand : WritingCommand
 {
-    private readonly Argument<string> _input = new("IN") { Description = "A transformer, VAE or text encoder in any format and layout (docs/checkpoints.md)." };
-    private readonly Option<torch.ScalarType?> _dtype = Opt.Choice("--dtype", "The type of float tensors; the scales of int8 weights stay float32. Default: as they are.", Opt.Dtypes);
-    private readonly Option<NameLayout?> _layout = Opt.Choice<NameLayout>("--layout", "The names to write. Default: official, those of the TurboDiffusion files.");
+    private readonly Argument<string> _input =
+        new("IN") { Description = "A transformer, VAE or text encoder in any format and layout (docs/checkpoints.md)." };
+    private readonly Option<torch.ScalarType?> _dtype =
+        Opt.Choice("--dtype", "The type of float tensors; the scales of int8 weights stay float32. Default: as they are.", Opt.Dtypes);
+    private readonly Option<NameLayout?> _layout = Opt.Choice<NameLayout>("--layout",
+        "The names to write. Default: official, those of the TurboDiffusion files.");
 
     /// <summary>Creates the command.</summary>
     public ConvertCommand(Terminal terminal)
@@ -20,7 +23,8 @@ internal sealed class ConvertCommand : WritingCommand
         Arguments.Add(_input);
         Arguments.Add(Output);
         AddOptions(_dtype, _layout);
-        Examples = ["convert TurboWan2.1-T2V-1.3B-480P.pth turbo.safetensors --dtype bfloat16", "convert Wan2.1_VAE.pth vae.safetensors --layout diffusers"];
+        Examples = ["convert TurboWan2.1-T2V-1.3B-480P.pth turbo.safetensors --dtype bfloat16",
+            "convert Wan2.1_VAE.pth vae.safetensors --layout diffusers"];
     }
 
     // Named as on the command line.
@@ -60,12 +64,16 @@ internal sealed class ConvertCommand : WritingCommand
     {
         if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
             throw new InvalidRequestException("layout",
-                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the {layout.ToString().ToLowerInvariant()} layout: "
-                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original model it was tuned from.");
+                $"{view.Path} is made for sparse-linear attention, whose projection (proj_l) has no name in the "
+                    + $"{layout.ToString().ToLowerInvariant()} layout: "
+                + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original "
+                    + "model it was tuned from.");
     }
 
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>
-        [.. TensorSource.From(view).Zip(TensorSource.From(view, dtype), (kept, converted) => IsScale(view, kept.Info.Name) ? kept : converted)];
+        [.. TensorSource.From(view).Zip(TensorSource.From(view, dtype), (kept, converted) => IsScale(view, kept.Info.Name)
+            ? kept
+            : converted)];
 
     private static bool IsScale(ICheckpoint view, string name) =>
         name.EndsWith(".scale", StringComparison.Ordinal) && view.Tensors.ContainsKey(name[..^"scale".Length] + "int8_weight");
@@ -78,6 +86,7 @@ internal sealed class ConvertCommand : WritingCommand
         (ModelKind.Transformer, NameLayout.ComfyUI) => WanLayouts.ComfyUI,
         (ModelKind.Vae, NameLayout.Diffusers) => VaeLayouts.Diffusers,
         (ModelKind.TextEncoder, NameLayout.Diffusers) => UMT5Layouts.Transformers,
-        _ => throw new InvalidRequestException("layout", $"There is no {layout} layout for this part of a model; choose official or diffusers."),
+        _ => throw new InvalidRequestException("layout",
+            $"There is no {layout} layout for this part of a model; choose official or diffusers."),
     };
 }

@@ -40,7 +40,8 @@ internal sealed class DoctorCommand : CliCommand
 
     private static IEnumerable<string[]> Rows(Finding finding)
     {
-        yield return [finding.Health switch { Health.Fine => "ok", Health.Warning => "note", _ => "MISSING" }, finding.Subject, finding.Found];
+        yield return [finding.Health switch { Health.Fine => "ok", Health.Warning => "note", _ => "MISSING" }, finding.Subject,
+            finding.Found];
         if (finding.Remedy is { } remedy) yield return ["", "", $"-> {remedy}"];
     }
 }

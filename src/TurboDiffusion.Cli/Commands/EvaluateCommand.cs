@@ -7,10 +7,13 @@ using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
 
-/// <summary><c>evaluate</c>: how many held-out prompts of the shape world a model gets right, how real its clips are, and how fast.</summary>
+/// <summary>
+/// <c>evaluate</c>: how many held-out prompts of the shape world a model gets right, how real its clips are, and how fast.
+/// </summary>
 internal sealed class EvaluateCommand : CliCommand
 {
-    private readonly Option<string?> _plan = Opt.Text("--plan", "FILE", "Several variants and all settings as a JSON file (docs/quality.md). The options below take the place of its settings.", "-p");
+    private readonly Option<string?> _plan = Opt.Text("--plan", "FILE",
+        "Several variants and all settings as a JSON file (docs/quality.md). The options below take the place of its settings.", "-p");
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library or the folder of one.", "-m");
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", "The video autoencoder.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
@@ -25,24 +28,38 @@ internal sealed class EvaluateCommand : CliCommand
     private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X", "rcm: noise over signal at the first step.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "The self-attention.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X", "sla, sagesla: the share of key blocks that is kept.");
-    private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers.");
+    private readonly Option<WeightFormat?> _weights =
+        Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers.");
 
-    private readonly Option<string[]> _only = new("--only") { HelpName = "LABEL", Description = "Of a plan's variants, only those of these names.", AllowMultipleArgumentsPerToken = true };
-    private readonly Option<int?> _prompts = Opt.Number<int>("--prompts", "N", "Held-out prompts with one object; 0 (and no two-object prompts) measures latencies alone. Default: 200.");
-    private readonly Option<int?> _two = Opt.Number<int>("--two-object-prompts", "N", "Held-out prompts with two objects, which have a column of their own. Default: 50.");
-    private readonly Option<int?> _reference = Opt.Number<int>("--reference-clips", "N", "Real clips that the Fréchet distance compares with. Default: 1000.");
-    private readonly Option<int?> _latency = Opt.Number<int>("--latency-runs", "N", "Runs whose median is the latency of one clip; 0 measures none. Default: 3.");
+    private readonly Option<string[]> _only = new("--only")
+    {
+        HelpName = "LABEL", Description = "Of a plan's variants, only those of these names.", AllowMultipleArgumentsPerToken = true,
+    };
+    private readonly Option<int?> _prompts = Opt.Number<int>("--prompts", "N",
+        "Held-out prompts with one object; 0 (and no two-object prompts) measures latencies alone. Default: 200.");
+    private readonly Option<int?> _two = Opt.Number<int>("--two-object-prompts", "N",
+        "Held-out prompts with two objects, which have a column of their own. Default: 50.");
+    private readonly Option<int?> _reference = Opt.Number<int>("--reference-clips", "N",
+        "Real clips that the Fréchet distance compares with. Default: 1000.");
+    private readonly Option<int?> _latency = Opt.Number<int>("--latency-runs", "N",
+        "Runs whose median is the latency of one clip; 0 measures none. Default: 3.");
     private readonly Option<int?> _batch = Opt.Number<int>("--batch", "N", "Clips that are generated at once. Default: 25.");
     private readonly Option<int?> _seed = Opt.Number<int>("--seed", "N", "Chooses prompts, noise and reference. Default: 1.");
-    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N", "Default: auto, the first GPU or else the CPU.");
-    private readonly Option<string?> _dtype = Opt.Text("--dtype", string.Join('|', Opt.Dtypes.Keys), "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.");
+    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
+        "Default: auto, the first GPU or else the CPU.");
+    private readonly Option<string?> _dtype = Opt.Text("--dtype", string.Join('|', Opt.Dtypes.Keys),
+        "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.");
 
-    private readonly Option<string?> _output = Opt.Text("--output", "FILE", "Every number and every clip's outcome as JSON, written anew after each row.", "-o");
+    private readonly Option<string?> _output = Opt.Text("--output", "FILE",
+        "Every number and every clip's outcome as JSON, written anew after each row.", "-o");
     private readonly Option<string?> _table = Opt.Text("--table", "FILE", "The table as Markdown, written anew after each row.");
-    private readonly Option<string?> _sheet = Opt.Text("--sheet", "FILE", "Clips with their prompts: frames in rows (.png), or moving (.gif, .mp4, .webm, a folder of PNG frames that ends in /).");
-    private readonly Option<string?> _sheetOf = Opt.Text("--sheet-of", "LABEL", "Whose clips the sheet shows. Default: the last variant's.");
+    private readonly Option<string?> _sheet = Opt.Text("--sheet", "FILE",
+        "Clips with their prompts: frames in rows (.png), or moving (.gif, .mp4, .webm, a folder of PNG frames that ends in /).");
+    private readonly Option<string?> _sheetOf = Opt.Text("--sheet-of", "LABEL",
+        "Whose clips the sheet shows. Default: the last variant's.");
     private readonly Option<int?> _sheetClips = Opt.Number<int>("--sheet-clips", "N", "How many clips the sheet shows. Default: 12.");
-    private readonly Option<string?> _failures = Opt.Text("--keep-failures", "FOLDER", "Puts the first clips of each row that are wrong into this folder, as PNG, with what was asked and what was read.");
+    private readonly Option<string?> _failures = Opt.Text("--keep-failures", "FOLDER",
+        "Puts the first clips of each row that are wrong into this folder, as PNG, with what was asked and what was read.");
 
     /// <summary>Creates the command.</summary>
     public EvaluateCommand(Terminal terminal)
@@ -50,11 +67,13 @@ internal sealed class EvaluateCommand : CliCommand
     {
         Add("Plan", _plan, _only);
         Add("Model", _model, _vae, _textEncoder, _tokenizer);
-        Add("One variant, without a plan's", _label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention, _topK, _weights);
+        Add("One variant, without a plan's", _label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention,
+            _topK, _weights);
         Add("Measuring", _prompts, _two, _reference, _latency, _batch, _seed, _device, _dtype);
         Add("Output", _output, _table, _sheet, _sheetOf, _sheetClips, _failures);
-        Details = "Prompts are of combinations that training never shows. Shape, colour, background and motion are read from the pixels of the clips. "
-            + "The table goes to the standard output. Real clips, as drawn and through the VAE, are its first rows. Files of results are replaced.";
+        Details = "Prompts are of combinations that training never shows. Shape, colour, background and motion are read from the pixels "
+            + "of the clips. The table goes to the standard output. Real clips, as drawn and through the VAE, are its first rows. Files "
+            + "of results are replaced.";
         Examples =
         [
             "evaluate --plan plan.json --output quality.json --table quality.md --sheet sheet.png --keep-failures failures",
@@ -70,7 +89,9 @@ internal sealed class EvaluateCommand : CliCommand
         plan.Check();
         string sheetOf = parsed.GetValue(_sheetOf) ?? plan.Variants[^1].Label;
         if (plan.Variants.All(v => v.Label != sheetOf))
-            throw new InvalidRequestException("sheet", $"There is no variant '{sheetOf}' for the sheet; the variants are {string.Join(", ", plan.Variants.Select(v => v.Label))}.");
+            throw new InvalidRequestException("sheet",
+                $"There is no variant '{sheetOf}' for the sheet; the variants are "
+                + $"{string.Join(", ", plan.Variants.Select(v => v.Label))}.");
         var output = new EvaluationOutput(parsed.GetValue(_output), parsed.GetValue(_table), parsed.GetValue(_sheet), sheetOf,
             parsed.GetValue(_sheetClips) ?? 12, parsed.GetValue(_failures), Terminal.Cancelled);
         output.Check();
@@ -106,7 +127,8 @@ internal sealed class EvaluateCommand : CliCommand
         if (parsed.GetValue(_only) is { Length: > 0 } only)
         {
             if (only.FirstOrDefault(label => variants.All(v => v.Label != label)) is { } unknown)
-                throw new InvalidRequestException("only", $"The plan has no variant '{unknown}'; it has {string.Join(", ", variants.Select(v => v.Label))}.");
+                throw new InvalidRequestException("only",
+                    $"The plan has no variant '{unknown}'; it has {string.Join(", ", variants.Select(v => v.Label))}.");
             variants = [.. variants.Where(v => only.Contains(v.Label))];
         }
         return plan with

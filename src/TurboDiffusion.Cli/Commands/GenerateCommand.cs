@@ -41,7 +41,9 @@ internal sealed class GenerateCommand : CliCommand
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
         (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
         if (dropped > 0)
-            Terminal.Error.WriteLine($"warning: the prompt has {tokens} tokens, and the model reads {tokens - dropped}: its end is left out. Say the important things first.");
+            Terminal.Error.WriteLine(
+                $"warning: the prompt has {tokens} tokens, and the model reads {tokens - dropped}: its end is left out.");
+        if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
         if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));

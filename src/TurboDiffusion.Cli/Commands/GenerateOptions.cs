@@ -21,51 +21,81 @@ internal sealed class GenerateOptions
 
     private readonly Argument<string> _prompt = new("PROMPT") { Description = "What the video shows." };
 
-    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the program.", "-m");
-    private readonly Option<string?> _transformer = Opt.Text("--transformer", "FILE", "The transformer, in place of the model's; of two experts, the high-noise one. The files below with it make a model by themselves.");
+    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
+        "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the "
+            + "program.", "-m");
+    private readonly Option<string?> _transformer =
+        Opt.Text("--transformer", "FILE",
+            "The transformer, in place of the model's; of two experts, the high-noise one. The files below with it make a model by "
+                + "themselves.");
     private readonly Option<string?> _lowNoise = Opt.Text("--low-noise-transformer", "FILE", "Image to video: the low-noise expert.");
-    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE|tiny", "The video autoencoder, a full or a tiny one (TAEHV); tiny: the model's tiny one.");
+    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE|tiny",
+        "The video autoencoder, a full or a tiny one (TAEHV); tiny: the model's tiny one.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
     private readonly Option<string?> _tokenizer = Opt.Text("--tokenizer", "FILE", "The SentencePiece model of the text encoder.");
     private readonly LoraArguments _loras = new();
 
-    private readonly Option<string?> _image = Opt.Text("--image", "FILE", "The first frame (JPEG, PNG, WebP), for image-to-video models.", "-i");
+    private readonly Option<string?> _image = Opt.Text("--image", "FILE",
+        "The first frame (JPEG, PNG, WebP), for image-to-video models.", "-i");
     private readonly Option<bool> _adaptive = Opt.Flag("--adaptive-size", "Keep the image's aspect ratio, at the area of the size.");
 
     private readonly Option<string?> _size = Opt.Text("--size", "WxH",
         $"Width and height in pixels, multiples of 16. Default: the model's ({Published(s => s.Size)}).", "-s");
-    private readonly Option<string?> _resolution = Opt.Text("--resolution", string.Join('|', VideoSize.Resolutions), "A size by its name, with --aspect-ratio.");
-    private readonly Option<string?> _aspect = Opt.Text("--aspect-ratio", "W:H", $"{string.Join(", ", VideoSize.AspectRatios)}. Default: 16:9.");
-    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", $"Frames, 4k + 1. Default: the model's ({Published(s => s.Frames)}).", "-f");
-    private readonly Option<double?> _fps = Opt.Number<double>("--fps", "X", $"Frames per second of the file, such as 16 or 23.976. Default: the model's ({Published(s => s.FramesPerSecond)}).");
+    private readonly Option<string?> _resolution = Opt.Text("--resolution", string.Join('|', VideoSize.Resolutions),
+        "A size by its name, with --aspect-ratio.");
+    private readonly Option<string?> _aspect = Opt.Text("--aspect-ratio", "W:H",
+        $"{string.Join(", ", VideoSize.AspectRatios)}. Default: 16:9.");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N",
+        $"Frames, 4k + 1. Default: the model's ({Published(s => s.Frames)}).", "-f");
+    private readonly Option<double?> _fps = Opt.Number<double>("--fps", "X",
+        $"Frames per second of the file, such as 16 or 23.976. Default: the model's ({Published(s => s.FramesPerSecond)}).");
 
     private readonly Option<int?> _steps = Opt.Number<int>("--steps", "N",
-        $"Denoising steps: 1 to {RcmSampler.MaxSteps} with rcm, any number with unipc and euler. Default: the model's (rcm {Published(s => s.Sampling.RcmSteps)}, others {Published(s => s.Sampling.FlowSteps)}).");
-    private readonly Option<SamplerKind?> _sampler = Opt.Choice<SamplerKind>("--sampler", "rcm for distilled models, unipc or euler for original ones. Default: what the model is made for.");
-    private readonly Option<bool> _ode = Opt.Flag("--ode", "rcm: follow the deterministic flow; sharper, less robust. Default for image to video.");
+        $"Denoising steps: 1 to {RcmSampler.MaxSteps} with rcm, any number with unipc and euler. Default: the model's (rcm "
+            + $"{Published(s => s.Sampling.RcmSteps)}, others {Published(s => s.Sampling.FlowSteps)}).");
+    private readonly Option<SamplerKind?> _sampler = Opt.Choice<SamplerKind>("--sampler",
+        "rcm for distilled models, unipc or euler for original ones. Default: what the model is made for.");
+    private readonly Option<bool> _ode = Opt.Flag("--ode",
+        "rcm: follow the deterministic flow; sharper, less robust. Default for image to video.");
     private readonly Option<bool> _sde = Opt.Flag("--sde", "rcm: add fresh noise in every step. Default for text to video.");
-    private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X", $"rcm: noise over signal at the first step. Default: the model's ({Published(s => s.Sampling.SigmaMax)}).");
+    private readonly Option<double?> _sigmaMax = Opt.Number<double>("--sigma-max", "X",
+        $"rcm: noise over signal at the first step. Default: the model's ({Published(s => s.Sampling.SigmaMax)}).");
     private readonly Option<double?> _shift = Opt.Number<double>("--shift", "X",
-        $"unipc, euler: how far the steps lean to the noisy end; 3 suits small sizes. Default: the model's ({Published(s => s.Sampling.Shift)}).");
+        "unipc, euler: how far the steps lean to the noisy end; 3 suits small sizes. Default: the model's "
+            + $"({Published(s => s.Sampling.Shift)}).");
     private readonly Option<GuidanceScale?> _guidance = Opt.Guidance(
-        $"Classifier-free guidance, or that of the low-noise and of the high-noise expert; 1 is none. Default: 1 for distilled models, the model's for original ones ({Published(s => s.Sampling.GuidanceScale)}).");
-    private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT", "What the video should not show; counts only with guidance.");
+        "Classifier-free guidance, or that of the low-noise and of the high-noise expert; 1 is none. Default: 1 for distilled models, "
+            + $"the model's for original ones ({Published(s => s.Sampling.GuidanceScale)}).");
+    private readonly Option<string?> _negative = Opt.Text("--negative-prompt", "TEXT",
+        "What the video should not show; counts only with guidance.");
     private readonly Option<double?> _boundary = Opt.Number<double>("--boundary", "X",
-        $"With two experts: the time in (0, 1) at which the low-noise one takes over. Default: the model's ({Published(s => s.Boundary)}).");
+        "With two experts: the time in (0, 1) at which the low-noise one takes over. "
+            + $"Default: the model's ({Published(s => s.Boundary)}).");
 
-    private readonly Option<ulong?> _seed = Opt.Seed("The same seed gives the same video on every device: 0 to 18446744073709551615. Default, or -1: a new one, which the result shows.");
-    private readonly Option<int?> _count = Opt.Number<int>("--count", "N", "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
+    private readonly Option<ulong?> _seed =
+        Opt.Seed("The same seed gives the same video on every device: 0 to 18446744073709551615. Default, or -1: a new one, which the "
+            + "result shows.");
+    private readonly Option<int?> _count = Opt.Number<int>("--count", "N",
+        "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
 
-    private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sla where the checkpoint is made for it, dense otherwise.");
-    private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X", "sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: 0.1; 0.15 is better and slower.");
-    private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: the checkpoint's.");
-    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N", "Default: auto, the first GPU or else the CPU.");
-    private readonly Option<torch.ScalarType?> _dtype = Opt.Choice("--dtype", "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.", Opt.Dtypes);
+    private readonly Option<AttentionKind?> _attention =
+        Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sla where the checkpoint is made for it, dense otherwise.");
+    private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
+        "sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: 0.1; 0.15 is better and slower.");
+    private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights",
+        "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: the checkpoint's.");
+    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
+        "Default: auto, the first GPU or else the CPU.");
+    private readonly Option<torch.ScalarType?> _dtype =
+        Opt.Choice("--dtype", "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.", Opt.Dtypes);
     private readonly Option<bool> _lowMemory = Opt.Flag("--low-memory", "Hold one model in memory at a time.");
 
-    private readonly Option<string?> _output = Opt.Text("--output", "PATH", $"An .mp4, .webm or .gif file, or a folder for PNG frames (ends in /). Default: {DefaultOutput}, which replaces an earlier one.", "-o");
+    private readonly Option<string?> _output = Opt.Text("--output", "PATH",
+        $"An .mp4, .webm or .gif file, or a folder for PNG frames (ends in /). Default: {DefaultOutput}, which replaces an earlier one.",
+        "-o");
     private readonly Option<bool> _overwrite = Opt.Flag("--overwrite", "Replace the output if it exists.");
-    private readonly Option<int?> _crf = Opt.Number<int>("--crf", "N", "Quality of MP4 and WebM: 0 is best and largest. Default: 18 for MP4, 30 for WebM.");
+    private readonly Option<int?> _crf = Opt.Number<int>("--crf", "N",
+        "Quality of MP4 and WebM: 0 is best and largest. Default: 18 for MP4, 30 for WebM.");
 
     /// <summary>Adds them to the command.</summary>
     /// <param name="argument">Takes the prompt.</param>
@@ -87,8 +117,10 @@ internal sealed class GenerateOptions
     public VideoRequest Request(ParseResult parsed)
     {
         string? output = parsed.GetValue(_output), image = parsed.GetValue(_image);
-        if (parsed.GetValue(_ode) && parsed.GetValue(_sde)) throw new InvalidRequestException("ode", "--ode and --sde exclude each other; give one.");
-        if (parsed.GetValue(_adaptive) && image is null) throw new InvalidRequestException("image", "--adaptive-size follows an image; give one with --image.");
+        if (parsed.GetValue(_ode) && parsed.GetValue(_sde))
+            throw new InvalidRequestException("ode", "--ode and --sde exclude each other; give one.");
+        if (parsed.GetValue(_adaptive) && image is null)
+            throw new InvalidRequestException("image", "--adaptive-size follows an image; give one with --image.");
         return new VideoRequest
         {
             Prompt = parsed.GetRequiredValue(_prompt),
@@ -138,7 +170,9 @@ internal sealed class GenerateOptions
         {
             Option<string?>[] missing = [.. single.Where(o => o != _lowNoise && Named(o) is null)];
             if (missing.Length > 0)
-                throw new InvalidRequestException("model", $"A model of single files needs {string.Join(", ", missing.Select(o => o.Name))} as well; or name a --model that has the others.");
+                throw new InvalidRequestException("model",
+                    $"A model of single files needs {string.Join(", ", missing.Select(o => o.Name))} as well; or name a --model that has "
+                        + "the others.");
             string transformer = parsed.GetValue(_transformer)!;
             return new ModelFiles
             {
@@ -162,15 +196,18 @@ internal sealed class GenerateOptions
     }
 
     private static string Published(Func<ModelSpec, object?> fact) =>
-        "Wan: " + string.Join(" or ", ModelSpec.All.Select(fact).OfType<object>().Distinct().Select(f => Convert.ToString(f, CultureInfo.InvariantCulture)));
+        "Wan: " + string.Join(" or ", ModelSpec.All.Select(fact).OfType<object>().Distinct()
+            .Select(f => Convert.ToString(f, CultureInfo.InvariantCulture)));
 
     private VideoSize? Size(ParseResult parsed)
     {
-        (string? size, string? resolution, string? aspect) = (parsed.GetValue(_size), parsed.GetValue(_resolution), parsed.GetValue(_aspect));
+        (string? size, string? resolution, string? aspect) =
+            (parsed.GetValue(_size), parsed.GetValue(_resolution), parsed.GetValue(_aspect));
         if (size is not null && (resolution ?? aspect) is not null)
             throw new InvalidRequestException("size", "--size already says what --resolution and --aspect-ratio would; give either.");
         if (resolution is null && aspect is not null)
-            throw new InvalidRequestException("aspect ratio", $"--aspect-ratio needs --resolution ({string.Join(" or ", VideoSize.Resolutions)}) with it.");
+            throw new InvalidRequestException("aspect ratio",
+                $"--aspect-ratio needs --resolution ({string.Join(" or ", VideoSize.Resolutions)}) with it.");
         return size is not null ? VideoSize.Parse(size) : resolution is not null ? VideoSize.Preset(resolution, aspect ?? "16:9") : null;
     }
 }

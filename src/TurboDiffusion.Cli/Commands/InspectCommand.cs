@@ -9,7 +9,11 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>inspect</c>: what checkpoint files are, from their headers alone.</summary>
 internal sealed class InspectCommand : CliCommand
 {
-    private readonly Argument<string[]> _files = new("FILE") { Arity = ArgumentArity.OneOrMore, Description = "Checkpoint files (.safetensors, .gguf, .pth), indexes of sharded ones, folders that hold one, or folders of models." };
+    private readonly Argument<string[]> _files = new("FILE")
+    {
+        Arity = ArgumentArity.OneOrMore, Description =
+            "Checkpoint files (.safetensors, .gguf, .pth), indexes of sharded ones, folders that hold one, or folders of models.",
+    };
     private readonly Option<bool> _tensors = Opt.Flag("--tensors", "List the tensors.");
     private readonly Option<bool> _json = Opt.Flag("--json", "Print the result as JSON.");
 

@@ -12,8 +12,10 @@ namespace TurboDiffusion.Cli.Commands;
 internal sealed class McpCommand : CliCommand
 {
     private readonly EngineOptions _engine = new();
-    private readonly Option<string?> _output = Opt.Text("--output", "FOLDER", "Where videos are written. Default: turbodiffusion-videos among the temporary files.", "-o");
-    private readonly Option<string[]> _images = new("--images") { HelpName = "FOLDER", Description = "A folder whose images may be animated, with all below it; may be given several times. Default: none." };
+    private readonly Option<string?> _output = Opt.Text("--output", "FOLDER",
+        "Where videos are written. Default: turbodiffusion-videos among the temporary files.", "-o");
+    private readonly Option<string[]> _images = new("--images") { HelpName = "FOLDER",
+        Description = "A folder whose images may be animated, with all below it; may be given several times. Default: none." };
 
     /// <summary>Creates the command.</summary>
     public McpCommand(Terminal terminal)
@@ -30,7 +32,8 @@ internal sealed class McpCommand : CliCommand
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.AddSimpleConsole();
-        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(options =>
+            options.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddTurboDiffusion(options =>
         {
             _engine.Apply(parsed, options);

@@ -14,11 +14,14 @@ internal sealed class MergeCommand : WritingCommand
     private readonly Argument<string[]> _others = new("TUNED TUNED_FROM OUT")
     {
         Arity = new ArgumentArity(1, 3),
-        Description = "What a tuning ended with, such as an SLA-tuned model; what it began from; and the .safetensors file to write. With --lora: the file to write alone.",
+        Description = "What a tuning ended with, such as an SLA-tuned model; what it began from; and the .safetensors file to write. With "
+            + "--lora: the file to write alone.",
     };
 
-    private readonly Option<double?> _weight = Opt.Number<double>("--weight", "W", "How much of a tuning's change is applied. Default: 1, all of it.", "-w");
-    private readonly Option<string[]> _loras = Opt.Texts("--lora", "FILE[:STRENGTH]", "A LoRA to apply to BASE; may be given several times. Default strength: 1.");
+    private readonly Option<double?> _weight = Opt.Number<double>("--weight", "W",
+        "How much of a tuning's change is applied. Default: 1, all of it.", "-w");
+    private readonly Option<string[]> _loras = Opt.Texts("--lora", "FILE[:STRENGTH]",
+        "A LoRA to apply to BASE; may be given several times. Default strength: 1.");
 
     /// <summary>Creates the command.</summary>
     public MergeCommand(Terminal terminal)
@@ -27,8 +30,9 @@ internal sealed class MergeCommand : WritingCommand
         Arguments.Add(_base);
         Arguments.Add(_others);
         AddOptions(_weight, _loras);
-        Details = "All are transformers of the same size, in any format and layout. Of a tuning, all three are float ones, and tensors that only TUNED has "
-            + "(the projection of sparse-linear attention) are carried over. With LoRAs, the result has BASE's variant: int8 stays int8.";
+        Details = "All are transformers of the same size, in any format and layout. Of a tuning, all three are float ones, and tensors "
+            + "that only TUNED has (the projection of sparse-linear attention) are carried over. With LoRAs, the result has BASE's "
+            + "variant: int8 stays int8.";
         Examples =
         [
             "merge rcm.safetensors sla.safetensors original.safetensors turbo.safetensors",
@@ -51,7 +55,8 @@ internal sealed class MergeCommand : WritingCommand
         using ICheckpoint baseModel = Checkpoint.OpenModel(parsed.GetRequiredValue(_base)),
             tuned = Checkpoint.OpenModel(tunedPath),
             tunedFrom = Checkpoint.OpenModel(tunedFromPath);
-        string path = CheckOutput(parsed, output, Math.Max(baseModel.Tensors.Values.Sum(t => t.ByteCount), tuned.Tensors.Values.Sum(t => t.ByteCount)));
+        string path = CheckOutput(parsed, output,
+            Math.Max(baseModel.Tensors.Values.Sum(t => t.ByteCount), tuned.Tensors.Values.Sum(t => t.ByteCount)));
         MergeReport? report = null;
         int code = Write(path, (file, progress) =>
             report = CheckpointMerge.Merge(baseModel, tunedFrom, tuned, parsed.GetValue(_weight) ?? 1, file, progress, Terminal.Cancelled));
@@ -63,19 +68,22 @@ internal sealed class MergeCommand : WritingCommand
     private int RunLoras(ParseResult parsed, string[] others, LoraOptions[] options)
     {
         if (others is not [string output] || parsed.GetValue(_weight) is not null)
-            throw new InvalidRequestException("lora", "A merge of LoRAs needs BASE OUT --lora FILE, and no --weight; a strength follows the file, as in --lora FILE:0.8.");
+            throw new InvalidRequestException("lora",
+                "A merge of LoRAs needs BASE OUT --lora FILE, and no --weight; a strength follows the file, as in --lora FILE:0.8.");
         using ICheckpoint baseModel = Checkpoint.OpenModel(parsed.GetRequiredValue(_base));
         using var loras = LoraSet.Open(options);
         WanConfig config = WanCheckpoint.ReadConfig(baseModel);
         var merged = (LoraCheckpoint)loras.MergeInto(baseModel, 0, 1);
         foreach (string warning in loras.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
         ICheckpoint result = WanVariant.Of(baseModel).Weights == WeightFormat.Int8 ? new QuantizedCheckpoint(merged) : merged;
-        int code = Write(CheckOutput(parsed, output, result.Tensors.Values.Sum(t => t.ByteCount)), InTypesOf(baseModel, result), WanCheckpoint.Metadata(config, baseModel.Metadata));
+        int code = Write(CheckOutput(parsed, output, result.Tensors.Values.Sum(t => t.ByteCount)), InTypesOf(baseModel, result),
+            WanCheckpoint.Metadata(config, baseModel.Metadata));
         Terminal.Out.WriteLine($"{merged.ChangedTensors} tensors changed");
         return code;
     }
 
     // The sums are float32; the file is as BASE is.
     private static IReadOnlyList<TensorSource> InTypesOf(ICheckpoint baseModel, ICheckpoint result) =>
-        [.. result.Tensors.Values.Select(t => TensorSource.Of(result, t.Name, baseModel.Tensors.TryGetValue(t.Name, out TensorInfo? before) ? before.Dtype : t.Dtype))];
+        [.. result.Tensors.Values.Select(t =>
+            TensorSource.Of(result, t.Name, baseModel.Tensors.TryGetValue(t.Name, out TensorInfo? before) ? before.Dtype : t.Dtype))];
 }

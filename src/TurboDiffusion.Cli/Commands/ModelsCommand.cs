@@ -17,8 +17,8 @@ internal sealed class ModelsCommand : CliCommand
         : base(terminal, "models", "List the models of the library folder.")
     {
         Add("Options", _json);
-        Details = $"The library is the folder that {ModelLibrary.FolderVariable} names, or turbodiffusion/models in the user's cache folder. "
-            + "A model is a folder in it with a model.json that names its files (docs/checkpoints.md).";
+        Details = $"The library is the folder that {ModelLibrary.FolderVariable} names, or turbodiffusion/models in the user's cache "
+            + "folder. A model is a folder in it with a model.json that names its files (docs/checkpoints.md).";
     }
 
     /// <inheritdoc/>
@@ -30,9 +30,11 @@ internal sealed class ModelsCommand : CliCommand
             Terminal.Out.WriteLine(Json.Of(new { ModelLibrary.Folder, Models = entries }));
             return ExitCode.Success;
         }
-        Terminal.Out.WriteLine($"{ModelLibrary.Folder}{(entries.Length == 0 ? " has no models yet. Put folders with a model.json there (docs/checkpoints.md)." : "")}");
+        string none = entries.Length == 0 ? " has no models yet. Put folders with a model.json there (docs/checkpoints.md)." : "";
+        Terminal.Out.WriteLine(ModelLibrary.Folder + none);
         TextTable.Write(Terminal.Out,
-            [.. entries.Select(e => new[] { e.Name, e.Problem ?? $"{e.Preset} {e.Variant}, {Format.Bytes(e.Bytes)}{(e.RandomWeights ? ", random weights" : "")}" })], indent: 2);
+            [.. entries.Select(e => new[] { e.Name, e.Problem ?? $"{e.Preset} {e.Variant}, "
+                + $"{Format.Bytes(e.Bytes)}{(e.RandomWeights ? ", random weights" : "")}" })], indent: 2);
         return ExitCode.Success;
     }
 
@@ -42,8 +44,10 @@ internal sealed class ModelsCommand : CliCommand
         {
             ModelFiles files = ModelLibrary.Find(name);
             using ICheckpoint transformer = Checkpoint.OpenModel(files.Transformer);
-            long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder, files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
-            return new Entry(name, ModelSpec.Of(WanCheckpoint.ReadConfig(transformer), files.LowNoiseTransformer is null ? 1 : 2).Name, WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
+            long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder,
+                files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
+            return new Entry(name, ModelSpec.Of(WanCheckpoint.ReadConfig(transformer), files.LowNoiseTransformer is null ? 1 : 2).Name,
+                WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
         }
         catch (Exception e) when (e is TurboDiffusionException or IOException)
         {

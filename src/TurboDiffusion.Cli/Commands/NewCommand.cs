@@ -17,11 +17,20 @@ internal sealed class NewCommand : WritingCommand
 {
     private const string Small = "small";
 
-    private readonly Argument<string> _model = new("MODEL") { Description = $"{Small}, or a published size: {string.Join(", ", ModelSpec.All.Select(p => p.Name))} (with two experts, one of them)." };
-    private readonly Option<ModelKind?> _part = Opt.Choice("--part", "Which part to write. Default: the transformer; of small, a whole model as a folder.",
-        new OrderedDictionary<string, ModelKind> { ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder });
+    private readonly Argument<string> _model = new("MODEL")
+    {
+        Description =
+            $"{Small}, or a published size: {string.Join(", ", ModelSpec.All.Select(p => p.Name))} (with two experts, one of them).",
+    };
+    private readonly Option<ModelKind?> _part = Opt.Choice("--part",
+        "Which part to write. Default: the transformer; of small, a whole model as a folder.",
+        new OrderedDictionary<string, ModelKind>
+        {
+            ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder,
+        });
 
-    private readonly Option<(AttentionKind Attention, WeightFormat Weights)?> _variant = Opt.Choice("--variant", "What the transformer holds. Default: sla.",
+    private readonly Option<(AttentionKind Attention, WeightFormat Weights)?> _variant =
+        Opt.Choice("--variant", "What the transformer holds. Default: sla.",
         new OrderedDictionary<string, (AttentionKind, WeightFormat)>
         {
             ["original"] = (AttentionKind.Dense, WeightFormat.Float),
@@ -72,25 +81,31 @@ internal sealed class NewCommand : WritingCommand
         {
             (ModelKind.Vae, _) => new WanVae(small ? VaeConfig.WithDim(sizes.VaeDim) : ModelSpec.Find(name).Vae, Placement.Meta),
             (ModelKind.TextEncoder, false) => new UMT5Encoder(UMT5Config.Xxl, Placement.Meta),
-            (ModelKind.TextEncoder, true) => throw new InvalidRequestException("part", "The small text encoder comes with its tokenizer: leave --part out and take it from the folder."),
+            (ModelKind.TextEncoder, true) => throw new InvalidRequestException("part",
+                "The small text encoder comes with its tokenizer: leave --part out and take it from the folder."),
             _ => new WanModel(config, AttentionOptions.Of(attention), WeightFormat.Float, Placement.Meta),
         };
         Dictionary<string, string> metadata = module is WanModel
             ? WanCheckpoint.Metadata(config) : [];
         ICheckpoint random = new RandomCheckpoint(module, seed, parsed.GetValue(_dtype) ?? torch.ScalarType.Float32, metadata);
-        return Write(parsed, TensorSource.From(module is WanModel && weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random), metadata);
+        return Write(parsed, TensorSource.From(module is WanModel && weights == WeightFormat.Int8
+            ? new QuantizedCheckpoint(random)
+            : random), metadata);
     }
 
     private int WriteFolder(ParseResult parsed, SmallModel model, AttentionKind attention)
     {
         if (attention == AttentionKind.Dense || parsed.GetValue(_dtype) is not null)
-            throw new InvalidRequestException("variant", "A whole small model is made as sla or sla-quant, in float32; other kinds of it one --part at a time.");
+            throw new InvalidRequestException("variant",
+                "A whole small model is made as sla or sla-quant, in float32; other kinds of it one --part at a time.");
         string folder = Path.GetFullPath(parsed.GetRequiredValue(Output));
-        if (File.Exists(folder)) throw new InvalidRequestException("OUT", $"The output {folder} is a file; a whole model is a folder. For one file, give --part.");
+        if (File.Exists(folder)) throw new InvalidRequestException("OUT",
+            $"The output {folder} is a file; a whole model is a folder. For one file, give --part.");
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !Overwrites(parsed))
             throw new InvalidRequestException("OUT", $"The folder {folder} is not empty; choose another name, or give --overwrite.");
         model.Write(folder, Terminal.Cancelled);
-        Terminal.Out.WriteLine($"{folder}: a small model of random weights; turbodiffusion generate \"a prompt\" --model {parsed.GetRequiredValue(Output)}");
+        Terminal.Out.WriteLine($"{folder}: a small model of random weights; turbodiffusion generate \"a prompt\" --model "
+            + $"{parsed.GetRequiredValue(Output)}");
         return ExitCode.Success;
     }
 }

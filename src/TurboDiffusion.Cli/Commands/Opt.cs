@@ -39,7 +39,9 @@ internal static class Opt
 
     /// <summary>Classifier-free guidance: a number, or one for each of two experts.</summary>
     public static Option<GuidanceScale?> Guidance(string description) => Parsed<GuidanceScale>("--guidance", "X|LOW,HIGH", description, [],
-        text => GuidanceScale.TryParse(text, out GuidanceScale scale) ? scale : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
+        text => GuidanceScale.TryParse(text, out GuidanceScale scale)
+            ? scale
+            : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
 
     /// <summary>A seed. -1 draws a new one.</summary>
     public static Option<ulong?> Seed(string description) => new("--seed")
@@ -61,7 +63,9 @@ internal static class Opt
         where T : struct
     {
         Option<T?> option = Parsed<T>(name, string.Join('|', choices.Keys), description, [],
-            text => choices.TryGetValue(text.ToLowerInvariant(), out T choice) ? choice : null, $"choose one of {string.Join(", ", choices.Keys)}");
+            text => choices.TryGetValue(text.ToLowerInvariant(), out T choice)
+                ? choice
+                : null, $"choose one of {string.Join(", ", choices.Keys)}");
         option.CompletionSources.Add([.. choices.Keys]);
         return option;
     }
@@ -69,9 +73,11 @@ internal static class Opt
     /// <summary>One of an enumeration's words in small letters.</summary>
     public static Option<T?> Choice<T>(string name, string description)
         where T : struct, Enum =>
-        Choice(name, description, new OrderedDictionary<string, T>(Enum.GetValues<T>().Select(v => KeyValuePair.Create(v.ToString().ToLowerInvariant(), v))));
+        Choice(name, description, new OrderedDictionary<string, T>(Enum.GetValues<T>()
+            .Select(v => KeyValuePair.Create(v.ToString().ToLowerInvariant(), v))));
 
-    private static Option<T?> Parsed<T>(string name, string value, string description, string[] aliases, Func<string, T?> parse, string remedy)
+    private static Option<T?> Parsed<T>(string name, string value, string description, string[] aliases, Func<string, T?> parse,
+        string remedy)
         where T : struct => new(name, aliases)
         {
             HelpName = value,

@@ -17,7 +17,8 @@ internal sealed class QuantizeCommand : WritingCommand
         Arguments.Add(_input);
         Arguments.Add(Output);
         AddOptions();
-        Details = "The weights of the blocks' linear layers become int8 in blocks of 128x128 with one scale each; everything else stays as it is.";
+        Details = "The weights of the blocks' linear layers become int8 in blocks of 128x128 with one scale each; everything else stays "
+            + "as it is.";
         Examples = ["quantize TurboWan2.1-T2V-1.3B-480P.pth turbo-int8.safetensors"];
     }
 

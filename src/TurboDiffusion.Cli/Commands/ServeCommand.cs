@@ -12,9 +12,12 @@ internal sealed class ServeCommand : CliCommand
     private const string DefaultListen = "http://127.0.0.1:5080";
 
     private readonly EngineOptions _engine = new();
-    private readonly Option<string?> _listen = Opt.Text("--listen", "URL", $"Where to listen. Default: {DefaultListen}, for this machine alone. Others need API keys.");
-    private readonly Option<string?> _data = Opt.Text("--data", "FOLDER", "Where jobs and videos are kept. Default: turbodiffusion/service among the user's application data.");
-    private readonly Option<string?> _settings = Opt.Text("--settings", "FILE", "A JSON file with API keys, limits and all other settings (docs/service.md).");
+    private readonly Option<string?> _listen = Opt.Text("--listen", "URL",
+        $"Where to listen. Default: {DefaultListen}, for this machine alone. Others need API keys.");
+    private readonly Option<string?> _data = Opt.Text("--data", "FOLDER",
+        "Where jobs and videos are kept. Default: turbodiffusion/service among the user's application data.");
+    private readonly Option<string?> _settings = Opt.Text("--settings", "FILE",
+        "A JSON file with API keys, limits and all other settings (docs/service.md).");
     private readonly Option<bool> _newKey = Opt.Flag("--new-key", "Print a new API key and its hash, and end.");
 
     /// <summary>Creates the command.</summary>
@@ -23,7 +26,8 @@ internal sealed class ServeCommand : CliCommand
     {
         Add("Service", _listen, _data, _settings, _newKey);
         Add("Model", _engine.All);
-        Details = "Jobs and videos outlive the process: what was waiting or running when it ended goes on at the next start. Ctrl-C ends it.";
+        Details = "Jobs and videos outlive the process: what was waiting or running when it ended goes on at the next start. Ctrl-C ends "
+            + "it.";
         Examples =
         [
             "serve",
@@ -64,13 +68,16 @@ internal sealed class ServeCommand : CliCommand
         {
             throw new InvalidRequestException("settings", $"The settings cannot be used. {string.Join(" ", e.Failures)}", e);
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or InvalidOperationException && !Terminal.Cancelled.IsCancellationRequested)
+        catch (Exception e) when (e is IOException or InvalidDataException or InvalidOperationException
+            && !Terminal.Cancelled.IsCancellationRequested)
         {
             throw new EnvironmentException("service", $"The service cannot start: {ErrorMessage.OneLine(e)}", e);
         }
     }
 
-    private static string Checked(string listen) => Uri.TryCreate(listen, UriKind.Absolute, out Uri? uri) && uri is { Scheme: "http", AbsolutePath: "/" }
+    private static string Checked(string listen) => Uri.TryCreate(listen, UriKind.Absolute, out Uri? uri)
+        && uri is { Scheme: "http", AbsolutePath: "/" }
         ? listen
-        : throw new InvalidRequestException("listen", $"The address is '{listen}'; give one such as {DefaultListen}. For https, put a proxy in front (docs/service.md).");
+        : throw new InvalidRequestException("listen",
+            $"The address is '{listen}'; give one such as {DefaultListen}. For https, put a proxy in front (docs/service.md).");
 }

@@ -10,7 +10,8 @@ internal sealed class SmallModelOptions
 {
     private const int LargestSize = 1 << 16;
 
-    private readonly Option<int?> _dim = Opt.Number<int>("--dim", "N", "Width of the transformer, a multiple of the head size. Default: 128.");
+    private readonly Option<int?> _dim = Opt.Number<int>("--dim", "N",
+        "Width of the transformer, a multiple of the head size. Default: 128.");
     private readonly Option<int?> _headDim = Opt.Number<int>("--head-dim", "N", "Channels per head. Default: 64.");
     private readonly Option<int?> _layers = Opt.Number<int>("--layers", "N", "Transformer blocks. Default: 2.");
     private readonly Option<int?> _textDim = Opt.Number<int>("--text-dim", "N", "Width of the text encoder. Default: 64.");
@@ -28,7 +29,8 @@ internal sealed class SmallModelOptions
     public SmallModel Read(ParseResult parsed, WeightFormat weights, ulong seed)
     {
         int Size(Option<int?> option, int otherwise) => (parsed.GetValue(option) ?? otherwise) is > 0 and <= LargestSize and var size
-            ? size : throw new InvalidRequestException(option.Name, $"{option.Name} is {parsed.GetValue(option)}; give 1 to {LargestSize}.");
+            ? size : throw new InvalidRequestException(option.Name,
+                $"{option.Name} is {parsed.GetValue(option)}; give 1 to {LargestSize}.");
 
         var standard = new SmallModel();
         return new SmallModel

@@ -15,7 +15,8 @@ internal sealed class TrainCommand : CliCommand
 
     private readonly Argument<string> _loop = new("LOOP") { Description = $"What is trained: {string.Join(", ", TrainingLoop.All.Keys)}." };
     private readonly Option<string?> _config = Opt.Text("--config", "FILE", "The configuration, a JSON file.", "-c");
-    private readonly Option<string?> _output = Opt.Text("--output", "FOLDER", "The folder of the run, in place of the configuration's.", "-o");
+    private readonly Option<string?> _output = Opt.Text("--output", "FOLDER",
+        "The folder of the run, in place of the configuration's.", "-o");
     private readonly Option<int?> _iterations = Opt.Number<int>("--iterations", "N", "Iterations in all, in place of the configuration's.");
     private readonly Option<bool> _print = Opt.Flag("--print-config", "Print a configuration to start from, with every default, and end.");
 
@@ -26,9 +27,10 @@ internal sealed class TrainCommand : CliCommand
         _loop.AcceptOnlyFromAmong([.. TrainingLoop.All.Keys]);
         Arguments.Add(_loop);
         Add("Options", _config, _output, _iterations, _print);
-        Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the state, "
-            + "the configuration, the losses (losses.csv, losses.png) and, at the end, the model.";
-        Examples = ["train sla --print-config > sla.json", "train sla --config sla.json", "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000"];
+        Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the "
+            + "state, the configuration, the losses (losses.csv, losses.png) and, at the end, the model.";
+        Examples = ["train sla --print-config > sla.json", "train sla --config sla.json",
+            "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000"];
     }
 
     /// <inheritdoc/>
@@ -41,10 +43,12 @@ internal sealed class TrainCommand : CliCommand
             return ExitCode.Success;
         }
         string path = parsed.GetValue(_config)
-            ?? throw new InvalidRequestException("config", "There is no configuration; name its file with --config. --print-config prints one to start from.");
+            ?? throw new InvalidRequestException("config",
+                "There is no configuration; name its file with --config. --print-config prints one to start from.");
         RunConfig config = loop.Load(path);
         if (parsed.GetValue(_output) is { } output) config = config with { Output = output };
-        if (parsed.GetValue(_iterations) is { } iterations) config = config with { Training = config.Training with { Iterations = iterations } };
+        if (parsed.GetValue(_iterations) is { } iterations)
+            config = config with { Training = config.Training with { Iterations = iterations } };
         return Train(loop, config, parsed.GetRequiredValue(_loop));
     }
 

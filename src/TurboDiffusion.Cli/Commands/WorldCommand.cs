@@ -17,10 +17,13 @@ internal sealed class WorldCommand : CliCommand
 {
     private const string TokenizerFile = "spiece.model", LatentsFile = "latents.safetensors", VaeFile = "vae.safetensors";
 
-    private readonly Argument<string> _output = new("OUT") { Description = $"The folder to write {TokenizerFile}, {LatentsFile} and {VaeFile} into." };
-    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE", $"The VAE that encodes the clips; {VaeFile} is the same with scaled latents. Without one, only the tokenizer is written.");
+    private readonly Argument<string> _output =
+        new("OUT") { Description = $"The folder to write {TokenizerFile}, {LatentsFile} and {VaeFile} into." };
+    private readonly Option<string?> _vae = Opt.Text("--vae", "FILE",
+        $"The VAE that encodes the clips; {VaeFile} is the same with scaled latents. Without one, only the tokenizer is written.");
     private readonly Option<int?> _clips = Opt.Number<int>("--clips", "N", "Clips to render. Default: 1000.");
-    private readonly Option<string?> _size = Opt.Text("--size", "WxH", "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
+    private readonly Option<string?> _size = Opt.Text("--size", "WxH",
+        "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of each clip, 4k + 1. Default: 33.");
     private readonly Option<int?> _captions = Opt.Number<int>("--captions", "N", "Captions of each clip. Default: 4.");
     private readonly Option<int?> _length = Opt.Number<int>("--text-length", "N", "Tokens of a caption, padding included. Default: 48.");
@@ -33,7 +36,8 @@ internal sealed class WorldCommand : CliCommand
     {
         Arguments.Add(_output);
         Add("Options", _vae, _clips, _size, _frames, _captions, _length, _seed, _device);
-        Details = "Moving shapes with captions. Some combinations of shape, colour, background and motion are never drawn: they are for evaluation.";
+        Details = "Moving shapes with captions. Some combinations of shape, colour, background and motion are never drawn: they are for "
+            + "evaluation.";
         Examples = ["world data", "world data --vae runs/vae/model.safetensors --clips 12000"];
     }
 
@@ -41,13 +45,15 @@ internal sealed class WorldCommand : CliCommand
     protected override int Run(ParseResult parsed)
     {
         var clock = Stopwatch.StartNew();
-        string folder = Directory.CreateDirectory(parsed.GetRequiredValue(_output)).FullName, tokenizer = Path.Combine(folder, TokenizerFile);
+        string folder = Directory.CreateDirectory(parsed.GetRequiredValue(_output)).FullName,
+            tokenizer = Path.Combine(folder, TokenizerFile);
         SentencePieceVocabulary.Write(tokenizer, Captions.Vocabulary);
         Terminal.Out.WriteLine($"{tokenizer}: {SentencePieceTextTokenizer.Open(tokenizer).VocabularySize} tokens");
         if (parsed.GetValue(_vae) is not { } file) return ExitCode.Success;
 
         var world = new WorldOptions { Clips = parsed.GetValue(_clips) ?? 1000, Seed = parsed.GetValue(_seed) ?? 0 };
-        if (parsed.GetValue(_size) is { } size) world = world with { Width = VideoSize.Parse(size).Width, Height = VideoSize.Parse(size).Height };
+        if (parsed.GetValue(_size) is { } size) world = world
+            with { Width = VideoSize.Parse(size).Width, Height = VideoSize.Parse(size).Height };
         if (parsed.GetValue(_frames) is { } frames) world = world with { Frames = frames };
         var placement = new Placement(Devices.Parse(parsed.GetValue(_device) ?? "auto"), torch.ScalarType.Float32);
         using ICheckpoint checkpoint = Checkpoint.OpenModel(file);
@@ -56,7 +62,8 @@ internal sealed class WorldCommand : CliCommand
         string latents = Path.Combine(folder, LatentsFile);
         ProgressDisplay.Run(Terminal, display =>
         {
-            WorldLatents.Write(latents, world, parsed.GetValue(_captions) ?? 4, vae, SentencePieceTextTokenizer.Open(tokenizer, parsed.GetValue(_length) ?? 48),
+            WorldLatents.Write(latents, world, parsed.GetValue(_captions) ?? 4, vae,
+                SentencePieceTextTokenizer.Open(tokenizer, parsed.GetValue(_length) ?? 48),
                 placement, new ClipProgress(display), Terminal.Cancelled);
             SafetensorsWriter.Write(Path.Combine(folder, VaeFile), [.. vae.state_dict().Select(p => TensorSource.From(p.Key, p.Value))]);
             return true;
@@ -67,6 +74,7 @@ internal sealed class WorldCommand : CliCommand
 
     private sealed class ClipProgress(IProgress<ProgressState> display) : IProgress<(int Done, int Total)>
     {
-        public void Report((int Done, int Total) value) => display.Report(new ProgressState("encoding", value.Done, value.Total, "clips", null));
+        public void Report((int Done, int Total) value) =>
+            display.Report(new ProgressState("encoding", value.Done, value.Total, "clips", null));
     }
 }

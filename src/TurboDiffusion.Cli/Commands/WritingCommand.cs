@@ -43,13 +43,16 @@ internal abstract class WritingCommand : CliCommand
     protected string CheckOutput(ParseResult parsed, string output, long bytes)
     {
         string path = Path.GetFullPath(output), folder = Path.GetDirectoryName(path) ?? path;
-        if (!path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase)) throw Bad($"does not end in {Extension}, which is what is written");
+        if (!path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
+            throw Bad($"does not end in {Extension}, which is what is written");
         if (Directory.Exists(path)) throw Bad("is a folder; give a file");
         if (OutputFolder.Problem(folder) is { } problem) throw Bad($"cannot be written: {problem}");
         if (File.Exists(path) && !Overwrites(parsed)) throw Bad("exists already; choose another name, or give --overwrite");
         long free = new DriveInfo(OutputFolder.Nearest(folder)).AvailableFreeSpace;
         return free >= bytes ? path
-            : throw new EnvironmentException("disk", $"{path} will have about {Format.Bytes(bytes)}, and {folder} has {Format.Bytes(free)} of room. Free some, or choose another disk.");
+            : throw new EnvironmentException("disk",
+                $"{path} will have about {Format.Bytes(bytes)}, and {folder} has {Format.Bytes(free)} of room. Free some, or choose "
+                    + "another disk.");
 
         InvalidRequestException Bad(string reason) => new("OUT", $"The output {path} {reason}.");
     }
@@ -80,7 +83,8 @@ internal abstract class WritingCommand : CliCommand
             return true;
         });
         using ICheckpoint written = Checkpoint.Open(path);
-        Terminal.Out.WriteLine($"{path}: {InspectionReport.Line(CheckpointInspector.Inspect(written))}; {Format.Seconds(TimeProvider.System.GetElapsedTime(start))}");
+        Terminal.Out.WriteLine($"{path}: {InspectionReport.Line(CheckpointInspector.Inspect(written))}; "
+            + $"{Format.Seconds(TimeProvider.System.GetElapsedTime(start))}");
         return ExitCode.Success;
     }
 

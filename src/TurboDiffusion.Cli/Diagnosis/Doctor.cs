@@ -21,15 +21,18 @@ internal static class Doctor
     public static IReadOnlyList<Finding> Examine(string? libTorchFolder, CancellationToken cancelled)
     {
         (NativeState? native, string? failure) = NativeProbe.Run(libTorchFolder, cancelled);
-        return [OperatingSystemFinding(), DotNet(), Torch(libTorchFolder, native, failure), Device(native), Kernels(native), Memory(), FFmpegProgram(), .. Folders()];
+        return [OperatingSystemFinding(), DotNet(), Torch(libTorchFolder, native, failure), Device(native), Kernels(native), Memory(),
+            FFmpegProgram(), .. Folders()];
     }
 
     private static Finding OperatingSystemFinding()
     {
-        string found = $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.OSArchitecture}, {Environment.ProcessorCount} processors";
+        string found =
+            $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.OSArchitecture}, {Environment.ProcessorCount} processors";
         return OperatingSystem.IsLinux() && RuntimeInformation.OSArchitecture == Architecture.X64
             ? Finding.Fine("system", found)
-            : new Finding("system", Health.Warning, found, "Tested on Linux x64 only; elsewhere bring TorchSharp's libtorch package for the system.");
+            : new Finding("system", Health.Warning, found,
+                "Tested on Linux x64 only; elsewhere bring TorchSharp's libtorch package for the system.");
     }
 
     private static Finding DotNet() => Finding.Fine(".NET", $"{RuntimeInformation.FrameworkDescription}, {AppContext.BaseDirectory}");
@@ -38,9 +41,12 @@ internal static class Doctor
     {
         string origin = string.IsNullOrEmpty(folder) ? "of the packages" : $"named by {LibTorch.FolderVariable}";
         if (native is { Computes: true })
-            return Finding.Fine("libtorch", $"{native.TorchVersion} {origin}, computes, {(native.TorchSeesGpu ? "with CUDA" : "CPU")}, {native.TorchLibrary ?? folder}");
+            return Finding.Fine("libtorch",
+                $"{native.TorchVersion} {origin}, computes, "
+                    + $"{(native.TorchSeesGpu ? "with CUDA" : "CPU")}, {native.TorchLibrary ?? folder}");
         string remedy = string.IsNullOrEmpty(folder)
-            ? "Build the program again on this machine (dotnet build), or name the lib folder of an installed PyTorch with " + LibTorch.FolderVariable + "."
+            ? "Build the program again on this machine (dotnet build), or name the lib folder of an installed PyTorch with "
+            + LibTorch.FolderVariable + "."
             : $"Unset {LibTorch.FolderVariable}, or set it to the lib folder of an installed PyTorch 2.10 or later.";
         return new Finding("libtorch", Health.Broken, $"{origin}: {failure ?? native?.TorchError ?? "it does not load"}", remedy);
     }
@@ -49,20 +55,26 @@ internal static class Doctor
     {
         if (native is null) return new Finding("GPU", Health.Warning, "not known, because libtorch could not be tried", "See libtorch.");
         if (native.DriverError is { } error)
-            return new Finding("GPU", Health.Warning, $"driver for CUDA {native.Driver}; {error}", "Look at nvidia-smi. Until then the CPU is used.");
+            return new Finding("GPU", Health.Warning, $"driver for CUDA {native.Driver}; {error}",
+                "Look at nvidia-smi. Until then the CPU is used.");
         if (native.Driver is null || native.Gpus.Count == 0)
-            return Finding.Fine("GPU", native.Driver is null ? "none (no NVIDIA driver); the CPU is used" : $"none (driver for CUDA {native.Driver}); the CPU is used");
+            return Finding.Fine("GPU", native.Driver is null
+                ? "none (no NVIDIA driver); the CPU is used"
+                : $"none (driver for CUDA {native.Driver}); the CPU is used");
         string found = $"{string.Join("; ", native.Gpus)}; driver for CUDA {native.Driver}";
-        return native.TorchSeesGpu ? Finding.Fine("GPU", found) : new Finding("GPU", Health.Warning, $"{found}; this libtorch cannot use it",
+        return native.TorchSeesGpu ? Finding.Fine("GPU", found)
+            : new Finding("GPU", Health.Warning, $"{found}; this libtorch cannot use it",
             $"Build with -p:TorchBackend=cuda, or name a CUDA PyTorch with {LibTorch.FolderVariable}. Until then the CPU is used.");
     }
 
     private static Finding Kernels(NativeState? native)
     {
-        if (native is null) return new Finding("kernels", Health.Warning, "not known, because libtorch could not be tried", "See libtorch.");
+        if (native is null) return new Finding("kernels", Health.Warning, "not known, because libtorch could not be tried",
+            "See libtorch.");
         if (native.KernelError is { } error) return new Finding("kernels", Health.Broken, "not known", error);
         string found = string.Join("; ", native.Kernels.GroupBy(e => e.Choice).Select(g =>
-            $"{(g.Count() == native.Kernels.Count ? "every operator" : string.Join(", ", g.Select(e => e.Operator).Distinct()))}: {g.Key}"));
+            $"{(g.Count() == native.Kernels.Count ? "every operator"
+                : string.Join(", ", g.Select(e => e.Operator).Distinct()))}: {g.Key}"));
         return Finding.Fine("kernels", found);
     }
 
@@ -95,7 +107,8 @@ internal static class Doctor
             }
             return missing.Count == 0 ? Finding.Fine("ffmpeg", $"{found}; writes MP4, WebM and GIF")
                 : new Finding("ffmpeg", missing.Contains(nameof(VideoContainer.Mp4)) ? Health.Broken : Health.Warning,
-                    $"{found}; cannot write {string.Join(", ", missing)}", "Install the ffmpeg of your distribution, which has the encoders libx264 and libvpx-vp9.");
+                    $"{found}; cannot write {string.Join(", ", missing)}",
+                    "Install the ffmpeg of your distribution, which has the encoders libx264 and libvpx-vp9.");
         }
         catch (EnvironmentException e)
         {
@@ -105,7 +118,8 @@ internal static class Doctor
 
     private static IEnumerable<Finding> Folders()
     {
-        yield return Folder("models", ModelLibrary.Folder, Health.Broken, $"Make it writable, or name another folder with {ModelLibrary.FolderVariable}.");
+        yield return Folder("models", ModelLibrary.Folder, Health.Broken,
+            $"Make it writable, or name another folder with {ModelLibrary.FolderVariable}.");
         string temporary = Path.GetTempPath();
         // Nobody makes this one. Videos are made without it; the libraries put what they return from memory there.
         const string Remedy = "Name a folder that can be written with TMPDIR.";
@@ -118,9 +132,11 @@ internal static class Doctor
     {
         string nearest = OutputFolder.Nearest(path);
         string found = Directory.Exists(path) ? path : $"{path} (made at its first use)";
-        if (OutputFolder.Problem(path) is { } problem) return new Finding(subject, otherwise, $"{found} cannot be written: {problem}.", remedy);
+        if (OutputFolder.Problem(path) is { } problem)
+            return new Finding(subject, otherwise, $"{found} cannot be written: {problem}.", remedy);
         long free = new DriveInfo(nearest).AvailableFreeSpace;
         found = string.Create(CultureInfo.InvariantCulture, $"{found}, {Format.Bytes(free)} free");
-        return free >= LittleDisk ? Finding.Fine(subject, found) : new Finding(subject, Health.Warning, found, "Free some room on this disk.");
+        return free >= LittleDisk ? Finding.Fine(subject, found)
+            : new Finding(subject, Health.Warning, found, "Free some room on this disk.");
     }
 }

@@ -27,7 +27,10 @@ internal static class NativeProbe
     public static (NativeState? State, string? Failure) Run(string? libTorchFolder, CancellationToken cancelled)
     {
         (string program, string[] arguments) = ThisProgram();
-        var start = new ProcessStartInfo(program, [.. arguments, "doctor", Option]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, [.. arguments, "doctor", Option])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
         start.Environment[LibTorch.FolderVariable] = libTorchFolder;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancelled), error = process.StandardError.ReadToEndAsync(cancelled);
@@ -65,11 +68,14 @@ internal static class NativeProbe
         try
         {
             (string version, bool gpu, bool right) = AskTorch();
-            return new NativeState(version, LoadedLibrary(), right, gpu, right ? null : "it computes wrong numbers", driver, gpus, driverError, kernels, kernelError);
+            return new NativeState(version, LoadedLibrary(), right, gpu, right
+                ? null
+                : "it computes wrong numbers", driver, gpus, driverError, kernels, kernelError);
         }
         catch (Exception e)
         {
-            return new NativeState(null, null, false, false, ErrorMessage.OneLine(e.GetBaseException()), driver, gpus, driverError, kernels, kernelError);
+            return new NativeState(null, null, false, false, ErrorMessage.OneLine(e.GetBaseException()), driver, gpus, driverError, kernels,
+                kernelError);
         }
     }
 
@@ -101,7 +107,8 @@ internal static class NativeProbe
     // Started as a program of its own, through dotnet, or as a tool.
     private static (string Program, string[] Arguments) ThisProgram()
     {
-        string assembly = typeof(NativeProbe).Assembly.Location, host = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null);
+        string assembly = typeof(NativeProbe).Assembly.Location,
+            host = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null);
         if (assembly.Length > 0 && File.Exists(host)) return (host, []);
         string process = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this process is not known.");
         return Path.GetFileNameWithoutExtension(process) == "dotnet" ? (process, [assembly]) : (process, []);

@@ -27,7 +27,8 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
         var cli = command as CliCommand;
         output.WriteLine(command.Description);
         output.WriteLine();
-        string arguments = string.Concat(command.Arguments.Select(a => a.Arity.MaximumNumberOfValues > 1 ? $" {Value(a)}…" : $" {Value(a)}"));
+        string arguments =
+            string.Concat(command.Arguments.Select(a => a.Arity.MaximumNumberOfValues > 1 ? $" {Value(a)}…" : $" {Value(a)}"));
         output.WriteLine($"Usage: {PathOf(command)}{(command.Subcommands.Count > 0 ? " COMMAND" : "")}{arguments} [options]");
         if (cli is { Details: { } details })
         {
@@ -38,7 +39,8 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
         Section("Arguments", command.Arguments.Select(a => (Value(a), a.Description)));
         foreach (OptionGroup group in cli?.Groups ?? []) Section(group.Title, group.Options.Select(Row));
         IEnumerable<Option> grouped = cli?.Groups.SelectMany(g => g.Options) ?? [];
-        Section("Other", command.Options.Where(o => !o.Hidden).Except(grouped).Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive))).Select(Row));
+        Section("Other", command.Options.Where(o => !o.Hidden).Except(grouped)
+            .Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive))).Select(Row));
         if (cli is null or { Examples.Count: 0 }) return;
         output.WriteLine();
         output.WriteLine("Examples:");
@@ -55,7 +57,8 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
             {
                 string[] lines = [.. Wrap(description ?? "", width - column)];
                 bool beside = name.Length <= WidestName;
-                output.WriteLine(beside ? $"{new string(' ', Indent)}{name.PadRight(column - Indent)}{lines.FirstOrDefault()}".TrimEnd() : $"{new string(' ', Indent)}{name}");
+                output.WriteLine(beside ? $"{new string(' ', Indent)}{name.PadRight(column - Indent)}{lines.FirstOrDefault()}".TrimEnd()
+                    : $"{new string(' ', Indent)}{name}");
                 foreach (string line in lines.Skip(beside ? 1 : 0)) output.WriteLine(new string(' ', column) + line);
             }
         }
@@ -65,7 +68,8 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
 
     private static (string, string?) Row(Option option)
     {
-        string names = string.Join(", ", option.Aliases.Where(a => a.StartsWith('-')).Append(option.Name).Distinct().OrderBy(a => a.Length));
+        string names = string.Join(", ", option.Aliases.Where(a => a.StartsWith('-')).Append(option.Name).Distinct()
+            .OrderBy(a => a.Length));
         return (option.HelpName is { } value && option.ValueType != typeof(bool) ? $"{names} {value}" : names, option.Description);
     }
 

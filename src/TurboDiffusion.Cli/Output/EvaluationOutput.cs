@@ -79,7 +79,8 @@ internal sealed class EvaluationOutput(
         if (IsPicture(path)) contact.WritePicture(path);
         else
             contact.WriteVideo(path, clips[0].Size.FramesPerSecond,
-                new VideoMetadata(string.Join("; ", captions), clips[0].Prompt.Seed, "turbodiffusion evaluate", VideoModel.Version), cancellationToken);
+                new VideoMetadata(string.Join("; ", captions), clips[0].Prompt.Seed, "turbodiffusion evaluate", VideoModel.Version),
+                    cancellationToken);
     }
 
     // What is not as it should be.

@@ -9,7 +9,8 @@ namespace TurboDiffusion.Cli.Output;
 internal static class GenerationReport
 {
     private const string Noise =
-        "The weights of this model are random: the picture is noise. For real pictures, get a trained model (docs/checkpoints.md) and name it with --model.";
+        "The weights of this model are random: the picture is noise. For real pictures, get a trained model (docs/checkpoints.md) and "
+            + "name it with --model.";
 
     /// <summary>For people.</summary>
     public static string Text(IReadOnlyList<VideoResult> videos, bool randomWeights)
@@ -17,11 +18,13 @@ internal static class GenerationReport
         var text = new StringBuilder();
         foreach (VideoResult v in videos)
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"{v.Path}: {v.Width}x{v.Height}, {v.Frames} frames at {v.FramesPerSecond} per second ({v.Duration.TotalSeconds:0.0} s), seed {v.Seed}");
+                $"{v.Path}: {v.Width}x{v.Height}, {v.Frames} frames at {v.FramesPerSecond} per second ({v.Duration.TotalSeconds:0.0} s), "
+                    + $"seed {v.Seed}");
         VideoResult first = videos[0];
         text.AppendLine(CultureInfo.InvariantCulture, $"model: {first.Model}");
         text.Append(CultureInfo.InvariantCulture,
-            $"time: {string.Join(", ", first.StageTimes.Select(t => $"{Name(t.Key)} {Format.Seconds(t.Value)}"))}; {Format.Seconds(first.Elapsed)} in all");
+            $"time: {string.Join(", ", first.StageTimes.Select(t => $"{Name(t.Key)} {Format.Seconds(t.Value)}"))}; "
+                + $"{Format.Seconds(first.Elapsed)} in all");
         if (randomWeights) text.AppendLine().Append(Noise);
         return text.ToString();
     }

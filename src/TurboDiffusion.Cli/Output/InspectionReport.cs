@@ -22,7 +22,8 @@ internal static class InspectionReport
         if (report.Variant is { } variant) rows.Add(["variant", variant.Name]);
         if (report.Layout is { } layout) rows.Add(["layout", layout.ToString()]);
         rows.Add(["tensors", string.Create(CultureInfo.InvariantCulture, $"{report.TensorCount}, {Format.Bytes(report.Bytes)}")]);
-        rows.Add(["dtypes", string.Join(", ", report.Dtypes.Select(d => string.Create(CultureInfo.InvariantCulture, $"{d.Key} ({d.Value} tensors)")))]);
+        rows.Add(["dtypes",
+            string.Join(", ", report.Dtypes.Select(d => string.Create(CultureInfo.InvariantCulture, $"{d.Key} ({d.Value} tensors)")))]);
         rows.AddRange(Dimensions(report).Select(d => new[] { d.Name, d.Value.ToString()! }));
         if (report.Note is { } note) rows.Add(["note", note]);
         rows.AddRange(report.Problems.Select(p => new[] { "problem", p }));
@@ -50,11 +51,22 @@ internal static class InspectionReport
         Tensors = tensorsOf?.Tensors.Values.Select(t => new { t.Name, Dtype = t.Dtype.ToString(), t.Shape }),
     };
 
-    private static string Model(CheckpointReport report) => report.Lora is { IsDistillation: true } ? "step-distillation LoRA"
-        : report.Lora is not null ? "LoRA"
-        : report.Layout is { } layout
-        ? $"{report.Preset ?? "incomplete"} {layout.Kind switch { ModelKind.Transformer => "transformer", ModelKind.Vae => "VAE", ModelKind.TinyVae => "tiny VAE", ModelKind.TextEncoder => "text encoder", _ => "" }}"
-        : "unknown";
+    private static string Model(CheckpointReport report) => report switch
+    {
+        { Lora.IsDistillation: true } => "step-distillation LoRA",
+        { Lora: not null } => "LoRA",
+        { Layout: { } layout } => $"{report.Preset ?? "incomplete"} {Name(layout.Kind)}",
+        _ => "unknown",
+    };
+
+    private static string Name(ModelKind kind) => kind switch
+    {
+        ModelKind.Transformer => "transformer",
+        ModelKind.Vae => "VAE",
+        ModelKind.TinyVae => "tiny VAE",
+        ModelKind.TextEncoder => "text encoder",
+        _ => "",
+    };
 
     private static IEnumerable<(string Name, object Value)> Dimensions(CheckpointReport report)
     {
@@ -63,11 +75,15 @@ internal static class InspectionReport
                 ("input channels", t.InDim), ("output channels", t.OutDim), ("text width", t.TextDim)];
         if (report.Lora is { } lora)
             return [("layers changed", lora.Layers), ("ranks", lora.Ranks.Count > 0 ? string.Join(", ", lora.Ranks) : "none"),
-                ("fits", lora.Fits.Count > 0 ? string.Join(", ", lora.Fits.Select(f => f.IgnoredLayers > 0 ? $"{f.Model} ({f.IgnoredLayers} layers ignored)" : f.Model)) : "no published model")];
+                ("fits", lora.Fits.Count > 0 ? string.Join(", ", lora.Fits.Select(f => f.IgnoredLayers > 0
+                    ? $"{f.Model} ({f.IgnoredLayers} layers ignored)"
+                    : f.Model)) : "no published model")];
         if (report.Vae is VaeConfig v) return [("width", v.Dim), ("latent channels", v.ZDim), ("levels", v.DimMult.Count)];
-        if (report.TinyVae is { } tiny) return [("decoder widths", tiny.Widths.ToString()), ("latent channels", tiny.LatentChannels), ("patch", tiny.PatchSize)];
+        if (report.TinyVae is { } tiny)
+            return [("decoder widths", tiny.Widths.ToString()), ("latent channels", tiny.LatentChannels), ("patch", tiny.PatchSize)];
         if (report.TextEncoder is UMT5Config e)
-            return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers), ("vocabulary", e.Vocab)];
+            return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers),
+                ("vocabulary", e.Vocab)];
         return [];
     }
 }

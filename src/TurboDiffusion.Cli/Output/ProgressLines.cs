@@ -14,7 +14,8 @@ internal sealed class ProgressLines(TextWriter output, TimeProvider time, TimeSp
     public void Report(ProgressState value)
     {
         bool begins = _last is not { } last || last.Stage != value.Stage || last.Done > value.Done;
-        bool ends = value.Unit.Length > 0 && value.Done == value.Total && !(_last is { } before && before.Stage == value.Stage && before.Done == value.Done);
+        bool ends = value.Unit.Length > 0 && value.Done == value.Total
+            && !(_last is { } before && before.Stage == value.Stage && before.Done == value.Done);
         if (begins || ends || time.GetElapsedTime(_written) >= _interval)
         {
             output.WriteLine(value);

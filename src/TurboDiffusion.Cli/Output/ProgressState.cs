@@ -7,7 +7,9 @@ namespace TurboDiffusion.Cli.Output;
 /// <param name="Unit">What is counted; empty where counting says nothing.</param>
 /// <param name="Remaining">Time left, of the whole; null where it is not known.</param>
 /// <param name="Detail">What else is known; empty for nothing.</param>
-/// <param name="Percent">Where the work has several stages, how much of the whole is done, 0 to 100; null where the stage is the whole.</param>
+/// <param name="Percent">
+/// Where the work has several stages, how much of the whole is done, 0 to 100; null where the stage is the whole.
+/// </param>
 internal readonly record struct ProgressState(
     string Stage, long Done, long Total, string Unit, TimeSpan? Remaining, string Detail = "", int? Percent = null)
 {

@@ -12,6 +12,7 @@ internal static class TextTable
         if (rows.Count == 0) return;
         int[] widths = [.. Enumerable.Range(0, rows[0].Length - 1).Select(column => rows.Max(row => row[column].Length))];
         foreach (string[] row in rows)
-            output.WriteLine(new string(' ', indent) + string.Concat(widths.Select((width, column) => row[column].PadRight(width + 2))) + row[^1]);
+            output.WriteLine(new string(' ', indent)
+                + string.Concat(widths.Select((width, column) => row[column].PadRight(width + 2))) + row[^1]);
     }
 }

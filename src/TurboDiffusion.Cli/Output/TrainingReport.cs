@@ -7,7 +7,8 @@ namespace TurboDiffusion.Cli.Output;
 /// <param name="display">Shows it.</param>
 /// <param name="stage">What is being trained.</param>
 /// <param name="next">Told as well.</param>
-internal sealed class TrainingReport(IProgress<ProgressState> display, string stage, IProgress<TrainingProgress> next) : IProgress<TrainingProgress>
+internal sealed class TrainingReport(IProgress<ProgressState> display, string stage, IProgress<TrainingProgress> next)
+    : IProgress<TrainingProgress>
 {
     // Losses are averages over about so many iterations, the speed over about so much time.
     private const double SmoothedIterations = 50;
@@ -23,7 +24,8 @@ internal sealed class TrainingReport(IProgress<ProgressState> display, string st
     /// <summary>What the run has come to, in one line.</summary>
     public string Summary => $"{Last!.Iteration} iterations, {Losses}{Skipped}";
 
-    private string Losses => string.Join(", ", _losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Key} {l.Value.Mean:G4}")));
+    private string Losses => string.Join(", ",
+        _losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Key} {l.Value.Mean:G4}")));
 
     private string Skipped => _skipped == 0 ? "" : $", {_skipped} updates left out (gradient not finite)";
 

@@ -5,7 +5,9 @@ using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
 
-/// <summary>The losses of a training as a picture: each value thin, their running mean thick; logarithmic where all are positive and far apart.</summary>
+/// <summary>
+/// The losses of a training as a picture: each value thin, their running mean thick; logarithmic where all are positive and far apart.
+/// </summary>
 internal static class LossPlot
 {
     private const int Width = 1000, Height = 600;
@@ -50,7 +52,8 @@ internal static class LossPlot
 
     private static List<(string Name, double[] X, double[] Y)> Read(string log) =>
         [.. File.ReadLines(log).Skip(1).Select(line => line.Split(','))
-            .Where(c => c.Length == 7).Select(c => (Name: c[2], X: Number(c[0]), Y: Number(c[3]))).Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y))
+            .Where(c => c.Length == 7).Select(c => (Name: c[2], X: Number(c[0]), Y: Number(c[3])))
+            .Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y))
             .GroupBy(p => p.Name).Select(g => (g.Key, g.Select(p => p.X).ToArray(), g.Select(p => p.Y).ToArray()))];
 
     private static double Number(string text) =>

@@ -8,9 +8,13 @@ namespace TurboDiffusion.Cli.Serving;
 /// <summary>Which model <c>serve</c> and <c>mcp</c> run, and how.</summary>
 internal sealed class EngineOptions
 {
-    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER", "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the program.", "-m");
-    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N", "Default: auto, the first GPU or else the CPU.");
-    private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers. Default: the checkpoint's.");
+    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
+        "A model of the library (see turbodiffusion models) or the folder of one. Default: shapes, the small model that comes with the "
+            + "program.", "-m");
+    private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
+        "Default: auto, the first GPU or else the CPU.");
+    private readonly Option<WeightFormat?> _weights =
+        Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers. Default: the checkpoint's.");
     private readonly Option<bool> _lowMemory = Opt.Flag("--low-memory", "Hold one model in memory at a time.");
 
     /// <summary>All of them.</summary>

@@ -26,16 +26,21 @@ internal static class VideoServiceHost
     /// <param name="settings">A JSON file with the sections TurboDiffusion and VideoService, or null.</param>
     /// <param name="engine">Changes how the model is run.</param>
     /// <param name="service">Changes what is accepted and kept.</param>
-    public static WebApplication Build(string listen, string? settings, Action<TurboDiffusionOptions> engine, Action<VideoServiceOptions> service)
+    public static WebApplication Build(string listen, string? settings,
+        Action<TurboDiffusionOptions> engine, Action<VideoServiceOptions> service)
     {
         // Not the current folder's settings: only those that are named, and the environment's.
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        WebApplicationBuilder builder =
+            WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         if (settings is not null) builder.Configuration.AddJsonFile(Path.GetFullPath(settings), optional: false);
         builder.Configuration.AddEnvironmentVariables();
         builder.WebHost.UseUrls(listen);
         builder.Logging.ClearProviders();
-        builder.Logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat, options.ColorBehavior) = (true, "HH:mm:ss ", LoggerColorBehavior.Disabled));
+        builder.Logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat, options.ColorBehavior) =
+            (true, "HH:mm:ss ", LoggerColorBehavior.Disabled));
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        // Nothing is encrypted: API keys are compared, and there are no cookies.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         builder.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
 
         builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
@@ -82,6 +87,7 @@ internal static class VideoServiceHost
         HttpContext http = services.GetRequiredService<IHttpContextAccessor>().HttpContext
             ?? throw new InvalidOperationException("The tool was called outside a request.");
         return new JobsVideoGenerator(
-            services.GetRequiredService<IVideoJobs>(), http.User.Identity!.Name!, new Uri($"{http.Request.Scheme}://{http.Request.Host}{Api}"));
+            services.GetRequiredService<IVideoJobs>(), http.User.Identity!.Name!,
+            new Uri($"{http.Request.Scheme}://{http.Request.Host}{Api}"));
     }
 }

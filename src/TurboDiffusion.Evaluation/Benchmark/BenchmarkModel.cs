@@ -26,7 +26,8 @@ internal sealed class BenchmarkModel : IDisposable
     /// <param name="seed">The seed of weights and inputs.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
     public BenchmarkModel(
-        BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, int experts, ulong seed, CancellationToken cancellationToken)
+        BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, int experts, ulong seed,
+        CancellationToken cancellationToken)
     {
         _target = target;
         var placement = new Placement(target.Device, Devices.DefaultDtype(target.Device));
@@ -94,7 +95,8 @@ internal sealed class BenchmarkModel : IDisposable
     }
 
     private static WanModel Make(
-        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed, CancellationToken cancellationToken)
+        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed,
+        CancellationToken cancellationToken)
     {
         // Names and shapes without memory.
         using var shape = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);

@@ -68,15 +68,20 @@ internal sealed record BenchmarkPlan
         bool gpu = device.type == DeviceType.CUDA;
         if (!gpu && Device.Trim().Equals("auto", StringComparison.OrdinalIgnoreCase))
             throw new EnvironmentException("cuda",
-                $"The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the {Small} model in float32.");
+                "The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the "
+                    + $"{Small} model in float32.");
         bool small = Preset is null ? !gpu : Preset.Equals(Small, StringComparison.OrdinalIgnoreCase);
-        ModelSpec spec = small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig } : ModelSpec.Find(Preset ?? ModelSpec.T2V1_3B.Name);
+        ModelSpec spec = small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig }
+            : ModelSpec.Find(Preset ?? ModelSpec.T2V1_3B.Name);
         if (!gpu && !small)
-            throw new InvalidRequestException("preset", $"A step of {spec.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
+            throw new InvalidRequestException("preset",
+                $"A step of {spec.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
         if (!gpu && BaselineScript is not null)
             throw new InvalidRequestException("baseline", "The PyTorch baseline runs on a GPU; leave it out with the device cpu.");
         if (BaselineScript is { } script && !File.Exists(script))
-            throw new InvalidRequestException("baseline", $"There is no PyTorch baseline {script}; run from the repository, or name its tests/TurboDiffusion.Benchmarks/baseline.py.");
+            throw new InvalidRequestException("baseline",
+                $"There is no PyTorch baseline {script}; run from the repository, or name its "
+                + "tests/TurboDiffusion.Benchmarks/baseline.py.");
         int frames = Frames ?? (gpu ? spec.Frames : 5);
         spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
@@ -88,7 +93,8 @@ internal sealed record BenchmarkPlan
             (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))
             && (Kernels.Count == 0 || Kernels.Contains(v.Kernels)))];
         if (variants.Length == 0)
-            throw new InvalidRequestException("variants", "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");
+            throw new InvalidRequestException("variants",
+                "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");
         if (variants.Any(v => v.Kernels != KernelUse.None)
             && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",

@@ -60,24 +60,29 @@ internal sealed record BenchmarkResult
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <summary>The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences by step and by block.</summary>
+    /// <summary>
+    /// The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences by step and by block.
+    /// </summary>
     public string ToMarkdown()
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"{Preset}, {Size}, {Frames} frames ({Tokens} tokens), batch 1, random weights, {Device}; sparse attention keeps {TopK:0.##} of the key blocks.");
+            $"{Preset}, {Size}, {Frames} frames ({Tokens} tokens), batch 1, random weights, {Device}; sparse attention keeps {TopK:0.##} "
+                + $"of the key blocks.");
         if (BaselineTorch is not null) text.Append(CultureInfo.InvariantCulture, $" PyTorch {BaselineTorch}.");
         text.Append("\n\n");
         Steps(text);
         if (Decomposition.Count > 0)
             Table(text, ["one video's denoising", "calls", "ms a step", "s", "times faster", "in all"],
-                Decomposition.Select(d => (string[])[d.Ingredient, Text(d.Calls, "0"), Text(d.StepMilliseconds, "0.0"), Text(d.Seconds, "0.00"), Text(d.Gain, "0.00"), Text(d.Total, "0.0")]));
+                Decomposition.Select(d => (string[])[d.Ingredient, Text(d.Calls, "0"), Text(d.StepMilliseconds, "0.0"),
+                    Text(d.Seconds, "0.00"), Text(d.Gain, "0.00"), Text(d.Total, "0.0")]));
         if (Best(Baseline) is { } baseline && Best(Rows) is { } best)
         {
             double undistilled = Benchmark.Decomposition.OriginalCalls(Sampling) * baseline.StepMilliseconds!.Value / 1000;
             double distilled = Sampling.RcmSteps * best.StepMilliseconds!.Value / 1000;
             text.Append(CultureInfo.InvariantCulture,
-                $"{Sampling.FlowSteps} steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.RcmSteps} steps of {best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
+                $"{Sampling.FlowSteps} steps with guidance of {baseline.Label}: {undistilled:0.0} s. {Sampling.RcmSteps} steps of "
+                    + $"{best.Label}: {distilled:0.00} s, {undistilled / distilled:0} times faster.\n\n");
         }
         foreach (BenchmarkRow row in Rows.Where(r => r.Forms.Count > 0))
             text.Append(CultureInfo.InvariantCulture, $"{row.Label}: {string.Join("; ", row.Forms)}.\n\n");
@@ -89,7 +94,8 @@ internal sealed record BenchmarkResult
         return text.ToString().TrimEnd('\n') + "\n";
     }
 
-    private static BenchmarkRow? Best(IEnumerable<BenchmarkRow> rows) => rows.Where(r => r.StepMilliseconds is not null).MinBy(r => r.StepMilliseconds);
+    private static BenchmarkRow? Best(IEnumerable<BenchmarkRow> rows) => rows.Where(r => r.StepMilliseconds is not null)
+        .MinBy(r => r.StepMilliseconds);
 
     // Ratios are to the first variant, and to the fastest row of the baseline.
     private void Steps(StringBuilder text)
@@ -122,7 +128,9 @@ internal sealed record BenchmarkResult
             Enumerable.Range(0, Differences.Max(d => deviations(d).Count)).Select(i => (string[])
             [
                 Text(first + i, "0"),
-                .. Differences.SelectMany(d => deviations(d).ElementAtOrDefault(i) is { } at ? (string[])[Text(at.RelativeL2, "0.00000"), Text(at.Cosine, "0.000000")] : ["", ""]),
+                .. Differences.SelectMany(d => deviations(d).ElementAtOrDefault(i) is { } at
+                    ? (string[])[Text(at.RelativeL2, "0.00000"), Text(at.Cosine, "0.000000")]
+                    : ["", ""]),
             ]));
     }
 

@@ -29,7 +29,8 @@ internal static class BenchmarkRunner
     /// <param name="write">Gets the results so far after every row.</param>
     /// <param name="cancellationToken">Checked at every transformer block.</param>
     /// <exception cref="TurboDiffusionException">The plan cannot be measured here.</exception>
-    public static BenchmarkResult Run(BenchmarkPlan plan, IProgress<string> progress, Action<BenchmarkResult> write, CancellationToken cancellationToken)
+    public static BenchmarkResult Run(BenchmarkPlan plan, IProgress<string> progress, Action<BenchmarkResult> write,
+        CancellationToken cancellationToken)
     {
         BenchmarkTarget target = plan.Resolve();
         long begin = Stopwatch.GetTimestamp();
@@ -89,10 +90,13 @@ internal static class BenchmarkRunner
     }
 
     private static string Outcome(BenchmarkRow row) => row.Failure ?? string.Create(CultureInfo.InvariantCulture,
-        $"{row.StepMilliseconds:0.0} ms, median of {row.Repeats}{(row.PeakBytes is { } bytes ? $", {bytes / 1e9:0.0} GB" : "")}; the weights took {row.LoadSeconds:0.0} s");
+        $"{row.StepMilliseconds:0.0} ms, median of {row.Repeats}{(row.PeakBytes is { } bytes ? $", {bytes / 1e9:0.0} GB" : "")}; the "
+            + $"weights took {row.LoadSeconds:0.0} s");
 
     // libtorch appends its call stack.
-    private static string Reason(Exception error) => DeviceMemory.IsExhausted(error) ? "out of GPU memory" : error.Message.Split('\n')[0].Trim();
+    private static string Reason(Exception error) => DeviceMemory.IsExhausted(error)
+        ? "out of GPU memory"
+        : error.Message.Split('\n')[0].Trim();
 
     private static IEnumerable<BenchmarkVariant[]> Groups(IReadOnlyList<BenchmarkVariant> variants) =>
         variants.GroupBy(v => (v.Attention, v.Weights)).Select(g => g.ToArray());
@@ -110,7 +114,10 @@ internal static class BenchmarkRunner
             foreach (BenchmarkVariant variant in variants)
             {
                 BenchmarkRow? row = left() > 0 ? null
-                    : new BenchmarkRow { Label = variant.Label, Variant = variant, Failure = $"not measured, the {plan.Seconds:0} seconds were over" };
+                    : new BenchmarkRow
+                    {
+                        Label = variant.Label, Variant = variant, Failure = $"not measured, the {plan.Seconds:0} seconds were over",
+                    };
                 while (row is null)
                 {
                     progress.Report($"{variant.Label}{(experts > 1 ? $", {experts} experts" : "")}");
@@ -120,7 +127,8 @@ internal static class BenchmarkRunner
                         {
                             DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
-                            model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts, plan.Seed, cancellationToken);
+                            model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts,
+                                plan.Seed, cancellationToken);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
                         row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
@@ -174,7 +182,8 @@ internal static class BenchmarkRunner
         using var profiler = new StepProfiler(target.Device);
         return row with
         {
-            Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe).Dispose()),
+            Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe)
+                .Dispose()),
         };
 
         void WarmUp()

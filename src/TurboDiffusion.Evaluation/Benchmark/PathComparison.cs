@@ -66,7 +66,8 @@ internal static class PathComparison
         using Denoiser denoiser = model.Denoiser();
         var noise = new PhiloxNoise(seed);
         var latents = new Latents();
-        Tensor end = DenoisingLoop.Run(target.Spec.Sampling.Of(SamplerKind.Rcm).Create(), noise.Normal(target.LatentShape).to(target.Device),
+        Tensor end = DenoisingLoop.Run(target.Spec.Sampling.Of(SamplerKind.Rcm).Create(),
+            noise.Normal(target.LatentShape).to(target.Device),
             (x, timestep, step, cancelled) =>
             {
                 if (step > 0) latents.Add(x);
@@ -97,7 +98,8 @@ internal static class PathComparison
             {
                 using var block = NewDisposeScope();
                 using (KernelSwitch.Use(variant.Kernels.Operators()))
-                    deviations.Add(Deviation.Of(model.First.ForwardBlock(deviations.Count, input, time, other, target.LatentShape), hidden));
+                    deviations.Add(Deviation.Of(model.First.ForwardBlock(deviations.Count, input, time, other, target.LatentShape),
+                        hidden));
                 input.Dispose();
             }
             // The model frees its own.

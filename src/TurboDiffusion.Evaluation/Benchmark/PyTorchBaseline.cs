@@ -6,7 +6,9 @@ using TurboDiffusion.Models.Wan;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
-/// <summary>The same step in plain PyTorch, by our script <c>tests/TurboDiffusion.Benchmarks/baseline.py</c> in a process of its own.</summary>
+/// <summary>
+/// The same step in plain PyTorch, by our script <c>tests/TurboDiffusion.Benchmarks/baseline.py</c> in a process of its own.
+/// </summary>
 internal static class PyTorchBaseline
 {
     // Seconds that a row may take once it has begun; compiling takes long.
@@ -47,7 +49,8 @@ internal static class PyTorchBaseline
         return Read(output, target.Tokens, target.Spec.Transformer);
 
         EnvironmentException Failed(string found, Exception? inner = null) => new("baseline",
-            $"{plan.Python} {plan.BaselineScript} failed: {found}. It needs a Python with PyTorch for this GPU; name it with --python, or leave --baseline out.", inner);
+            $"{plan.Python} {plan.BaselineScript} failed: {found}. It needs a Python with PyTorch for this GPU; name it with --python, or "
+                + "leave --baseline out.", inner);
     }
 
     /// <summary>What the script is called with: sizes come from here.</summary>
@@ -56,11 +59,14 @@ internal static class PyTorchBaseline
         WanConfig config = target.Spec.Transformer;
         (string, object)[] options =
         [
-            ("dim", config.Dim), ("ffn-dim", config.FfnDim), ("heads", config.NumHeads), ("layers", config.NumLayers), ("in-dim", config.InDim),
-            ("size", target.Size), ("frames", target.Frames), ("device", $"cuda:{Math.Max(target.Device.index, 0)}"), ("patience", plan.Patience),
+            ("dim", config.Dim), ("ffn-dim", config.FfnDim), ("heads", config.NumHeads), ("layers", config.NumLayers),
+            ("in-dim", config.InDim),
+            ("size", target.Size), ("frames", target.Frames), ("device", $"cuda:{Math.Max(target.Device.index, 0)}"),
+            ("patience", plan.Patience),
         ];
         if (double.IsFinite(seconds)) options = [.. options, ("seconds", Math.Round(seconds))];
-        return [plan.BaselineScript!, .. options.SelectMany(o => new[] { $"--{o.Item1}", Convert.ToString(o.Item2, CultureInfo.InvariantCulture)! })];
+        return [plan.BaselineScript!,
+            .. options.SelectMany(o => new[] { $"--{o.Item1}", Convert.ToString(o.Item2, CultureInfo.InvariantCulture)! })];
     }
 
     /// <summary>Reads the script's result.</summary>
@@ -82,7 +88,8 @@ internal static class PyTorchBaseline
         }
         if (result.Tokens != tokens || result.Dim != config.Dim || result.Layers != config.NumLayers)
             throw new EnvironmentException("baseline",
-                $"The PyTorch baseline measured {result.Tokens} tokens, width {result.Dim}, {result.Layers} layers; {tokens}, {config.Dim}, {config.NumLayers} were asked for. Use the script of this version.");
+                $"The PyTorch baseline measured {result.Tokens} tokens, width {result.Dim}, {result.Layers} layers; {tokens}, "
+                    + $"{config.Dim}, {config.NumLayers} were asked for. Use the script of this version.");
         return (result.Torch, [.. result.Rows.Select(r => new BenchmarkRow
         {
             Label = $"PyTorch: {r.Label}",

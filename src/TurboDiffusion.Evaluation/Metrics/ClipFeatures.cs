@@ -14,7 +14,8 @@ public static class ClipFeatures
     // Bring the three to like sizes: with them, real clips vary by 1 in each.
     private const float AppearanceScale = 1 / 9f, ChangeScale = 1 / 4.4f, SharpnessScale = 1 / 5.2f;
 
-    private static readonly float[][] Appearance = Projection(Parts * Cells * 3, 1), Change = Projection(Parts * Cells, 2), Sharpness = Projection(Parts * Cells, 3);
+    private static readonly float[][] Appearance = Projection(Parts * Cells * 3, 1), Change = Projection(Parts * Cells, 2),
+        Sharpness = Projection(Parts * Cells, 3);
 
     /// <summary>How many numbers there are.</summary>
     public const int Length = 3 * Projected;
@@ -29,8 +30,10 @@ public static class ClipFeatures
     {
         ArgumentNullException.ThrowIfNull(rgb);
         if (frames < Parts || rgb.Length != (long)frames * height * width * 3)
-            throw new ArgumentException($"{rgb.Length} bytes are not {frames} frames of {width}x{height} in RGB24, at least {Parts} frames.", nameof(rgb));
-        float[] colour = new float[Parts * Cells * 3], change = new float[Parts * Cells], sharpness = new float[Parts * Cells], pixels = new float[Parts * Cells];
+            throw new ArgumentException($"{rgb.Length} bytes are not {frames} frames of {width}x{height} in RGB24, at least {Parts} "
+                + "frames.", nameof(rgb));
+        float[] colour = new float[Parts * Cells * 3], change = new float[Parts * Cells], sharpness = new float[Parts * Cells],
+            pixels = new float[Parts * Cells];
         int stride = width * 3, frameSize = height * stride;
         for (int frame = 0; frame < frames; frame++)
             for (int y = 0; y < height; y++)
@@ -56,7 +59,8 @@ public static class ClipFeatures
             change[cell] = MathF.Log(1 + change[cell] / pixels[cell] / 3) / 4;
             sharpness[cell] = MathF.Log(1 + MathF.Sqrt(sharpness[cell] / pixels[cell] / 6)) / 4;
         }
-        return [.. Project(Appearance, colour, AppearanceScale), .. Project(Change, change, ChangeScale), .. Project(Sharpness, sharpness, SharpnessScale)];
+        return [.. Project(Appearance, colour, AppearanceScale), .. Project(Change, change, ChangeScale),
+            .. Project(Sharpness, sharpness, SharpnessScale)];
     }
 
     private static float Square(int difference) => difference * difference;
@@ -74,6 +78,7 @@ public static class ClipFeatures
     {
         using var noise = new Sampling.PhiloxNoise(purpose).Normal(Projected, from);
         float[] values = noise.data<float>().ToArray();
-        return [.. Enumerable.Range(0, Projected).Select(row => values[(row * from)..((row + 1) * from)].Select(v => v / MathF.Sqrt(Projected)).ToArray())];
+        return [.. Enumerable.Range(0, Projected)
+            .Select(row => values[(row * from)..((row + 1) * from)].Select(v => v / MathF.Sqrt(Projected)).ToArray())];
     }
 }

@@ -14,7 +14,9 @@ public static class FrechetDistance
     /// <exception cref="ArgumentException">There are fewer than two vectors, or their lengths differ.</exception>
     public static double Between(IReadOnlyList<float[]> first, IReadOnlyList<float[]> second)
     {
-        if (first.Count < 2 || second.Count < 2) throw new ArgumentException($"Sets of {first.Count} and {second.Count} vectors have no covariance; at least 2 each are needed.");
+        if (first.Count < 2 || second.Count < 2)
+            throw new ArgumentException(
+                $"Sets of {first.Count} and {second.Count} vectors have no covariance; at least 2 each are needed.");
         if (first.Concat(second).Any(v => v.Length != first[0].Length)) throw new ArgumentException("The vectors have different lengths.");
         (double[] mean1, double[,] covariance1) = Moments(first);
         (double[] mean2, double[,] covariance2) = Moments(second);

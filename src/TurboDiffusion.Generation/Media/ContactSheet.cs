@@ -2,7 +2,9 @@ using TorchSharp;
 
 namespace TurboDiffusion.Generation.Media;
 
-/// <summary>Clips on one sheet, each above its caption where it has one: a picture of some frames of each, or a video in which all move.</summary>
+/// <summary>
+/// Clips on one sheet, each above its caption where it has one: a picture of some frames of each, or a video in which all move.
+/// </summary>
 public sealed class ContactSheet
 {
     /// <summary>Pixels between pictures.</summary>
@@ -15,7 +17,9 @@ public sealed class ContactSheet
     private readonly Func<int, int, torch.Tensor>? _caption;
 
     /// <summary>Puts a sheet together.</summary>
-    /// <param name="clips">At least one, of one size and length, each <c>[T, H, W, 3]</c>, uint8, on the CPU; they stay the caller's.</param>
+    /// <param name="clips">
+    /// At least one, of one size and length, each <c>[T, H, W, 3]</c>, uint8, on the CPU; they stay the caller's.
+    /// </param>
     /// <param name="caption">
     /// Draws the caption of a clip: its number and a width give <c>[h, width, 3]</c>, uint8, of one height for all; null: no captions.
     /// The sheet frees it.
@@ -28,7 +32,8 @@ public sealed class ContactSheet
         foreach (torch.Tensor clip in clips)
             if (clip.dtype != torch.uint8 || clip.dim() != 4 || clip.shape[0] < 1 || clip.shape[3] != 3 || !clip.shape.SequenceEqual(first))
                 throw new ArgumentException(
-                    $"A clip is {clip.dtype} [{string.Join(", ", clip.shape)}]; expected Byte [T, H, W, 3], as the first, [{string.Join(", ", first)}].",
+                    $"A clip is {clip.dtype} [{string.Join(", ", clip.shape)}]; expected Byte [T, H, W, 3], as the first, "
+                        + $"[{string.Join(", ", first)}].",
                     nameof(clips));
         (_clips, _caption) = (clips, caption);
     }
@@ -59,7 +64,8 @@ public sealed class ContactSheet
         using var scope = torch.NewDisposeScope();
         torch.Tensor first = Frame(0);
         IFrameSink sink = VideoSink.Open(
-            path, new VideoFormat((int)first.shape[1], (int)first.shape[0], framesPerSecond), metadata, new VideoOptions { Overwrite = true }, cancellationToken);
+            path, new VideoFormat((int)first.shape[1], (int)first.shape[0], framesPerSecond), metadata,
+            new VideoOptions { Overwrite = true }, cancellationToken);
         try
         {
             for (int frame = 0; frame < Length; frame++)

@@ -9,7 +9,8 @@ public sealed record FFmpeg
     public const string Variable = "TURBODIFFUSION_FFMPEG";
 
     internal const string Remedy =
-        $"Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set {Variable} to its folder";
+        "Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set "
+            + $"{Variable} to its folder";
 
     private static readonly string FileName = OperatingSystem.IsWindows() ? "ffmpeg.exe" : "ffmpeg";
 
@@ -65,7 +66,8 @@ public sealed record FFmpeg
             _ => null,
         };
         if (encoder is not null && !Encoders.Contains(encoder))
-            throw new EnvironmentException("ffmpeg", $"{Path} (version {Version}) was built without the encoder {encoder}, which {container} needs. {Remedy}.");
+            throw new EnvironmentException("ffmpeg",
+                $"{Path} (version {Version}) was built without the encoder {encoder}, which {container} needs. {Remedy}.");
     }
 
     /// <summary>How long it may do nothing at all before it counts as hung.</summary>

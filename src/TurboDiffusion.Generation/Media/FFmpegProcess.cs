@@ -48,7 +48,8 @@ internal sealed class FFmpegProcess : IDisposable
     {
         get
         {
-            string[] lines = _log.GetAwaiter().GetResult().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            string[] lines = _log.GetAwaiter().GetResult()
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             string reason = string.Join("; ", lines.TakeLast(ReasonLines));
             return reason.Length == 0 ? "no reason given" : reason.Length > LongestReason ? "…" + reason[^LongestReason..] : reason;
         }
@@ -63,7 +64,8 @@ internal sealed class FFmpegProcess : IDisposable
     {
         try
         {
-            return new FFmpegProcess(program, Process.Start(new ProcessStartInfo(program.Path, ["-hide_banner", "-loglevel", "error", .. arguments])
+            return new FFmpegProcess(program,
+                Process.Start(new ProcessStartInfo(program.Path, ["-hide_banner", "-loglevel", "error", .. arguments])
             {
                 WorkingDirectory = folder ?? "",
                 RedirectStandardInput = true,
@@ -100,7 +102,8 @@ internal sealed class FFmpegProcess : IDisposable
             }
             Kill();
             throw new EnvironmentException("ffmpeg",
-                $"ffmpeg hung: it did nothing for {_program.Patience.TotalSeconds * (now > used ? waited : 1):0} seconds and was ended ({_program.Path}, version {_program.Version}).");
+                $"ffmpeg hung: it did nothing for {_program.Patience.TotalSeconds * (now > used ? waited : 1):0} seconds and was ended "
+                    + $"({_program.Path}, version {_program.Version}).");
         }
     }
 

@@ -33,7 +33,8 @@ internal sealed class FFmpegSink : IFrameSink
     private long _count;
     private bool _ended;
 
-    public FFmpegSink(FFmpeg ffmpeg, VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options, CancellationToken cancellationToken)
+    public FFmpegSink(FFmpeg ffmpeg, VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options,
+        CancellationToken cancellationToken)
     {
         (_ffmpeg, _format, _metadata, _target, _overwrite) = (ffmpeg, format, metadata, target, options.Overwrite);
         _pipe = new FramePipe(format);
@@ -138,7 +139,8 @@ internal sealed class FFmpegSink : IFrameSink
         long found = await packets.ConfigureAwait(false);
         if (process.ExitCode != 0 || found != _count)
             throw new EnvironmentException("ffmpeg",
-                $"ffmpeg wrote a file that cannot be played: {found} of {_count} frames can be read from it ({process.Reason}). Is there room on the disk of {_target.Folder}?");
+                $"ffmpeg wrote a file that cannot be played: {found} of {_count} frames can be read from it ({process.Reason}). Is there "
+                    + $"room on the disk of {_target.Folder}?");
     }
 
     // One line for each; comments begin with #.
@@ -160,13 +162,15 @@ internal sealed class FFmpegSink : IFrameSink
 
     private string[] Encoder(int? crf) => _target.Container switch
     {
-        VideoContainer.Mp4 => ["-c:v", "libx264", "-preset", "medium", "-crf", Crf(crf ?? 18), .. Yuv420, "-movflags", "+faststart", .. Tags(), "-f", "mp4"],
+        VideoContainer.Mp4 => ["-c:v", "libx264", "-preset", "medium", "-crf", Crf(crf ?? 18), .. Yuv420, "-movflags", "+faststart",
+            .. Tags(), "-f", "mp4"],
         VideoContainer.WebM =>
         [
             "-c:v", "libvpx-vp9", "-crf", Crf(crf ?? 30), "-b:v", "0", "-deadline", "good", "-cpu-used", "4", "-row-mt", "1",
             .. Yuv420, .. Tags(), "-f", "webm",
         ],
-        VideoContainer.Gif => ["-filter_complex", "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1", "-loop", "0", "-f", "gif"],
+        VideoContainer.Gif => ["-filter_complex", "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1", "-loop", "0",
+            "-f", "gif"],
         _ => throw new ArgumentOutOfRangeException(nameof(crf), _target.Container, "ffmpeg does not write this container."),
     };
 
@@ -174,7 +178,8 @@ internal sealed class FFmpegSink : IFrameSink
 
     private string[] Tags() =>
     [
-        "-metadata", "title=" + Text(_metadata.Prompt), "-metadata", "description=" + Text(_metadata.Prompt), "-metadata", "comment=" + Text(_metadata.ToJson()),
+        "-metadata", "title=" + Text(_metadata.Prompt), "-metadata", "description=" + Text(_metadata.Prompt), "-metadata",
+        "comment=" + Text(_metadata.ToJson()),
     ];
 
     private static string Text(string text) => text.Replace('\0', ' ');

@@ -37,7 +37,8 @@ internal sealed class FramePipe(VideoFormat format)
         {
             await foreach (byte[] frame in _frames.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
-                await ffmpeg.WhileWorking(ffmpeg.Input.WriteAsync(frame.AsMemory(0, _frameBytes), cancellationToken).AsTask()).ConfigureAwait(false);
+                await ffmpeg.WhileWorking(ffmpeg.Input.WriteAsync(frame.AsMemory(0, _frameBytes), cancellationToken).AsTask())
+                    .ConfigureAwait(false);
                 ArrayPool<byte>.Shared.Return(frame);
             }
             await ffmpeg.WhileWorking(ffmpeg.Input.DisposeAsync().AsTask()).ConfigureAwait(false);

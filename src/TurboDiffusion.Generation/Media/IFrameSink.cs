@@ -17,7 +17,9 @@ public interface IFrameSink : IAsyncDisposable
 
     /// <summary>Finishes the video and puts it in its place.</summary>
     /// <param name="cancellationToken">Gives the video up, leaving nothing behind.</param>
-    /// <exception cref="EnvironmentException">The encoder failed, the disk is full, the file cannot be played, or could not be put in its place.</exception>
+    /// <exception cref="EnvironmentException">
+    /// The encoder failed, the disk is full, the file cannot be played, or could not be put in its place.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The sink was cancelled.</exception>
     Task CompleteAsync(CancellationToken cancellationToken = default);
 }

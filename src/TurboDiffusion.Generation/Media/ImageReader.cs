@@ -11,7 +11,8 @@ namespace TurboDiffusion.Generation.Media;
 public static class ImageReader
 {
     private static readonly SKEncodedImageFormat[] Formats =
-        [SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp, SKEncodedImageFormat.Gif, SKEncodedImageFormat.Bmp];
+        [SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp, SKEncodedImageFormat.Gif,
+            SKEncodedImageFormat.Bmp];
 
     /// <summary>Reads an image file.</summary>
     /// <param name="path">The file.</param>
@@ -84,14 +85,16 @@ public static class ImageReader
         if (encoded.Length > limits.MaxBytes)
             throw Bad(name, $"is {encoded.Length >> 20} MiB; the limit is {limits.MaxBytes >> 20} MiB");
         using SKData data = SKData.CreateCopy(encoded.Span);
-        SKCodec codec = SKCodec.Create(data) ?? throw Bad(name, "is not an image that can be read; give a JPEG, PNG, WebP, GIF or BMP file");
+        SKCodec codec = SKCodec.Create(data)
+            ?? throw Bad(name, "is not an image that can be read; give a JPEG, PNG, WebP, GIF or BMP file");
         try
         {
             (int width, int height) = (codec.Info.Width, codec.Info.Height);
             if (!Formats.Contains(codec.EncodedFormat))
                 throw Bad(name, $"is a {codec.EncodedFormat} image; give a JPEG, PNG, WebP, GIF or BMP file");
             if (width < 1 || height < 1 || width > limits.MaxSide || height > limits.MaxSide || (long)width * height > limits.MaxPixels)
-                throw Bad(name, $"is {width}×{height} pixels; the limit is {limits.MaxSide} on a side and {limits.MaxPixels / 1_000_000} million in all");
+                throw Bad(name, $"is {width}×{height} pixels; the limit is {limits.MaxSide} on a side and {limits.MaxPixels / 1_000_000} "
+                    + "million in all");
             return codec;
         }
         catch

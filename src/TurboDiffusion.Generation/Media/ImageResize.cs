@@ -6,7 +6,9 @@ namespace TurboDiffusion.Generation.Media;
 /// Bilinear resizing with antialiasing: a triangle filter whose support grows with the reduction, rows first and columns
 /// then, each rounded to whole levels.
 /// </summary>
-/// <remarks>What torchvision's <c>Resize(antialias=True)</c> does to a uint8 image: PyTorch, <c>aten/src/ATen/native/cpu/UpSampleKernel.cpp</c>.</remarks>
+/// <remarks>
+/// What torchvision's <c>Resize(antialias=True)</c> does to a uint8 image: PyTorch, <c>aten/src/ATen/native/cpu/UpSampleKernel.cpp</c>.
+/// </remarks>
 public static class ImageResize
 {
     /// <summary>Resizes an image.</summary>

@@ -30,6 +30,7 @@ internal static class PngFile
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using SKImage? image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
         return image?.Encode(SKEncodedImageFormat.Png, 100)
-            ?? throw new EnvironmentException("memory", $"A picture of {width}×{height} pixels could not be encoded: there is not enough memory for it.");
+            ?? throw new EnvironmentException("memory",
+                $"A picture of {width}×{height} pixels could not be encoded: there is not enough memory for it.");
     }
 }

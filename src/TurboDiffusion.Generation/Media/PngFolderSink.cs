@@ -21,7 +21,8 @@ internal sealed partial class PngFolderSink : IFrameSink
     private int _count;
     private bool _ended;
 
-    public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options, CancellationToken cancellationToken)
+    public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options,
+        CancellationToken cancellationToken)
     {
         (_target, _format, _metadata, _overwrite, _cancellationToken) = (target, format, metadata, options.Overwrite, cancellationToken);
         _output = target.Begin();

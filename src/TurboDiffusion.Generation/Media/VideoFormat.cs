@@ -16,7 +16,8 @@ public sealed record VideoFormat
         if (width <= 0 || height <= 0 || width % 2 != 0 || height % 2 != 0)
             throw new InvalidRequestException("size", $"The video is {width}×{height} pixels; width and height must be positive and even.");
         if (!(framesPerSecond is > 0 and <= 1000))
-            throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture, $"The speed is {framesPerSecond} frames per second; it must be above 0 and at most 1000."));
+            throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
+                $"The speed is {framesPerSecond} frames per second; it must be above 0 and at most 1000."));
         Width = width;
         Height = height;
         FramesPerSecond = framesPerSecond;
@@ -34,7 +35,9 @@ public sealed record VideoFormat
     /// <summary>Checks that frames are <c>[T, Height, Width, 3]</c>, uint8.</summary>
     internal void Check(torch.Tensor frames)
     {
-        if (frames.dtype != torch.uint8 || frames.dim() != 4 || frames.shape[1] != Height || frames.shape[2] != Width || frames.shape[3] != 3)
-            throw new ArgumentException($"The frames are {frames.dtype} [{string.Join(", ", frames.shape)}]; expected Byte [T, {Height}, {Width}, 3].", nameof(frames));
+        if (frames.dtype != torch.uint8 || frames.dim() != 4 || frames.shape[1] != Height || frames.shape[2] != Width
+            || frames.shape[3] != 3)
+            throw new ArgumentException($"The frames are {frames.dtype} [{string.Join(", ", frames.shape)}]; expected Byte [T, {Height}, "
+                + $"{Width}, 3].", nameof(frames));
     }
 }

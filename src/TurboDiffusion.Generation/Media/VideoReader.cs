@@ -23,10 +23,13 @@ public static class VideoReader
     /// <param name="format">Size and speed of the clips.</param>
     /// <param name="frames">Frames per clip.</param>
     /// <param name="cancellationToken">Ends ffmpeg at once.</param>
-    /// <returns>Clips <c>[frames, H, W, 3]</c>, uint8, on the CPU; each is the caller's. None where the video is shorter than one.</returns>
+    /// <returns>
+    /// Clips <c>[frames, H, W, 3]</c>, uint8, on the CPU; each is the caller's. None where the video is shorter than one.
+    /// </returns>
     /// <exception cref="InvalidRequestException">The file is missing, or not a video that can be read.</exception>
     /// <exception cref="EnvironmentException">There is no ffmpeg, or it hangs.</exception>
-    public static IEnumerable<torch.Tensor> ReadClips(string path, VideoFormat format, int frames, CancellationToken cancellationToken = default)
+    public static IEnumerable<torch.Tensor> ReadClips(string path, VideoFormat format, int frames,
+        CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(frames);
         Check(path);
@@ -49,7 +52,8 @@ public static class VideoReader
         }
     }
 
-    private static IEnumerable<torch.Tensor> Clips(FFmpeg ffmpeg, string path, VideoFormat format, int frames, CancellationToken cancellationToken)
+    private static IEnumerable<torch.Tensor> Clips(FFmpeg ffmpeg, string path, VideoFormat format, int frames,
+        CancellationToken cancellationToken)
     {
         using FFmpegProcess process = FFmpegProcess.Start(ffmpeg, Arguments(path, format));
         using CancellationTokenRegistration ending = cancellationToken.Register(process.Kill);
@@ -83,5 +87,6 @@ public static class VideoReader
         "-f", "rawvideo", "-pix_fmt", "rgb24", "-",
     ];
 
-    private static InvalidRequestException Bad(string path, string reason, Exception? cause = null) => new("video", $"The video {path} {reason}.", cause);
+    private static InvalidRequestException Bad(string path, string reason, Exception? cause = null) =>
+        new("video", $"The video {path} {reason}.", cause);
 }

@@ -25,7 +25,8 @@ public static class VideoSink
     /// <exception cref="InvalidRequestException">The path or the options cannot be used.</exception>
     /// <exception cref="EnvironmentException">ffmpeg is missing, or lacks the encoder.</exception>
     public static IFrameSink Open(
-        string path, VideoFormat format, VideoMetadata metadata, VideoOptions? options = null, CancellationToken cancellationToken = default)
+        string path, VideoFormat format, VideoMetadata metadata, VideoOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
         options ??= VideoOptions.Default;

@@ -17,9 +17,13 @@ public sealed record VideoTarget
     public string Folder => System.IO.Path.GetDirectoryName(Path)!;
 
     /// <summary>Checks that a video can be written to a path, before any work is done for it.</summary>
-    /// <param name="path">A file name that ends in .mp4, .webm or .gif; or, for PNG frames, an existing folder or a path that ends in a separator.</param>
+    /// <param name="path">
+    /// A file name that ends in .mp4, .webm or .gif; or, for PNG frames, an existing folder or a path that ends in a separator.
+    /// </param>
     /// <param name="overwrite">Whether a video that is there already may be replaced.</param>
-    /// <exception cref="InvalidRequestException">The extension is unknown, the folder cannot be made or written, or there is a file already.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The extension is unknown, the folder cannot be made or written, or there is a file already.
+    /// </exception>
     public static VideoTarget Check(string path, bool overwrite = false)
     {
         if (string.IsNullOrWhiteSpace(path)) throw Bad(path, "is empty; give a file name such as video.mp4");
@@ -50,7 +54,8 @@ public sealed record VideoTarget
             ".mp4" => VideoContainer.Mp4,
             ".webm" => VideoContainer.WebM,
             ".gif" => VideoContainer.Gif,
-            _ => throw Bad(path, "has no extension that names a video format; use .mp4, .webm or .gif, or end the path in / for a folder of PNG frames"),
+            _ => throw Bad(path,
+                "has no extension that names a video format; use .mp4, .webm or .gif, or end the path in / for a folder of PNG frames"),
         };
     }
 
@@ -70,7 +75,8 @@ public sealed record VideoTarget
 
     /// <summary>The error of a disk that does not take a video.</summary>
     internal static EnvironmentException NotWritten(string path, Exception cause) =>
-        new("disk", $"The video could not be written to {path}: {cause.Message.TrimEnd('.')}. Free some room, or choose another place.", cause);
+        new("disk", $"The video could not be written to {path}: {cause.Message.TrimEnd('.')}. Free some room, or choose another place.",
+            cause);
 
     private static void CheckFramesFolder(string path, string folder, bool overwrite)
     {

@@ -60,7 +60,8 @@ public sealed record GenerationDefaults
         SamplerKind sampler = Sampler ?? sampling.Sampler;
         return published with
         {
-            Sizes = (Width ?? Height) is null ? published.Sizes : [new VideoSize(Width ?? published.Size.Width, Height ?? published.Size.Height)],
+            Sizes = (Width ?? Height) is null ? published.Sizes
+                : [new VideoSize(Width ?? published.Size.Width, Height ?? published.Size.Height)],
             Frames = Frames ?? published.Frames,
             FramesPerSecond = FramesPerSecond ?? published.FramesPerSecond,
             Boundary = published.Boundary is null ? null : Boundary ?? published.Boundary,

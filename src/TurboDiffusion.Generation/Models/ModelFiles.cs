@@ -10,7 +10,8 @@ public sealed record ModelFiles
     /// <summary>The description in a model's folder.</summary>
     public const string DescriptionFile = "model.json";
 
-    internal static readonly JsonSerializerOptions Json = new(JsonFile.Options) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+    internal static readonly JsonSerializerOptions Json =
+        new(JsonFile.Options) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>The model's name, for messages and results.</summary>
     public required string Name { get; init; }
@@ -24,7 +25,10 @@ public sealed record ModelFiles
     /// <summary>The video autoencoder.</summary>
     public required string Vae { get; init; }
 
-    /// <summary>A tiny autoencoder (TAEHV, <c>taew2_1</c>) that can serve in place of <see cref="Vae"/>: faster, coarser. <see cref="Vae"/> may be one, too.</summary>
+    /// <summary>
+    /// A tiny autoencoder (TAEHV, <c>taew2_1</c>) that can serve in place of <see cref="Vae"/>: faster, coarser. <see cref="Vae"/> may be
+    /// one, too.
+    /// </summary>
     public string? TinyVae { get; init; }
 
     /// <summary>The umT5 text encoder.</summary>
@@ -36,6 +40,9 @@ public sealed record ModelFiles
     /// <summary>What the model is best run with; null: as published (<see cref="TurboDiffusion.Models.ModelSpec"/>).</summary>
     public GenerationDefaults? Defaults { get; init; }
 
+    /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
+    public IReadOnlyList<string>? ExamplePrompts { get; init; }
+
     /// <summary>Reads the description in a model's folder.</summary>
     /// <param name="folder">A folder with a <c>model.json</c>.</param>
     /// <exception cref="CheckpointException">There is none, it is malformed, or a file that it names is missing.</exception>
@@ -44,7 +51,8 @@ public sealed record ModelFiles
         string path = Path.Combine(folder, DescriptionFile);
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "there is no such folder; give the folder of a model.");
         if (!File.Exists(path))
-            throw new CheckpointException(folder, $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
+            throw new CheckpointException(folder,
+                $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
         try
         {
             return JsonFile.Read<ModelFiles>(path, Json).Resolve(folder);

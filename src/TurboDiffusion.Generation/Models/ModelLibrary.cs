@@ -23,7 +23,8 @@ public static class ModelLibrary
     public static IReadOnlyList<string> Names =>
     [
         .. new[] { Folder, Embedded }.Where(Directory.Exists).SelectMany(Directory.GetDirectories)
-            .Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Distinct().Order(StringComparer.Ordinal),
+            .Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Distinct()
+            .Order(StringComparer.Ordinal),
     ];
 
     /// <summary>
@@ -45,7 +46,8 @@ public static class ModelLibrary
         string[] places = [nameOrPath, Path.Combine(Folder, nameOrPath), Path.Combine(Embedded, nameOrPath)];
         if (places.FirstOrDefault(Directory.Exists) is { } place) return ModelFiles.FromFolder(place);
         throw new CheckpointException(nameOrPath,
-            $"is neither a folder nor a model in {Folder} ({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
+            $"is neither a folder nor a model in {Folder} "
+                + $"({(Names.Count == 0 ? "there are none" : $"there are {string.Join(", ", Names)}")}).");
     }
 
     /// <summary>The name of the model that <see cref="Find"/> would give, which is that in its results. Makes nothing.</summary>
@@ -67,7 +69,8 @@ public static class ModelLibrary
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            if (!Directory.Exists(folder)) throw new EnvironmentException("models", $"{folder} cannot be written: {e.Message}. Name another folder with {FolderVariable}.", e);
+            if (!Directory.Exists(folder)) throw new EnvironmentException("models",
+                $"{folder} cannot be written: {e.Message}. Name another folder with {FolderVariable}.", e);
         }
         return ModelFiles.FromFolder(folder);
     }

@@ -70,12 +70,17 @@ public sealed record SmallModel
             // The table is as large as the vocabulary, rounded up as published models do.
             int vocabulary = (SentencePieceTextTokenizer.Open(tokenizer).VocabularySize + 63) / 64 * 64;
             var text = new UMT5Config(vocabulary, TextDim, TextDim, 2 * TextDim, 1, 2);
-            string[] transformers = ImageToVideo ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"] : ["transformer.safetensors"];
+            string[] transformers = ImageToVideo ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"]
+                : ["transformer.safetensors"];
             for (int i = 0; i < transformers.Length; i++)
-                WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32, AttentionOptions.Sla(), null, cancellationToken);
-            using (var vae = new WanVae(VaeConfig.WithDim(VaeDim), Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
-            using (var tiny = new TinyVideoAutoencoder(new TinyVaeConfig(16, 1, (16, 16, 8, 8), 8), Placement.Meta)) Write(folder, TinyVaeFile, tiny, cancellationToken);
-            using (var encoder = new UMT5Encoder(text, Placement.Meta)) Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
+                WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32,
+                    AttentionOptions.Sla(), null, cancellationToken);
+            using (var vae = new WanVae(VaeConfig.WithDim(VaeDim), Placement.Meta))
+                Write(folder, "vae.safetensors", vae, cancellationToken);
+            using (var tiny = new TinyVideoAutoencoder(new TinyVaeConfig(16, 1, (16, 16, 8, 8), 8), Placement.Meta))
+                Write(folder, TinyVaeFile, tiny, cancellationToken);
+            using (var encoder = new UMT5Encoder(text, Placement.Meta))
+                Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
             new ModelFiles
             {
                 Name = ImageToVideo ? "small random image-to-video model" : TextToVideoName,

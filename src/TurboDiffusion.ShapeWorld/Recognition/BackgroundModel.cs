@@ -45,7 +45,9 @@ internal sealed class BackgroundModel
     /// <summary>The models of all backgrounds.</summary>
     public static IEnumerable<BackgroundModel> All => Models.Select(m => m.Value);
 
-    /// <summary>How far a colour is from the nearest one that the background has at this height: Euclidean, in levels, at most 255.</summary>
+    /// <summary>
+    /// How far a colour is from the nearest one that the background has at this height: Euclidean, in levels, at most 255.
+    /// </summary>
     public byte Distance(int y, int height, byte r, byte g, byte b) =>
         _distances[((y * Bands / height * Levels + (r >> Shift)) * Levels + (g >> Shift)) * Levels + (b >> Shift)];
 

@@ -1,6 +1,9 @@
 namespace TurboDiffusion.ShapeWorld.Recognition;
 
-/// <summary>How bright a clip's surroundings are in each frame, compared with the first: from the medians of all pixels, which no object of a scene moves.</summary>
+/// <summary>
+/// How bright a clip's surroundings are in each frame, compared with the first: from the medians of all pixels, which no object of a scene
+/// moves.
+/// </summary>
 internal sealed class Daylight
 {
     // Darker pixels do not tell a ratio; every third pixel is enough.

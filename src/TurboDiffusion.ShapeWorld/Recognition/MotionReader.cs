@@ -48,7 +48,8 @@ internal static class MotionReader
         float[] contrast = Contrast(found, clip, background);
         bool visible = contrast[^1] >= LeastContrast;
         bool fades = visible
-            ? contrast[0] < 0.3f * contrast[^1] + 8 && contrast[contrast.Length / 4] < 0.8f * contrast[^1] && WithTime(contrast) > LeastTrend
+            ? contrast[0] < 0.3f * contrast[^1] + 8 && contrast[contrast.Length / 4] < 0.8f * contrast[^1]
+            && WithTime(contrast) > LeastTrend
             : !fromTheStart && first > 0.5f * last;
         if (fades) return toTheEnd && found.Length >= 0.4 * clip.Frames ? Motion.FadeIn : null;
         if (found.Length < 0.5 * clip.Frames) return null;

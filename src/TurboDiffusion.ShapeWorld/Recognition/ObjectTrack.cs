@@ -26,7 +26,8 @@ internal sealed class ObjectTrack(int frames)
         for (int i = 0; i < count; i++) tracks[i] = new ObjectTrack(regions.Count);
         if (count == 0) return tracks;
         // From the frame in which the smallest is largest, to the end and to the beginning.
-        int start = Enumerable.Range(0, regions.Count).Where(frame => regions[frame].Count >= count).MaxBy(frame => regions[frame][count - 1].Area);
+        int start = Enumerable.Range(0, regions.Count).Where(frame => regions[frame].Count >= count)
+            .MaxBy(frame => regions[frame][count - 1].Area);
         Region[] first = [.. regions[start].Take(count).OrderBy(r => r.X)];
         foreach (int direction in (int[])[1, -1])
         {
@@ -44,7 +45,8 @@ internal sealed class ObjectTrack(int frames)
         else if (seen.Length == 1) Put(Distance(last[0], seen[0]) <= Distance(last[1], seen[0]) ? 0 : 1, seen[0]);
         else
         {
-            bool straight = Distance(last[0], seen[0]) + Distance(last[1], seen[1]) <= Distance(last[0], seen[1]) + Distance(last[1], seen[0]);
+            bool straight = Distance(last[0], seen[0]) + Distance(last[1], seen[1]) <= Distance(last[0], seen[1])
+                + Distance(last[1], seen[0]);
             Put(0, seen[straight ? 0 : 1]);
             Put(1, seen[straight ? 1 : 0]);
         }

@@ -22,7 +22,8 @@ public static class SceneRecognizer
     {
         ArgumentNullException.ThrowIfNull(rgb);
         if (frames < 9 || rgb.Length != (long)frames * height * width * 3)
-            throw new ArgumentException($"{rgb.Length} bytes are not {frames} frames of {width}x{height} in RGB24, at least 9 frames.", nameof(rgb));
+            throw new ArgumentException($"{rgb.Length} bytes are not {frames} frames of {width}x{height} in RGB24, at least 9 frames.",
+                nameof(rgb));
         if (objects is not (1 or 2)) throw new ArgumentException($"{objects} objects were asked for; scenes have 1 or 2.", nameof(objects));
         var clip = new Clip(rgb, width, height, frames);
         var daylight = new Daylight(clip);
@@ -37,8 +38,10 @@ public static class SceneRecognizer
         Motion?[] motions = [.. tracks.Select(track => daylight.Falls ? Motion.DayToNight : MotionReader.Read(track, clip, background))];
         Motion? motion = tracks.Count == objects && motions.Distinct().Count() == 1 ? motions[0] : null;
         bool turns = motion is null or Motion.Spin;
-        ObjectReading[] read = [.. tracks.Select(track => new ObjectReading(ShapeReader.Read(track, width, turns), ColorReader.Read(track, clip)))];
-        return new SceneReading(background.Background, motion, [.. read, .. Enumerable.Repeat(new ObjectReading(null, null), objects - read.Length)]);
+        ObjectReading[] read =
+            [.. tracks.Select(track => new ObjectReading(ShapeReader.Read(track, width, turns), ColorReader.Read(track, clip)))];
+        return new SceneReading(background.Background, motion,
+            [.. read, .. Enumerable.Repeat(new ObjectReading(null, null), objects - read.Length)]);
     }
 
     /// <summary>Compares what was read with what should be seen. Two objects may stand in either order.</summary>
@@ -49,7 +52,8 @@ public static class SceneRecognizer
         ArgumentNullException.ThrowIfNull(reading);
         ArgumentNullException.ThrowIfNull(scene);
         if (reading.Objects.Count != scene.Objects.Count)
-            throw new ArgumentException($"{reading.Objects.Count} objects were read; the scene has {scene.Objects.Count}.", nameof(reading));
+            throw new ArgumentException($"{reading.Objects.Count} objects were read; the scene has {scene.Objects.Count}.",
+                nameof(reading));
         (bool shape, bool color) = new[] { scene.Objects, [.. scene.Objects.Reverse()] }
             .Select(order => (
                 Shape: order.Zip(reading.Objects).All(p => p.First.Shape == p.Second.Shape),
@@ -66,7 +70,8 @@ public static class SceneRecognizer
     {
         int step = Math.Max(1, days.Length / 6);
         int[] frames = [.. days.Where((_, i) => i % step == 0)];
-        var (model, explained) = BackgroundModel.All.Select(m => (m, frames.Average(frame => Explained(clip, frame, m)))).MaxBy(m => m.Item2);
+        var (model, explained) = BackgroundModel.All.Select(m => (m, frames.Average(frame => Explained(clip, frame, m))))
+            .MaxBy(m => m.Item2);
         return explained >= LeastExplained ? model : null;
     }
 

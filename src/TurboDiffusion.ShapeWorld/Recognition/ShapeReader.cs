@@ -86,7 +86,8 @@ internal static class ShapeReader
         using SKPath path = ShapePaths.Create(shape);
         using var paint = new SKPaint
         {
-            Color = line > 0 ? SKColors.White : SKColors.Black, IsStroke = true, StrokeWidth = MathF.Abs(line), StrokeJoin = SKStrokeJoin.Round,
+            Color = line > 0 ? SKColors.White : SKColors.Black, IsStroke = true, StrokeWidth = MathF.Abs(line),
+                StrokeJoin = SKStrokeJoin.Round,
         };
         using var body = new SKPaint { Color = SKColors.White };
         canvas.Clear(SKColors.Black);

@@ -1,6 +1,8 @@
 namespace TurboDiffusion.ShapeWorld.Recognition;
 
-/// <summary>Measures how far an object turns about its centre: rings around the centre are shifted onto those of an earlier frame.</summary>
+/// <summary>
+/// Measures how far an object turns about its centre: rings around the centre are shifted onto those of an earlier frame.
+/// </summary>
 internal static class TurnReader
 {
     private const int Rings = 7, Angles = 120, Largest = Angles / 8;
@@ -42,7 +44,8 @@ internal static class TurnReader
                 int i = (y0 * clip.Width + x0) * 3, below = i + clip.Width * 3;
                 if (y0 + 1 >= clip.Height) below = i;
                 for (int c = 0; c < 3; c++)
-                    samples[at++] = (frame[i + c] * (1 - fx) + frame[i + 3 + c] * fx) * (1 - fy) + (frame[below + c] * (1 - fx) + frame[below + 3 + c] * fx) * fy;
+                    samples[at++] = (frame[i + c] * (1 - fx) + frame[i + 3 + c] * fx) * (1 - fy)
+                        + (frame[below + c] * (1 - fx) + frame[below + 3 + c] * fx) * fy;
             }
         return samples;
     }

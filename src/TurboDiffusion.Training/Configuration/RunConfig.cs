@@ -48,7 +48,8 @@ public abstract record RunConfig
             if (!int.TryParse(index, out int gpu) || gpu < 0)
                 throw new InvalidRequestException("device", $"The device is '{Device}'; it is cpu, cuda or cuda:N.");
             if (gpu >= torch.cuda.device_count())
-                throw new InvalidRequestException("device", $"The device is '{Device}'; this machine has {torch.cuda.device_count()} GPUs that libtorch can use.");
+                throw new InvalidRequestException("device",
+                    $"The device is '{Device}'; this machine has {torch.cuda.device_count()} GPUs that libtorch can use.");
             return new Placement(new torch.Device(DeviceType.CUDA, gpu), dtype);
         }
     }

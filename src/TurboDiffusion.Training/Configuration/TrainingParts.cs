@@ -66,8 +66,11 @@ internal sealed class TrainingParts : IDisposable
     private (ITrainingTask, TrainedModel) Open(TeacherConfig config)
     {
         if (config.Model is null == config.Initial is null)
-            throw new InvalidRequestException("model", "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
-        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions ? Owned(new UMT5Encoder(dimensions, config.Placement)) : OpenTextEncoder(config);
+            throw new InvalidRequestException("model",
+                "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
+        UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions
+            ? Owned(new UMT5Encoder(dimensions, config.Placement))
+            : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
         ILatentData data = OpenData(config, text);
         WanModel model = config.Initial is { } initial ? Load(initial, AttentionOptions.Dense, config) : NewModel(config.Model!, config);
@@ -91,10 +94,12 @@ internal sealed class TrainingParts : IDisposable
     private (ITrainingTask, TrainedModel) Open(RcmConfig config)
     {
         ILatentData data = OpenData(config, OpenTextEncoder(config));
-        WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config), student = Load(config.Teacher, AttentionOptions.Dense, config);
+        WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config),
+            student = Load(config.Teacher, AttentionOptions.Dense, config);
         WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config) : null;
         RcmDistillation task = Owned(new RcmDistillation(
-            student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(), config.Rcm, config.CriticOptimizer,
+            student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(), config.Rcm,
+            config.CriticOptimizer,
             config.Training));
         OpenSamples(config, task.Student, distilled: true);
         return (task, task.Student);
@@ -103,20 +108,23 @@ internal sealed class TrainingParts : IDisposable
     private (ITrainingTask, TrainedModel) Open(VaeTrainingConfig config)
     {
         if (config.Width is null == config.Initial is null)
-            throw new InvalidRequestException("width", "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
+            throw new InvalidRequestException("width",
+                "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
         if (config.Data is null == config.World is null)
             throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
         IClipData data = config.World is { } world
             ? Owned(WorldClips.Render(world, config.Frames, config.Height, config.CropWidth, config.Placement.Device, _cancellationToken))
             : Owned(new ClipFolder(config.Data!, config.Frames, config.Height, config.CropWidth));
         using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
-        WanVae vae = Owned(new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial), config.Placement));
+        WanVae vae = Owned(new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial),
+            config.Placement));
         if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
         else StrictLoader.Load(vae, initial, cancellationToken: _cancellationToken);
         VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
         if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
         if (config.Scores is { } scores)
-            _observers.Add(new ScoreObserver(task.Models, scores, clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
+            _observers.Add(new ScoreObserver(task.Models, scores,
+                clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
         return (task, task.Model);
     }
 
@@ -131,7 +139,8 @@ internal sealed class TrainingParts : IDisposable
     private WanModel Load(string path, AttentionOptions attention, RunConfig config)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
-        WanModel model = Owned(WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
+        WanModel model =
+            Owned(WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
         model.RecomputesActivations = config.RecomputeActivations;
         return model;
     }
@@ -148,7 +157,8 @@ internal sealed class TrainingParts : IDisposable
     private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)
     {
         if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal)) return new LatentFolder(config.Data);
-        return text is not null ? Owned(new CaptionedLatents(config.Data, text, config.Placement.Device)) : throw new InvalidRequestException("textEncoder",
+        return text is not null ? Owned(new CaptionedLatents(config.Data, text, config.Placement.Device))
+            : throw new InvalidRequestException("textEncoder",
             $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).");
     }
 
@@ -157,7 +167,8 @@ internal sealed class TrainingParts : IDisposable
         if (config.Samples is { } samples)
         {
             samples = samples with { TextEncoder = samples.TextEncoder ?? config.TextEncoder };
-            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output, _cancellationToken)));
+            _observers.Add(Owned(new ClipSamples(model, TextEncoder, samples, distilled, config.Placement, config.Output,
+                _cancellationToken)));
         }
         if (config.Scores is not { } scores) return;
         UMT5Encoder text = _text ?? throw new InvalidRequestException("textEncoder",

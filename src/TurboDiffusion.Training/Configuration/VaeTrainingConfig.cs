@@ -13,7 +13,9 @@ public sealed record VaeTrainingConfig : RunConfig
     /// <summary>In place of a folder: clips of the shape world.</summary>
     public WorldOptions? World { get; init; }
 
-    /// <summary>Keep the encoder, and with it the latents, as they are: for a finer decoder while a transformer is trained already.</summary>
+    /// <summary>
+    /// Keep the encoder, and with it the latents, as they are: for a finer decoder while a transformer is trained already.
+    /// </summary>
     public bool DecoderOnly { get; init; }
 
     /// <summary>Channels at full resolution of a new VAE; Wan 2.1's has 96.</summary>

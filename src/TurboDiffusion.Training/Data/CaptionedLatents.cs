@@ -28,12 +28,16 @@ public sealed class CaptionedLatents : ILatentData, IDisposable
         using ICheckpoint file = Checkpoint.Open(path);
         IReadOnlyList<long> latents = Shape(LatentsName, 5), captions = Shape(CaptionsName, 3), negative = Shape(NegativeName, 1);
         if (latents[0] == 0 || captions[0] != latents[0] || captions[1] == 0 || negative[0] != captions[2])
-            throw new CheckpointException(path, $"holds latents of [{string.Join(", ", latents)}], captions of [{string.Join(", ", captions)}] and a negative prompt of {negative[0]} tokens; expected [N, C, T, H, W], [N, K, L] and L.");
+            throw new CheckpointException(path,
+                $"holds latents of [{string.Join(", ", latents)}], captions of [{string.Join(", ", captions)}] and a negative prompt of "
+                    + $"{negative[0]} tokens; expected [N, C, T, H, W], [N, K, L] and L.");
         using var scope = NewDisposeScope();
         Tensor tokens = file.Read(CaptionsName).to_type(ScalarType.Int64), empty = file.Read(NegativeName).to_type(ScalarType.Int64);
         long largest = tokens.max().item<long>();
         if (tokens.min().item<long>() < 0 || largest >= encoder.Config.Vocab)
-            throw new CheckpointException(path, $"has captions with the token {largest}, and the text encoder knows {encoder.Config.Vocab}; encode the data with the tokenizer of this encoder.");
+            throw new CheckpointException(path,
+                $"has captions with the token {largest}, and the text encoder knows {encoder.Config.Vocab}; encode the data with the "
+                    + "tokenizer of this encoder.");
         _latents = file.Read(LatentsName).to(device).DetachFromDisposeScope();
         _captions = tokens.DetachFromDisposeScope();
         _negative = empty.DetachFromDisposeScope();
@@ -41,7 +45,8 @@ public sealed class CaptionedLatents : ILatentData, IDisposable
 
         IReadOnlyList<long> Shape(string name, int rank) =>
             file.Tensors.TryGetValue(name, out TensorInfo? info) && info.Shape.Count == rank ? info.Shape
-                : throw new CheckpointException(path, $"has no tensor '{name}' of {rank} dimensions; it is not a set of captioned latents.");
+                : throw new CheckpointException(path,
+                    $"has no tensor '{name}' of {rank} dimensions; it is not a set of captioned latents.");
     }
 
     /// <summary>The number of videos.</summary>
@@ -62,7 +67,8 @@ public sealed class CaptionedLatents : ILatentData, IDisposable
     public LatentBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        Tensor chosen = tensor(RandomIndices.Draw(random, count, Count)), caption = tensor(RandomIndices.Draw(random, count, _captions.shape[1]));
+        Tensor chosen = tensor(RandomIndices.Draw(random, count, Count)),
+            caption = tensor(RandomIndices.Draw(random, count, _captions.shape[1]));
         Tensor ids = cat([_captions[chosen, caption], _negative.unsqueeze(0)]);
         // The empty prompt is encoded with the others, as one more row.
         Tensor text = _encoder.Encode(ids, ids.gt(0).to_type(ScalarType.Int64));

@@ -15,8 +15,11 @@ internal sealed record ClipCrop(int Frames, int Height, int Width)
     /// <param name="source">What the videos are called in the message.</param>
     public void Check(ReadOnlySpan<long> shape, string source)
     {
-        if (shape.Length != 4 || shape[0] != 3 || Frames < 1 || Height < 1 || Width < 1 || Frames > shape[1] || Height > shape[2] || Width > shape[3])
-            throw new InvalidRequestException("data", $"Clips of {Frames} frames of {Width}×{Height} cannot be cut from {source} of shape [{string.Join(", ", shape.ToArray())}], which is [3, T, H, W].");
+        if (shape.Length != 4 || shape[0] != 3 || Frames < 1 || Height < 1 || Width < 1 || Frames > shape[1] || Height > shape[2]
+            || Width > shape[3])
+            throw new InvalidRequestException("data",
+                $"Clips of {Frames} frames of {Width}×{Height} cannot be cut from {source} of shape "
+                    + $"[{string.Join(", ", shape.ToArray())}], which is [3, T, H, W].");
     }
 
     /// <summary>Draws where to cut a clip, every place as likely as the others.</summary>
@@ -29,7 +32,8 @@ internal sealed record ClipCrop(int Frames, int Height, int Width)
     /// <param name="shape"><c>[3, T, H, W]</c>.</param>
     /// <param name="pixel">The pixel of the middle frame that is to be in it, by the first frame.</param>
     /// <param name="random">The source of the draw.</param>
-    public (long Frame, long Row, long Column) PlaceAround(ReadOnlySpan<long> shape, Func<long, (long Row, long Column)> pixel, IRandomSource random)
+    public (long Frame, long Row, long Column) PlaceAround(ReadOnlySpan<long> shape, Func<long, (long Row, long Column)> pixel,
+        IRandomSource random)
     {
         long frame = Start(shape[1], Frames, random);
         (long row, long column) = pixel(frame + Frames / 2);

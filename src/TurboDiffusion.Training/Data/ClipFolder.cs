@@ -25,11 +25,13 @@ public sealed class ClipFolder : IClipData, IDisposable
     {
         _crop = new ClipCrop(frames, height, width);
         string[] paths = Directory.Exists(folder) ? InputFolder.Files(folder, [".safetensors"]) : [];
-        if (paths.Length == 0) throw new InvalidRequestException("data", $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
+        if (paths.Length == 0) throw new InvalidRequestException("data",
+            $"{folder} holds no videos (.safetensors with 'video'); convert some into it first.");
         _files = [.. paths.Select(SafetensorsFile.Open)];
         foreach (SafetensorsFile file in _files)
         {
-            if (!file.Tensors.TryGetValue("video", out TensorInfo? info)) throw new CheckpointException(file.Path, "has no tensor 'video'.");
+            if (!file.Tensors.TryGetValue("video", out TensorInfo? info))
+                throw new CheckpointException(file.Path, "has no tensor 'video'.");
             _crop.Check([.. info.Shape], file.Path);
         }
     }
@@ -39,13 +41,15 @@ public sealed class ClipFolder : IClipData, IDisposable
     /// <param name="name">The file's name without ending; unique.</param>
     /// <param name="video"><c>[3, T, H, W]</c>, bytes.</param>
     public static void Add(string folder, string name, Tensor video) =>
-        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"), [TensorSource.From("video", video)]);
+        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"),
+            [TensorSource.From("video", video)]);
 
     /// <inheritdoc/>
     public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))]).MoveToOuterDisposeScope());
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _files.Length).Select(i => Cut(_files[i], random))])
+            .MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>

@@ -57,7 +57,8 @@ internal sealed class EncodingRecord
     {
         Directory.CreateDirectory(folder);
         if (Directory.EnumerateFileSystemEntries(folder).Any())
-            throw new InvalidRequestException("output", $"{folder} is not empty, and not the output of an interrupted encoding; choose another folder.");
+            throw new InvalidRequestException("output",
+                $"{folder} is not empty, and not the output of an interrupted encoding; choose another folder.");
         var record = new EncodingRecord(folder, new Content(new Dictionary<string, string>(settings), []));
         record.Save();
         return record;
@@ -75,7 +76,8 @@ internal sealed class EncodingRecord
             // Told below.
         }
         if (content is not { Settings: not null, Videos: not null })
-            throw new InvalidRequestException("output", $"{Path.Combine(folder, FileName)} is not the record of an encoding; choose another folder.");
+            throw new InvalidRequestException("output",
+                $"{Path.Combine(folder, FileName)} is not the record of an encoding; choose another folder.");
         foreach ((string name, string value) in settings)
             if (content.Settings.GetValueOrDefault(name) is var before && before != value)
                 throw new InvalidRequestException("output",

@@ -28,7 +28,9 @@ public sealed class LatentFolder : ILatentData
             ? [.. InputFolder.Files(folder, [".safetensors"]).Where(f => Path.GetFileName(f) != NegativeFile)]
             : throw new InvalidRequestException("data", $"There is no folder {folder}; give the folder of the encoded videos.");
         if (_files.Length == 0 || !File.Exists(Path.Combine(folder, NegativeFile)))
-            throw new InvalidRequestException("data", $"{folder} holds {_files.Length} encoded videos{(_files.Length == 0 ? "" : $" but no {NegativeFile}")}; encode a data set into it first.");
+            throw new InvalidRequestException("data",
+                $"{folder} holds {_files.Length} encoded videos{(_files.Length == 0 ? "" : $" but no {NegativeFile}")}; encode a data set "
+                    + "into it first.");
     }
 
     /// <summary>The number of videos.</summary>
@@ -83,7 +85,9 @@ public sealed class LatentFolder : ILatentData
             using SafetensorsFile opened = SafetensorsFile.Open(file);
             Tensor value = opened.Read(name).to_type(ScalarType.Float32);
             if (tensors.Count > 0 && !tensors[0].shape.SequenceEqual(value.shape))
-                throw new CheckpointException(file, $"holds '{name}' of [{string.Join(", ", value.shape)}], and {files[0]} of [{string.Join(", ", tensors[0].shape)}]; videos of one folder have one size.");
+                throw new CheckpointException(file,
+                    $"holds '{name}' of [{string.Join(", ", value.shape)}], and {files[0]} of [{string.Join(", ", tensors[0].shape)}]; "
+                        + "videos of one folder have one size.");
             tensors.Add(value);
         }
         return stack(tensors);

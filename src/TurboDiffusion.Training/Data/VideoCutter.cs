@@ -20,7 +20,8 @@ internal sealed class VideoCutter
     /// <param name="progress">Told after every clip and every video.</param>
     /// <param name="settings">What else the results depend on.</param>
     public VideoCutter(
-        VideoFolder videos, string output, VideoClipOptions options, IProgress<EncodingProgress>? progress, params (string Name, string Value)[] settings)
+        VideoFolder videos, string output, VideoClipOptions options, IProgress<EncodingProgress>? progress,
+        params (string Name, string Value)[] settings)
     {
         (_videos, _options, _progress, _format) = (videos, options, progress, options.Format());
         _record = EncodingRecord.Open(output, new OrderedDictionary<string, string>
@@ -46,10 +47,12 @@ internal sealed class VideoCutter
     public void Cut(VideoFile video, Action<string, Tensor> write, CancellationToken cancellationToken)
     {
         int clips = 0;
-        foreach (Tensor clip in VideoReader.ReadClips(video.Path, _format, _options.Frames, cancellationToken).Take(_options.ClipsPerVideo ?? int.MaxValue))
+        foreach (Tensor clip in VideoReader.ReadClips(video.Path, _format, _options.Frames, cancellationToken)
+            .Take(_options.ClipsPerVideo ?? int.MaxValue))
         {
             using var scope = NewDisposeScope();
-            using (clip) write(string.Create(CultureInfo.InvariantCulture, $"{video.Name}-{clips++:000}"), clip.permute(3, 0, 1, 2).contiguous());
+            using (clip) write(string.Create(CultureInfo.InvariantCulture, $"{video.Name}-{clips++:000}"),
+                clip.permute(3, 0, 1, 2).contiguous());
             _progress?.Report(ProgressWith(clips));
         }
         _record.Add(video.Name, clips);

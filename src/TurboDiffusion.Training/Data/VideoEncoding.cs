@@ -23,7 +23,9 @@ public static class VideoEncoding
     /// <param name="progress">Told after every clip and every video.</param>
     /// <param name="cancellationToken">Checked before every frame and at every layer.</param>
     /// <returns>What there is in the end.</returns>
-    /// <exception cref="InvalidRequestException">A video cannot be read or has no caption, an option is out of range, or the output is of other settings.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// A video cannot be read or has no caption, an option is out of range, or the output is of other settings.
+    /// </exception>
     /// <exception cref="EnvironmentException">There is no ffmpeg, or the folder cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the folder holds whole files only, and the same call goes on.</exception>
     public static EncodingProgress EncodeLatents(
@@ -31,7 +33,8 @@ public static class VideoEncoding
         IProgress<EncodingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         videos.CheckCaptions();
-        var cutter = new VideoCutter(videos, output, options, progress, ("kind", "latents"), ("model", model.Name), ("negative prompt", negativePrompt));
+        var cutter = new VideoCutter(videos, output, options, progress, ("kind", "latents"), ("model", model.Name),
+            ("negative prompt", negativePrompt));
         using var noGrad = no_grad();
         foreach (VideoFile[] group in cutter.Pending.Chunk(CaptionsTogether))
         {
@@ -61,11 +64,14 @@ public static class VideoEncoding
     /// <param name="progress">Told after every clip and every video.</param>
     /// <param name="cancellationToken">Checked before every frame.</param>
     /// <returns>What there is in the end.</returns>
-    /// <exception cref="InvalidRequestException">A video cannot be read, an option is out of range, or the output is of other settings.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// A video cannot be read, an option is out of range, or the output is of other settings.
+    /// </exception>
     /// <exception cref="EnvironmentException">There is no ffmpeg, or the folder cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the folder holds whole files only, and the same call goes on.</exception>
     public static EncodingProgress CopyClips(
-        VideoFolder videos, string output, VideoClipOptions options, IProgress<EncodingProgress>? progress = null, CancellationToken cancellationToken = default)
+        VideoFolder videos, string output, VideoClipOptions options, IProgress<EncodingProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         var cutter = new VideoCutter(videos, output, options, progress, ("kind", "clips"));
         foreach (VideoFile video in cutter.Pending)
@@ -75,7 +81,8 @@ public static class VideoEncoding
 
     private static Tensor Encode(WanComponents model, IReadOnlyList<string> texts, CancellationToken cancellationToken)
     {
-        Tensor encoded = PromptEncoding.Encode(texts, model.Tokenizer, model.TextEncoder.Get(null, cancellationToken), model.Device, cancellationToken);
+        Tensor encoded = PromptEncoding.Encode(texts, model.Tokenizer, model.TextEncoder.Get(null, cancellationToken), model.Device,
+            cancellationToken);
         model.TextEncoder.Release();
         return encoded;
     }

@@ -3,7 +3,9 @@ using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Training.Data;
 
-/// <summary>Videos in a folder and the folders within, each with its caption in a text file beside it: <c>clip.mp4</c>, <c>clip.txt</c>.</summary>
+/// <summary>
+/// Videos in a folder and the folders within, each with its caption in a text file beside it: <c>clip.mp4</c>, <c>clip.txt</c>.
+/// </summary>
 public sealed class VideoFolder
 {
     private static IReadOnlyList<string> Endings => VideoReader.Endings;
@@ -13,7 +15,8 @@ public sealed class VideoFolder
     /// <exception cref="InvalidRequestException">It does not exist, holds no videos, or two of the same name.</exception>
     public VideoFolder(string folder)
     {
-        if (!Directory.Exists(folder)) throw new InvalidRequestException("videos", $"There is no folder {folder}; give the folder of the videos.");
+        if (!Directory.Exists(folder))
+            throw new InvalidRequestException("videos", $"There is no folder {folder}; give the folder of the videos.");
         Videos = [.. InputFolder.Files(folder, Endings, recursive: true)
             .Select(f => new VideoFile(f, Name(Path.GetRelativePath(folder, f)))).OrderBy(v => v.Name, StringComparer.Ordinal)];
         if (Videos.Count == 0) throw new InvalidRequestException("videos", $"{folder} holds no videos ({string.Join(", ", Endings)}).");

@@ -31,7 +31,8 @@ public sealed class WorldClips : IClipData, IDisposable
     /// <param name="width">Columns to draw.</param>
     /// <param name="device">Where they are held.</param>
     /// <param name="cancellationToken">Checked before each clip.</param>
-    public static WorldClips Render(WorldOptions world, int frames, int height, int width, Device device, CancellationToken cancellationToken = default)
+    public static WorldClips Render(WorldOptions world, int frames, int height, int width, Device device,
+        CancellationToken cancellationToken = default)
     {
         world.Check();
         Tensor videos = empty([world.Clips, 3, world.Frames, world.Height, world.Width], ScalarType.Byte, device).DetachFromDisposeScope();
@@ -65,7 +66,8 @@ public sealed class WorldClips : IClipData, IDisposable
         var data = (nint)NativeTensor.DataPointer(pixels);
         int length = world.Frames * world.Height * world.Width * 3;
         Parallel.For(0, count, new ParallelOptions { CancellationToken = cancellationToken }, i =>
-            SceneRenderer.Render(Scene(world, first + i), world.Width, world.Height, world.Frames).CopyTo(new Span<byte>((byte*)data + (long)i * length, length)));
+            SceneRenderer.Render(Scene(world, first + i), world.Width, world.Height, world.Frames)
+                .CopyTo(new Span<byte>((byte*)data + (long)i * length, length)));
         return pixels.permute(0, 4, 1, 2, 3);
     }
 
@@ -96,7 +98,8 @@ public sealed class WorldClips : IClipData, IDisposable
         return new ClipBatch(stack(videos).MoveToOuterDisposeScope(), objects.MoveToOuterDisposeScope());
     }
 
-    private ObjectPose Pose(Scene scene, int index, int frame) => Motions.Pose(scene, index, frame, _world.Frames, _world.Width, _world.Height);
+    private ObjectPose Pose(Scene scene, int index, int frame) =>
+        Motions.Pose(scene, index, frame, _world.Frames, _world.Width, _world.Height);
 
     private (long Row, long Column) Centre(ObjectPose pose) =>
         (Math.Clamp((long)pose.Y, 0, _world.Height - 1), Math.Clamp((long)pose.X, 0, _world.Width - 1));
@@ -106,7 +109,8 @@ public sealed class WorldClips : IClipData, IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor Part(int i) => discs.select(3, i).unsqueeze(-1).unsqueeze(-1);
-        Tensor columns = arange(_crop.Width, ScalarType.Float32, discs.device) + 0.5, rows = (arange(_crop.Height, ScalarType.Float32, discs.device) + 0.5).unsqueeze(1);
+        Tensor columns = arange(_crop.Width, ScalarType.Float32, discs.device) + 0.5,
+            rows = (arange(_crop.Height, ScalarType.Float32, discs.device) + 0.5).unsqueeze(1);
         Tensor within = ((columns - Part(0)).square() + (rows - Part(1)).square()).lt(Part(2).square());
         return within.any(2).unsqueeze(1).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }

@@ -19,8 +19,8 @@ public static class WorldLatents
     private const int MeasuredClips = 8;
 
     /// <summary>
-    /// Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16. Every channel of the latents gets mean 0 and
-    /// a deviation by what it means for the picture, and the VAE is changed to match (<see cref="LatentStandardization"/>).
+    /// Renders, encodes and writes a set of <see cref="CaptionedLatents"/>, latents in bfloat16. Every channel of the latents gets mean 0
+    /// and a deviation by what it means for the picture, and the VAE is changed to match (<see cref="LatentStandardization"/>).
     /// </summary>
     /// <param name="path">The file to write.</param>
     /// <param name="world">How many clips, and their size.</param>
@@ -37,7 +37,8 @@ public static class WorldLatents
         IProgress<(int Done, int Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         world.Check();
-        if (captions < 1) throw new InvalidRequestException("captions", $"The number of captions per clip is {captions}; it must be at least 1.");
+        if (captions < 1) throw new InvalidRequestException("captions",
+            $"The number of captions per clip is {captions}; it must be at least 1.");
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor tokens = Tokens(world, captions, tokenizer), negative = tensor(tokenizer.Encode("").Ids.ToArray(), ScalarType.Int64);
@@ -76,7 +77,8 @@ public static class WorldLatents
             if (caption % 2 == 1) words = char.ToUpperInvariant(words[0]) + words[1..] + ".";
             TokenizedPrompt prompt = tokenizer.Encode(words);
             if (prompt.Length == tokenizer.MaxLength && prompt.Ids[^1] != 0)
-                throw new InvalidRequestException("textLength", $"The caption '{prompt.Text}' does not fit into {tokenizer.MaxLength} tokens; use a longer text length.");
+                throw new InvalidRequestException("textLength",
+                    $"The caption '{prompt.Text}' does not fit into {tokenizer.MaxLength} tokens; use a longer text length.");
             ids[i] = [.. prompt.Ids];
         }
         return tensor(ids.SelectMany(i => i).ToArray(), ScalarType.Int64).view(world.Clips, captions, tokenizer.MaxLength);

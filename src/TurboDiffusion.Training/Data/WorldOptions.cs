@@ -24,8 +24,10 @@ public sealed record WorldOptions
     /// <exception cref="InvalidRequestException">A number is out of range.</exception>
     internal void Check()
     {
-        if (Clips < 1 || Seed < 0 || Width < 64 || Width % VideoSize.Multiple != 0 || Height < 48 || Height % VideoSize.Multiple != 0 || !VaeConfig.Wan21.Takes(Frames))
+        if (Clips < 1 || Seed < 0 || Width < 64 || Width % VideoSize.Multiple != 0 || Height < 48 || Height % VideoSize.Multiple != 0
+            || !VaeConfig.Wan21.Takes(Frames))
             throw new InvalidRequestException("world",
-                $"The world is {Clips} clips from seed {Seed} of {Frames} frames of {Width}x{Height}; expected at least one clip, a seed from 0, 4k + 1 frames, and multiples of 16 from 64x48.");
+                $"The world is {Clips} clips from seed {Seed} of {Frames} frames of {Width}x{Height}; expected at least one clip, a seed "
+                    + "from 0, 4k + 1 frames, and multiples of 16 from 64x48.");
     }
 }

@@ -31,7 +31,8 @@ public sealed class LossLog : IProgress<TrainingProgress>, IDisposable
     {
         foreach ((string loss, double mean) in value.Losses)
             _writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{value.Iteration},{value.Model},{loss},{mean:R},{value.GradientNorm:R},{value.LearningRate:R},{(value.Skipped ? 1 : 0)}"));
+                $"{value.Iteration},{value.Model},{loss},{mean:R},{value.GradientNorm:R},"
+                + $"{value.LearningRate:R},{(value.Skipped ? 1 : 0)}"));
     }
 
     /// <inheritdoc/>

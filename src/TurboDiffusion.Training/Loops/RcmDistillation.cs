@@ -29,7 +29,9 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
     /// <summary>Creates the task.</summary>
     /// <param name="student">The student, holding the teacher's weights; not owned.</param>
     /// <param name="teacher">The teacher; frozen, not owned.</param>
-    /// <param name="critic">The critic, holding the teacher's weights; null if and only if there is no distribution loss. Not owned.</param>
+    /// <param name="critic">
+    /// The critic, holding the teacher's weights; null if and only if there is no distribution loss. Not owned.
+    /// </param>
     /// <param name="data">Encoded videos.</param>
     /// <param name="consistencyTimes">How the consistency loss draws noise levels.</param>
     /// <param name="matchingTimes">How the distribution loss and the critic draw noise levels.</param>
@@ -41,9 +43,11 @@ public sealed class RcmDistillation : ITrainingTask, IDisposable
         WanModel student, WanModel teacher, WanModel? critic, ILatentData data, ITimeDistribution consistencyTimes,
         ITimeDistribution matchingTimes, RcmOptions rcm, AdamWOptions criticOptimizer, TrainingOptions options)
     {
-        if (rcm.ConsistencyScale <= 0 && (rcm.DistributionScale <= 0 || rcm.TangentWarmUp > 0) || critic is null != (rcm.DistributionScale <= 0))
+        if (rcm.ConsistencyScale <= 0 && (rcm.DistributionScale <= 0 || rcm.TangentWarmUp > 0)
+            || critic is null != (rcm.DistributionScale <= 0))
             throw new InvalidRequestException("rcm",
-                $"The consistency loss weighs {rcm.ConsistencyScale}, the distribution loss {rcm.DistributionScale}, after a warm-up of {rcm.TangentWarmUp}, and there is {(critic is null ? "no" : "a")} critic; " +
+                $"The consistency loss weighs {rcm.ConsistencyScale}, the distribution loss {rcm.DistributionScale}, after a warm-up of "
+                    + $"{rcm.TangentWarmUp}, and there is {(critic is null ? "no" : "a")} critic; " +
                 "every iteration needs a loss, and the distribution loss a critic.");
         Weights.Freeze(teacher);
         Student = new TrainedModel("student", student, options.Optimizer, options.EmaWidth);

@@ -21,7 +21,8 @@ public sealed class TeacherTraining : SingleLossTask
     /// <param name="options">Batch size, optimiser and weight average.</param>
     /// <param name="textEncoder">The text encoder, to train it too; the data must encode its captions with it. Not owned.</param>
     public TeacherTraining(
-        WanModel model, ILatentData data, ITimeDistribution times, double conditionDropout, TrainingOptions options, UMT5Encoder? textEncoder = null)
+        WanModel model, ILatentData data, ITimeDistribution times, double conditionDropout, TrainingOptions options,
+        UMT5Encoder? textEncoder = null)
         : base("teacher", options.BatchSize, Trained(model, textEncoder, options))
     {
         _data = data;
@@ -40,6 +41,7 @@ public sealed class TeacherTraining : SingleLossTask
     private static IReadOnlyList<TrainedModel> Trained(WanModel model, UMT5Encoder? textEncoder, TrainingOptions options)
     {
         var transformer = new TrainedModel("teacher", model, options.Optimizer, options.EmaWidth);
-        return textEncoder is null ? [transformer] : [transformer, new TrainedModel("text_encoder", textEncoder, options.Optimizer, options.EmaWidth)];
+        return textEncoder is null ? [transformer]
+            : [transformer, new TrainedModel("text_encoder", textEncoder, options.Optimizer, options.EmaWidth)];
     }
 }

@@ -21,7 +21,8 @@ public sealed class TrainedModel : IDisposable
         Name = name;
         Module = module;
         _parameters = module.named_parameters().Where(p => trained is null || trained(p.name)).ToDictionary(p => p.name, p => p.parameter);
-        foreach ((string parameterName, Parameter parameter) in module.named_parameters()) parameter.requires_grad_(_parameters.ContainsKey(parameterName));
+        foreach ((string parameterName, Parameter parameter) in module.named_parameters())
+            parameter.requires_grad_(_parameters.ContainsKey(parameterName));
         Optimizer = optimizer.Momentum > 0 ? new Muon(_parameters, optimizer) : new Optimization.AdamW(_parameters, optimizer);
         Ema = emaWidth is { } width ? new Ema(_parameters, width) : null;
     }
@@ -50,7 +51,10 @@ public sealed class TrainedModel : IDisposable
     /// <summary>Forgets the gradients.</summary>
     public void ClearGradients() => Module.zero_grad(set_to_none: true);
 
-    /// <summary>Puts the averages of the weights, where they are kept, in the place of the weights, which come back exactly when the result is disposed.</summary>
+    /// <summary>
+    /// Puts the averages of the weights, where they are kept, in the place of the weights, which come back exactly when the result is
+    /// disposed.
+    /// </summary>
     public IDisposable UseAverages() => new WeightSwap(_parameters, Ema?.Averages);
 
     /// <summary>Writes the weights (their average, where one is kept) as a checkpoint of the model.</summary>
@@ -62,7 +66,8 @@ public sealed class TrainedModel : IDisposable
         foreach ((string name, Tensor value) in Module.state_dict())
         {
             Tensor source = Ema is null ? value : Ema.Averages.GetValueOrDefault(name, value);
-            sources.Add(new TensorSource(new TensorInfo(name, value.dtype, value.shape), () => source.detach().to(value.dtype, copy: true)));
+            sources.Add(new TensorSource(new TensorInfo(name, value.dtype, value.shape),
+                () => source.detach().to(value.dtype, copy: true)));
         }
         SafetensorsWriter.Write(path, sources, metadata);
     }

@@ -35,7 +35,9 @@ public sealed class Trainer
     public Trainer(ITrainingTask task, TrainingOptions options, string folder, params IReadOnlyList<ITrainingObserver> observers)
     {
         if (options.Iterations < 0 || options.Accumulation < 1 || options.BatchSize < 1)
-            throw new InvalidRequestException("training", $"Iterations is {options.Iterations}, accumulation {options.Accumulation}, batch size {options.BatchSize}; iterations must not be negative, the others at least 1.");
+            throw new InvalidRequestException("training",
+                $"Iterations is {options.Iterations}, accumulation {options.Accumulation}, batch size {options.BatchSize}; iterations "
+                    + "must not be negative, the others at least 1.");
         _task = task;
         _options = options;
         _observers = observers;
@@ -74,7 +76,8 @@ public sealed class Trainer
             skipped = done.Skipped ? skipped + 1 : 0;
             if (skipped == MaxSkippedInARow)
                 throw new InvalidRequestException("learningRate",
-                    $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from an earlier state with a lower learning rate, or clip gradients.");
+                    $"The training diverged: gradients were not finite in {skipped} iterations in a row, up to {Iteration}. Resume from "
+                        + "an earlier state with a lower learning rate, or clip gradients.");
             if (_options.SaveEvery > 0 && Iteration % _options.SaveEvery == 0 && Iteration < _options.Iterations && skipped == 0) Save();
             Observe(done, progress, cancellationToken);
         }

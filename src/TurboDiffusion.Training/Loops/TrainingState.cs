@@ -39,10 +39,14 @@ internal static class TrainingState
         Expect(file, "seed", seed.ToString(CultureInfo.InvariantCulture));
         Dictionary<string, Tensor> state = new(task.Models.SelectMany(m => m.State));
         if (!state.Keys.ToHashSet().SetEquals(file.Tensors.Keys))
-            throw new CheckpointException(path, $"holds {file.Tensors.Count} tensors of a training state that has {state.Count}; resume with the configuration it was begun with.");
+            throw new CheckpointException(path,
+                $"holds {file.Tensors.Count} tensors of a training state that has {state.Count}; resume with the configuration it was "
+                    + "begun with.");
         foreach ((string name, Tensor tensor) in state)
             if (file.Tensors[name].Dtype != tensor.dtype || !file.Tensors[name].Shape.SequenceEqual(tensor.shape))
-                throw new CheckpointException(path, $"holds '{name}' as {file.Tensors[name]}; the model has {tensor.dtype} [{string.Join(", ", tensor.shape)}]. Resume with the configuration it was begun with.");
+                throw new CheckpointException(path,
+                    $"holds '{name}' as {file.Tensors[name]}; the model has {tensor.dtype} [{string.Join(", ", tensor.shape)}]. Resume "
+                        + "with the configuration it was begun with.");
 
         int iteration = checked((int)Number(file, "iteration"));
         int[] updates = [.. task.Models.Select(m => checked((int)Number(file, UpdatesKey(m))))];
@@ -62,7 +66,9 @@ internal static class TrainingState
     {
         string? found = file.Metadata.GetValueOrDefault(key);
         if (found != expected)
-            throw new CheckpointException(file.Path, $"has the {key} '{found ?? "(none)"}'; this run has '{expected}'. Resume with the configuration it was begun with, or begin in another folder.");
+            throw new CheckpointException(file.Path,
+                $"has the {key} '{found ?? "(none)"}'; this run has '{expected}'. Resume with the configuration it was begun with, or "
+                    + "begin in another folder.");
     }
 
     private static ulong Number(ICheckpoint file, string key) =>

@@ -18,7 +18,8 @@ public sealed class VaeTraining : SingleLossTask
     /// <param name="options">Batch size, optimiser and weight average.</param>
     /// <param name="decoderOnly">Whether the encoder stays as it is.</param>
     public VaeTraining(WanVae vae, IClipData data, VaeLossOptions loss, TrainingOptions options, bool decoderOnly = false)
-        : base("vae", options.BatchSize, new TrainedModel("vae", vae, options.Optimizer, options.EmaWidth, decoderOnly ? WanVae.IsOfDecoder : null))
+        : base("vae", options.BatchSize,
+            new TrainedModel("vae", vae, options.Optimizer, options.EmaWidth, decoderOnly ? WanVae.IsOfDecoder : null))
     {
         _data = data;
         _loss = new VaeLoss(vae, loss);

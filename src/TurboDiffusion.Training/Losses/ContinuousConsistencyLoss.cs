@@ -9,7 +9,8 @@ namespace TurboDiffusion.Training.Losses;
 /// difference, so that no forward-mode differentiation is needed.
 /// </summary>
 /// <remarks>arXiv 2410.11081, section 4 (tangent normalisation and warm-up); arXiv 2510.08431, section 3.</remarks>
-public sealed class ContinuousConsistencyLoss(IVelocityNetwork student, IVelocityNetwork teacher, ITimeDistribution times, RcmOptions options)
+public sealed class ContinuousConsistencyLoss(IVelocityNetwork student, IVelocityNetwork teacher, ITimeDistribution times,
+    RcmOptions options)
 {
     /// <summary>The loss of a batch. Draws times, then noise.</summary>
     /// <param name="clean">x₀, <c>[B, C, T, H, W]</c>.</param>

@@ -27,6 +27,7 @@ public sealed class FlowMatchingLoss(IVelocityNetwork network, ITimeDistribution
         Tensor t = TrigFlow.Broadcast(level), noisy = (1 - t) * clean + t * noise;
         Condition shown = condition with { Text = where(dropped.view(-1, 1, 1), negative.Text, condition.Text) };
         Tensor error = network.Predict(noisy, 1000 * level, shown) - (noise - clean);
-        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy }).MoveToOuterDisposeScope();
+        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy })
+            .MoveToOuterDisposeScope();
     }
 }

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Losses;
 
-/// <summary>Teaches the student, in one call, the velocity that the teacher has with guidance, which takes two: mean squared error.</summary>
+/// <summary>
+/// Teaches the student, in one call, the velocity that the teacher has with guidance, which takes two: mean squared error.
+/// </summary>
 /// <remarks>arXiv 2210.03142, section 3.1, with one strength of guidance.</remarks>
 public sealed class GuidedVelocityLoss(IVelocityNetwork student, IVelocityNetwork teacher, ITimeDistribution times)
 {
@@ -20,6 +22,7 @@ public sealed class GuidedVelocityLoss(IVelocityNetwork student, IVelocityNetwor
         Tensor noisy = TrigFlow.Mix(clean, random.Normal(clean.shape).to(clean.device), time), target;
         using (no_grad()) target = TrigFlow.Predict(teacher, noisy, time, guidance).Velocity;
         Tensor error = TrigFlow.Predict(student, noisy, time, guidance.Positive).Velocity - target;
-        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy }).MoveToOuterDisposeScope();
+        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy })
+            .MoveToOuterDisposeScope();
     }
 }

@@ -51,7 +51,8 @@ public sealed record RcmOptions
 
     /// <summary>Whether the student, not the critic, is updated in an iteration (counted from 0).</summary>
     public bool IsStudentIteration(int iteration) =>
-        DistributionScale == 0 || iteration < GuidedWarmUp + TangentWarmUp || (iteration - GuidedWarmUp - TangentWarmUp) % StudentInterval == 0;
+        DistributionScale == 0 || iteration < GuidedWarmUp + TangentWarmUp
+            || (iteration - GuidedWarmUp - TangentWarmUp) % StudentInterval == 0;
 
     /// <summary>Simulation steps of an iteration: they cycle with the updates of the network that is being trained.</summary>
     public int SimulationSteps(int iteration)

@@ -23,6 +23,7 @@ public sealed class SparseAttentionTuningLoss(IVelocityNetwork student, IVelocit
         Tensor t = TrigFlow.Broadcast(level), noisy = (1 - t) * clean + t * random.Normal(clean.shape).to(clean.device), target;
         using (no_grad()) target = teacher.Predict(noisy, 1000 * level, condition);
         Tensor error = student.Predict(noisy, 1000 * level, condition) - target;
-        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy }).MoveToOuterDisposeScope();
+        return new LossResult(error.square().mean([1, 2, 3, 4]), new Dictionary<string, Tensor> { ["noisy"] = noisy })
+            .MoveToOuterDisposeScope();
     }
 }

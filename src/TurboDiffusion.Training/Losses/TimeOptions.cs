@@ -19,7 +19,8 @@ public sealed record TimeOptions
         ({ } mean, >= 0 and var deviation, null) => new LogNormalTimes(mean, deviation),
         (null, null, > 0 and var shift) => new ShiftedUniformTimes(shift),
         _ => throw new InvalidRequestException("times",
-            $"The time distribution is mean {Mean}, standard deviation {StandardDeviation}, shift {Shift}; give either a mean and a standard deviation (log-normal) or a positive shift (uniform)."),
+            $"The time distribution is mean {Mean}, standard deviation {StandardDeviation}, shift {Shift}; give either a mean and a "
+                + "standard deviation (log-normal) or a positive shift (uniform)."),
     };
 
     /// <summary>A log-normal distribution.</summary>

@@ -13,10 +13,14 @@ namespace TurboDiffusion.Training.Losses;
 /// <remarks>arXiv 1312.6114, appendix B, for the divergence.</remarks>
 public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
 {
-    /// <summary>The loss of a batch, through the whole-clip form of the causal convolutions. Draws the posterior's noise, then whether to halve.</summary>
+    /// <summary>
+    /// The loss of a batch, through the whole-clip form of the causal convolutions. Draws the posterior's noise, then whether to halve.
+    /// </summary>
     /// <param name="clips">The batch.</param>
     /// <param name="random">The source of every draw.</param>
-    /// <exception cref="InvalidRequestException">Clips to be halved have an odd number of latents, or nobody knows where their objects are.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// Clips to be halved have an odd number of latents, or nobody knows where their objects are.
+    /// </exception>
     /// <returns>The loss; intermediates <c>reconstruction</c> and <c>divergence</c> (<c>[B]</c>).</returns>
     public LossResult Compute(ClipBatch clips, IRandomSource random)
     {
@@ -61,15 +65,19 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
     // Where an object is, was or will be from one frame to the next.
     private static Tensor Surroundings(ClipBatch clips) => clips.Objects is { } objects
         ? nn.functional.max_pool3d(objects, [3, 1, 1], strides: [1, 1, 1], padding: [1, 0, 0])
-        : throw new InvalidRequestException("objects", "The loss weighs objects, and this data does not say where they are; use clips of the shape world, or leave objects at 0.");
+        : throw new InvalidRequestException("objects",
+            "The loss weighs objects, and this data does not say where they are; use clips of the shape world, or leave objects at 0.");
 
     private static void CheckHalved(Tensor video)
     {
         if (video.shape[3] % 16 != 0 || video.shape[4] % 16 != 0)
-            throw new InvalidRequestException("halved", $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be multiples of 16.");
+            throw new InvalidRequestException("halved",
+                $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be "
+                    + "multiples of 16.");
     }
 
     private static Tensor Halve(Tensor x) => nn.functional.avg_pool3d(x, [1, 2, 2]);
 
-    private static Tensor PerChannel(IReadOnlyList<float> values, Device device) => tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);
+    private static Tensor PerChannel(IReadOnlyList<float> values, Device device) =>
+        tensor(values.ToArray()).to(device).view(1, -1, 1, 1, 1);
 }

@@ -10,8 +10,8 @@ public sealed record VaeLossOptions
     public double Differences { get; init; } = 1;
 
     /// <summary>
-    /// The share of the error, in [0, 1], that is the mean over the objects alone, where they are and where they were or will be a frame apart;
-    /// the rest is the mean over the whole picture. The objects are a few per cent of it, and most of what it is about. Needs data
+    /// The share of the error, in [0, 1], that is the mean over the objects alone, where they are and where they were or will be a frame
+    /// apart; the rest is the mean over the whole picture. The objects are a few per cent of it, and most of what it is about. Needs data
     /// that knows where the objects are.
     /// </summary>
     public double Objects { get; init; }

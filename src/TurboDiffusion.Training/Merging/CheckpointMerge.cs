@@ -34,7 +34,8 @@ public static class CheckpointMerge
             throw new InvalidRequestException("w", $"The weight of the merge is {weight}; give a number, usually 1.");
         foreach (ICheckpoint checkpoint in (ICheckpoint[])[baseModel, tunedFrom, tuned])
             if (checkpoint.Tensors.Values.FirstOrDefault(t => !TensorInfo.IsFloat(t.Dtype)) is { } quantized)
-                throw new CheckpointException(checkpoint.Path, $"holds '{quantized.Name}' as {quantized}; only float checkpoints can be merged. Merge first and quantize the result.");
+                throw new CheckpointException(checkpoint.Path,
+                    $"holds '{quantized.Name}' as {quantized}; only float checkpoints can be merged. Merge first and quantize the result.");
 
         var sources = new List<TensorSource>();
         List<string> merged = [], carried = [], kept = [];
@@ -64,7 +65,8 @@ public static class CheckpointMerge
     {
         TensorInfo found = checkpoint.Tensors[expected.Name];
         if (!found.Shape.SequenceEqual(expected.Shape))
-            throw new CheckpointException(checkpoint.Path, $"holds '{expected.Name}' as {found}, and the base as {expected}; models of different sizes cannot be merged.");
+            throw new CheckpointException(checkpoint.Path,
+                $"holds '{expected.Name}' as {found}, and the base as {expected}; models of different sizes cannot be merged.");
     }
 
     private static Tensor Sum(ICheckpoint baseModel, ICheckpoint tunedFrom, ICheckpoint tuned, TensorInfo info, double weight)

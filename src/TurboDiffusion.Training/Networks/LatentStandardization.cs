@@ -10,7 +10,10 @@ namespace TurboDiffusion.Training.Networks;
 /// the picture hardly depends stays small. Made as large as the others, channels that mean nothing would be most of what the
 /// diffusion model has to learn.
 /// </summary>
-/// <remarks>The statistics of Wan's latents are constants of the architecture, so the last layer before them and the first after them change instead.</remarks>
+/// <remarks>
+/// The statistics of Wan's latents are constants of the architecture, so the last layer before them and the first after them change
+/// instead.
+/// </remarks>
 public static class LatentStandardization
 {
     // A channel that carries nothing, or that nothing depends on, stays small.
@@ -30,8 +33,10 @@ public static class LatentStandardization
             Tensor values = latents[clip].to(CPU).to_type(ScalarType.Float64).flatten(1);
             sums.add_(stack([values.mean([1]), values.square().mean([1])]));
         }
-        Tensor mean = sums[0] / latents.shape[0], deviation = (sums[1] / latents.shape[0] - mean.square()).clamp_min(0).sqrt().clamp_min(SmallestDeviation);
-        return (mean.to_type(ScalarType.Float32).MoveToOuterDisposeScope(), deviation.to_type(ScalarType.Float32).MoveToOuterDisposeScope());
+        Tensor mean = sums[0] / latents.shape[0], deviation =
+            (sums[1] / latents.shape[0] - mean.square()).clamp_min(0).sqrt().clamp_min(SmallestDeviation);
+        return (mean.to_type(ScalarType.Float32).MoveToOuterDisposeScope(),
+            deviation.to_type(ScalarType.Float32).MoveToOuterDisposeScope());
     }
 
     /// <summary>
@@ -83,7 +88,8 @@ public static class LatentStandardization
         (Parameter weight, Parameter bias) = (parameters["conv1.weight"], parameters["conv1.bias"]);
         int channels = vae.Config.ZDim;
         Tensor OnWeights(Tensor values) => values.to(weight.device).to_type(ScalarType.Float32);
-        Tensor wanMean = OnWeights(tensor(vae.Config.LatentMean.ToArray())), wanDeviation = OnWeights(tensor(vae.Config.LatentStd.ToArray()));
+        Tensor wanMean = OnWeights(tensor(vae.Config.LatentMean.ToArray())),
+            wanDeviation = OnWeights(tensor(vae.Config.LatentStd.ToArray()));
         Tensor factor = OnWeights(scale), shift = OnWeights(mean) * wanDeviation;
 
         // A latent before normalisation becomes (latent − wanMean − shift) / scale + wanMean; its logarithmic variance falls by 2·ln scale.

@@ -41,7 +41,8 @@ internal static class VaeInitialization
         foreach ((string name, Parameter parameter) in parameters)
         {
             if (name.EndsWith("gamma", StringComparison.Ordinal)) parameter.fill_(1);
-            else if (name.EndsWith(".proj.weight", StringComparison.Ordinal) || name.Contains(".residual.6.", StringComparison.Ordinal)) parameter.fill_(0);
+            else if (name.EndsWith(".proj.weight", StringComparison.Ordinal) || name.Contains(".residual.6.", StringComparison.Ordinal))
+                parameter.fill_(0);
             else
             {
                 // A bias follows its weight and has the same bound: the default of PyTorch's convolutions.
@@ -57,9 +58,11 @@ internal static class VaeInitialization
             {
                 _ when name.EndsWith("shortcut.weight", StringComparison.Ordinal) => [1],
                 // Two by two pixels to one; three frames to the mean of the later two.
-                _ when name.StartsWith("encoder.", StringComparison.Ordinal) && name.EndsWith("resample.1.weight", StringComparison.Ordinal) =>
+                _ when name.StartsWith("encoder.", StringComparison.Ordinal)
+                    && name.EndsWith("resample.1.weight", StringComparison.Ordinal) =>
                     [0.25f, 0.25f, 0, 0.25f, 0.25f, 0, 0, 0, 0],
-                _ when name.StartsWith("encoder.", StringComparison.Ordinal) && name.EndsWith("time_conv.weight", StringComparison.Ordinal) => [0, 0.5f, 0.5f],
+                _ when name.StartsWith("encoder.", StringComparison.Ordinal)
+                    && name.EndsWith("time_conv.weight", StringComparison.Ordinal) => [0, 0.5f, 0.5f],
                 // Repeated pixels become interpolated ones; a frame becomes two.
                 _ when name.EndsWith("resample.1.weight", StringComparison.Ordinal) =>
                     [1 / 16f, 2 / 16f, 1 / 16f, 2 / 16f, 4 / 16f, 2 / 16f, 1 / 16f, 2 / 16f, 1 / 16f],
@@ -94,7 +97,8 @@ internal static class VaeInitialization
         }
 
         float[] gains = [.. Enumerable.Range(0, Colors).Select(z => 1 / (config.LatentStd[z] * LatentGain))];
-        Carry(parameters["decoder.conv1.weight"], parameters["decoder.conv1.bias"], gains, [.. gains.Select((g, z) => -g * config.LatentMean[z])]);
+        Carry(parameters["decoder.conv1.weight"], parameters["decoder.conv1.bias"], gains,
+            [.. gains.Select((g, z) => -g * config.LatentMean[z])]);
 
         (weight, bias) = (parameters["decoder.head.2.weight"], parameters["decoder.head.2.bias"]);
         weight.fill_(0);

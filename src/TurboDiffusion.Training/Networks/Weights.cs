@@ -9,7 +9,9 @@ public static class Weights
     /// <param name="from">The source.</param>
     /// <param name="to">The destination: a model that has every tensor of <paramref name="from"/>, in the same shape.</param>
     /// <returns>The names in <paramref name="to"/> that <paramref name="from"/> does not have; they are left as they were.</returns>
-    /// <exception cref="ArgumentException">A tensor of <paramref name="from"/> is missing in <paramref name="to"/>, or has another shape.</exception>
+    /// <exception cref="ArgumentException">
+    /// A tensor of <paramref name="from"/> is missing in <paramref name="to"/>, or has another shape.
+    /// </exception>
     public static IReadOnlyList<string> Copy(nn.Module from, nn.Module to)
     {
         using var noGrad = no_grad();
@@ -17,7 +19,8 @@ public static class Weights
         foreach ((string name, Tensor value) in source)
         {
             if (!target.TryGetValue(name, out Tensor? place) || !place.shape.SequenceEqual(value.shape))
-                throw new ArgumentException($"'{name}' [{string.Join(", ", value.shape)}] has no counterpart of that shape in the destination.", nameof(to));
+                throw new ArgumentException($"'{name}' [{string.Join(", ", value.shape)}] has no counterpart of that shape in the "
+                    + "destination.", nameof(to));
             place.copy_(value);
         }
         return [.. target.Keys.Where(name => !source.ContainsKey(name))];

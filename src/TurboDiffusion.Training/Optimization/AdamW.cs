@@ -34,7 +34,9 @@ public sealed class AdamW : IOptimizer
     /// <inheritdoc/>
     public double LearningRate => _options.LearningRate;
 
-    /// <summary>The state by name: <c>mean.*</c>, <c>square.*</c> and <c>master.*</c>. Views of live tensors, owned by the optimiser.</summary>
+    /// <summary>
+    /// The state by name: <c>mean.*</c>, <c>square.*</c> and <c>master.*</c>. Views of live tensors, owned by the optimiser.
+    /// </summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
         Named("mean.", _means).Concat(Named("square.", _squares)).Concat(Named("master.", _masters));
 

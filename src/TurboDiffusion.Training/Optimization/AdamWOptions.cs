@@ -15,7 +15,9 @@ public sealed record AdamWOptions
     /// <summary>Keeps the division finite.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <summary>The momentum of the blocks' weight matrices under <see cref="Optimization.Muon"/>, such as 0.95; 0 leaves them to AdamW.</summary>
+    /// <summary>
+    /// The momentum of the blocks' weight matrices under <see cref="Optimization.Muon"/>, such as 0.95; 0 leaves them to AdamW.
+    /// </summary>
     public double Momentum { get; init; }
 
     /// <summary>Decoupled weight decay, per unit of learning rate.</summary>

@@ -52,7 +52,8 @@ public sealed class Ema : IDisposable
     {
         double widest = Math.Sqrt(1 / 12.0);
         if (!(width > 0 && width < widest))
-            throw new InvalidRequestException("emaWidth", $"The width of the weight average is {width}; it must be above 0 and below {widest:0.00}. 0.1 is usual.");
+            throw new InvalidRequestException("emaWidth",
+                $"The width of the weight average is {width}; it must be above 0 and below {widest:0.00}. 0.1 is usual.");
         double low = 0, high = 1 / width;
         // The right-hand side falls with γ from 1/12 at 0, and is below 1/γ² = σ² at γ = 1/σ.
         for (int i = 0; i < 100; i++)

@@ -42,7 +42,9 @@ internal sealed class FlatParameters(IReadOnlyDictionary<string, Parameter> para
         foreach ((string name, Tensor view) in Views(flat)) parameters[name].copy_(view);
     }
 
-    /// <summary>The part of each parameter in a flat tensor, in the parameter's shape. Views: they share its memory, and are the caller's.</summary>
+    /// <summary>
+    /// The part of each parameter in a flat tensor, in the parameter's shape. Views: they share its memory, and are the caller's.
+    /// </summary>
     /// <param name="flat"><c>[N]</c>.</param>
     public IEnumerable<KeyValuePair<string, Tensor>> Views(Tensor flat)
     {

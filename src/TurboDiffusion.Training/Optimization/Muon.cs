@@ -28,7 +28,8 @@ public sealed class Muon : IOptimizer
     {
         _options = options;
         _others = new AdamW(parameters.Where(p => !IsMatrix(p.Key, p.Value)).ToDictionary(), options);
-        _groups = [.. parameters.Where(p => IsMatrix(p.Key, p.Value)).GroupBy(p => (Rows: p.Value.shape[0], Columns: p.Value.numel() / p.Value.shape[0])).Select(g => new Group([.. g]))];
+        _groups = [.. parameters.Where(p => IsMatrix(p.Key, p.Value))
+            .GroupBy(p => (Rows: p.Value.shape[0], Columns: p.Value.numel() / p.Value.shape[0])).Select(g => new Group([.. g]))];
     }
 
     /// <inheritdoc/>
@@ -41,7 +42,9 @@ public sealed class Muon : IOptimizer
     /// <inheritdoc/>
     public double LearningRate => _options.LearningRate;
 
-    /// <summary>The state by name: <c>momentum.*</c> and <c>master.*</c> of the matrices, and that of AdamW. Views of live tensors.</summary>
+    /// <summary>
+    /// The state by name: <c>momentum.*</c> and <c>master.*</c> of the matrices, and that of AdamW. Views of live tensors.
+    /// </summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State => _groups.SelectMany(g => g.State).Concat(_others.State);
 
     /// <inheritdoc/>
@@ -93,7 +96,8 @@ public sealed class Muon : IOptimizer
             _parameters = parameters;
             using var noGrad = no_grad();
             using var scope = NewDisposeScope();
-            _masters = stack([.. parameters.Select(p => p.Value.detach().flatten(1))]).to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
+            _masters = stack([.. parameters.Select(p => p.Value.detach().flatten(1))]).to(ScalarType.Float32, copy: true)
+                .DetachFromDisposeScope();
             _momentum = zeros_like(_masters).DetachFromDisposeScope();
         }
 
@@ -107,7 +111,9 @@ public sealed class Muon : IOptimizer
             // Nearly always all move; only otherwise is there anything to look up, and to wait for the device.
             Tensor? index = moved.Length == _parameters.Length ? null : tensor(moved, ScalarType.Int64).to(_masters.device);
             Tensor gradients = stack([.. moved.Select(i => _parameters[i].Value.grad!.flatten(1))]).to_type(ScalarType.Float32);
-            Tensor momentum = index is null ? _momentum : _momentum.index_select(0, index), masters = index is null ? _masters : _masters.index_select(0, index);
+            Tensor momentum = index is null ? _momentum : _momentum.index_select(0, index), masters = index is null
+                ? _masters
+                : _masters.index_select(0, index);
             momentum.mul_(decay).add_(gradients);
             // One step ahead along the momentum, as Nesterov.
             Tensor update = Orthogonalize(gradients.add_(momentum, alpha: decay));

@@ -114,7 +114,8 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         if (options.Prompts.Count == 0 || options.Prompts.Any(string.IsNullOrWhiteSpace))
             throw new InvalidRequestException("samples", "The samples have no prompt, or an empty one; say what each clip shows.");
         if (model.IsImageToVideo)
-            throw new InvalidRequestException("samples", "Samples are made from text alone, and this is an image-to-video model; leave the samples out.");
+            throw new InvalidRequestException("samples",
+                "Samples are made from text alone, and this is an image-to-video model; leave the samples out.");
         if (textEncoder is null && options.TextEncoder is null)
             throw new InvalidRequestException("samples", "The samples have no text encoder; name its checkpoint (textEncoder).");
     }
@@ -186,7 +187,8 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
     {
         string path = _folder.PathOf(done, string.Create(CultureInfo.InvariantCulture, $"-{prompt}.mp4"));
         var metadata = new VideoMetadata(
-            _options.Prompts[prompt], unchecked(_options.Seed + (ulong)prompt), $"in training, iteration {done.Iteration}", VideoModel.Version);
+            _options.Prompts[prompt], unchecked(_options.Seed + (ulong)prompt), $"in training, iteration {done.Iteration}",
+            VideoModel.Version);
         IFrameSink sink = VideoSink.Open(path, _format, metadata, new VideoOptions { Overwrite = true }, cancellationToken);
         try
         {

@@ -7,7 +7,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Samples;
 
-/// <summary>Pictures of clips above what a VAE in training (the average of its weights, where one is kept) makes of them: <c>samples/000500.png</c>.</summary>
+/// <summary>
+/// Pictures of clips above what a VAE in training (the average of its weights, where one is kept) makes of them: <c>samples/000500.png</c>.
+/// </summary>
 public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
 {
     private readonly TrainedModel _model;
@@ -23,7 +25,8 @@ public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
     public ReconstructionSamples(TrainedModel model, IClipData data, ReconstructionOptions options, string runFolder)
     {
         if (options.Clips < 1)
-            throw new InvalidRequestException("samples", $"The number of clips is {options.Clips}; give at least 1, or leave the samples out.");
+            throw new InvalidRequestException("samples",
+                $"The number of clips is {options.Clips}; give at least 1, or leave the samples out.");
         _model = model;
         _folder = new SampleFolder(runFolder, options.Every);
         _clips = data.Draw(options.Clips, new PhiloxNoise(options.Seed)).Videos.DetachFromDisposeScope();

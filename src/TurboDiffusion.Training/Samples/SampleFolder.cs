@@ -19,7 +19,8 @@ internal sealed class SampleFolder
     public SampleFolder(string run, int every)
     {
         if (every < 1)
-            throw new InvalidRequestException("samples", $"Samples are to be made every {every} iterations; give at least 1, or leave the samples out.");
+            throw new InvalidRequestException("samples",
+                $"Samples are to be made every {every} iterations; give at least 1, or leave the samples out.");
         _every = every;
         _folder = Path.Combine(run, Name);
         try

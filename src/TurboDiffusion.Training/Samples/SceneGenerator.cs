@@ -15,7 +15,8 @@ namespace TurboDiffusion.Training.Samples;
 internal static class SceneGenerator
 {
     /// <summary>What a VAE leaves of the real clips.</summary>
-    public static Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]> Reconstructions(WanVae vae, Device device, HeldOutClips clips) => (prompts, token) =>
+    public static Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]> Reconstructions(WanVae vae, Device device,
+        HeldOutClips clips) => (prompts, token) =>
     {
         using var scope = NewDisposeScope();
         ClipSize size = clips.Size;
@@ -58,7 +59,11 @@ internal static class SceneGenerator
             Width = options.Width,
             Height = options.Height,
             Frames = options.Frames,
-            Sampler = sampler with { Steps = options.Steps ?? sampler.Steps, SigmaMax = options.SigmaMax ?? sampler.SigmaMax, Shift = options.Shift ?? sampler.Shift },
+            Sampler = sampler with
+            {
+                Steps = options.Steps ?? sampler.Steps, SigmaMax = options.SigmaMax ?? sampler.SigmaMax, Shift = options.Shift
+                    ?? sampler.Shift,
+            },
             GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
         });
         return (prompts, token) => generator.Generate([.. prompts.Select(p => p.Caption)], [.. prompts.Select(p => p.Seed)], token);

@@ -13,7 +13,9 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
 
     /// <summary>Reads a file of scores.</summary>
     /// <param name="path">The file; one that does not exist has none. A line that was cut off is left out.</param>
-    public static IReadOnlyList<ScoreLine> Read(string path) => File.Exists(path) ? [.. File.ReadLines(path).Skip(1).Select(Parse).OfType<ScoreLine>()] : [];
+    public static IReadOnlyList<ScoreLine> Read(string path) => File.Exists(path)
+        ? [.. File.ReadLines(path).Skip(1).Select(Parse).OfType<ScoreLine>()]
+        : [];
 
     /// <summary>Adds a line, after a header where the file is new.</summary>
     internal static void Append(string path, ScoreLine line)
@@ -21,7 +23,8 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
         if (!File.Exists(path)) File.WriteAllText(path, Header + "\n");
         AttributeScores s = line.Scores;
         File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
-            $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
+            $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},"
+                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
     }
 
     private static ScoreLine? Parse(string line)
@@ -29,7 +32,8 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
         var values = new List<double>();
         foreach (string cell in line.Split(','))
             if (double.TryParse(cell, CultureInfo.InvariantCulture, out double value)) values.Add(value);
-        return values is [double iteration, double seconds, double clips, double shape, double color, double background, double motion, double all]
+        return values is [double iteration, double seconds, double clips, double shape, double color, double background,
+            double motion, double all]
             ? new ScoreLine((int)iteration, seconds, new AttributeScores((int)clips, shape, color, background, motion, all))
             : null;
     }

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
-/// Scores a model in training on held-out scenes (the average of its weights, where one is kept), writes <see cref="File"/>, and keeps the best state as
-/// <see cref="BestFile"/>.
+/// Scores a model in training on held-out scenes (the average of its weights, where one is kept), writes <see cref="File"/>, and keeps the
+/// best state as <see cref="BestFile"/>.
 /// </summary>
 public sealed class ScoreObserver : ITrainingObserver
 {
@@ -37,11 +37,14 @@ public sealed class ScoreObserver : ITrainingObserver
         IReadOnlyList<TrainedModel> models, ScoreOptions options,
         Func<HeldOutClips, Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]>> generate, string runFolder)
     {
-        if (options.Every < 1 || options.Prompts < 0 || options.TwoObjectPrompts < 0 || options.Prompts + options.TwoObjectPrompts < 1 || options.Batch < 1)
+        if (options.Every < 1 || options.Prompts < 0 || options.TwoObjectPrompts < 0 || options.Prompts + options.TwoObjectPrompts < 1
+            || options.Batch < 1)
             throw new InvalidRequestException("scores",
-                $"Scores are of {options.Prompts} and {options.TwoObjectPrompts} scenes, {options.Batch} at a time, every {options.Every} iterations; give at least one scene, one at a time, and one iteration.");
+                $"Scores are of {options.Prompts} and {options.TwoObjectPrompts} scenes, {options.Batch} at a time, every {options.Every} "
+                    + "iterations; give at least one scene, one at a time, and one iteration.");
         (_models, _options, _folder) = (models, options, runFolder);
-        _clips = new HeldOutClips(options.Prompts, options.TwoObjectPrompts, options.Seed, new ClipSize(options.Width, options.Height, options.Frames, 8));
+        _clips = new HeldOutClips(options.Prompts, options.TwoObjectPrompts, options.Seed,
+            new ClipSize(options.Width, options.Height, options.Frames, 8));
         _generate = generate(_clips);
         foreach (ScoreLine line in ScoreLine.Read(Path.Combine(runFolder, File)))
         {
@@ -80,7 +83,9 @@ public sealed class ScoreObserver : ITrainingObserver
         ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _clock.Elapsed.TotalSeconds, scores));
         if (_options.Fall > 0 && _best.Share - scores.All >= _options.Fall)
             throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,
-                $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was {_best.Share:P0} after iteration {_best.Iteration}. That state is {Path.Combine(_folder, BestFile)}. Train from there with a lower learning rate, or with fall at 0 to go on whatever the score."));
+                $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was "
+                    + $"{_best.Share:P0} after iteration {_best.Iteration}. That state is {Path.Combine(_folder, BestFile)}. Train from "
+                    + $"there with a lower learning rate, or with fall at 0 to go on whatever the score."));
         if (scores.All <= _best.Share) return;
         _best = (iteration, scores.All);
         _models[0].Export(Path.Combine(_folder, BestFile));

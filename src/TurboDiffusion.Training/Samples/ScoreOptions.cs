@@ -1,8 +1,8 @@
 namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
-/// Scores of a model of the shape world in training: now and then, held-out scenes are generated and read. The best state is kept, and a run
-/// that falls is stopped.
+/// Scores of a model of the shape world in training: now and then, held-out scenes are generated and read. The best state is kept, and a
+/// run that falls is stopped.
 /// </summary>
 public record ScoreOptions
 {
@@ -15,7 +15,10 @@ public record ScoreOptions
     /// <summary>Held-out scenes with two objects.</summary>
     public int TwoObjectPrompts { get; init; } = 10;
 
-    /// <summary>Which scenes, and their noise. Not the seed of the evaluation that the result is reported with: its scenes must not choose the state.</summary>
+    /// <summary>
+    /// Which scenes, and their noise. Not the seed of the evaluation that the result is reported with: its scenes must not choose the
+    /// state.
+    /// </summary>
     public int Seed { get; init; } = 2;
 
     /// <summary>Clips made at a time.</summary>

@@ -90,8 +90,10 @@ public static class Checkpoint
             if (found.Length == 1) return found[0];
             if (found.Length > 1)
                 throw new CheckpointException(folder,
-                    $"holds {found.Length} files named {pattern}: {Quoted.List([.. found.Select(System.IO.Path.GetFileName).Order()!])}. Name one of them.");
+                    $"holds {found.Length} files named {pattern}: {Quoted.List([.. found.Select(System.IO.Path.GetFileName).Order()!])}. "
+                        + "Name one of them.");
         }
-        throw new CheckpointException(folder, "is a folder without an .index.json and without a .safetensors file. Name the checkpoint file.");
+        throw new CheckpointException(folder,
+            "is a folder without an .index.json and without a .safetensors file. Name the checkpoint file.");
     }
 }

@@ -112,7 +112,8 @@ internal sealed class CheckpointFile : IDisposable
                 Parallel.For(0, (count + perTask - 1) / perTask, task =>
                 {
                     int first = task * perTask, length = Math.Min(perTask, count - first);
-                    decode(buffer.AsSpan(first * storedUnit, length * storedUnit), new Span<byte>(target + (long)first * unit, length * unit));
+                    decode(buffer.AsSpan(first * storedUnit, length * storedUnit),
+                        new Span<byte>(target + (long)first * unit, length * unit));
                 });
             }
             return tensor;
@@ -133,7 +134,8 @@ internal sealed class CheckpointFile : IDisposable
     private unsafe void Read(long position, byte* destination, long count)
     {
         if (position < 0 || count > Length - position)
-            throw new CheckpointException(Path, $"has {Length} bytes, and byte {position} + {count} was to be read. It is truncated or corrupt.");
+            throw new CheckpointException(Path,
+                $"has {Length} bytes, and byte {position} + {count} was to be read. It is truncated or corrupt.");
         try
         {
             CheckUnchanged();

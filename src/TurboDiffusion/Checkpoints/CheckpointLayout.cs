@@ -73,19 +73,24 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
             HashSet<int> found = [.. list];
             if (found.Max() + 1 != found.Count)
                 throw new CheckpointException(view.Path,
-                    $"has {found.Count} of the blocks {list.Key}.0 to {list.Key}.{found.Max()}; {list.Key}.{Enumerable.Range(0, found.Count).First(n => !found.Contains(n))} is missing. It is incomplete.");
+                    $"has {found.Count} of the blocks {list.Key}.0 to {list.Key}.{found.Max()}; "
+                        + $"{list.Key}.{Enumerable.Range(0, found.Count).First(n => !found.Contains(n))} is missing. It is incomplete.");
             if (list.Key == "blocks" && list.Count() < FewestTensorsPerBlock * found.Count)
-                throw new CheckpointException(view.Path, $"has {list.Count()} tensors in {found.Count} blocks, fewer than any model. It is incomplete.");
+                throw new CheckpointException(view.Path,
+                    $"has {list.Count()} tensors in {found.Count} blocks, fewer than any model. It is incomplete.");
         }
     }
 
     private static CheckpointException Unknown(ICheckpoint checkpoint)
     {
-        if (Others.FirstOrDefault(other => checkpoint.Tensors.Keys.Any(k => k.Contains(other.Part, StringComparison.Ordinal))).Meaning is { } meaning)
+        if (Others.FirstOrDefault(other =>
+            checkpoint.Tensors.Keys.Any(k => k.Contains(other.Part, StringComparison.Ordinal))).Meaning is { } meaning)
             return new CheckpointException(checkpoint.Path, $"is not a model that can be loaded. {meaning}");
         (int unmatched, KeyRuleSet closest) = Known.Select(k => (k.Rules.CountUnmatched(checkpoint), k.Rules)).MinBy(k => k.Item1);
         return new CheckpointException(checkpoint.Path, unmatched * 2 > checkpoint.Tensors.Count || checkpoint.Tensors.Count == 0
-            ? $"holds {checkpoint.Tensors.Count} tensors of no known model: {Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan 2.1 VAE, tiny VAEs (TAEHV) and the umT5 encoder."
+            ? $"holds {checkpoint.Tensors.Count} tensors of no known model: "
+                + $"{Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan 2.1 VAE, tiny "
+                + "VAEs (TAEHV) and the umT5 encoder."
             : $"is closest to the {closest.Name} layout, but {string.Join("; ", closest.Problems(checkpoint))}.");
     }
 

@@ -32,7 +32,9 @@ public sealed class GgufFile : ICheckpoint
 
     /// <summary>Opens a file and checks its header.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="CheckpointException">The file is missing, truncated, not a well-formed GGUF file, or has a type that is not read.</exception>
+    /// <exception cref="CheckpointException">
+    /// The file is missing, truncated, not a well-formed GGUF file, or has a type that is not read.
+    /// </exception>
     public static GgufFile Open(string path)
     {
         CheckpointFile file = CheckpointFile.Open(path);
@@ -50,7 +52,8 @@ public sealed class GgufFile : ICheckpoint
     /// <inheritdoc/>
     public torch.Tensor Read(string name)
     {
-        if (!_header.Tensors.TryGetValue(name, out GgufTensor? tensor)) throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+        if (!_header.Tensors.TryGetValue(name, out GgufTensor? tensor))
+            throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
         GgmlType type = tensor.Type;
         return type.Decode is not { } decode ? _file.ReadTensor(tensor.Info, tensor.Position)
             : _file.ReadDecoded(tensor.Info, tensor.Position, type.BlockBytes, type.BlockSize * sizeof(float),

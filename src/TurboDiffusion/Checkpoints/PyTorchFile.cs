@@ -19,7 +19,8 @@ public sealed class PyTorchFile : ICheckpoint
     private const int MaxPickleBytes = 8 << 20;
 
     // The first pickle of the legacy form.
-    private static readonly BigInteger LegacyMagic = BigInteger.Parse("119547037146038801333356", System.Globalization.CultureInfo.InvariantCulture);
+    private static readonly BigInteger LegacyMagic =
+        BigInteger.Parse("119547037146038801333356", System.Globalization.CultureInfo.InvariantCulture);
 
     private readonly CheckpointFile _file;
     private readonly Dictionary<string, StoredTensor> _stored = [];
@@ -62,7 +63,8 @@ public sealed class PyTorchFile : ICheckpoint
     /// <inheritdoc/>
     public torch.Tensor Read(string name)
     {
-        if (!_stored.TryGetValue(name, out StoredTensor? stored)) throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+        if (!_stored.TryGetValue(name, out StoredTensor? stored))
+            throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
         ZipEntry storage = _storages[stored.Storage.Key];
         if (storage.Checksum != 0 && !_verified.ContainsKey(stored.Storage.Key)) Verify(stored.Storage.Key, storage);
         return stored.Read(_file, storage.Position);
@@ -123,7 +125,8 @@ public sealed class PyTorchFile : ICheckpoint
             long elements = BinaryPrimitives.ReadInt64LittleEndian(count);
             position += count.Length;
             if (elements != storage.Count || (Int128)elements * ScalarTypes.Bytes(storage.Dtype) > _file.Length - position)
-                throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements, and {elements} elements in {_file.Length - position} bytes");
+                throw Bad($"has storage {Quoted.Name(key)} of {storage.Count} {storage.Dtype} elements, and {elements} elements in "
+                    + $"{_file.Length - position} bytes");
             long length = elements * ScalarTypes.Bytes(storage.Dtype);
             _storages.Add(key, new ZipEntry(position, length, 0));
             position += length;
@@ -156,7 +159,8 @@ public sealed class PyTorchFile : ICheckpoint
         }
         uint checksum = crc.GetCurrentHashAsUInt32();
         if (checksum != storage.Checksum)
-            throw Bad($"has a wrong checksum in the data of storage {Quoted.Name(key)} (found {checksum:x8}, expected {storage.Checksum:x8})");
+            throw Bad($"has a wrong checksum in the data of storage {Quoted.Name(key)} (found {checksum:x8}, expected "
+                + $"{storage.Checksum:x8})");
         _verified.TryAdd(key, true);
     }
 

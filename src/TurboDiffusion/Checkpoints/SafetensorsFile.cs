@@ -47,7 +47,8 @@ public sealed class SafetensorsFile : ICheckpoint
     /// <inheritdoc/>
     public torch.Tensor Read(string name)
     {
-        if (!_header.Tensors.TryGetValue(name, out TensorInfo? info)) throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+        if (!_header.Tensors.TryGetValue(name, out TensorInfo? info))
+            throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
         long position = _header.Positions[name];
         return Float8.Find(info.Encoding) is { } float8
             ? _file.ReadDecoded(info, position, sizeof(byte), sizeof(ushort), float8.Decode)

@@ -38,13 +38,15 @@ internal sealed class SafetensorsHeader
     public static SafetensorsHeader Read(CheckpointFile file)
     {
         if (file.Length < 8)
-            throw new CheckpointException(file.Path, $"is {file.Length} bytes long; a safetensors file has at least 8. It is truncated; download it again.");
+            throw new CheckpointException(file.Path,
+                $"is {file.Length} bytes long; a safetensors file has at least 8. It is truncated; download it again.");
         Span<byte> lengthBytes = stackalloc byte[8];
         file.Read(0, lengthBytes);
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(lengthBytes);
         if (length > MaxHeaderBytes || (long)length > file.Length - 8)
             throw new CheckpointException(file.Path,
-                $"claims a header of {length} bytes and has {file.Length - 8} bytes after its first 8 (limit {MaxHeaderBytes}). It is truncated or not a safetensors file.");
+                $"claims a header of {length} bytes and has {file.Length - 8} bytes after its first 8 (limit {MaxHeaderBytes}). It is "
+                    + "truncated or not a safetensors file.");
         byte[] json = file.ReadUpTo(8, (int)length);
         var header = new SafetensorsHeader(file.Path, 8 + (long)length, file.Length - 8 - (long)length);
         header.Parse(json);
@@ -117,7 +119,8 @@ internal sealed class SafetensorsHeader
         if (dtype is null || shape is null || offsets is not [long begin, long end])
             throw Bad($"has tensor {Quoted.Name(name)} without a dtype, a shape and two data_offsets");
         if (end < begin || end > _dataLength)
-            throw Bad($"has tensor {Quoted.Name(name)} at bytes {begin} to {end} of its {_dataLength} bytes of data; it is truncated or corrupt");
+            throw Bad($"has tensor {Quoted.Name(name)} at bytes {begin} to {end} of its {_dataLength} bytes of data; it is truncated or "
+                + "corrupt");
         TensorInfo info = Float8.Find(dtype) is { } float8
             ? new TensorInfo(name, torch.ScalarType.BFloat16, [.. shape]) { Encoding = float8.Name, StoredBytes = end - begin }
             : new TensorInfo(name, ParseDtype(name, dtype), [.. shape]);
@@ -157,8 +160,11 @@ internal sealed class SafetensorsHeader
     private torch.ScalarType ParseDtype(string tensor, string dtype) => SafetensorsDtype.Parse(dtype)
         ?? throw new CheckpointException(_path, dtype switch
         {
-            "F8_E8M0" => $"has tensor {Quoted.Name(tensor)} of type 'F8_E8M0', a scale of the format mxfp8, which is not supported. Use the fp8, bf16 or fp16 file of this model.",
-            "F4" => $"has tensor {Quoted.Name(tensor)} in 4-bit floats ('F4'), which are not supported. Use the fp8, bf16 or fp16 file of this model.",
+            "F8_E8M0" =>
+                $"has tensor {Quoted.Name(tensor)} of type 'F8_E8M0', a scale of the format mxfp8, which is not supported. Use the fp8, "
+                    + "bf16 or fp16 file of this model.",
+            "F4" => $"has tensor {Quoted.Name(tensor)} in 4-bit floats ('F4'), which are not supported. Use the fp8, bf16 or fp16 file of "
+                + "this model.",
             _ => $"has tensor {Quoted.Name(tensor)} of type {Quoted.Name(dtype)}, which is not supported.",
         });
 

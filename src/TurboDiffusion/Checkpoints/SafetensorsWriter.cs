@@ -25,7 +25,9 @@ public static class SafetensorsWriter
     /// <param name="progress">Told after each tensor how many bytes of data are written, and of how many.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
     /// <exception cref="EnvironmentException">The file cannot be written: no such folder, no right, no room.</exception>
-    /// <exception cref="ArgumentException">Two tensors have one name, or a tensor is not what its <see cref="TensorSource.Info"/> says.</exception>
+    /// <exception cref="ArgumentException">
+    /// Two tensors have one name, or a tensor is not what its <see cref="TensorSource.Info"/> says.
+    /// </exception>
     public static void Write(
         string path,
         IReadOnlyCollection<TensorSource> tensors,
@@ -100,7 +102,8 @@ public static class SafetensorsWriter
         TensorInfo info = source.Info;
         torch.Tensor tensor = source.Read();
         if (tensor.dtype != info.Dtype || !tensor.shape.SequenceEqual(info.Shape))
-            throw new ArgumentException($"Tensor {Quoted.Name(info.Name)} was announced as {info} and is {tensor.dtype} [{string.Join(", ", tensor.shape)}].", nameof(source));
+            throw new ArgumentException($"Tensor {Quoted.Name(info.Name)} was announced as {info} and is {tensor.dtype} "
+                + $"[{string.Join(", ", tensor.shape)}].", nameof(source));
         torch.Tensor data = tensor.cpu().contiguous();
         byte* pointer = (byte*)NativeTensor.DataPointer(data);
         for (long at = 0; at < info.ByteCount; at += LargestWrite)

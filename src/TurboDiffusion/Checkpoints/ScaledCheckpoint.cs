@@ -22,7 +22,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
     private static readonly string[] Dropped = [FormatTensor, ".scale_input", ".input_scale"];
 
     // What other formats need beside a scale.
-    private static readonly (string Suffix, string Format)[] Foreign = [(".weight_scale_2", "nvfp4"), (".pre_quant_scale", "a format with scaled inputs (AWQ)")];
+    private static readonly (string Suffix, string Format)[] Foreign =
+        [(".weight_scale_2", "nvfp4"), (".pre_quant_scale", "a format with scaled inputs (AWQ)")];
 
     private static readonly string[] Supported = ["float8_e4m3fn", "float8_e5m2", "int8_tensorwise", "int8_blockwise"];
 
@@ -37,9 +38,11 @@ internal sealed class ScaledCheckpoint : CheckpointView
         {
             if (Scales.FirstOrDefault(s => scale.Name.EndsWith(s, StringComparison.Ordinal)) is not { } suffix) continue;
             string name = scale.Name[..^suffix.Length] + ".weight";
-            if (!inner.Tensors.TryGetValue(name, out TensorInfo? weight)) throw Bad($"has a scale {Quoted.Name(scale.Name)} and no {Quoted.Name(name)}");
+            if (!inner.Tensors.TryGetValue(name, out TensorInfo? weight))
+                throw Bad($"has a scale {Quoted.Name(scale.Name)} and no {Quoted.Name(name)}");
             if (weight.Encoding is null && weight.Dtype != torch.ScalarType.Int8 && !TensorInfo.IsFloat(weight.Dtype))
-                throw Bad($"has {Quoted.Name(name)} as {weight}, packed in a format that is not supported. Use the fp8, bf16 or fp16 file of this model");
+                throw Bad($"has {Quoted.Name(name)} as {weight}, packed in a format that is not supported. Use the fp8, bf16 or fp16 file "
+                    + "of this model");
             if (Expansion(weight.Shape, scale.Shape) is null || !TensorInfo.IsFloat(scale.Dtype))
                 throw Bad($"has {Quoted.Name(scale.Name)} as {scale}, which does not scale {Quoted.Name(name)} of {weight}");
             if (!_scales.TryAdd(name, scale.Name)) throw Bad($"has two scales of {Quoted.Name(name)}");
@@ -58,7 +61,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
     /// <exception cref="CheckpointException">Its weights are in a format that is not supported, or a scale does not fit.</exception>
     public static ICheckpoint Of(ICheckpoint checkpoint) =>
         checkpoint.Metadata.ContainsKey(FormatMetadata)
-        || checkpoint.Tensors.Keys.Any(name => IsDropped(name) || Scales.Any(s => name.EndsWith(s, StringComparison.Ordinal)) || Foreign.Any(f => name.EndsWith(f.Suffix, StringComparison.Ordinal)))
+        || checkpoint.Tensors.Keys.Any(name => IsDropped(name) || Scales.Any(s => name.EndsWith(s, StringComparison.Ordinal))
+            || Foreign.Any(f => name.EndsWith(f.Suffix, StringComparison.Ordinal)))
             ? new ScaledCheckpoint(checkpoint)
             : checkpoint;
 
@@ -67,7 +71,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
     {
         if (!_scales.TryGetValue(name, out string? scaleName)) return Inner.Read(name);
         using var scope = torch.NewDisposeScope();
-        torch.Tensor weight = Inner.Read(name).to_type(torch.ScalarType.Float32), scale = Inner.Read(scaleName).to_type(torch.ScalarType.Float32);
+        torch.Tensor weight = Inner.Read(name).to_type(torch.ScalarType.Float32),
+            scale = Inner.Read(scaleName).to_type(torch.ScalarType.Float32);
         (long[] blocks, long[] broadcast) = Expansion(weight.shape, scale.shape)!.Value;
         // In place: a weight of 14B takes 283 MB. A last block may be a part of one.
         if (blocks is [var rows, var columns])
@@ -98,15 +103,18 @@ internal sealed class ScaledCheckpoint : CheckpointView
     }
 
     private static bool IsDropped(string name) =>
-        name == Marker || name.EndsWith("." + Marker, StringComparison.Ordinal) || Dropped.Any(d => name.EndsWith(d, StringComparison.Ordinal));
+        name == Marker || name.EndsWith("." + Marker, StringComparison.Ordinal)
+            || Dropped.Any(d => name.EndsWith(d, StringComparison.Ordinal));
 
     private void CheckFormats()
     {
         foreach ((string suffix, string format) in Foreign)
-            if (Inner.Tensors.Keys.FirstOrDefault(n => n.EndsWith(suffix, StringComparison.Ordinal)) is { } name) throw Unsupported(name, format);
+            if (Inner.Tensors.Keys.FirstOrDefault(n => n.EndsWith(suffix, StringComparison.Ordinal)) is { } name)
+                throw Unsupported(name, format);
         foreach (TensorInfo info in Inner.Tensors.Values.Where(t => t.Name.EndsWith(FormatTensor, StringComparison.Ordinal)))
         {
-            if (info.Dtype != torch.ScalarType.Byte || info.ElementCount > LongestFormat) throw Bad($"has {Quoted.Name(info.Name)} as {info}; it is a short text");
+            if (info.Dtype != torch.ScalarType.Byte || info.ElementCount > LongestFormat)
+                throw Bad($"has {Quoted.Name(info.Name)} as {info}; it is a short text");
             using torch.Tensor text = Inner.Read(info.Name);
             CheckFormat(info.Name, text.data<byte>().ToArray());
         }
@@ -114,7 +122,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
         try
         {
             using JsonDocument document = JsonDocument.Parse(json);
-            if (document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("layers", out JsonElement layers) && layers.ValueKind == JsonValueKind.Object)
+            if (document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("layers", out JsonElement layers)
+                && layers.ValueKind == JsonValueKind.Object)
                 foreach (JsonProperty layer in layers.EnumerateObject()) CheckFormat(layer.Name, layer.Value);
         }
         catch (JsonException e)
@@ -138,7 +147,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
 
     private void CheckFormat(string layer, JsonElement description)
     {
-        string? format = description.ValueKind == JsonValueKind.Object && description.TryGetProperty("format", out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        string? format = description.ValueKind == JsonValueKind.Object && description.TryGetProperty("format", out JsonElement value)
+            && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
         if (format is null || !Supported.Contains(format)) throw Unsupported(layer, format ?? "an unnamed format");
     }
 

@@ -102,7 +102,8 @@ public sealed class ShardedCheckpoint : ICheckpoint
             reader.Read();
             if (reader.TokenType != JsonTokenType.String) throw Bad($"gives no file name for tensor {Quoted.Name(name)}");
             string shard = reader.GetString()!;
-            if (!IsPlainFileName(shard)) throw Bad($"names {Quoted.Name(shard)} for tensor {Quoted.Name(name)}, which is not a plain file name in its own folder");
+            if (!IsPlainFileName(shard))
+                throw Bad($"names {Quoted.Name(shard)} for tensor {Quoted.Name(name)}, which is not a plain file name in its own folder");
             if (!map.TryAdd(name, shard)) throw Bad($"names tensor {Quoted.Name(name)} twice");
         }
     }

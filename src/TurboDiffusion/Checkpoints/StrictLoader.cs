@@ -19,7 +19,9 @@ public static class StrictLoader
     /// <param name="checkpoint">A checkpoint with the module's names.</param>
     /// <param name="progress">Told after each tensor how many are done, and of how many.</param>
     /// <param name="cancellationToken">Checked before each tensor. A cancelled load leaves the module partly filled.</param>
-    /// <exception cref="CheckpointException">Names, shapes or types differ; nothing was copied. Or a tensor's data cannot be read.</exception>
+    /// <exception cref="CheckpointException">
+    /// Names, shapes or types differ; nothing was copied. Or a tensor's data cannot be read.
+    /// </exception>
     /// <exception cref="ArgumentException">The module is on the meta device.</exception>
     public static void Load(
         torch.nn.Module module,
@@ -66,7 +68,8 @@ public static class StrictLoader
     {
         if (Differences(state, checkpoint) is { Count: > 0 } differences)
             throw new CheckpointException(checkpoint.Path, string.Create(CultureInfo.InvariantCulture,
-                $"holds {checkpoint.Tensors.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", differences)}. Choose the checkpoint of this model, or the model of this checkpoint."));
+                $"holds {checkpoint.Tensors.Count} tensors that do not match the model's {state.Count}; {string.Join("; ", differences)}. "
+                    + $"Choose the checkpoint of this model, or the model of this checkpoint."));
     }
 
     private static List<string> Differences(Dictionary<string, torch.Tensor> state, ICheckpoint checkpoint)

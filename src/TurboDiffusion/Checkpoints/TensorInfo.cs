@@ -11,7 +11,10 @@ public sealed record TensorInfo(string Name, torch.ScalarType Dtype, IReadOnlyLi
 {
     private const int MaxNameLength = 1024;
 
-    /// <summary>The file's own type where it is none of the element types and the tensor is decoded as it is read, such as <c>Q4_K</c> or <c>F8_E4M3</c>.</summary>
+    /// <summary>
+    /// The file's own type where it is none of the element types and the tensor is decoded as it is read, such as <c>Q4_K</c> or
+    /// <c>F8_E4M3</c>.
+    /// </summary>
     public string? Encoding { get; init; }
 
     /// <summary>The bytes of the data in the file where the tensor is decoded as it is read; null for those of its type.</summary>

@@ -17,7 +17,8 @@ public sealed record TensorSource(TensorInfo Info, Func<torch.Tensor> Read)
     /// <param name="checkpoint">The checkpoint; it must stay open until the writing is done.</param>
     /// <param name="floatDtype">The type that float tensors are converted to, or null to keep theirs.</param>
     public static IReadOnlyList<TensorSource> From(ICheckpoint checkpoint, torch.ScalarType? floatDtype = null) =>
-        [.. checkpoint.Tensors.Values.Select(info => Of(checkpoint, info.Name, floatDtype is { } dtype && TensorInfo.IsFloat(info.Dtype) ? dtype : info.Dtype))];
+        [.. checkpoint.Tensors.Values.Select(info =>
+            Of(checkpoint, info.Name, floatDtype is { } dtype && TensorInfo.IsFloat(info.Dtype) ? dtype : info.Dtype))];
 
     /// <summary>A tensor of a checkpoint, read when it is written.</summary>
     /// <param name="checkpoint">The checkpoint; it must stay open until the writing is done.</param>

@@ -89,11 +89,13 @@ public static class CheckpointInspector
         foreach (ModelSpec spec in ModelSpec.All)
         {
             using var model = new WanModel(spec.Transformer, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
-            Dictionary<string, TensorInfo> tensors = model.state_dict().ToDictionary(t => t.Key, t => new TensorInfo(t.Key, t.Value.dtype, t.Value.shape));
+            Dictionary<string, TensorInfo> tensors = model.state_dict()
+                .ToDictionary(t => t.Key, t => new TensorInfo(t.Key, t.Value.dtype, t.Value.shape));
             LoraMatch match = LoraMatch.Of(lora.Layers, tensors);
             if (match.Mismatched.Count == 0 && match.Changes.Count > 0) fits.Add(new LoraFit(spec.Name, match.Ignored.Count));
         }
-        return report with { Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)]) };
+        return report
+            with { Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)]) };
     }
 
     private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)

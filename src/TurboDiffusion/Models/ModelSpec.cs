@@ -36,7 +36,9 @@ public sealed record ModelSpec
     /// <summary>The dimensions of the transformer, or of each of two.</summary>
     public required WanConfig Transformer { get; init; }
 
-    /// <summary>Of two experts, the noise level in (0, 1) down to which the high-noise one serves; null: there is one transformer.</summary>
+    /// <summary>
+    /// Of two experts, the noise level in (0, 1) down to which the high-noise one serves; null: there is one transformer.
+    /// </summary>
     public double? Boundary { get; init; }
 
     /// <summary>How many transformers share the steps: 1, or 2 (high noise, then low noise).</summary>
@@ -96,7 +98,9 @@ public sealed record ModelSpec
         Sampling = Wan21 with { FlowSteps = 40, GuidanceScale = 3.5, SigmaMax = 200, Ode = true },
     };
 
-    /// <summary>Wan 2.2 text to video, and image to video where one is given, with an autoencoder of its own; 5 billion parameters.</summary>
+    /// <summary>
+    /// Wan 2.2 text to video, and image to video where one is given, with an autoencoder of its own; 5 billion parameters.
+    /// </summary>
     public static ModelSpec TI2V5B { get; } = new()
     {
         Name = "Wan2.2-TI2V-5B", Transformer = new WanConfig(3072, 14336, 24, 30, inDim: 48, outDim: 48), Vae = VaeConfig.Wan22,
@@ -111,7 +115,8 @@ public sealed record ModelSpec
     /// <exception cref="InvalidRequestException">There is none of that name.</exception>
     public static ModelSpec Find(string name) =>
         All.FirstOrDefault(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new InvalidRequestException("preset", $"There is no preset '{name}'; the presets are {string.Join(", ", All.Select(s => s.Name))}.");
+        ?? throw new InvalidRequestException("preset",
+            $"There is no preset '{name}'; the presets are {string.Join(", ", All.Select(s => s.Name))}.");
 
     /// <summary>The published models whose transformers have these dimensions; a file alone does not tell them apart.</summary>
     /// <param name="transformer">Dimensions.</param>
@@ -126,12 +131,18 @@ public sealed record ModelSpec
     public static ModelSpec Of(WanConfig transformer, int experts)
     {
         if (Candidates(transformer).FirstOrDefault(s => s.Experts == experts) is { } published) return published;
-        ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B : transformer.IsImageToVideo ? I2VA14B : experts == 2 ? T2VA14B : T2V1_3B;
+        ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B
+            : transformer.IsImageToVideo ? I2VA14B
+            : experts == 2 ? T2VA14B
+            : T2V1_3B;
         return like with { Name = Custom, Transformer = transformer, Boundary = experts == 2 ? like.Boundary : null };
     }
 
     /// <summary>The model as rCM distils it: in few steps, and without guidance, which is distilled into it.</summary>
-    public ModelSpec Distilled() => this with { Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None } };
+    public ModelSpec Distilled() => this with
+    {
+        Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None },
+    };
 
     /// <summary>
     /// The model with a step-distillation LoRA (lightx2v) merged into it: 4 Euler steps at the times 1000, 750, 500 and 250 of a

@@ -21,7 +21,8 @@ public sealed class RandomCheckpoint : ICheckpoint
     /// <param name="dtype">The type of the float tensors.</param>
     /// <param name="metadata">Metadata to show.</param>
     public RandomCheckpoint(
-        torch.nn.Module module, ulong seed, torch.ScalarType dtype = torch.ScalarType.Float32, IReadOnlyDictionary<string, string>? metadata = null)
+        torch.nn.Module module, ulong seed, torch.ScalarType dtype = torch.ScalarType.Float32,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
         _seed = seed;
         Metadata = metadata ?? new Dictionary<string, string>();
@@ -66,7 +67,8 @@ public sealed class RandomCheckpoint : ICheckpoint
             return torch.randn(shape, info.Dtype, Device).mul_(1 / Math.Sqrt(fanIn));
         }
         using var scope = torch.NewDisposeScope();
-        return (new PhiloxNoise(BitConverter.ToUInt64(hash)).Normal(shape) / Math.Sqrt(fanIn)).to_type(info.Dtype).MoveToOuterDisposeScope();
+        return (new PhiloxNoise(BitConverter.ToUInt64(hash)).Normal(shape) / Math.Sqrt(fanIn)).to_type(info.Dtype)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

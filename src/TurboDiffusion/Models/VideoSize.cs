@@ -56,9 +56,11 @@ public sealed partial record VideoSize
     public static VideoSize Preset(string resolution, string aspectRatio)
     {
         if (!Resolutions.Contains(resolution, StringComparer.OrdinalIgnoreCase))
-            throw new InvalidRequestException("resolution", $"The resolution '{resolution}' is unknown; choose one of {string.Join(", ", Resolutions)}.");
+            throw new InvalidRequestException("resolution",
+                $"The resolution '{resolution}' is unknown; choose one of {string.Join(", ", Resolutions)}.");
         if (!AspectRatios.Contains(aspectRatio))
-            throw new InvalidRequestException("aspect ratio", $"The aspect ratio '{aspectRatio}' is unknown; choose one of {string.Join(", ", AspectRatios)}.");
+            throw new InvalidRequestException("aspect ratio",
+                $"The aspect ratio '{aspectRatio}' is unknown; choose one of {string.Join(", ", AspectRatios)}.");
         return Presets[(resolution.ToLowerInvariant(), aspectRatio)];
     }
 
@@ -100,7 +102,8 @@ public sealed partial record VideoSize
         if (value > 0 && value % Multiple == 0) return value;
         long below = Math.Max(Multiple, value / Multiple * (long)Multiple);
         throw new InvalidRequestException(side,
-            string.Create(CultureInfo.InvariantCulture, $"The {side} is {value}; it must be a positive multiple of {Multiple}, such as {below} or {below + Multiple}."));
+            string.Create(CultureInfo.InvariantCulture,
+                $"The {side} is {value}; it must be a positive multiple of {Multiple}, such as {below} or {below + Multiple}."));
     }
 
     [GeneratedRegex(@"^\s*(\d+)\s*[xX×]\s*(\d+)\s*$")]

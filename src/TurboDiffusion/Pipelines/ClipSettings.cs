@@ -37,7 +37,8 @@ public record ClipSettings
         int grid = components.VaeConfig.SpatialFactor * WanConfig.PatchSize;
         foreach ((string name, int size) in new[] { ("width", Width), ("height", Height) })
             if (size < grid || size % grid != 0 || size > LargestSide)
-                throw new InvalidRequestException(name, $"The {name} is {size} pixels; it must be a multiple of {grid} from {grid} to {LargestSide}.");
+                throw new InvalidRequestException(name,
+                    $"The {name} is {size} pixels; it must be a multiple of {grid} from {grid} to {LargestSide}.");
         components.VaeConfig.CheckFrames(Frames);
         GuidanceScale.Check(components.Experts.Count);
     }

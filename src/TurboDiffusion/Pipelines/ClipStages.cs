@@ -39,7 +39,8 @@ public sealed class ClipStages
         bool guided = !_settings.GuidanceScale.IsNone;
         ITextEncoder encoder = _components.TextEncoder.Get(null, cancellationToken);
         Tensor all = PromptEncoding.Encode(
-            guided ? [.. prompts, _settings.NegativePrompt] : prompts, _components.Tokenizer, encoder, _components.Device, cancellationToken);
+            guided ? [.. prompts, _settings.NegativePrompt] : prompts, _components.Tokenizer, encoder, _components.Device,
+            cancellationToken);
         _components.TextEncoder.Release();
         return new PromptEmbeddings(all.narrow(0, 0, prompts.Count).MoveToOuterDisposeScope(),
             guided ? all.narrow(0, prompts.Count, 1).MoveToOuterDisposeScope() : null);
@@ -48,7 +49,9 @@ public sealed class ClipStages
     /// <summary>Image to video: encodes the start image of all clips.</summary>
     /// <param name="image"><c>[3, height, width]</c> in [−1, 1], on any device.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>
-    /// <returns>The condition, as <see cref="ImageCondition.Encode"/> gives it, or the first latent frame of a model that takes one.</returns>
+    /// <returns>
+    /// The condition, as <see cref="ImageCondition.Encode"/> gives it, or the first latent frame of a model that takes one.
+    /// </returns>
     public Tensor EncodeImage(Tensor image, CancellationToken cancellationToken = default)
     {
         IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
@@ -75,10 +78,12 @@ public sealed class ClipStages
         int batch = seeds.Count;
         Tensor? given = condition?.expand(batch, -1, -1, -1, -1);
         bool takesFirst = _components.TransformerConfig.TakesFirstFrame;
-        using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts, text.Negative?.expand(batch, -1, -1).contiguous(),
+        using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts,
+            text.Negative?.expand(batch, -1, -1).contiguous(),
             _settings.GuidanceScale, takesFirst ? null : given, loading) { FirstFrame = takesFirst ? given : null };
         var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
-        Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(_components.Device);
+        Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(
+            _components.Device);
         Tensor latents = DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken);
         return denoiser.WithFirstFrame(latents).MoveToOuterDisposeScope();
     }

@@ -99,7 +99,9 @@ public sealed class Denoiser : IDisposable
         _current = -1;
     }
 
-    /// <summary>The expert of a noise level, loaded, with the text prepared for it. Where every expert stays loaded, nothing is moved.</summary>
+    /// <summary>
+    /// The expert of a noise level, loaded, with the text prepared for it. Where every expert stays loaded, nothing is moved.
+    /// </summary>
     /// <param name="timestep">Noise level times 1000.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
     internal WanModel Select(double timestep, CancellationToken cancellationToken)

@@ -28,8 +28,10 @@ internal sealed class GenerationPlan
         Decode = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks + 1);
 
         bool image = request.StartImage is not null;
-        Experts = [.. sampler.Timesteps.Select(t => Denoiser.ExpertFor(t / 1000, components.Boundary, components.Experts.Count)).Distinct()];
-        double loading = Loads(components.TextEncoder, 1) * LoadTextEncoder + Loads(components.Vae, request.Count + (image ? 1 : 0)) * LoadVae
+        Experts = [.. sampler.Timesteps.Select(t => Denoiser.ExpertFor(t / 1000, components.Boundary, components.Experts.Count))
+            .Distinct()];
+        double loading = Loads(components.TextEncoder, 1) * LoadTextEncoder
+            + Loads(components.Vae, request.Count + (image ? 1 : 0)) * LoadVae
             + Experts.Sum(e => Loads(components.Experts[e], request.Count)) * LoadExpert;
         _stages = new Dictionary<GenerationStage, double>
         {

@@ -11,7 +11,9 @@ public interface IVideoReceiver
     void Begin(int video, ulong seed);
 
     /// <summary>The next frames of the current video.</summary>
-    /// <param name="frames"><c>[1, 3, t, H, W]</c>, about [−1, 1] but not clamped, any float dtype, on the model's device. Freed after the call.</param>
+    /// <param name="frames">
+    /// <c>[1, 3, t, H, W]</c>, about [−1, 1] but not clamped, any float dtype, on the model's device. Freed after the call.
+    /// </param>
     void Write(Tensor frames);
 
     /// <summary>The current video is complete.</summary>

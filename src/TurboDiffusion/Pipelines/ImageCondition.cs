@@ -32,7 +32,8 @@ public static class ImageCondition
     /// <param name="device">Where the VAE is.</param>
     /// <param name="cancellationToken">Checked at each layer of the VAE.</param>
     /// <returns><c>[1, 4 + 16, k + 1, H/8, W/8]</c>, float32.</returns>
-    public static Tensor Encode(IVideoAutoencoder vae, Tensor image, int frames, Device device, CancellationToken cancellationToken = default)
+    public static Tensor Encode(IVideoAutoencoder vae, Tensor image, int frames, Device device,
+        CancellationToken cancellationToken = default)
     {
         using var scope = NewDisposeScope();
         Tensor first = image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2);

@@ -25,7 +25,9 @@ public static class MemoryEstimate
         return Math.Max(attentionBytes, feedForwardBytes) + 2 * tokens * config.Dim * elementSize;
     }
 
-    /// <summary>The VAE: the largest layer runs at full resolution on one latent frame's worth of frames, with its cache and convolution workspace.</summary>
+    /// <summary>
+    /// The VAE: the largest layer runs at full resolution on one latent frame's worth of frames, with its cache and convolution workspace.
+    /// </summary>
     /// <param name="config">The VAE.</param>
     /// <param name="width">Pixels.</param>
     /// <param name="height">Pixels.</param>

@@ -14,7 +14,8 @@ public static class PromptEncoding
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <returns><c>[B, S, text dim]</c>, S being the tokenizer's length; zero past the end of each prompt.</returns>
     public static Tensor Encode(
-        IEnumerable<string> prompts, ITokenizer tokenizer, ITextEncoder encoder, Device device, CancellationToken cancellationToken = default)
+        IEnumerable<string> prompts, ITokenizer tokenizer, ITextEncoder encoder, Device device,
+        CancellationToken cancellationToken = default)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();

@@ -46,16 +46,20 @@ public sealed record WanComponents : IDisposable
             throw new ArgumentException($"A pipeline has one or two transformers, not {Experts.Count}.");
         if (TextEncoderConfig.Dim != TransformerConfig.TextDim)
             throw new CheckpointException(Name,
-                $"the text encoder gives embeddings of width {TextEncoderConfig.Dim}, the transformer takes {TransformerConfig.TextDim}; use the text encoder that belongs to it");
+                $"the text encoder gives embeddings of width {TextEncoderConfig.Dim}, the transformer takes {TransformerConfig.TextDim}; "
+                    + "use the text encoder that belongs to it");
         if (Tokenizer.VocabularySize > TextEncoderConfig.Vocab)
             throw new CheckpointException(Name,
-                $"the tokenizer has {Tokenizer.VocabularySize} tokens, the text encoder {TextEncoderConfig.Vocab}; use the tokenizer that belongs to it");
+                $"the tokenizer has {Tokenizer.VocabularySize} tokens, the text encoder {TextEncoderConfig.Vocab}; use the tokenizer that "
+                    + "belongs to it");
         if (VaeConfig.ZDim != TransformerConfig.OutDim)
             throw new CheckpointException(Name,
-                $"the VAE has latents of {VaeConfig.ZDim} channels, the transformer gives {TransformerConfig.OutDim}; use the VAE that belongs to it");
+                $"the VAE has latents of {VaeConfig.ZDim} channels, the transformer gives {TransformerConfig.OutDim}; use the VAE that "
+                    + "belongs to it");
         if (TransformerConfig.InDim != TransformerConfig.OutDim && TransformerConfig.InDim != 4 + 2 * TransformerConfig.OutDim)
             throw new CheckpointException(Name,
-                $"the transformer takes {TransformerConfig.InDim} channels and gives {TransformerConfig.OutDim}; only text-to-video ({TransformerConfig.OutDim}) and image-to-video ({4 + 2 * TransformerConfig.OutDim}) inputs are known");
+                $"the transformer takes {TransformerConfig.InDim} channels and gives {TransformerConfig.OutDim}; only text-to-video "
+                    + $"({TransformerConfig.OutDim}) and image-to-video ({4 + 2 * TransformerConfig.OutDim}) inputs are known");
     }
 
     /// <inheritdoc/>

@@ -76,13 +76,16 @@ public sealed class WanPipeline : IDisposable
         if (request.Count is < 1 or > 1000)
             throw new InvalidRequestException("count", $"The number of videos is {request.Count}; give 1 to 1000.");
         if (request.Seed > ulong.MaxValue - (ulong)(request.Count - 1))
-            throw new InvalidRequestException("seed", $"The seeds of {request.Count} videos from {request.Seed} would go beyond {ulong.MaxValue}; give a smaller first seed.");
+            throw new InvalidRequestException("seed",
+                $"The seeds of {request.Count} videos from {request.Seed} would go beyond {ulong.MaxValue}; give a smaller first seed.");
         if (_components.TransformerConfig.IsImageToVideo && request.StartImage is null)
             throw new InvalidRequestException("image", $"{_components.Name} turns an image into a video; give a start image.");
         if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
-            throw new InvalidRequestException("image", $"{_components.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+            throw new InvalidRequestException("image",
+                $"{_components.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
         if (request.StartImage is { } image && !image.shape.SequenceEqual([3L, request.Height, request.Width]))
-            throw new ArgumentException($"The start image has the shape [{string.Join(", ", image.shape)}], not [3, {request.Height}, {request.Width}].");
+            throw new ArgumentException($"The start image has the shape [{string.Join(", ", image.shape)}], not [3, {request.Height}, "
+                + $"{request.Width}].");
         return stages;
     }
 
@@ -112,7 +115,8 @@ public sealed class WanPipeline : IDisposable
     {
         LoadExperts(clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Denoising, stages.Sampler.Timesteps.Count, clock.Plan.Denoise);
-        return stages.Denoise(text, [seed], condition, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken), clock.Steps(), cancellationToken);
+        return stages.Denoise(text, [seed], condition, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken), clock.Steps(),
+            cancellationToken);
     }
 
     // Those that stay in memory are all loaded before the first step, so that the switch between them moves nothing; of others,
@@ -121,11 +125,13 @@ public sealed class WanPipeline : IDisposable
     {
         IReadOnlyList<ModelSlot<WanModel>> experts = _components.Experts;
         foreach (int expert in clock.Plan.Experts)
-            if (expert == clock.Plan.Experts[0] || experts[expert].KeepsLoaded) Load(experts[expert], clock.Plan.LoadExpert, clock, cancellationToken);
+            if (expert == clock.Plan.Experts[0] || experts[expert].KeepsLoaded)
+                Load(experts[expert], clock.Plan.LoadExpert, clock, cancellationToken);
     }
 
     private void Decode(
-        ClipStages stages, Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock, CancellationToken cancellationToken)
+        ClipStages stages, Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock,
+        CancellationToken cancellationToken)
     {
         Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Decoding, frames, clock.Plan.Decode);

@@ -29,7 +29,8 @@ internal static class WorkEstimate
     /// <summary>Encoding prompts.</summary>
     /// <param name="config">The text encoder.</param>
     /// <param name="tokens">Tokens of all prompts, padding included.</param>
-    public static double EncodingText(UMT5Config config, long tokens) => 2 * tokens * (Parameters(config) - (double)config.Vocab * config.Dim);
+    public static double EncodingText(UMT5Config config, long tokens) =>
+        2 * tokens * (Parameters(config) - (double)config.Vocab * config.Dim);
 
     /// <summary>One call of the transformer with dense attention.</summary>
     /// <param name="config">The transformer.</param>
@@ -56,7 +57,8 @@ internal static class WorkEstimate
 
     /// <summary>Weights of a transformer, without its small embeddings.</summary>
     /// <param name="config">The transformer.</param>
-    public static double Parameters(WanConfig config) => config.NumLayers * (8.0 * config.Dim * config.Dim + 2.0 * config.Dim * config.FfnDim);
+    public static double Parameters(WanConfig config) =>
+        config.NumLayers * (8.0 * config.Dim * config.Dim + 2.0 * config.Dim * config.FfnDim);
 
     /// <summary>Weights of a text encoder.</summary>
     /// <param name="config">The text encoder.</param>

@@ -27,7 +27,9 @@ public static class Devices
                 $"(build with -p:TorchBackend=cuda, or set {LibTorch.FolderVariable}), or choose the device cpu.");
         int count = torch.cuda.device_count();
         return index < count ? new torch.Device(DeviceType.CUDA, index)
-            : throw new EnvironmentException("cuda", $"The device {name} was asked for, and there {(count == 1 ? "is 1 GPU" : $"are {count} GPUs")}: cuda:0 to cuda:{count - 1}.");
+            : throw new EnvironmentException("cuda",
+                $"The device {name} was asked for, and there {(count == 1 ? "is 1 GPU" : $"are {count} GPUs")}: cuda:0 to "
+                    + $"cuda:{count - 1}.");
     }
 
     /// <summary>Seeds the generator that libtorch draws from where no other is given: the device's own.</summary>
@@ -40,7 +42,9 @@ public static class Devices
         else torch.random.manual_seed(seed);
     }
 
-    /// <summary>The element type that a device computes in best: bfloat16 on a GPU; float32 on the CPU, whose bfloat16 is many times slower.</summary>
+    /// <summary>
+    /// The element type that a device computes in best: bfloat16 on a GPU; float32 on the CPU, whose bfloat16 is many times slower.
+    /// </summary>
     /// <param name="device">The device.</param>
     public static torch.ScalarType DefaultDtype(torch.Device device) =>
         device.type == DeviceType.CUDA ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;

@@ -8,7 +8,9 @@ namespace TurboDiffusion.Runtime;
 /// Files that others made, for reading. Only regular files: a named pipe keeps its reader waiting for ever, and a device has no
 /// end. Opened once, so that what was checked is what is read.
 /// </summary>
-/// <remarks>Every failure is an <see cref="IOException"/> or an <see cref="UnauthorizedAccessException"/>, worded to follow "cannot be read:".</remarks>
+/// <remarks>
+/// Every failure is an <see cref="IOException"/> or an <see cref="UnauthorizedAccessException"/>, worded to follow "cannot be read:".
+/// </remarks>
 public static class InputFile
 {
     private const int NoSuchFile = 2, NotPermitted = 1, NoAccess = 13; // ENOENT, EPERM, EACCES
@@ -69,7 +71,8 @@ public static class InputFile
         byte[] bytes = ReadBytes(path, limit);
         try
         {
-            using var reader = new StreamReader(new MemoryStream(bytes), new UTF8Encoding(false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true);
+            using var reader = new StreamReader(new MemoryStream(bytes), new UTF8Encoding(false, throwOnInvalidBytes: true),
+                detectEncodingFromByteOrderMarks: true);
             return reader.ReadToEnd();
         }
         catch (DecoderFallbackException e)

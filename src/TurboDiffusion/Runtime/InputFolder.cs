@@ -5,7 +5,10 @@ namespace TurboDiffusion.Runtime;
 /// <summary>Folders of data that others made.</summary>
 internal static class InputFolder
 {
-    /// <summary>The files in a folder and, if asked for, in those within it, in the order of their paths. Links to folders are not entered: they may lead round in a circle.</summary>
+    /// <summary>
+    /// The files in a folder and, if asked for, in those within it, in the order of their paths. Links to folders are not entered: they may
+    /// lead round in a circle.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="endings">The endings that are wanted, in small letters.</param>
     /// <param name="recursive">Whether folders within it are looked into.</param>

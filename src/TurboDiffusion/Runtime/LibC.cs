@@ -17,7 +17,9 @@ internal static partial class LibC
     private const uint Exchange = 2; // RENAME_EXCHANGE
     private const int ModeOffset = 28, StatxBytes = 256;
 
-    /// <summary>Opens a file or folder; an invalid handle where that fails, and <see cref="Marshal.GetLastPInvokeError"/> says why.</summary>
+    /// <summary>
+    /// Opens a file or folder; an invalid handle where that fails, and <see cref="Marshal.GetLastPInvokeError"/> says why.
+    /// </summary>
     public static SafeFileHandle Open(string path, int flags) => new(open(path, flags), ownsHandle: true);
 
     /// <summary>Locks an open file or folder until it is closed. False where another has it.</summary>
@@ -44,7 +46,9 @@ internal static partial class LibC
     /// <summary>Swaps two files or folders in one step. False where the file system cannot.</summary>
     public static bool TrySwap(string a, string b) => renameat2(CurrentFolder, a, CurrentFolder, b, Exchange) == 0;
 
-    /// <summary>Sets a variable of the process's own environment, which libraries in C read and .NET's does not reach, unless it is set.</summary>
+    /// <summary>
+    /// Sets a variable of the process's own environment, which libraries in C read and .NET's does not reach, unless it is set.
+    /// </summary>
     public static bool TrySetVariable(string name, string value) => setenv(name, value, overwrite: 0) == 0;
 
     private static unsafe FileKind? KindOf(int folder, string path, int flags)

@@ -80,13 +80,16 @@ public static class LibTorch
         }
         catch (DllNotFoundException e)
         {
-            string install = $"Add libtorch to the program (dotnet add package libtorch-cpu-{RuntimeInformation.RuntimeIdentifier}), or set {FolderVariable} to the lib folder of an installed PyTorch.";
+            string install = $"Add libtorch to the program (dotnet add package libtorch-cpu-{RuntimeInformation.RuntimeIdentifier}), or "
+                + $"set {FolderVariable} to the lib folder of an installed PyTorch.";
             if (Folder is not null)
                 return $"TorchSharp does not load with the libtorch of {FolderVariable}={Folder}: {FirstLines(e.Message)}";
             string[] names = ["libtorch_cpu.so", "torch_cpu.dll", "libtorch_cpu.dylib"];
             return SearchedFolders().Any(f => names.Any(n => File.Exists(Path.Combine(f, n))))
-                ? $"libtorch is there and does not load: {FirstLines(e.Message)} Build the program again on this machine, or set {FolderVariable} to the lib folder of an installed PyTorch."
-                : $"The program has no libtorch, the native library that computes: none is in {AppContext.BaseDirectory} or the folders of its packages. {install}";
+                ? $"libtorch is there and does not load: {FirstLines(e.Message)} Build the program again on this machine, or set "
+                    + $"{FolderVariable} to the lib folder of an installed PyTorch."
+                : $"The program has no libtorch, the native library that computes: none is in {AppContext.BaseDirectory} or the folders "
+                    + $"of its packages. {install}";
         }
         catch (BadImageFormatException e)
         {
@@ -95,9 +98,12 @@ public static class LibTorch
     }
 
     private static IEnumerable<string> SearchedFolders() =>
-        ((AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string)?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) ?? [])
+        ((AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string)
+            ?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) ?? [])
         .Append(AppContext.BaseDirectory);
 
     // The loader tells every file that it tried.
-    private static string FirstLines(string message) => message.Trim() is { Length: > 300 } text ? text[..300].ReplaceLineEndings(" ") + " …" : message.Trim().ReplaceLineEndings(" ");
+    private static string FirstLines(string message) => message.Trim() is { Length: > 300 } text
+        ? text[..300].ReplaceLineEndings(" ") + " …"
+        : message.Trim().ReplaceLineEndings(" ");
 }

@@ -216,7 +216,8 @@ internal sealed class PartialOutput : IDisposable
             Directory.Move(Path, _target);
             return;
         }
-        if (!overwrite && Directory.EnumerateFileSystemEntries(_target).Any()) throw new IOException("a folder of this name is there already");
+        if (!overwrite && Directory.EnumerateFileSystemEntries(_target).Any())
+            throw new IOException("a folder of this name is there already");
         if (OperatingSystem.IsLinux() && LibC.TrySwap(Path, _target))
         {
             Remove(Path);

@@ -11,7 +11,8 @@ public sealed class BatchNoise(IReadOnlyList<INoiseSource> streams) : INoiseSour
     public Tensor Normal(params long[] shape)
     {
         if (shape.Length == 0 || shape[0] != streams.Count)
-            throw new ArgumentException($"Noise of the shape [{string.Join(", ", shape)}] was asked for; the batch has {streams.Count} items.", nameof(shape));
+            throw new ArgumentException($"Noise of the shape [{string.Join(", ", shape)}] was asked for; the batch has {streams.Count} "
+                + "items.", nameof(shape));
         using var scope = NewDisposeScope();
         return cat([.. streams.Select(stream => stream.Normal([1, .. shape[1..]]))]).MoveToOuterDisposeScope();
     }

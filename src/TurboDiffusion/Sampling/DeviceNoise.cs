@@ -34,7 +34,8 @@ public sealed class DeviceNoise(ulong seed, Device device) : IRandomSource
     public Tensor Uniform(params long[] shape)
     {
         using var scope = NewDisposeScope();
-        Tensor[] values = [.. Words(shape, out PhiloxLayout layout).Select(w => w.bitwise_right_shift(Number(8)).to_type(ScalarType.Float32) * (1f / (1 << 24)))];
+        Tensor[] values = [.. Words(shape, out PhiloxLayout layout)
+            .Select(w => w.bitwise_right_shift(Number(8)).to_type(ScalarType.Float32) * (1f / (1 << 24)))];
         return Arrange(values, shape, layout).MoveToOuterDisposeScope();
     }
 
@@ -44,7 +45,8 @@ public sealed class DeviceNoise(ulong seed, Device device) : IRandomSource
         Tensor half = Number(32), mask = Number(0xFFFFFFFF);
         layout = PhiloxLayout.Of(shape.Aggregate(1L, (a, b) => a * b));
         // A counter word of its own for each round of the grid; the low 32 bits suffice for any run.
-        Tensor a = (arange(layout.Rounds, ScalarType.Int64, device) + (long)_counter).unsqueeze(1), c = arange(layout.Stride, ScalarType.Int64, device).unsqueeze(0);
+        Tensor a = (arange(layout.Rounds, ScalarType.Int64, device) + (long)_counter).unsqueeze(1),
+            c = arange(layout.Stride, ScalarType.Int64, device).unsqueeze(0);
         Tensor b = a.bitwise_right_shift(half), d = c.bitwise_right_shift(half);
         a = a.bitwise_and(mask);
         _counter += (ulong)layout.Rounds;

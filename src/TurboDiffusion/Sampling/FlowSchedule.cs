@@ -21,7 +21,8 @@ public static class FlowSchedule
         if (steps is < 1 or > MaxSteps)
             throw new InvalidRequestException("steps", $"This sampler takes 1 to {MaxSteps} steps; {steps} were asked for.");
         if (!double.IsFinite(shift) || shift <= 0)
-            throw new InvalidRequestException("shift", $"The schedule's shift is {shift}; it must be a positive number; 1 leaves the steps even.");
+            throw new InvalidRequestException("shift",
+                $"The schedule's shift is {shift}; it must be a positive number; 1 leaves the steps even.");
         if (!(sigmaMax > 0 && sigmaMax <= 1))
             throw new InvalidRequestException("sigmaMax", $"The first noise level is {sigmaMax}; it must be above 0 and at most 1.");
         return [.. Enumerable.Range(0, steps + 1).Select(i => Shift(sigmaMax * (steps - i) / steps, shift))];

@@ -20,7 +20,8 @@ internal readonly record struct PhiloxLayout(long Count, long Stride, long Round
     /// <param name="count">Elements, at least 1.</param>
     public static PhiloxLayout Of(long count)
     {
-        long blocks = Math.Min(Multiprocessors * (ThreadsPerMultiprocessor / ThreadsPerBlock), (count + ThreadsPerBlock - 1) / ThreadsPerBlock);
+        long blocks = Math.Min(Multiprocessors * (ThreadsPerMultiprocessor / ThreadsPerBlock),
+            (count + ThreadsPerBlock - 1) / ThreadsPerBlock);
         long stride = blocks * ThreadsPerBlock;
         return new PhiloxLayout(count, stride, (count + ValuesPerThread * stride - 1) / (ValuesPerThread * stride));
     }

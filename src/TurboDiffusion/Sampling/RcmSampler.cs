@@ -28,10 +28,12 @@ public sealed class RcmSampler : ISampler, ISamplerRun
     {
         if (steps is < 1 or > MaxSteps)
             throw new InvalidRequestException("steps",
-                $"The rCM sampler takes 1 to {MaxSteps} steps; {steps} were asked for. For more, use an undistilled model with unipc or euler.");
+                $"The rCM sampler takes 1 to {MaxSteps} steps; {steps} were asked for. For more, use an undistilled model with unipc or "
+                    + "euler.");
         if (!double.IsFinite(sigmaMax) || Math.Atan(sigmaMax) <= MiddleTimes[0])
             throw new InvalidRequestException("sigmaMax",
-                $"sigma_max is {sigmaMax}; it must be a number above {Math.Tan(MiddleTimes[0]):0.0}. Leave it out for what the model was distilled with.");
+                $"sigma_max is {sigmaMax}; it must be a number above {Math.Tan(MiddleTimes[0]):0.0}. Leave it out for what the model was "
+                    + "distilled with.");
         _levels = [.. MiddleTimes.Take(steps - 1).Prepend(Math.Atan(sigmaMax)).Select(t => Math.Sin(t) / (Math.Cos(t) + Math.Sin(t))), 0];
         _timesteps = [.. _levels[..^1].Select(t => 1000 * t)];
         _ode = ode;

@@ -23,10 +23,12 @@ public sealed record SamplerOptions
     public ISampler Create() => Kind switch
     {
         SamplerKind.Rcm => new RcmSampler(Steps, SigmaMax, Ode),
-        _ when Ode => throw new InvalidRequestException("ode", $"Ode is a choice of the rCM sampler; {Kind} is always deterministic. Leave it out."),
+        _ when Ode => throw new InvalidRequestException("ode",
+            $"Ode is a choice of the rCM sampler; {Kind} is always deterministic. Leave it out."),
         SamplerKind.UniPc => new UniPcSampler(Steps, Shift),
         SamplerKind.Euler => new EulerSampler(Steps, Shift),
-        _ => throw new InvalidRequestException("sampler", $"There is no sampler {Kind}; choose one of {string.Join(", ", Enum.GetNames<SamplerKind>())}."),
+        _ => throw new InvalidRequestException("sampler",
+            $"There is no sampler {Kind}; choose one of {string.Join(", ", Enum.GetNames<SamplerKind>())}."),
     };
 
     /// <summary>Finds a sampler by name, in any case.</summary>
@@ -35,5 +37,6 @@ public sealed record SamplerOptions
     public static SamplerKind ParseKind(string name) =>
         !int.TryParse(name, out _) && Enum.TryParse(name, ignoreCase: true, out SamplerKind kind)
             ? kind
-            : throw new InvalidRequestException("sampler", $"There is no sampler '{name}'; choose one of {string.Join(", ", Enum.GetNames<SamplerKind>()).ToLowerInvariant()}.");
+            : throw new InvalidRequestException("sampler",
+                $"There is no sampler '{name}'; choose one of {string.Join(", ", Enum.GetNames<SamplerKind>()).ToLowerInvariant()}.");
 }

@@ -1,6 +1,8 @@
 namespace TurboDiffusion.Sampling;
 
-/// <summary>What a model is sampled with where nothing else is asked for: its sampler, its guidance, and the settings of every sampler.</summary>
+/// <summary>
+/// What a model is sampled with where nothing else is asked for: its sampler, its guidance, and the settings of every sampler.
+/// </summary>
 public sealed record SamplingDefaults
 {
     /// <summary>The sampler.</summary>

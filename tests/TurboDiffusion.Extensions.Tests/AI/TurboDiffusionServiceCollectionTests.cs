@@ -36,7 +36,8 @@ public sealed class TurboDiffusionServiceCollectionTests
         Assert.NotNull(generator.GetService<LoggingVideoGenerator>());
         Assert.NotNull(generator.GetService<OpenTelemetryVideoGenerator>());
         var options = generator.GetRequiredService<TurboDiffusionOptions>();
-        Assert.Equal((EngineModels.TextToVideo, 3, Operators.Attention.AttentionKind.Dense), (options.Model, options.MaxQueuedRequests, options.Attention));
+        Assert.Equal((EngineModels.TextToVideo, 3, Operators.Attention.AttentionKind.Dense),
+            (options.Model, options.MaxQueuedRequests, options.Attention));
         Assert.Equal((TorchSharp.torch.ScalarType.BFloat16, 0.875), (options.Dtype, options.Boundary));
         await host.StopAsync(Token);
     }
@@ -84,7 +85,8 @@ public sealed class TurboDiffusionServiceCollectionTests
         var reload = Record.Exception(() => ((IConfigurationRoot)builder.Configuration).Reload());
 
         var refused = reload is AggregateException { InnerExceptions: [var inner, ..] } ? inner : reload;
-        Assert.Contains("cannot change while the application runs; restart it", Assert.IsType<OptionsValidationException>(refused).Message, StringComparison.Ordinal);
+        Assert.Contains("cannot change while the application runs; restart it", Assert.IsType<OptionsValidationException>(refused).Message,
+            StringComparison.Ordinal);
         Assert.Equal(3, generator.GetRequiredService<TurboDiffusionOptions>().MaxQueuedRequests);
     }
 
@@ -156,7 +158,8 @@ public sealed class TurboDiffusionServiceCollectionTests
         var said = (await process.StandardOutput.ReadToEndAsync(Token)).Trim();
         await process.WaitForExitAsync(Token);
 
-        Assert.StartsWith("Unhealthy|EnvironmentException|Unhealthy|True|TURBODIFFUSION_LIBTORCH=/no/such/folder has no libc10.so", said, StringComparison.Ordinal);
+        Assert.StartsWith("Unhealthy|EnvironmentException|Unhealthy|True|TURBODIFFUSION_LIBTORCH=/no/such/folder has no libc10.so", said,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -169,7 +172,8 @@ public sealed class TurboDiffusionServiceCollectionTests
 
         Assert.Equal("auto", kernel.GetRequiredService<IVideoGenerator>().GetRequiredService<TurboDiffusionOptions>().Device);
         Assert.Equal("cpu", kernel.GetRequiredService<IVideoGenerator>("small").GetRequiredService<TurboDiffusionOptions>().Device);
-        Assert.NotNull(new ServiceCollection().AddTurboDiffusionVideoGenerator().Build(kernel.Services).GetService<TurboDiffusionVideoGenerator>());
+        Assert.NotNull(new ServiceCollection().AddTurboDiffusionVideoGenerator().Build(kernel.Services)
+            .GetService<TurboDiffusionVideoGenerator>());
     }
 
     private static HostApplicationBuilder Builder(Dictionary<string, string?> configuration)

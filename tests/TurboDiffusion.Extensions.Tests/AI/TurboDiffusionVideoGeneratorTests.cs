@@ -70,7 +70,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
 
         var stages = updates.Select(update => update.Progress?.Stage).OfType<string>().Distinct().ToList();
         Assert.Equal(["decoding", "denoising", "encoding_text", "loading"], stages.Order());
-        var steps = updates.Where(update => update.Progress?.Stage == "denoising").Select(update => update.Progress!.Value.Step!.Value).Distinct().ToList();
+        var steps = updates.Where(update => update.Progress?.Stage == "denoising").Select(update => update.Progress!.Value.Step!.Value)
+            .Distinct().ToList();
         Assert.Equal([0, 1, 2, 3], steps);
         var progress = updates.Select(update => update.Progress).OfType<VideoGenerationProgress>().ToList();
         Assert.InRange(progress.Count, 8, 120);
@@ -93,7 +94,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
 
         var updates = await generator.GenerateStreamingAsync(new("a cat"), options, Token).ToListAsync(Token);
 
-        Assert.Equal(["frame_00000.png", "frame_00008.png"], Frames(VideoGenerationResponseUpdateKind.VideoUpdating).Select(frame => frame.Name));
+        Assert.Equal(["frame_00000.png", "frame_00008.png"],
+            Frames(VideoGenerationResponseUpdateKind.VideoUpdating).Select(frame => frame.Name));
         var frames = Frames(VideoGenerationResponseUpdateKind.FramesUpdated);
         Assert.Equal(Enumerable.Range(0, 9).Select(i => $"frame_{i:00000}.png"), frames.Select(frame => frame.Name));
         using var image = Microsoft.ML.Data.MLImage.CreateFromStream(new MemoryStream(frames[0].Data.ToArray()));
@@ -109,12 +111,14 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         using var generator = Generator(model: EngineModels.ImageToVideo);
         var png = Path.Combine(_folder, "start.png");
-        using (var image = Microsoft.ML.Data.MLImage.CreateFromPixels(64, 32, Microsoft.ML.Data.MLPixelFormat.Rgba32, new byte[64 * 32 * 4]))
+        using (var image = Microsoft.ML.Data.MLImage.CreateFromPixels(64, 32, Microsoft.ML.Data.MLPixelFormat.Rgba32,
+            new byte[64 * 32 * 4]))
             image.Save(png);
         var options = Options();
         options.VideoSize = null;
 
-        foreach (var start in new AIContent[] { await DataContent.LoadFromAsync(png, cancellationToken: Token), new UriContent(new Uri(png), "image/png") })
+        foreach (var start in new AIContent[] { await DataContent.LoadFromAsync(png, cancellationToken: Token),
+            new UriContent(new Uri(png), "image/png") })
         {
             var info = (await generator.AnimateImageAsync(start, "it waves", options, Token)).Contents[0].GetVideoInfo()!;
             Assert.Equal(2.0, (double)info.Width / info.Height, 0.3);
@@ -244,7 +248,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         var (queued, second) = Start(2, 1, VideoGenerationResponseUpdateKind.Queued);
         await queued;
 
-        var error = await Assert.ThrowsAsync<VideoGeneratorQueueFullException>(() => generator.GenerateVideoAsync("a cat", Options(), Token));
+        var error = await Assert.ThrowsAsync<VideoGeneratorQueueFullException>(() =>
+            generator.GenerateVideoAsync("a cat", Options(), Token));
         Assert.Contains("1 requests", error.Message, StringComparison.Ordinal);
         await Task.WhenAll(first, second);
         Assert.Equal([1, 2], order);
@@ -306,8 +311,10 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         var spans = new List<Activity>();
         var metrics = new List<Metric>();
-        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(spans).Build();
-        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(metrics).Build();
+        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName)
+            .AddInMemoryExporter(spans).Build();
+        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName)
+            .AddInMemoryExporter(metrics).Build();
         using var generator = Generator().AsBuilder().UseOpenTelemetry().Build();
 
         await generator.GenerateVideoAsync("a cat", Options(steps: 3), Token);
@@ -316,7 +323,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         var call = spans.Single(span => span.DisplayName.StartsWith("generate_content", StringComparison.Ordinal));
         foreach (var stage in new[] { "loading", "encoding_text", "denoising", "decoding" })
         {
-            Assert.Contains(spans, span => span.DisplayName == $"turbodiffusion.{stage}" && span.ParentSpanId == call.SpanId && span.Duration > TimeSpan.Zero);
+            Assert.Contains(spans, span => span.DisplayName == $"turbodiffusion.{stage}" && span.ParentSpanId == call.SpanId
+                && span.Duration > TimeSpan.Zero);
             Assert.True(Point("turbodiffusion.stage.duration", "s", stage).GetHistogramSum() > 0);
         }
 
@@ -360,8 +368,10 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         var spans = new List<Activity>();
         var metrics = new List<Metric>();
-        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(spans).Build();
-        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName).AddInMemoryExporter(metrics).Build();
+        using var tracing = Sdk.CreateTracerProviderBuilder().AddSource(OpenTelemetryVideoGenerator.DefaultSourceName)
+            .AddInMemoryExporter(spans).Build();
+        using var metering = Sdk.CreateMeterProviderBuilder().AddMeter(OpenTelemetryVideoGenerator.DefaultSourceName)
+            .AddInMemoryExporter(metrics).Build();
         using var generator = Generator().AsBuilder().UseOpenTelemetry().Build();
 
         var before = generator.GetRequiredService<VideoGeneratorMetadata>().DefaultModelId;
@@ -475,7 +485,8 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         VideoSize = new(48, 32),
         Seed = 7,
-        RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Sampler = Sampling.SamplerKind.Euler, Steps = steps, Frames = 5 },
+        RawRepresentationFactory = _ =>
+            new TurboDiffusionRequestOptions { Sampler = Sampling.SamplerKind.Euler, Steps = steps, Frames = 5 },
     };
 
     private TurboDiffusionOptions EngineOptions(int queue = 16, string? model = null) => new()

@@ -33,7 +33,8 @@ public sealed class VideoGeneratingChatClientTests
         var result = response.Messages.SelectMany(message => message.Contents).OfType<VideoGenerationToolResultContent>().Single();
         Assert.Equal("call-1", result.CallId);
         Assert.Equal([1, 2, 3], Assert.IsType<DataContent>(Assert.Single(result.Outputs!)).Data.ToArray());
-        Assert.DoesNotContain(response.Messages.SelectMany(message => message.Contents), content => content is FunctionCallContent or FunctionResultContent);
+        Assert.DoesNotContain(response.Messages.SelectMany(message => message.Contents),
+            content => content is FunctionCallContent or FunctionResultContent);
 
         // The model itself saw a function result of short text.
         var told = model.Requests[1][^1].Contents.OfType<FunctionResultContent>().Single().Result!.ToString();
@@ -62,11 +63,13 @@ public sealed class VideoGeneratingChatClientTests
         var sent = second.Requests[0].SelectMany(message => message.Contents).ToList();
         Assert.Equal("generate_video", Assert.Single(sent.OfType<FunctionCallContent>()).Name);
         Assert.Contains("video-1", Assert.Single(sent.OfType<FunctionResultContent>()).Result!.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain(sent, content => content is DataContent or VideoGenerationToolCallContent or VideoGenerationToolResultContent);
+        Assert.DoesNotContain(sent, content =>
+            content is DataContent or VideoGenerationToolCallContent or VideoGenerationToolResultContent);
         var options = _calls[1].Options;
         Assert.Equal((7L, new System.Drawing.Size(64, 32), 16), (options.Seed, options.VideoSize, options.FramesPerSecond));
         Assert.Equal(Videos.Info.Duration, options.Duration);
-        Assert.Contains("video-2", response.Messages.SelectMany(message => message.Contents).OfType<VideoGenerationToolResultContent>().Single().Summary, StringComparison.Ordinal);
+        Assert.Contains("video-2", response.Messages.SelectMany(message => message.Contents).OfType<VideoGenerationToolResultContent>()
+            .Single().Summary, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,7 +110,8 @@ public sealed class VideoGeneratingChatClientTests
         await Run(model, messages, Options());
 
         Assert.Empty(_calls);
-        Assert.Contains(answer, model.Requests[1][^1].Contents.OfType<FunctionResultContent>().Single().Result!.ToString(), StringComparison.Ordinal);
+        Assert.Contains(answer, model.Requests[1][^1].Contents.OfType<FunctionResultContent>().Single().Result!.ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -115,7 +119,10 @@ public sealed class VideoGeneratingChatClientTests
     {
         var model = new ScriptedChatClient(
             ScriptedChatClient.Call("generate_video", new { prompt = "a" }), ScriptedChatClient.Say("Later, then."));
-        var generator = new TestVideoGenerator { OnGenerate = (_, _, _) => throw new VideoGeneratorQueueFullException("The queue is full.") };
+        var generator = new TestVideoGenerator
+        {
+            OnGenerate = (_, _, _) => throw new VideoGeneratorQueueFullException("The queue is full."),
+        };
         using var client = model.AsBuilder().UseVideoGeneration(generator).UseFunctionInvocation().Build();
 
         await client.GetResponseAsync("Film a cat.", Options(), Token);
@@ -146,11 +153,13 @@ public sealed class VideoGeneratingChatClientTests
             OnGenerate = async (request, _, _) =>
             {
                 await Task.Yield();
-                return Videos.Response(Videos.Data([(byte)int.Parse(request.Prompt![4..], System.Globalization.CultureInfo.InvariantCulture)]));
+                return Videos.Response(
+                    Videos.Data([(byte)int.Parse(request.Prompt![4..], System.Globalization.CultureInfo.InvariantCulture)]));
             },
         };
         // One middleware for all, which finds each caller's script in the messages.
-        var model = new RoutingChatClient(messages => clients[int.Parse(messages[0].Text, System.Globalization.CultureInfo.InvariantCulture)]);
+        var model = new RoutingChatClient(messages =>
+            clients[int.Parse(messages[0].Text, System.Globalization.CultureInfo.InvariantCulture)]);
         using var client = model.AsBuilder().UseVideoGeneration(generator).UseFunctionInvocation().Build();
 
         var responses = await Task.WhenAll(Enumerable.Range(0, 16).Select(i => client.GetResponseAsync($"{i}", Options(), Token)));
@@ -194,14 +203,16 @@ public sealed class VideoGeneratingChatClientTests
 
     private sealed class RoutingChatClient(Func<IList<ChatMessage>, IChatClient> route) : IChatClient
     {
-        public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+        public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+            CancellationToken cancellationToken = default)
         {
             await Task.Yield();
             var list = messages.ToList();
             return await route(list).GetResponseAsync(list, options, cancellationToken);
         }
 
-        public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+        public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages,
+            ChatOptions? options = null, CancellationToken cancellationToken = default) =>
             throw new NotSupportedException();
 
         public object? GetService(Type serviceType, object? serviceKey = null) => null;

@@ -72,7 +72,8 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
         await File.WriteAllBytesAsync(Path.Combine(_folder, "a cat.png"), [4, 5], Token);
         var functions = new VideoGenerationFunctions(Generator(), new() { AllowedInputFolders = [_folder], OutputDirectory = _folder });
 
-        foreach (var path in new[] { Path.Combine(_folder, "a cat.png"), "a cat.png", new Uri(Path.Combine(_folder, "a cat.png")).AbsoluteUri })
+        foreach (var path in new[] { Path.Combine(_folder, "a cat.png"), "a cat.png",
+            new Uri(Path.Combine(_folder, "a cat.png")).AbsoluteUri })
         {
             _request = null;
             var result = await functions.AnimateImageAsync(path, "it waves", cancellationToken: Token);
@@ -112,7 +113,8 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
             Assert.NotNull((await functions.AnimateImageAsync(path, "it waves", cancellationToken: Token)).Error);
 
         Assert.NotNull((await functions.AnimateImageAsync("missing.png", "it waves", cancellationToken: Token)).Error);
-        Assert.NotNull((await new VideoGenerationFunctions(generator).AnimateImageAsync(secret, "it waves", cancellationToken: Token)).Error);
+        Assert.NotNull((await new VideoGenerationFunctions(generator)
+            .AnimateImageAsync(secret, "it waves", cancellationToken: Token)).Error);
         Assert.Equal(0, generator.Calls);
     }
 
@@ -122,13 +124,16 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
         var generator = Generator();
         var functions = new VideoGenerationFunctions(generator, new() { MaxPromptLength = 10 });
 
-        Assert.Contains("at most 10", (await functions.GenerateVideoAsync(new string('a', 11), cancellationToken: Token)).Error, StringComparison.Ordinal);
+        Assert.Contains("at most 10", (await functions.GenerateVideoAsync(new string('a', 11), cancellationToken: Token)).Error,
+            StringComparison.Ordinal);
         Assert.Contains("empty", (await functions.GenerateVideoAsync(" ", cancellationToken: Token)).Error, StringComparison.Ordinal);
         foreach (var seconds in new[] { 0, -1, double.NaN, double.PositiveInfinity, 1e300 })
-            Assert.Contains("seconds", (await functions.GenerateVideoAsync("a", durationSeconds: seconds, cancellationToken: Token)).Error, StringComparison.Ordinal);
+            Assert.Contains("seconds", (await functions.GenerateVideoAsync("a", durationSeconds: seconds, cancellationToken: Token)).Error,
+                StringComparison.Ordinal);
         Assert.Equal(0, generator.Calls);
 
-        foreach (var error in new Exception[] { new InvalidRequestException("aspectRatio", "7:5 is unknown"), new VideoGeneratorQueueFullException("full") })
+        foreach (var error in new Exception[] { new InvalidRequestException("aspectRatio", "7:5 is unknown"),
+            new VideoGeneratorQueueFullException("full") })
         {
             generator.OnGenerate = (_, _, _) => throw error;
             Assert.Equal(error.Message, (await functions.GenerateVideoAsync("a", cancellationToken: Token)).Error);

@@ -107,20 +107,23 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
         var after = new TestVideoGenerator { Fingerprint = "b" };
         var again = new TestVideoGenerator { Fingerprint = "a" };
         foreach (var inner in new[] { before, after, again })
-            await inner.AsBuilder().UseDistributedCache(_cache).UseLogging(new LogCollector()).Build().GenerateVideoAsync("a cat", new() { Seed = 1 }, Token);
+            await inner.AsBuilder().UseDistributedCache(_cache).UseLogging(new LogCollector()).Build()
+                .GenerateVideoAsync("a cat", new() { Seed = 1 }, Token);
 
         Assert.Equal((1, 1, 0), (before.Calls, after.Calls, again.Calls));
     }
 
     public static TheoryData<string> BadEntries =>
     [
-        "", " ", "garbage", "null", "[null]", "[]", "{}", "7", "{\"contents\":null}", "{\"contents\":[]}", "{\"contents\":[null]}", "{\"contents\":[{}]}",
+        "", " ", "garbage", "null", "[null]", "[]", "{}", "7", "{\"contents\":null}", "{\"contents\":[]}", "{\"contents\":[null]}",
+        "{\"contents\":[{}]}",
         "{\"contents\":[{\"$type\":\"no-such-kind\"}]}",
         "{\"contents\":[{\"$type\":\"text\",\"text\":\"hello\"}]}",
         "{\"contents\":[{\"$type\":\"data\",\"uri\":\"nonsense\"}]}",
         "{\"contents\":[{\"$type\":\"data\",\"uri\":\"data:text/html;base64,PGI+\"}]}",
         "{\"contents\":[{\"$type\":\"data\",\"uri\":\"data:image/svg+xml;base64,PGI+\"}]}",
-        Uri("file:///etc/passwd"), Uri("file:///etc/hostname", "text/plain"), Uri("http://example.com/a.mp4"), Uri("https://example.com/a.mp4"),
+        Uri("file:///etc/passwd"), Uri("file:///etc/hostname", "text/plain"), Uri("http://example.com/a.mp4"),
+        Uri("https://example.com/a.mp4"),
         Uri("file://server/share/a.mp4"), Uri("FOLDER/../outside.mp4"), Uri("FOLDER/link.mp4"), Uri("FOLDER/deeper/a.mp4"), Uri("FOLDER"),
         Uri("FOLDER/missing.mp4"), Uri("FOLDER/a.mp4", "text/html"),
         "{\"contents\":[{\"$type\":\"hostedFile\",\"fileId\":\"someone-else\"}]}",
@@ -144,13 +147,16 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
         var expected = Bytes(await generator.GenerateVideoAsync("a cat", new() { Seed = 1 }, Token));
         var (key, good) = Assert.Single(store.Entries);
 
-        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
+        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(
+            entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
         Assert.Equal(expected, Bytes(await generator.GenerateVideoAsync("a cat", new() { Seed = 1 }, Token)));
         Assert.Equal(2, inner.Calls);
         Assert.Equal(good, store.Entries[key]);
 
-        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
-        Assert.Equal(expected, Bytes((await generator.GenerateStreamingAsync(new("a cat"), new() { Seed = 1 }, Token).ToListAsync(Token)).ToVideoGenerationResponse()));
+        store.Entries[key] = System.Text.Encoding.UTF8.GetBytes(
+            entry.Replace("FOLDER", new Uri(folder).AbsoluteUri, StringComparison.Ordinal));
+        Assert.Equal(expected, Bytes((await generator.GenerateStreamingAsync(new("a cat"), new() { Seed = 1 }, Token).ToListAsync(Token))
+            .ToVideoGenerationResponse()));
         Assert.Equal(3, inner.Calls);
     }
 

@@ -89,7 +89,8 @@ public sealed class HybridCachingVideoGeneratorTests : IAsyncDisposable
 
         await ended.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
 
-        async IAsyncEnumerable<VideoGenerationResponseUpdate> Endless([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
+        async IAsyncEnumerable<VideoGenerationResponseUpdate> Endless(
+            [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
         {
             yield return Videos.Updates()[0];
             try
@@ -153,7 +154,8 @@ public sealed class HybridCachingVideoGeneratorTests : IAsyncDisposable
     private static byte[] Bytes(VideoGenerationResponse response) =>
         Assert.IsType<DataContent>(Assert.Single(response.Contents)).Data.ToArray();
 
-    private async IAsyncEnumerable<VideoGenerationResponseUpdate> Stream([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
+    private async IAsyncEnumerable<VideoGenerationResponseUpdate> Stream(
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken token)
     {
         var updates = Videos.Updates();
         yield return updates[0];

@@ -172,7 +172,8 @@ public sealed class OpenTelemetryVideoGeneratorTests : IDisposable
         // The third update is the video: nothing is lost by leaving then.
         var expected = after < 2 ? "System.OperationCanceledException" : null;
         Assert.Equal(expected, Assert.Single(_spans).GetTagItem("error.type"));
-        Assert.Equal(expected is not null, Tags(Points("gen_ai.client.operation.duration")[0]).Contains("System.OperationCanceledException"));
+        Assert.Equal(expected is not null, Tags(Points("gen_ai.client.operation.duration")[0])
+            .Contains("System.OperationCanceledException"));
         Assert.Empty(logs.Entries);
     }
 

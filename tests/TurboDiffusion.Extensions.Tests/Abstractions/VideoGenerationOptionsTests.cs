@@ -45,7 +45,8 @@ public sealed class VideoGenerationOptionsTests
         var read = JsonSerializer.Deserialize<VideoGenerationOptions>(json, AIJsonUtilities.DefaultOptions)!;
 
         Assert.Null(read.RawRepresentationFactory);
-        foreach (var property in Properties.Where(property => property.Name is not (nameof(read.RawRepresentationFactory) or nameof(read.AdditionalProperties))))
+        foreach (var property in Properties.Where(property =>
+            property.Name is not (nameof(read.RawRepresentationFactory) or nameof(read.AdditionalProperties))))
             Assert.Equal(property.GetValue(Filled()), property.GetValue(read));
     }
 

@@ -77,7 +77,8 @@ public sealed class VideoGeneratorExtensionsTests : IDisposable
         await Assert.ThrowsAsync<InvalidOperationException>(() => new VideoGenerationResponse().SaveAsync(path, Token));
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Videos.Response().SaveAsync(Path.Combine(_folder, "cancelled.mp4"), cancelled.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Videos.Response()
+            .SaveAsync(Path.Combine(_folder, "cancelled.mp4"), cancelled.Token));
         Assert.Equal(["source.mp4", "two-1.mp4", "two-2.mp4"], Directory.GetFiles(_folder).Select(Path.GetFileName).Order());
         Assert.Equal(["cat.mp4"], Directory.GetFiles(Path.Combine(_folder, "new folder")).Select(Path.GetFileName));
     }

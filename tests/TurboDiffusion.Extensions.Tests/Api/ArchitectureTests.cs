@@ -50,21 +50,25 @@ public partial class ArchitectureTests
         ["TurboDiffusion.Models.Shapes"] = "the embedded model, files alone",
     };
 
-    private static readonly string[] Sources = Directory.GetFiles(Path.Combine(Repository.Root, "src", Engine), "*.cs", SearchOption.AllDirectories)
+    private static readonly string[] Sources = Directory.GetFiles(Path.Combine(Repository.Root, "src", Engine), "*.cs",
+        SearchOption.AllDirectories)
         .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)).ToArray();
 
     [Fact]
     public void Every_folder_refers_to_those_below_it_alone()
     {
-        string[] upward = [.. References().Where(r => r.To > r.From).Select(r => $"{r.File}: {Folders[r.From].Name} refers to {Folders[r.To].Name}").Distinct()];
-        Assert.True(upward.Length == 0, $"The order of the folders ({nameof(ArchitectureTests)}.{nameof(Folders)}) is broken:\n{string.Join('\n', upward)}");
+        string[] upward = [.. References().Where(r => r.To > r.From)
+            .Select(r => $"{r.File}: {Folders[r.From].Name} refers to {Folders[r.To].Name}").Distinct()];
+        Assert.True(upward.Length == 0,
+            $"The order of the folders ({nameof(ArchitectureTests)}.{nameof(Folders)}) is broken:\n{string.Join('\n', upward)}");
     }
 
     [Theory]
     [InlineData("Runtime/Cuda/Nvrtc.cs", "using TurboDiffusion.Operators.Linear;", "Operators/Linear")]
     [InlineData("Operators/Linear/Gelu.cs", "using TurboDiffusion.Models.Wan;", "Models/Wan")]
     [InlineData("Sampling/DenoisingLoop.cs", "class C { Pipelines.Denoiser d; }", "Pipelines")]
-    [InlineData("Operators/Normalization/Norm.cs", "class C { TurboDiffusion.Operators.Attention.DenseAttention d; }", "Operators/Attention")]
+    [InlineData("Operators/Normalization/Norm.cs", "class C { TurboDiffusion.Operators.Attention.DenseAttention d; }",
+        "Operators/Attention")]
     [InlineData("Models/Wan/WanBlock.cs", "class C { RandomCheckpoint c; }", "Models")]
     public void A_reference_upward_is_seen(string file, string added, string to)
     {
@@ -96,13 +100,16 @@ public partial class ArchitectureTests
 
     // The most specific folder: Checkpoints/Keys is a part of Checkpoints.
     private static int FolderOf(string file) => Enumerable.Range(0, Folders.Length)
-        .Where(i => file.StartsWith(Folders[i].Name + "/", StringComparison.Ordinal)).DefaultIfEmpty(-1).MaxBy(i => i < 0 ? 0 : Folders[i].Name.Length) is var i and >= 0
-        ? i : throw new InvalidOperationException($"{file} is in no folder of {nameof(ArchitectureTests)}.{nameof(Folders)}; give the new folder its place there.");
+        .Where(i => file.StartsWith(Folders[i].Name + "/", StringComparison.Ordinal)).DefaultIfEmpty(-1)
+        .MaxBy(i => i < 0 ? 0 : Folders[i].Name.Length) is var i and >= 0
+        ? i : throw new InvalidOperationException(
+            $"{file} is in no folder of {nameof(ArchitectureTests)}.{nameof(Folders)}; give the new folder its place there.");
 
     private static int[] Targets(int from, string source)
     {
         string code = StringsAndComments().Replace(source, "\"\"");
-        return [.. Enumerable.Range(0, Folders.Length).Where(i => i != from && (Folders[i].Named.IsMatch(code) || Visible(from, i) && Types(i).IsMatch(code)))];
+        return [.. Enumerable.Range(0, Folders.Length)
+            .Where(i => i != from && (Folders[i].Named.IsMatch(code) || Visible(from, i) && Types(i).IsMatch(code)))];
     }
 
     // A namespace sees the types of those around it without naming them.
@@ -125,8 +132,10 @@ public partial class ArchitectureTests
         foreach ((int from, int to) in Reduced(edges)) text.Append($"  {Folders[from].Id} --> {Folders[to].Id}\n");
         string[] names = [.. Projects.Keys, Engine];
         (int, int)[] projects = [.. from name in Projects.Keys
-                                    from reference in XDocument.Load(Path.Combine(Repository.Root, "src", name, $"{name}.csproj")).Descendants("ProjectReference")
-                                    select (Array.IndexOf(names, name), Array.IndexOf(names, Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value)))];
+                                    from reference in XDocument.Load(Path.Combine(Repository.Root, "src", name, $"{name}.csproj"))
+                                        .Descendants("ProjectReference")
+                                    select (Array.IndexOf(names, name),
+                                        Array.IndexOf(names, Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value)))];
         foreach ((int from, int to) in Reduced(projects)) text.Append($"  {Id(names[from])} --> {Id(names[to])}\n");
         return text.Append("```\n").ToString();
     }
@@ -149,6 +158,8 @@ public partial class ArchitectureTests
 
         // A namespace of its name, with or without the root's, not followed by one of a folder inside it.
         public Regex Named { get; } = new(
-            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\.(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
+            + $@"(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\."
+            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }

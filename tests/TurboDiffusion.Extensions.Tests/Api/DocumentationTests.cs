@@ -18,7 +18,8 @@ public sealed partial class DocumentationTests
     {
         var path = Path.Combine(Repository.Root, "docs", page);
         var text = File.ReadAllText(path);
-        var expected = Snippet().Replace(text, match => $"{match.Groups[1].Value}```csharp\n{Region(match.Groups[2].Value, match.Groups[3].Value)}\n```");
+        var expected = Snippet().Replace(text, match =>
+            $"{match.Groups[1].Value}```csharp\n{Region(match.Groups[2].Value, match.Groups[3].Value)}\n```");
         if (Environment.GetEnvironmentVariable("TURBODIFFUSION_APPROVE_API") == "1")
             File.WriteAllText(path, expected);
 
@@ -31,7 +32,8 @@ public sealed partial class DocumentationTests
     public void The_first_page_names_every_page_every_command_and_every_integration()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        string[] pages = [.. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md").Select(page => $"(docs/{Path.GetFileName(page)})")];
+        string[] pages = [.. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")
+            .Select(page => $"(docs/{Path.GetFileName(page)})")];
         string[] commands =
         [
             .. Directory.GetFiles(Path.Combine(Repository.Root, "src", "TurboDiffusion.Cli", "Commands"), "*Command.cs")
@@ -42,7 +44,8 @@ public sealed partial class DocumentationTests
         Assert.InRange(pages.Length, 10, 100);
         Assert.InRange(commands.Length, 10, 100);
         Assert.All([.. pages, .. commands], name => Assert.Contains(name, readme, StringComparison.Ordinal));
-        var links = Regex.Matches(readme, "\\]\\(([^)#]+)\\)").Select(match => match.Groups[1].Value).Where(link => !link.Contains("://", StringComparison.Ordinal));
+        var links = Regex.Matches(readme, "\\]\\(([^)#]+)\\)").Select(match => match.Groups[1].Value)
+            .Where(link => !link.Contains("://", StringComparison.Ordinal));
         Assert.All(links, link => Assert.True(Path.Exists(Path.Combine(Repository.Root, link)), link));
     }
 

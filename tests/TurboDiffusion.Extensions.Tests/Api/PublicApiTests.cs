@@ -32,7 +32,8 @@ public sealed class PublicApiTests
         {
             IncludeAssemblyAttributes = false,
             // Written by the compiler, and different on every machine.
-            ExcludeAttributes = [typeof(CompilerGeneratedAttribute).FullName!, "System.Runtime.CompilerServices.AsyncIteratorStateMachineAttribute"],
+            ExcludeAttributes = [typeof(CompilerGeneratedAttribute).FullName!,
+                "System.Runtime.CompilerServices.AsyncIteratorStateMachineAttribute"],
         });
         var path = Path.Combine(Folder(), assembly + ".approved.txt");
         if (Environment.GetEnvironmentVariable("TURBODIFFUSION_APPROVE_API") == "1")

@@ -31,7 +31,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     [Fact]
     public void Each_row_gets_the_video_of_its_prompt()
     {
-        using var transformer = _ml.Transforms.GenerateVideo(_generator, options: new() { FramesPerSecond = 8 }).Fit(Rows("a", "bb", "ccc"));
+        using var transformer = _ml.Transforms.GenerateVideo(_generator, options: new() { FramesPerSecond = 8 })
+            .Fit(Rows("a", "bb", "ccc"));
 
         var videos = _ml.Data.CreateEnumerable<VideoRow>(transformer.Transform(Rows("a", "bb", "ccc")), reuseRowObject: false).ToList();
 
@@ -62,7 +63,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
         Assert.Single(_calls);
 
         _calls.Clear();
-        using var engine = _ml.Model.CreatePredictionEngine<PromptRow, VideoRow>(transformer, new PredictionEngineOptions { OwnsTransformer = false });
+        using var engine = _ml.Model.CreatePredictionEngine<PromptRow, VideoRow>(transformer,
+            new PredictionEngineOptions { OwnsTransformer = false });
         Assert.NotNull(engine.Predict(new() { Prompt = "a" }).Video);
         Assert.Single(_calls);
     }
@@ -117,7 +119,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     [Fact]
     public void Built_in_transforms_work_before_and_after()
     {
-        using (var bitmap = MLImage.CreateFromPixels(4, 2, MLPixelFormat.Rgba32, [.. Enumerable.Repeat(new byte[] { 200, 100, 50, 255 }, 8).SelectMany(pixel => pixel)]))
+        using (var bitmap = MLImage.CreateFromPixels(4, 2, MLPixelFormat.Rgba32,
+            [.. Enumerable.Repeat(new byte[] { 200, 100, 50, 255 }, 8).SelectMany(pixel => pixel)]))
             bitmap.Save(Path.Combine(_folder, "start.png"));
         var rows = _ml.Data.LoadFromEnumerable(new[] { new FullRow { Prompt = "A CAT", Image = "start.png" } });
         var options = new VideoGenerationTransformOptions
@@ -171,13 +174,15 @@ public sealed class VideoGenerationTransformTests : IDisposable
         var shape = SchemaShapeOf(rows);
         Assert.Contains(estimator.GetOutputSchema(shape), column => column.Name == "Clip" && column.ItemType is VideoDataViewType);
         Assert.DoesNotContain(estimator.GetOutputSchema(shape), column => column.Name.StartsWith("__td", StringComparison.Ordinal));
-        Assert.DoesNotContain(estimator.Fit(rows).Transform(rows).Schema, column => column.Name.StartsWith("__td", StringComparison.Ordinal) && !column.IsHidden);
+        Assert.DoesNotContain(estimator.Fit(rows).Transform(rows).Schema, column => column.Name.StartsWith("__td", StringComparison.Ordinal)
+            && !column.IsHidden);
 
         void Fails(string message, VideoGenerationTransformOptions options)
         {
             var fit = Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateVideo(options).Fit(rows));
             Assert.StartsWith(message, fit.Message, StringComparison.Ordinal);
-            var schema = Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateVideo(options).GetOutputSchema(SchemaShapeOf(rows)));
+            var schema = Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateVideo(options)
+                .GetOutputSchema(SchemaShapeOf(rows)));
             Assert.StartsWith(message, schema.Message, StringComparison.Ordinal);
         }
     }
@@ -306,7 +311,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     [Fact]
     public void A_name_that_is_not_registered_is_an_error_and_not_another_generator()
     {
-        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "nobody" }).Fit(Rows("a"));
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "nobody" })
+            .Fit(Rows("a"));
 
         var error = Assert.Throws<InvalidRequestException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
 
@@ -333,7 +339,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     {
         var attempts = 0;
         VideoGeneratorRegistry.Register("flaky", () => attempts++ == 0 ? throw new TimeoutException() : _generator);
-        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "flaky" }).Fit(Rows("a"));
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "flaky" })
+            .Fit(Rows("a"));
 
         Assert.Throws<TimeoutException>(() => Read(transformer.Transform(Rows("a")), 1, "Video"));
         Read(transformer.Transform(Rows("a")), 1, "Video");
@@ -409,7 +416,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
             return _generator;
         });
         Assert.Throws<ArgumentException>(() => VideoGeneratorRegistry.Register("late", () => _generator));
-        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "late" }).Fit(Rows("a", "b"));
+        using var transformer = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions { GeneratorName = "late" })
+            .Fit(Rows("a", "b"));
         Assert.Equal(0, created);
 
         Read(transformer.Transform(Rows("a", "b")), 2, "Video");
@@ -435,7 +443,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     /// <summary>Loads a model in a second process, and gives what it writes.</summary>
     private static async Task<string> LoadElsewhereAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), .. arguments])
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Extensions.Tests.Loader.dll"), .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -479,7 +488,8 @@ public sealed class VideoGenerationTransformTests : IDisposable
     private static SchemaShape SchemaShapeOf(IDataView view)
     {
         // The one public way to a shape: an estimator's output over nothing is what SchemaShape.Create makes of a schema.
-        var create = typeof(SchemaShape).GetMethod("Create", System.Reflection.BindingFlags.Static | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
+        var create = typeof(SchemaShape).GetMethod("Create",
+            System.Reflection.BindingFlags.Static | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)!;
         return (SchemaShape)create.Invoke(null, [view.Schema])!;
     }
 

@@ -81,9 +81,11 @@ public sealed class VideoGenerationPluginTests : IDisposable
         var kernel = builder.Build();
         Assert.Equal("generate_video", Assert.Single(kernel.Plugins["Video"]).Name);
 
-        var added = kernel.Plugins.AddVideoGeneration(new TestVideoGenerator(), new() { AllowedInputFolders = [_folder], OutputDirectory = _folder }, "Other");
+        var added = kernel.Plugins.AddVideoGeneration(new TestVideoGenerator(),
+            new() { AllowedInputFolders = [_folder], OutputDirectory = _folder }, "Other");
         Assert.Equal(["animate_image", "generate_video"], added.Select(function => function.Name).Order());
-        Assert.Null((await kernel.InvokeAsync<VideoGenerationFunctionResult>("Other", "generate_video", new() { ["prompt"] = "a cat" }, Token))!.Error);
+        Assert.Null((await kernel.InvokeAsync<VideoGenerationFunctionResult>("Other", "generate_video", new() { ["prompt"] = "a cat" },
+            Token))!.Error);
     }
 
     [Fact]
@@ -97,16 +99,19 @@ public sealed class VideoGenerationPluginTests : IDisposable
         Assert.Equal(
             ["videoUri", "mediaType", "width", "height", "durationSeconds", "framesPerSecond", "seed", "error"],
             schema.EnumerateObject().Select(property => property.Name));
-        Assert.Equal(["prompt", "aspectRatio", "durationSeconds", "seed"], plugin["generate_video"].Metadata.Parameters.Select(parameter => parameter.Name));
+        Assert.Equal(["prompt", "aspectRatio", "durationSeconds", "seed"],
+            plugin["generate_video"].Metadata.Parameters.Select(parameter => parameter.Name));
 
         var result = await plugin["generate_video"].InvokeAsync(kernel, new() { ["prompt"] = "a cat" }, Token);
         Assert.Equal(Videos.Info, result.Metadata![VideoGenerationPlugin.VideoInfoKey]);
         var address = result.GetValue<VideoGenerationFunctionResult>()!.VideoUri!;
         Assert.Equal(address, result.ToString());
-        var rendered = await new KernelPromptTemplateFactory().Create(new("Watch {{Video.generate_video prompt='a cat'}}!")).RenderAsync(kernel, cancellationToken: Token);
+        var rendered = await new KernelPromptTemplateFactory().Create(new("Watch {{Video.generate_video prompt='a cat'}}!"))
+            .RenderAsync(kernel, cancellationToken: Token);
         Assert.StartsWith("Watch file:///", rendered, StringComparison.Ordinal);
         Assert.EndsWith(".mp4!", rendered, StringComparison.Ordinal);
-        Assert.DoesNotContain("VideoUri", JsonSerializer.Serialize(result.GetValue<VideoGenerationFunctionResult>()), StringComparison.Ordinal);
+        Assert.DoesNotContain("VideoUri", JsonSerializer.Serialize(result.GetValue<VideoGenerationFunctionResult>()),
+            StringComparison.Ordinal);
 
         generator.OnGenerate = (_, _, _) => throw new InvalidRequestException("prompt", "The prompt is empty.");
         var failed = await plugin["generate_video"].InvokeAsync(kernel, new() { ["prompt"] = "a cat" }, Token);

@@ -77,7 +77,8 @@ public class CheckpointInspectorTests
     [Fact]
     public void A_header_of_any_names_and_shapes_makes_a_report()
     {
-        TensorInfo[][] files = [.. ((string[])["Wan2.1-T2V-1.3B.sla-quant", Manifests.Vae, Manifests.TextEncoder]).Select(m => Manifests.Load(m).Tensors.Values.ToArray())];
+        TensorInfo[][] files = [.. ((string[])["Wan2.1-T2V-1.3B.sla-quant", Manifests.Vae, Manifests.TextEncoder])
+            .Select(m => Manifests.Load(m).Tensors.Values.ToArray())];
         Gen<IReadOnlyList<long>> shape = Gen.Int[0, Sizes.Length - 1].Select(i => Sizes[i]).Array[0, 4].Select(s => (IReadOnlyList<long>)s);
         (from file in Gen.Int[0, files.Length - 1]
          from edits in Gen.Select(Gen.Int[0, 2000], Gen.Int[0, 3], shape).Array[1, 3]

@@ -61,10 +61,12 @@ public class CheckpointLayoutTests
     {
         TensorInfo[] tensors = [.. Manifests.Load("Wan2.1-T2V-1.3B.original").Tensors.Values];
         TensorInfo extra = new("blocks.0.extra", torch.ScalarType.Float32, [1]);
-        CheckpointException e = Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(new HeaderCheckpoint([.. tensors, extra])));
+        CheckpointException e = Assert.Throws<CheckpointException>(() =>
+            CheckpointLayout.Detect(new HeaderCheckpoint([.. tensors, extra])));
         Assert.Contains("closest to the Turbo layout, but 1 names match no rule: 'blocks.0.extra'", e.Message);
         var headless = new HeaderCheckpoint(tensors.Where(t => t.Name != "head.modulation"));
-        Assert.Contains("expected names are missing: head.modulation", Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(headless)).Message);
+        Assert.Contains("expected names are missing: head.modulation",
+            Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(headless)).Message);
     }
 
     [Fact]

@@ -54,7 +54,8 @@ internal sealed class FuzzRun
         {
             cases.Sample(One, iter: long.Parse(many, CultureInfo.InvariantCulture), threads: 1);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"fuzz: {name}: {counts._accepted + counts._refused} cases, {counts._refused} refused, {counts._accepted} accepted, {clock.Elapsed.TotalSeconds:0} s"));
+                $"fuzz: {name}: {counts._accepted + counts._refused} cases, {counts._refused} refused, {counts._accepted} accepted, "
+                    + $"{clock.Elapsed.TotalSeconds:0} s"));
         }
         else
         {

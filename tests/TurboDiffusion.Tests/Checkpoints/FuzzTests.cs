@@ -44,10 +44,12 @@ public sealed class FuzzTests : IDisposable
         byte[] seed = File.ReadAllBytes(Path.Combine(Data, "expected.safetensors"));
         int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(seed);
         string header = Encoding.UTF8.GetString(seed, 8, length);
-        FuzzRun run = FuzzRun.Of("Safetensors_headers_by_tokens", Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
+        FuzzRun run = FuzzRun.Of("Safetensors_headers_by_tokens",
+            Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
         {
             byte[] json = Encoding.UTF8.GetBytes(changes.Aggregate(header, (text, c) => JsonMutation.Mutate(text, c.Item1, c.Item2)));
-            string path = _folder.Write("fuzz.safetensors", [.. BitConverter.GetBytes((long)json.Length), .. json, .. seed[(8 + length)..]]);
+            string path = _folder.Write("fuzz.safetensors",
+                [.. BitConverter.GetBytes((long)json.Length), .. json, .. seed[(8 + length)..]]);
             using ICheckpoint checkpoint = Checkpoint.Open(path);
         });
         Assert.True(run.Refused > 30, $"only {run.Refused} refused");
@@ -62,7 +64,8 @@ public sealed class FuzzTests : IDisposable
             + string.Join(",", expected.Tensors.Keys.Select(k => $"\"{k}\":\"a.safetensors\"")) + "}}";
         Fuzz(Encoding.UTF8.GetBytes(json), int.MaxValue);
         // And as JSON that means something else.
-        FuzzRun run = FuzzRun.Of("Index_files by tokens", Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
+        FuzzRun run = FuzzRun.Of("Index_files by tokens",
+            Gen.Select(Gen.Double[0, 1], Gen.Int[0, JsonMutation.Kinds]).Array[1, 3], changes =>
         {
             string path = _folder.Write("fuzz.json", changes.Aggregate(json, (text, c) => JsonMutation.Mutate(text, c.Item1, c.Item2)));
             using ICheckpoint checkpoint = Checkpoint.Open(path);

@@ -32,11 +32,13 @@ public sealed class GgufTests : IDisposable
                 { "big endian", new GgufWriter { Version = 0x03000000 }.Bytes(), "version" },
                 { "2^63 tensors", new GgufWriter { ClaimedTensors = 1UL << 63 }.Bytes(), "9223372036854775808 tensors" },
                 { "2^64 - 1 entries", new GgufWriter { ClaimedEntries = ulong.MaxValue }.Bytes(), "metadata entries" },
-                { "more tensors than there are", new GgufWriter { ClaimedTensors = 2 }.Tensor("a", F32, [1], one).Bytes(), "ends within its header" },
+                { "more tensors than there are", new GgufWriter { ClaimedTensors = 2 }.Tensor("a", F32, [1], one).Bytes(),
+                    "ends within its header" },
                 { "a long text", Good().Entry("k", 8, [255, 255, 255, 255, 255, 255, 255, 127]).Bytes(), "bytes in a text" },
                 { "an array of 2^63", Good().Entry("k", 9, GgufWriter.Array(8, 1UL << 63)).Bytes(), "array of" },
                 { "an array of 2^63 numbers", Good().Entry("k", 9, GgufWriter.Array(12, 1UL << 63)).Bytes(), "ends within its header" },
-                { "deep arrays", Good().Entry("k", 9, [.. Enumerable.Range(0, 9).SelectMany(_ => GgufWriter.Array(9, 1))]).Bytes(), "arrays within arrays" },
+                { "deep arrays", Good().Entry("k", 9, [.. Enumerable.Range(0, 9).SelectMany(_ => GgufWriter.Array(9, 1))]).Bytes(),
+                    "arrays within arrays" },
                 { "unknown metadata", Good().Entry("k", 77, 0).Bytes(), "metadata of type 77" },
                 { "alignment 0", Good().Entry("general.alignment", 4, 0, 0, 0, 0).Bytes(), "alignment of 0" },
                 { "alignment 48", Good().Entry("general.alignment", 4, 48, 0, 0, 0).Bytes(), "alignment of 48" },
@@ -48,11 +50,13 @@ public sealed class GgufTests : IDisposable
                 { "beyond the end", new GgufWriter().Tensor("a", F32, [1], one, 1 << 20).Bytes(), "truncated" },
                 { "an offset of 2^63", new GgufWriter().Tensor("a", F32, [1], one, 1UL << 63).Bytes(), "truncated" },
                 { "not aligned", new GgufWriter().Tensor("a", F32, [1], [.. one, .. one, .. one], 4).Bytes(), "truncated" },
-                { "overlapping", new GgufWriter().Tensor("a", F32, [16], new byte[64]).Tensor("b", F32, [1], one, 32).Bytes(), "overlapping" },
+                { "overlapping", new GgufWriter().Tensor("a", F32, [16], new byte[64]).Tensor("b", F32, [1], one, 32).Bytes(),
+                    "overlapping" },
                 { "twice", Good().Tensor("a", F32, [1], one).Bytes(), "twice" },
                 { "half a block", new GgufWriter().Tensor("a", Q4_K, [2, 128], new byte[144]).Bytes(), "blocks of 256" },
                 { "another shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 2, 0, 0, 0)).Bytes(), "the shape of" },
-                { "a negative shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 255, 255, 255, 255)).Bytes(), "the shape of" },
+                { "a negative shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 255, 255, 255, 255)).Bytes(),
+                    "the shape of" },
             };
         }
     }
@@ -75,8 +79,10 @@ public sealed class GgufTests : IDisposable
     public void Metadata_is_read_and_vocabularies_are_passed_over()
     {
         byte[] words = GgufWriter.Array(8, 2, [2, 0, 0, 0, 0, 0, 0, 0, (byte)'a', (byte)'b', 0, 0, 0, 0, 0, 0, 0, 0]);
-        using ICheckpoint file = Open(new GgufWriter().Entry("general.name", 8, [1, 0, 0, 0, 0, 0, 0, 0, (byte)'x']).Entry("tokens", 9, words)
-            .Entry("scores", 9, GgufWriter.Array(6, 2, new byte[8])).Entry("general.quantization_version", 4, 2, 0, 0, 0).Tensor("a", F32, [1], GgufWriter.F32([3])));
+        using ICheckpoint file = Open(new GgufWriter().Entry("general.name", 8, [1, 0, 0, 0, 0, 0, 0, 0, (byte)'x'])
+            .Entry("tokens", 9, words)
+            .Entry("scores", 9, GgufWriter.Array(6, 2, new byte[8])).Entry("general.quantization_version", 4, 2, 0, 0, 0)
+                .Tensor("a", F32, [1], GgufWriter.F32([3])));
         Assert.Equal(("x", "2", 2), (file.Metadata["general.name"], file.Metadata["general.quantization_version"], file.Metadata.Count));
         Assert.Equal(3, file.Read("a").item<float>());
     }
@@ -96,7 +102,8 @@ public sealed class GgufTests : IDisposable
         Assert.Equal((data.Length, Blocks * 128L), (file.Tensors["a"].StoredByteCount, file.Tensors["a"].ByteCount));
         Tensor value = file.Read("a");
         float scale = (float)BitConverter.ToHalf(block);
-        Comparison.Exact(arange(Blocks, ScalarType.Int64).remainder(100).to_type(ScalarType.Float32) * scale, value.select(1, 0), "first of each block");
+        Comparison.Exact(arange(Blocks, ScalarType.Int64).remainder(100).to_type(ScalarType.Float32) * scale, value.select(1, 0),
+            "first of each block");
         Comparison.Exact(full([Blocks], value[0, 31].item<float>()), value.select(1, 31), "last of each block");
     }
 
@@ -116,10 +123,12 @@ public sealed class GgufTests : IDisposable
         }
         string path = _folder.Write("model.gguf", writer.Bytes());
         using ICheckpoint opened = Checkpoint.OpenModel(path);
-        foreach (TensorInfo info in random.Tensors.Values) Comparison.RelativeL2(random.Read(info.Name), opened.Read(info.Name), 0.01, info.Name);
+        foreach (TensorInfo info in random.Tensors.Values)
+            Comparison.RelativeL2(random.Read(info.Name), opened.Read(info.Name), 0.01, info.Name);
         foreach (WeightFormat weights in new[] { WeightFormat.Float, WeightFormat.Int8 })
         {
-            using WanModel loaded = WanCheckpoint.Load(opened, AttentionOptions.Dense, weights, Placement.Cpu, cancellationToken: TestContext.Current.CancellationToken);
+            using WanModel loaded = WanCheckpoint.Load(opened, AttentionOptions.Dense, weights, Placement.Cpu,
+                cancellationToken: TestContext.Current.CancellationToken);
             Assert.Equal(config, loaded.Config);
         }
         using ICheckpoint file = Checkpoint.Open(path);
@@ -136,7 +145,8 @@ public sealed class GgufTests : IDisposable
         var random = new RandomCheckpoint(encoder, 3);
         using ICheckpoint foreign = UMT5Layouts.Gguf.Inverse.Apply(random);
         var writer = new GgufWriter();
-        foreach (TensorInfo info in foreign.Tensors.Values) writer.Tensor(info.Name, F32, [.. info.Shape], GgufWriter.F32(foreign.Read(info.Name).data<float>().ToArray()));
+        foreach (TensorInfo info in foreign.Tensors.Values)
+            writer.Tensor(info.Name, F32, [.. info.Shape], GgufWriter.F32(foreign.Read(info.Name).data<float>().ToArray()));
         using ICheckpoint opened = Checkpoint.OpenModel(_folder.Write("t5.gguf", writer.Bytes()));
         foreach (string name in random.Tensors.Keys) Comparison.Exact(random.Read(name), opened.Read(name), name);
         Assert.Contains("enc.blk.0.attn_q.weight", foreign.Tensors.Keys);

@@ -27,11 +27,16 @@ public sealed class LoraTests : IDisposable
     {
         { $"diffusion_model.{Layer}.lora_down.weight", $"diffusion_model.{Layer}.lora_up.weight", $"diffusion_model.{Layer}.alpha" },
         { $"diffusion_model.{Layer}.lora_A.weight", $"diffusion_model.{Layer}.lora_B.weight", $"diffusion_model.{Layer}.alpha" },
-        { $"model.diffusion_model.{Layer}.lora.down.weight", $"model.diffusion_model.{Layer}.lora.up.weight", $"model.diffusion_model.{Layer}.alpha" },
-        { "lora_unet_blocks_0_cross_attn_o.lora_down.weight", "lora_unet_blocks_0_cross_attn_o.lora_up.weight", "lora_unet_blocks_0_cross_attn_o.alpha" },
-        { "lora_unet__blocks_0_cross_attn_o.lora_down.weight", "lora_unet__blocks_0_cross_attn_o.lora_up.weight", "lora_unet__blocks_0_cross_attn_o.alpha" },
-        { "transformer.blocks.0.attn2.to_out.0.lora_A.weight", "transformer.blocks.0.attn2.to_out.0.lora_B.weight", "transformer.blocks.0.attn2.to_out.0.alpha" },
-        { "base_model.model.blocks.0.attn2.to_out.0.lora_A.weight", "base_model.model.blocks.0.attn2.to_out.0.lora_B.weight", "blocks.0.attn2.to_out.0.alpha" },
+        { $"model.diffusion_model.{Layer}.lora.down.weight", $"model.diffusion_model.{Layer}.lora.up.weight",
+            $"model.diffusion_model.{Layer}.alpha" },
+        { "lora_unet_blocks_0_cross_attn_o.lora_down.weight", "lora_unet_blocks_0_cross_attn_o.lora_up.weight",
+            "lora_unet_blocks_0_cross_attn_o.alpha" },
+        { "lora_unet__blocks_0_cross_attn_o.lora_down.weight", "lora_unet__blocks_0_cross_attn_o.lora_up.weight",
+            "lora_unet__blocks_0_cross_attn_o.alpha" },
+        { "transformer.blocks.0.attn2.to_out.0.lora_A.weight", "transformer.blocks.0.attn2.to_out.0.lora_B.weight",
+            "transformer.blocks.0.attn2.to_out.0.alpha" },
+        { "base_model.model.blocks.0.attn2.to_out.0.lora_A.weight", "base_model.model.blocks.0.attn2.to_out.0.lora_B.weight",
+            "blocks.0.attn2.to_out.0.alpha" },
         { $"{Layer}.lora_A.default.weight", $"{Layer}.lora_B.default.weight", $"{Layer}.alpha" },
         { $"pipe.dit.{Layer}.lora_A.default.weight", $"pipe.dit.{Layer}.lora_B.default.weight", $"{Layer}.alpha" },
         { $"{Layer}_lora.down.weight", $"{Layer}_lora.up.weight", $"{Layer}.alpha" },
@@ -50,7 +55,8 @@ public sealed class LoraTests : IDisposable
     {
         using LoraFile lora = Of((down, _down), (up, _up), (alpha, tensor(2.0)));
         LoraCheckpoint merged = Merge((lora, 0.5));
-        Comparison.Elementwise(Base().Read(Layer + ".weight") + 0.5 * (2.0 / 4) * _up.mm(_down), merged.Read(Layer + ".weight"), 1e-5, 1e-5, Layer);
+        Comparison.Elementwise(Base().Read(Layer + ".weight") + 0.5 * (2.0 / 4) * _up.mm(_down), merged.Read(Layer + ".weight"), 1e-5,
+            1e-5, Layer);
         Assert.Equal((1, 0), (merged.ChangedTensors, merged.Warnings.Count));
     }
 
@@ -77,7 +83,8 @@ public sealed class LoraTests : IDisposable
     public void A_patch_convolution_changes_the_linear_patch_embedding()
     {
         Tensor down = randn([2, 16, 1, 2, 2]), up = randn([64, 2, 1, 1, 1]);
-        using LoraFile lora = Of(("diffusion_model.patch_embedding.lora_A.weight", down), ("diffusion_model.patch_embedding.lora_B.weight", up));
+        using LoraFile lora = Of(("diffusion_model.patch_embedding.lora_A.weight", down),
+            ("diffusion_model.patch_embedding.lora_B.weight", up));
         Comparison.Elementwise(Base().Read("patch_embedding.weight") + up.flatten(1).mm(down.flatten(1)),
             Merge((lora, 1)).Read("patch_embedding.weight"), 1e-5, 1e-5, "patch_embedding");
     }
@@ -85,9 +92,12 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void Several_add_up_and_the_opposite_takes_one_away()
     {
-        using LoraFile one = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up)), two = Of(($"{Layer}.diff", ones(64, 64)), ("blocks.0.diff_m", ones(1, 6, 64)));
-        Comparison.Elementwise(Base().Read(Layer + ".weight") + 0.25 * _up.mm(_down) - 2, Merge((one, 0.25), (two, -2)).Read(Layer + ".weight"), 1e-5, 1e-5, "sum");
-        Comparison.Elementwise(Base().Read(Layer + ".weight"), Merge((one, 1), (one, -1)).Read(Layer + ".weight"), 1e-5, 1e-5, "taken away");
+        using LoraFile one = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up)),
+            two = Of(($"{Layer}.diff", ones(64, 64)), ("blocks.0.diff_m", ones(1, 6, 64)));
+        Comparison.Elementwise(Base().Read(Layer + ".weight") + 0.25 * _up.mm(_down) - 2,
+            Merge((one, 0.25), (two, -2)).Read(Layer + ".weight"), 1e-5, 1e-5, "sum");
+        Comparison.Elementwise(Base().Read(Layer + ".weight"), Merge((one, 1), (one, -1)).Read(Layer + ".weight"), 1e-5, 1e-5,
+            "taken away");
         Comparison.Exact(Base().Read("blocks.0.modulation") - 2, Merge((two, -2)).Read("blocks.0.modulation"), "modulation");
     }
 
@@ -95,10 +105,18 @@ public sealed class LoraTests : IDisposable
     public void Diffusers_alpha_is_in_the_metadata()
     {
         (string, Tensor)[] tensors = [($"transformer.{Layer}.lora_A.weight", _down), ($"transformer.{Layer}.lora_B.weight", _up)];
-        foreach ((string json, double scale) in new[] { ("""{"transformer.lora_alpha": 8}""", 2.0), ("""{"transformer.lora_alpha": 8, "transformer.use_rslora": true}""", 4.0) })
+        (string, double)[] cases =
+        [
+            ("""{"transformer.lora_alpha": 8}""", 2.0), ("""{"transformer.lora_alpha": 8, "transformer.use_rslora": true}""", 4.0),
+        ];
+        foreach ((string json, double scale) in cases)
         {
-            using LoraFile lora = LoraFile.Of(new MemoryCheckpoint([.. tensors.Select(t => (t.Item1, t.Item2.alias()))]) { Metadata = new Dictionary<string, string> { ["lora_adapter_metadata"] = json } });
-            Comparison.Elementwise(Base().Read(Layer + ".weight") + scale * _up.mm(_down), Merge((lora, 1)).Read(Layer + ".weight"), 1e-5, 1e-5, json);
+            using LoraFile lora = LoraFile.Of(new MemoryCheckpoint([.. tensors.Select(t => (t.Item1, t.Item2.alias()))])
+            {
+                Metadata = new Dictionary<string, string> { ["lora_adapter_metadata"] = json },
+            });
+            Comparison.Elementwise(Base().Read(Layer + ".weight") + scale * _up.mm(_down), Merge((lora, 1)).Read(Layer + ".weight"), 1e-5,
+                1e-5, json);
         }
     }
 
@@ -116,14 +134,16 @@ public sealed class LoraTests : IDisposable
             (Tensor values, Tensor scales) = BlockInt8.Quantize(floats.Read(Layer + ".weight") + _up.mm(_down));
             Comparison.Exact(values, int8.Read(Layer + ".int8_weight"), "values");
             Comparison.Exact(scales, int8.Read(Layer + ".scale"), "scales");
-            using WanModel model = WanCheckpoint.Load(merged, AttentionOptions.Sla(), WeightFormat.Int8, Placement.Cpu, cancellationToken: TestContext.Current.CancellationToken);
+            using WanModel model = WanCheckpoint.Load(merged, AttentionOptions.Sla(), WeightFormat.Int8, Placement.Cpu,
+                cancellationToken: TestContext.Current.CancellationToken);
         }
     }
 
     [Fact]
     public void Each_expert_gets_its_own()
     {
-        string both = Write("both.safetensors", ("transformer.head.head.diff_b", ones(64)), ("transformer_2.head.head.diff_b", full([64], 3.0f))),
+        string both = Write("both.safetensors", ("transformer.head.head.diff_b", ones(64)),
+            ("transformer_2.head.head.diff_b", full([64], 3.0f))),
             low = Write("low.safetensors", ("head.head.diff_b", full([64], 10.0f)));
         using var loras = LoraSet.Open([new LoraOptions(both), new LoraOptions(low) { Experts = LoraExperts.LowNoise }]);
         Tensor Change(int expert) => loras.MergeInto(Base(), expert, 2).Read("head.head.bias") - Base().Read("head.head.bias");
@@ -136,7 +156,8 @@ public sealed class LoraTests : IDisposable
     public void Layers_that_the_base_lacks_are_counted()
     {
         using LoraFile lora = Of(("head.head.diff_b", ones(64)), ("diffusion_model.blocks.0.cross_attn.k_img.lora_A.weight", _down),
-            ("diffusion_model.blocks.0.cross_attn.k_img.lora_B.weight", _up), ("diffusion_model.blocks.0.cross_attn.norm_k_img.diff", ones(64)), ("logit", ones(1)));
+            ("diffusion_model.blocks.0.cross_attn.k_img.lora_B.weight", _up),
+            ("diffusion_model.blocks.0.cross_attn.norm_k_img.diff", ones(64)), ("logit", ones(1)));
         string warning = Assert.Single(Merge((lora, 1)).Warnings);
         Assert.Contains("4 of its tensors", warning);
         Assert.Contains("'blocks.0.cross_attn.k_img', 'blocks.0.cross_attn.norm_k_img'", warning);
@@ -166,9 +187,12 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void Matrices_that_do_not_belong_together_are_refused()
     {
-        Assert.Contains("do not belong together", Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", randn(4, 8)), ("x.lora_B.weight", randn(8, 3)))).Message);
-        Assert.Contains("do not belong together", Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", randn(8)), ("x.lora_B.weight", randn(8, 3)))).Message);
-        Assert.Contains("twice", Assert.Throws<CheckpointException>(() => Of(("x.diff", ones(1)), ("diffusion_model.x.diff", ones(1)))).Message);
+        Assert.Contains("do not belong together",
+            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", randn(4, 8)), ("x.lora_B.weight", randn(8, 3)))).Message);
+        Assert.Contains("do not belong together",
+            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", randn(8)), ("x.lora_B.weight", randn(8, 3)))).Message);
+        Assert.Contains("twice", Assert.Throws<CheckpointException>(() =>
+            Of(("x.diff", ones(1)), ("diffusion_model.x.diff", ones(1)))).Message);
     }
 
     [Theory]
@@ -189,15 +213,18 @@ public sealed class LoraTests : IDisposable
     [InlineData(":0.8")]
     [InlineData("a:NaN")]
     [InlineData("a:Infinity")]
-    public void What_is_not_a_file_and_a_strength_is_refused(string text) => Assert.Throws<InvalidRequestException>(() => LoraOptions.Parse(text));
+    public void What_is_not_a_file_and_a_strength_is_refused(string text) =>
+        Assert.Throws<InvalidRequestException>(() => LoraOptions.Parse(text));
 
     [Fact]
     public void Inspection_tells_the_rank_and_the_models_that_it_fits()
     {
         var lightx2v = new HeaderCheckpoint(
         [
-            new("diffusion_model.blocks.39.ffn.0.lora_down.weight", ScalarType.BFloat16, [64, 5120]), new("diffusion_model.blocks.39.ffn.0.lora_up.weight", ScalarType.BFloat16, [13824, 64]),
-            new("diffusion_model.blocks.39.ffn.0.diff_b", ScalarType.BFloat16, [13824]), new("diffusion_model.blocks.0.diff_m", ScalarType.BFloat16, [1, 6, 5120]),
+            new("diffusion_model.blocks.39.ffn.0.lora_down.weight", ScalarType.BFloat16, [64, 5120]),
+            new("diffusion_model.blocks.39.ffn.0.lora_up.weight", ScalarType.BFloat16, [13824, 64]),
+            new("diffusion_model.blocks.39.ffn.0.diff_b", ScalarType.BFloat16, [13824]),
+            new("diffusion_model.blocks.0.diff_m", ScalarType.BFloat16, [1, 6, 5120]),
         ]);
         LoraReport report = CheckpointInspector.Inspect(lightx2v).Lora!;
         Assert.Equal([64], report.Ranks);
@@ -207,7 +234,8 @@ public sealed class LoraTests : IDisposable
         Assert.DoesNotContain(report.Fits, f => f.Model == "Wan2.1-T2V-1.3B");
         using LoraFile style = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up));
         Assert.False(style.IsDistillation);
-        Assert.Contains("LoKr", Assert.Single(CheckpointInspector.Inspect(new HeaderCheckpoint([new("x.lokr_w1", ScalarType.Float32, [1])])).Problems));
+        Assert.Contains("LoKr",
+            Assert.Single(CheckpointInspector.Inspect(new HeaderCheckpoint([new("x.lokr_w1", ScalarType.Float32, [1])])).Problems));
     }
 
     private static ICheckpoint Base()

@@ -106,7 +106,8 @@ public sealed class PickleTests : IDisposable
 
     [Fact]
     public void A_tensor_of_an_endless_name_is_refused() =>
-        Refused($"}}(X\u00d0\u0007\0\0{new string('w', 2000)}{Rebuild}({Storage}K\0K\u0002\u0085K\u0001\u0085{Hooks}tRu.", "whose name has 2000 characters");
+        Refused($"}}(X\u00d0\u0007\0\0{new string('w', 2000)}{Rebuild}({Storage}K\0K\u0002\u0085K\u0001\u0085{Hooks}tRu.",
+            "whose name has 2000 characters");
 
     [Fact]
     public void A_nested_dict_is_found_and_what_lies_beside_it_becomes_metadata()

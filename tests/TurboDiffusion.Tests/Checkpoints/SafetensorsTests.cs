@@ -31,8 +31,10 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("""{"w":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}""", 8, "shape is not a list")]
     [InlineData("""{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}""", 8, "in a range of 8 bytes")]
     [InlineData("""{"w":{"dtype":"F32","shape":[0,4611686018427387904],"data_offsets":[0,0]}}""", 0, "in a range of 0 bytes")]
-    [InlineData("""{"w":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}""", 4, "shape is not a list of at most 16")]
-    [InlineData("""{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}""", 16, "twice")]
+    [InlineData("""{"w":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}""", 4,
+        "shape is not a list of at most 16")]
+    [InlineData("""{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}""", 16,
+        "twice")]
     [InlineData("""{"w":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8, "unexpected field")]
     [InlineData("""{"w":{"dtype":"F32","shape":[2]}}""", 8, "without a dtype, a shape and two data_offsets")]
     [InlineData("""{"w":{"dtype":"F8_E8M0","shape":[8],"data_offsets":[0,8]}}""", 8, "mxfp8")]
@@ -99,10 +101,12 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void A_file_that_shrinks_after_it_was_opened_is_an_error_and_not_a_crash()
     {
-        string path = _folder.Write("a.safetensors", Bytes("""{"w":{"dtype":"F32","shape":[20000],"data_offsets":[0,80000]}}"""u8.ToArray(), 80000));
+        string path = _folder.Write("a.safetensors", Bytes(
+            """{"w":{"dtype":"F32","shape":[20000],"data_offsets":[0,80000]}}"""u8.ToArray(), 80000));
         using ICheckpoint checkpoint = Checkpoint.Open(path);
         // Not through .NET, whose advisory lock would stop it.
-        using (System.Diagnostics.Process truncate = System.Diagnostics.Process.Start("truncate", ["-s", "100", path])) truncate.WaitForExit();
+        using (System.Diagnostics.Process truncate = System.Diagnostics.Process.Start("truncate", ["-s", "100", path]))
+            truncate.WaitForExit();
         Assert.Contains("changed", Assert.Throws<CheckpointException>(() => checkpoint.Read("w")).Message);
     }
 
@@ -148,7 +152,8 @@ public sealed class SafetensorsTests : IDisposable
         using var scope = torch.NewDisposeScope();
         using var source = new MemoryCheckpoint(("w", torch.randn(8, 8)), ("n", torch.ones(2, torch.ScalarType.Int8)));
         string path = _folder.File("out.safetensors");
-        SafetensorsWriter.Write(path, TensorSource.From(source, torch.ScalarType.BFloat16), cancellationToken: TestContext.Current.CancellationToken);
+        SafetensorsWriter.Write(path, TensorSource.From(source, torch.ScalarType.BFloat16),
+            cancellationToken: TestContext.Current.CancellationToken);
         using ICheckpoint read = Checkpoint.Open(path);
         Assert.Equal(torch.ScalarType.BFloat16, read.Tensors["w"].Dtype);
         Assert.Equal(torch.ScalarType.Int8, read.Tensors["n"].Dtype);

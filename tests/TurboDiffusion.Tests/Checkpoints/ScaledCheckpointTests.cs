@@ -39,8 +39,10 @@ public sealed class ScaledCheckpointTests : IDisposable
     public void Bytes_are_the_floats_that_they_stand_for(string dtype, byte stored, float value)
     {
         byte[] header = Encoding.UTF8.GetBytes($$$"""{"w":{"dtype":"{{{dtype}}}","shape":[2],"data_offsets":[0,2]}}""");
-        using ICheckpoint file = Checkpoint.Open(_folder.Write("f8.safetensors", [.. BitConverter.GetBytes((ulong)header.Length), .. header, stored, stored]));
-        Assert.Equal((dtype, ScalarType.BFloat16, 2), (file.Tensors["w"].Encoding, file.Tensors["w"].Dtype, file.Tensors["w"].StoredByteCount));
+        using ICheckpoint file =
+            Checkpoint.Open(_folder.Write("f8.safetensors", [.. BitConverter.GetBytes((ulong)header.Length), .. header, stored, stored]));
+        Assert.Equal((dtype, ScalarType.BFloat16, 2),
+            (file.Tensors["w"].Encoding, file.Tensors["w"].Dtype, file.Tensors["w"].StoredByteCount));
         Assert.Equal([value, value], file.Read("w").to_type(ScalarType.Float32).data<float>().ToArray());
     }
 
@@ -52,7 +54,8 @@ public sealed class ScaledCheckpointTests : IDisposable
     public void Scales_of_every_shape_are_applied(string name, params long[] shape)
     {
         Tensor weight = randint(-127, 128, [6, 8], ScalarType.Int8), scale = rand(shape);
-        using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(("l.weight", weight.alias()), ("l." + name, scale.alias()), ("l.bias", ones(6)), ("l.input_scale", ones(1)), ("scaled_fp8", ones(2))));
+        using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(("l.weight", weight.alias()), ("l." + name, scale.alias()),
+            ("l.bias", ones(6)), ("l.input_scale", ones(1)), ("scaled_fp8", ones(2))));
         Assert.Equal(["l.weight", "l.bias"], view.Tensors.Keys);
         // As many columns for each scale of a row.
         Tensor spread = shape.Length == 3 ? scale.squeeze(2).repeat_interleave(2, 1) : shape is [1] ? scale : scale.reshape(6, 1);
@@ -63,9 +66,11 @@ public sealed class ScaledCheckpointTests : IDisposable
     public void Blocks_at_the_edge_are_smaller()
     {
         Tensor weight = randint(-127, 128, [200, 130], ScalarType.Int8), scale = tensor(new float[,] { { 1, 2 }, { 3, 4 } });
-        using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(("l.weight", weight.alias()), ("l.weight_scale", scale.alias()), ("l.comfy_quant", Text("""{"format": "int8_blockwise"}"""))));
+        using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(
+            ("l.weight", weight.alias()), ("l.weight_scale", scale.alias()), ("l.comfy_quant", Text("""{"format": "int8_blockwise"}"""))));
         Tensor value = view.Read("l.weight"), plain = weight.to_type(ScalarType.Float32);
-        foreach ((int row, int column, float factor) in new[] { (0, 0, 1f), (127, 127, 1f), (127, 128, 2f), (128, 127, 3f), (199, 129, 4f) })
+        foreach ((int row, int column, float factor) in new[] { (0, 0, 1f), (127, 127, 1f), (127, 128, 2f), (128, 127, 3f),
+            (199, 129, 4f) })
             Assert.Equal(plain[row, column].item<float>() * factor, value[row, column].item<float>());
     }
 
@@ -78,15 +83,23 @@ public sealed class ScaledCheckpointTests : IDisposable
         foreach (ICheckpoint file in new[]
                  {
                      new MemoryCheckpoint(("l.weight", ones(2, 2)), (name, Text($$"""{"format": "{{format}}"}"""))),
-                     new MemoryCheckpoint(("l.weight", ones(2, 2))) { Metadata = new Dictionary<string, string> { ["_quantization_metadata"] = $$"""{"layers": {"l": {"format": "{{format}}"} } }""" } },
+                     new MemoryCheckpoint(("l.weight", ones(2, 2)))
+                     {
+                         Metadata = new Dictionary<string, string>
+                         {
+                             ["_quantization_metadata"] = $$"""{"layers": {"l": {"format": "{{format}}"} } }""",
+                         },
+                     },
                  })
-            Assert.Contains($"'{format}', which is not supported", Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(file)).Message);
+            Assert.Contains($"'{format}', which is not supported",
+                Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(file)).Message);
     }
 
     [Fact]
     public void What_does_not_belong_together_is_refused()
     {
-        string Message(params (string, Tensor)[] tensors) => Assert.Throws<CheckpointException>(() => ScaledCheckpoint.Of(new MemoryCheckpoint(tensors))).Message;
+        string Message(params (string, Tensor)[] tensors) =>
+            Assert.Throws<CheckpointException>(() => ScaledCheckpoint.Of(new MemoryCheckpoint(tensors))).Message;
         Assert.Contains("and no 'l.weight'", Message(("l.weight_scale", ones(1))));
         Assert.Contains("does not scale", Message(("l.weight", ones(4, 4)), ("l.weight_scale", ones(3))));
         Assert.Contains("does not scale", Message(("l.weight", ones(4, 4)), ("l.weight_scale", ones(1, ScalarType.Int8))));
@@ -121,7 +134,8 @@ public sealed class ScaledCheckpointTests : IDisposable
         using ICheckpoint opened = Checkpoint.OpenModel(_folder.File("int8.safetensors"));
         foreach (string name in random.Tensors.Keys) Comparison.RelativeL2(random.Read(name), opened.Read(name), 0.02, name);
         foreach (WeightFormat weights in new[] { WeightFormat.Float, WeightFormat.Int8 })
-            WanCheckpoint.Load(opened, AttentionOptions.Dense, weights, Placement.Cpu, cancellationToken: TestContext.Current.CancellationToken).Dispose();
+            WanCheckpoint.Load(opened, AttentionOptions.Dense, weights, Placement.Cpu,
+                cancellationToken: TestContext.Current.CancellationToken).Dispose();
     }
 
     private static Tensor Text(string text) => tensor(Encoding.UTF8.GetBytes(text));

@@ -38,7 +38,8 @@ public sealed class ShardedCheckpointTests : IDisposable
     [InlineData("""{"weight_map":{"a":"none.safetensors"}}""", "does not exist")]
     [InlineData("""{"weight_map":{"a":"model.safetensors.index.json"}}""", "not a checkpoint of a known kind")]
     [InlineData("""{"weight_map":{"a":"a.safetensors","c":"a.safetensors"}}""", "places tensor 'c' in 'a.safetensors', where it is not")]
-    [InlineData("""{"weight_map":{"a":"a.safetensors","b":"a.safetensors","c":"b.safetensors"}}""", "does not place tensor 'b' in 'b.safetensors'")]
+    [InlineData("""{"weight_map":{"a":"a.safetensors","b":"a.safetensors","c":"b.safetensors"}}""",
+        "does not place tensor 'b' in 'b.safetensors'")]
     [InlineData("""{"weight_map":{"a":"a.safetensors","a":"b.safetensors"}}""", "twice")]
     [InlineData("""{"weight_map":{},"weight_map":{}}""", "two weight_maps")]
     [InlineData("""{"weight_map":["a"]}""", "not an object")]

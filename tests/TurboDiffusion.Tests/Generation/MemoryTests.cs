@@ -46,7 +46,8 @@ public class MemoryTests(SmallModelFixture models)
     public void Many_generations_in_numbers()
     {
         string? many = Environment.GetEnvironmentVariable("TURBODIFFUSION_MEMORY_GENERATIONS");
-        Assert.SkipUnless(many is { Length: > 0 } && OperatingSystem.IsLinux(), "Takes many minutes: set TURBODIFFUSION_MEMORY_GENERATIONS to their number.");
+        Assert.SkipUnless(many is { Length: > 0 } && OperatingSystem.IsLinux(),
+            "Takes many minutes: set TURBODIFFUSION_MEMORY_GENERATIONS to their number.");
         using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = "cpu" });
         string folder = models.NewFolder() + "/";
         int generations = int.Parse(many!, CultureInfo.InvariantCulture);
@@ -65,7 +66,8 @@ public class MemoryTests(SmallModelFixture models)
         long managed = GC.GetTotalMemory(forceFullCollection: true);
         MallocInfo native = MallInfo2();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{when},{ResidentBytes()},{managed},{native.InUse + native.Mapped},{native.Free},{native.Mapped},{DisposeScopeManager.Statistics.ThreadTotalLiveCount},{System.Diagnostics.Process.GetCurrentProcess().Threads.Count}"));
+            $"{when},{ResidentBytes()},{managed},{native.InUse + native.Mapped},{native.Free},{native.Mapped},"
+            + $"{DisposeScopeManager.Statistics.ThreadTotalLiveCount},{System.Diagnostics.Process.GetCurrentProcess().Threads.Count}"));
     }
 
     [DllImport("libc", EntryPoint = "mallinfo2")]

@@ -22,12 +22,14 @@ public sealed class ModelFuzzTests(SmallModelFixture models) : IDisposable
     [Fact]
     public void Descriptions()
     {
-        string folder = Path.GetDirectoryName(models.TextToVideo.Transformer)!, seed = File.ReadAllText(Path.Combine(folder, ModelFiles.DescriptionFile));
+        string folder = Path.GetDirectoryName(models.TextToVideo.Transformer)!,
+            seed = File.ReadAllText(Path.Combine(folder, ModelFiles.DescriptionFile));
         foreach (string file in Directory.GetFiles(folder).Where(f => !f.EndsWith(ModelFiles.DescriptionFile, StringComparison.Ordinal)))
             File.CreateSymbolicLink(_folder.File(Path.GetFileName(file)), file);
         FuzzRun run = FuzzRun.Of("descriptions of models", Changes, changes =>
         {
-            _folder.Write(ModelFiles.DescriptionFile, changes.Aggregate(seed, (json, change) => JsonMutation.Mutate(json, change.At, change.Kind)));
+            _folder.Write(ModelFiles.DescriptionFile,
+                changes.Aggregate(seed, (json, change) => JsonMutation.Mutate(json, change.At, change.Kind)));
             using VideoModel model = VideoModel.Open(ModelFiles.FromFolder(_folder.Path), new VideoModelOptions { Device = "cpu" });
             model.Check(models.Request() with { Size = null, Frames = null, Steps = null });
         });
@@ -37,7 +39,8 @@ public sealed class ModelFuzzTests(SmallModelFixture models) : IDisposable
     [Fact]
     public void Headers_of_other_shapes()
     {
-        var seeds = new[] { models.TextToVideo.Transformer, models.TextToVideo.Vae, models.TextToVideo.TextEncoder, models.ImageToVideo.Transformer }.Select(Described).ToArray();
+        var seeds = new[] { models.TextToVideo.Transformer, models.TextToVideo.Vae, models.TextToVideo.TextEncoder,
+            models.ImageToVideo.Transformer }.Select(Described).ToArray();
         // Which file, and changes: where, what, how much.
         var cases = Gen.Select(Gen.Int[0, seeds.Length - 1], Gen.Select(Gen.Double[0, 1], Gen.Int[0, 6], Gen.Int[0, 9]).Array[1, 4]);
         FuzzRun run = FuzzRun.Of("headers of models", cases, c =>
@@ -92,7 +95,8 @@ public sealed class ModelFuzzTests(SmallModelFixture models) : IDisposable
         foreach (TensorInfo t in tensors)
         {
             if (!t.HasSaneSize || t.ByteCount > 1L << 40 || !header.TryAdd(t.Name, "")) continue;
-            string dtype = t.Dtype switch { TorchSharp.torch.ScalarType.Int8 => "I8", TorchSharp.torch.ScalarType.Float64 => "F64", _ => "F32" };
+            string dtype = t.Dtype switch { TorchSharp.torch.ScalarType.Int8 => "I8", TorchSharp.torch.ScalarType.Float64 => "F64",
+                _ => "F32" };
             header[t.Name] = new { dtype, shape = t.Shape, data_offsets = new[] { offset, offset += t.ByteCount } };
         }
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(header);

@@ -46,9 +46,12 @@ public class VideoModelTests(SmallModelFixture models)
         ModelFiles files = models.TextToVideo;
         using VideoModel model = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = null }, Cpu);
         Assert.Equal(0.875, model.Components.Boundary);
-        PipelineRequest plan = model.Plan(models.Request() with { Sampler = SamplerKind.UniPc, Steps = null, GuidanceScale = new(LowNoise: 3, HighNoise: 4) });
-        Assert.Equal((40, 12.0, new GuidanceScale(LowNoise: 3, HighNoise: 4)), (plan.Sampler.Steps, plan.Sampler.Shift, plan.GuidanceScale));
-        using VideoModel own = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer, Defaults = new() { Boundary = 0.7 } }, Cpu);
+        PipelineRequest plan = model.Plan(models.Request()
+            with { Sampler = SamplerKind.UniPc, Steps = null, GuidanceScale = new(LowNoise: 3, HighNoise: 4) });
+        Assert.Equal((40, 12.0, new GuidanceScale(LowNoise: 3, HighNoise: 4)),
+            (plan.Sampler.Steps, plan.Sampler.Shift, plan.GuidanceScale));
+        using VideoModel own = VideoModel.Open(files
+            with { LowNoiseTransformer = files.Transformer, Defaults = new() { Boundary = 0.7 } }, Cpu);
         Assert.Equal(0.7, own.Components.Boundary);
         using VideoModel asked = VideoModel.Open(files with { LowNoiseTransformer = files.Transformer }, Cpu with { Boundary = 0.6 });
         Assert.Equal(0.6, asked.Components.Boundary);
@@ -93,7 +96,8 @@ public class VideoModelTests(SmallModelFixture models)
     [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
     public void Attention_kinds_and_weight_formats_combine_freely(AttentionKind attention, WeightFormat weights)
     {
-        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu with { Attention = attention, Weights = weights, TopKRatio = 0.5 });
+        using VideoModel model = VideoModel.Open(models.TextToVideo,
+            Cpu with { Attention = attention, Weights = weights, TopKRatio = 0.5 });
         VideoResult result = model.Generate(models.Request(), cancellationToken: Token)[0];
         Assert.Equal((attention, weights), (result.Model.Attention, result.Model.Weights));
     }
@@ -116,7 +120,8 @@ public class VideoModelTests(SmallModelFixture models)
     {
         using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu with { LowMemory = true });
         byte[] image = TestImage(200, 100);
-        VideoResult result = model.Generate(models.Request() with { StartImage = image, AdaptiveSize = true, Steps = 4 }, cancellationToken: Token)[0];
+        VideoResult result = model.Generate(models.Request() with { StartImage = image, AdaptiveSize = true, Steps = 4 },
+            cancellationToken: Token)[0];
         Assert.Equal((48, 16), (result.Width, result.Height));
         Assert.Contains(GenerationStage.EncodingImage, result.StageTimes.Keys);
     }
@@ -128,8 +133,10 @@ public class VideoModelTests(SmallModelFixture models)
         var seen = new List<GenerationProgress>();
         model.Generate(models.Request(), new Collector(seen), cancellationToken: Token);
         Assert.Equal(
-            [GenerationStage.Loading, GenerationStage.EncodingText, GenerationStage.Loading, GenerationStage.Denoising, GenerationStage.Loading, GenerationStage.Decoding],
-            seen.Select(p => p.Stage).Aggregate(new List<GenerationStage>(), (list, s) => { if (list.Count == 0 || list[^1] != s) list.Add(s); return list; }));
+            [GenerationStage.Loading, GenerationStage.EncodingText, GenerationStage.Loading, GenerationStage.Denoising,
+                GenerationStage.Loading, GenerationStage.Decoding],
+            seen.Select(p => p.Stage).Aggregate(new List<GenerationStage>(),
+                (list, s) => { if (list.Count == 0 || list[^1] != s) list.Add(s); return list; }));
         Assert.Equal([0, 1, 2], seen.Where(p => p.Stage == GenerationStage.Denoising).Select(p => p.Step).Distinct());
         Assert.Equal([0, 1, 5], seen.Where(p => p.Stage == GenerationStage.Decoding).Select(p => p.Step).Distinct());
         Assert.Equal(TimeSpan.Zero, seen[^1].Remaining);
@@ -143,17 +150,20 @@ public class VideoModelTests(SmallModelFixture models)
     public void Progress_is_that_of_the_whole_generation_and_comes_about_a_hundred_times(bool image, bool lowMemory, int count)
     {
         using VideoModel model = VideoModel.Open(image ? models.ImageToVideo : models.TextToVideo, Cpu with { LowMemory = lowMemory });
-        VideoRequest request = models.Request() with { Count = count, Steps = 4, StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null };
+        VideoRequest request = models.Request()
+            with { Count = count, Steps = 4, StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null };
         foreach (bool first in new[] { true, false })
         {
             var seen = new List<GenerationProgress>();
             var clock = System.Diagnostics.Stopwatch.StartNew();
-            model.Generate(request with { OutputPath = request.OutputPath + (first ? "" : ".again.mp4") }, new Collector(seen), cancellationToken: Token);
+            model.Generate(request with { OutputPath = request.OutputPath + (first ? "" : ".again.mp4") }, new Collector(seen),
+                cancellationToken: Token);
             TimeSpan whole = clock.Elapsed;
 
             // One for each percent and step, and the beginning and end of each stage.
             Assert.InRange(seen.Count, 8, 100 + 2 * seen.Zip(seen.Skip(1)).Count(p => p.First.Stage != p.Second.Stage) + 2 + count * 4);
-            Assert.All(seen.Zip(seen.Skip(1)), p => Assert.True(p.First.Fraction <= p.Second.Fraction && p.First.Elapsed <= p.Second.Elapsed));
+            Assert.All(seen.Zip(seen.Skip(1)),
+                p => Assert.True(p.First.Fraction <= p.Second.Fraction && p.First.Elapsed <= p.Second.Elapsed));
             Assert.Equal((0, 0.0), (seen[0].Percent, seen[0].Fraction));
             Assert.Equal((100, 1.0, TimeSpan.Zero), (seen[^1].Percent, seen[^1].Fraction, seen[^1].Remaining));
             Assert.All(seen.SkipLast(1), p => Assert.True(p.Fraction < 1));
@@ -172,7 +182,8 @@ public class VideoModelTests(SmallModelFixture models)
         model.Generate(request, cancellationToken: Token);
         var slow = new List<GenerationProgress>();
         // The writer takes two seconds of the decoding, in this generation and so in the next one.
-        model.Generate(request with { OutputPath = request.OutputPath + ".a.mp4" }, new Collector(slow), new SlowReceiver(TimeSpan.FromSeconds(1)), Token);
+        model.Generate(request with { OutputPath = request.OutputPath + ".a.mp4" }, new Collector(slow),
+            new SlowReceiver(TimeSpan.FromSeconds(1)), Token);
         var seen = new List<GenerationProgress>();
         model.Generate(request with { OutputPath = request.OutputPath + ".b.mp4" }, new Collector(seen), cancellationToken: Token);
 
@@ -192,8 +203,10 @@ public class VideoModelTests(SmallModelFixture models)
     [Fact]
     public void Low_memory_frees_each_model_after_its_stage_and_gives_the_same_video()
     {
-        using VideoModel kept = VideoModel.Open(models.TextToVideo, Cpu), freed = VideoModel.Open(models.TextToVideo, Cpu with { LowMemory = true });
-        VideoResult a = kept.Generate(models.Request(), cancellationToken: Token)[0], b = freed.Generate(models.Request(), cancellationToken: Token)[0];
+        using VideoModel kept = VideoModel.Open(models.TextToVideo, Cpu),
+            freed = VideoModel.Open(models.TextToVideo, Cpu with { LowMemory = true });
+        VideoResult a = kept.Generate(models.Request(), cancellationToken: Token)[0],
+            b = freed.Generate(models.Request(), cancellationToken: Token)[0];
         Assert.Equal(File.ReadAllBytes(a.Path), File.ReadAllBytes(b.Path));
         Assert.True(kept.Components.Experts[0].IsLoaded && kept.Components.Vae.IsLoaded);
         Assert.False(freed.Components.Experts[0].IsLoaded || freed.Components.Vae.IsLoaded || freed.Components.TextEncoder.IsLoaded);
@@ -252,8 +265,10 @@ public class VideoModelTests(SmallModelFixture models)
     public void An_image_model_asks_for_an_image_and_refuses_what_is_none()
     {
         using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu);
-        Assert.Equal("image", Assert.Throws<InvalidRequestException>(() => model.Generate(models.Request(), cancellationToken: Token)).Parameter);
-        Assert.Throws<InvalidRequestException>(() => model.Generate(models.Request() with { StartImage = new byte[] { 1, 2, 3 } }, cancellationToken: Token));
+        Assert.Equal("image", Assert.Throws<InvalidRequestException>(() =>
+            model.Generate(models.Request(), cancellationToken: Token)).Parameter);
+        Assert.Throws<InvalidRequestException>(() =>
+            model.Generate(models.Request() with { StartImage = new byte[] { 1, 2, 3 } }, cancellationToken: Token));
     }
 
     [Fact]
@@ -273,7 +288,8 @@ public class VideoModelTests(SmallModelFixture models)
         foreach (ModelFiles bad in new[]
                  {
                      good with { Transformer = good.Vae }, good with { Vae = good.TextEncoder }, good with { TextEncoder = good.Vae },
-                     good with { Tokenizer = good.Vae }, good with { Transformer = "/nowhere" }, good with { LowNoiseTransformer = models.ImageToVideo.Transformer },
+                     good with { Tokenizer = good.Vae }, good with { Transformer = "/nowhere" },
+                     good with { LowNoiseTransformer = models.ImageToVideo.Transformer },
                      good with { TextEncoder = WiderTextEncoder() },
                  })
             Assert.Throws<CheckpointException>(() => VideoModel.Open(bad, Cpu).Dispose());
@@ -343,13 +359,17 @@ public class VideoModelTests(SmallModelFixture models)
     [Fact]
     public void A_model_with_the_latents_of_Wan_22_generates()
     {
-        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"), vae = Path.Combine(folder, "vae.safetensors");
+        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"),
+            vae = Path.Combine(folder, "vae.safetensors");
         var config = new WanConfig(64, 128, 1, 1, inDim: 48, outDim: 48, textDim: 64, freqDim: 32);
-        SmallModel.WriteTransformer(transformer, config, WeightFormat.Float, 1, TorchSharp.torch.ScalarType.Float32, AttentionOptions.Dense);
-        using (var module = new WanVae(new VaeConfig(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 4, patchSize: 2, hasShortcuts: true), Placement.Meta))
+        SmallModel.WriteTransformer(transformer, config, WeightFormat.Float, 1, TorchSharp.torch.ScalarType.Float32,
+            AttentionOptions.Dense);
+        using (var module = new WanVae(new VaeConfig(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 4, patchSize: 2,
+            hasShortcuts: true), Placement.Meta))
         using (var random = new RandomCheckpoint(module, 1))
             SafetensorsWriter.Write(vae, TensorSource.From(random));
-        using VideoModel model = VideoModel.Open(models.TextToVideo with { Transformer = transformer, Vae = vae, Defaults = null }, new VideoModelOptions { Device = "cpu" });
+        using VideoModel model = VideoModel.Open(models.TextToVideo with { Transformer = transformer, Vae = vae, Defaults = null },
+            new VideoModelOptions { Device = "cpu" });
         VideoRequest request = models.Request() with { Size = new(64, 32), Steps = 2, OutputPath = Path.Combine(folder, "video.gif") };
         VideoResult result = Assert.Single(model.Generate(request, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal((64, 32, 5, 24), (result.Width, result.Height, result.Frames, result.FramesPerSecond));
@@ -360,13 +380,16 @@ public class VideoModelTests(SmallModelFixture models)
         foreach (ulong seed in (ulong[])[7, 8])
         {
             string pictures = Path.Combine(folder, $"{seed}/");
-            model.Generate(request with { StartImage = TestImage(64, 32), Seed = seed, OutputPath = pictures }, cancellationToken: TestContext.Current.CancellationToken);
-            frames.Add([.. Directory.GetFiles(pictures, "*.png").Order(StringComparer.Ordinal).Select(f => ImageReader.Read(File.ReadAllBytes(f), f))]);
+            model.Generate(request with { StartImage = TestImage(64, 32), Seed = seed, OutputPath = pictures },
+                cancellationToken: TestContext.Current.CancellationToken);
+            frames.Add([.. Directory.GetFiles(pictures, "*.png").Order(StringComparer.Ordinal)
+                .Select(f => ImageReader.Read(File.ReadAllBytes(f), f))]);
         }
         Assert.Equal((5, 5), (frames[0].Length, frames[1].Length));
         Assert.True(frames[0][0].equal(frames[1][0]).all().item<bool>());
         Assert.False(frames[0][4].equal(frames[1][4]).all().item<bool>());
         // The grid is twice as coarse as that of Wan 2.1.
-        Assert.Contains("multiple of 32", Assert.Throws<InvalidRequestException>(() => model.Check(request with { Size = new(48, 32) })).Message);
+        Assert.Contains("multiple of 32",
+            Assert.Throws<InvalidRequestException>(() => model.Check(request with { Size = new(48, 32) })).Message);
     }
 }

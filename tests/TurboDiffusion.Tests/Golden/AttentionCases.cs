@@ -94,7 +94,8 @@ public sealed class Int8LinearCase : IGoldenRunner
         }
         golden.Check("output::y", layer.call(x));
         Comparison.RelativeL2(golden.Output("y_f32"), layer.call(x.to_type(ScalarType.Float32)),
-            (golden.Output("y").to_type(ScalarType.Float32) - golden.Output("y_f32")).norm().item<float>() / golden.Output("y_f32").norm().item<float>() + 1e-4,
+            (golden.Output("y").to_type(ScalarType.Float32) - golden.Output("y_f32")).norm().item<float>() / golden.Output(
+                "y_f32").norm().item<float>() + 1e-4,
             "error against float32, limit = the official layer's");
     }
 
@@ -104,7 +105,8 @@ public sealed class Int8LinearCase : IGoldenRunner
         Comparison.Elementwise(golden.Output(name + "_scale"), scales, 1e-6, 0, name + "_scale");
         Tensor expected = golden.Output(name + "_int8");
         double mismatch = values.ne(expected).to_type(ScalarType.Float32).mean().item<float>();
-        Assert.True(mismatch <= golden.Tolerance.GetProperty("quant_mismatch").GetDouble(), $"{name}_int8: {mismatch:P3} of the values differ");
+        Assert.True(mismatch <= golden.Tolerance.GetProperty("quant_mismatch").GetDouble(),
+            $"{name}_int8: {mismatch:P3} of the values differ");
         Comparison.Elementwise(expected, values, 0, 1, name + "_int8");
     }
 }

@@ -20,7 +20,8 @@ public sealed class DitCase : IGoldenRunner
         using WanModel model = Load(golden.Config, golden.Weights());
         var observed = new Dictionary<string, Tensor>();
         Tensor context = golden.Input("context");
-        using TextContext text = model.PrepareText(context, observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
+        using TextContext text = model.PrepareText(context,
+            observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
         Tensor v = model.Forward(golden.Input("x"), golden.Input("t").flatten(), text,
             golden.Has("input::y") ? golden.Input("y") : null,
             observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
@@ -68,7 +69,8 @@ public sealed class DitTi2vCase : IGoldenRunner
     public void Run(GoldenCase golden)
     {
         int Int(string name) => golden.Config.GetProperty(name).GetInt32();
-        var config = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"), Int("text_dim"), Int("freq_dim"));
+        var config = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"),
+            Int("text_dim"), Int("freq_dim"));
         using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
         ICheckpoint weights = golden.Weights();
         StrictLoader.Load(model, CheckpointLayout.Detect(weights).Apply(weights));

@@ -10,7 +10,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Tests.Golden;
 
-/// <summary>The transformer's golden cases on a GPU, in the very forms that a user's video runs in: fused, in kernels where the sizes suit them.</summary>
+/// <summary>
+/// The transformer's golden cases on a GPU, in the very forms that a user's video runs in: fused, in kernels where the sizes suit them.
+/// </summary>
 [Trait("Category", "Gpu")]
 public class DitGpuTests
 {
@@ -19,7 +21,8 @@ public class DitGpuTests
 
     public static TheoryData<string> Cases =>
     [
-        .. GoldenFixtures.Folders.Where(Directory.Exists).SelectMany(f => Directory.GetFiles(f, "dit-wan2*.safetensors").Concat(Directory.GetFiles(f, "dit-small*.safetensors")))
+        .. GoldenFixtures.Folders.Where(Directory.Exists)
+        .SelectMany(f => Directory.GetFiles(f, "dit-wan2*.safetensors").Concat(Directory.GetFiles(f, "dit-small*.safetensors")))
             .Where(f => !f.Contains("ti2v", StringComparison.Ordinal)),
     ];
 
@@ -33,13 +36,15 @@ public class DitGpuTests
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
         using var golden = new GoldenCase(path);
         bool narrow = golden.Config.TryGetProperty("dtype", out var dtype) && dtype.GetString() == "bfloat16";
-        using WanModel model = DitCase.Load(golden.Config, golden.Weights(), new Placement(device, narrow ? ScalarType.BFloat16 : ScalarType.Float32));
+        using WanModel model = DitCase.Load(golden.Config, golden.Weights(),
+            new Placement(device, narrow ? ScalarType.BFloat16 : ScalarType.Float32));
         using TextContext text = model.PrepareText(golden.Input("context").to(device));
         Tensor v = model.Forward(golden.Input("x").to(device), golden.Input("t").flatten().to(device), text,
             golden.Has("input::y") ? golden.Input("y").to(device) : null);
         double limit = golden.Tolerance.TryGetProperty("rel_l2", out var relative) ? relative.GetDouble() : FloatLimit;
         if (model.Weights == WeightFormat.Int8) limit = Math.Max(limit, QuantizedLimit);
         double error = Comparison.RelativeL2(golden.Output("v"), v, limit, Path.GetFileName(path));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Path.GetFileName(path)} on the GPU: relative L2 {error:G3} (limit {limit:G2})"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{Path.GetFileName(path)} on the GPU: relative L2 {error:G3} (limit {limit:G2})"));
     }
 }

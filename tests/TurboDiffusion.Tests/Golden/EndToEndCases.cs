@@ -40,13 +40,15 @@ public sealed class EndToEndImageToVideoCase : IGoldenRunner
     public void Run(GoldenCase golden)
     {
         JsonElement config = golden.Config;
-        var sampler = new RcmSampler(config.GetProperty("steps").GetInt32(), config.GetProperty("sigma_max").GetDouble(), config.GetProperty("ode").GetBoolean());
+        var sampler = new RcmSampler(config.GetProperty("steps").GetInt32(), config.GetProperty("sigma_max").GetDouble(),
+            config.GetProperty("ode").GetBoolean());
         double boundary = config.GetProperty("boundary").GetDouble();
         Assert.Equal(config.GetProperty("experts").EnumerateArray().Select(e => e.GetString() == "high" ? 0 : 1),
             sampler.NoiseLevels.SkipLast(1).Select(t => Denoiser.ExpertFor(t, boundary, 2)));
 
         using WanVae vae = EndToEnd.LoadVae(golden);
-        Tensor y = ImageCondition.Encode(vae, golden.Input("image").squeeze(0), config.GetProperty("frames").GetInt32(), CPU, TestContext.Current.CancellationToken);
+        Tensor y = ImageCondition.Encode(vae, golden.Input("image").squeeze(0), config.GetProperty("frames").GetInt32(), CPU,
+            TestContext.Current.CancellationToken);
         golden.Check("output::y", y);
 
         using var high = EndToEnd.Slot(() => DitCase.Load(config.GetProperty("dit"), golden.Weights("high.")));
@@ -67,7 +69,8 @@ internal static class EndToEnd
     }
 
     public static void DenoiseAndDecode(
-        GoldenCase golden, ISampler sampler, IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding, Tensor? condition)
+        GoldenCase golden, ISampler sampler, IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding,
+        Tensor? condition)
     {
         using var denoiser = new Denoiser(experts, boundary, embedding, condition: condition);
         Tensor latents = DenoisingLoop.Run(sampler, golden.Input("noise"), denoiser.Velocity, new GivenNoise(golden),

@@ -36,7 +36,8 @@ public sealed class GgufCase : IGoldenRunner
     public void Run(GoldenCase golden)
     {
         using ICheckpoint file = Checkpoint.Open(golden.File(golden.Config.GetProperty("file").GetString()!));
-        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
+        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal),
+            file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
         foreach (string name in file.Tensors.Keys)
         {
             Tensor value = file.Read(name);
@@ -54,7 +55,8 @@ public sealed class Fp8Case : IGoldenRunner
     public void Run(GoldenCase golden)
     {
         using ICheckpoint file = ScaledCheckpoint.Of(Checkpoint.Open(golden.File(golden.Config.GetProperty("file").GetString()!)));
-        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal), file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
+        Assert.Equal(golden.Tensors.Keys.Order(StringComparer.Ordinal),
+            file.Tensors.Keys.Select(n => "output::" + n).Order(StringComparer.Ordinal));
         foreach (string name in file.Tensors.Keys) golden.Check("output::" + name, file.Read(name));
     }
 }

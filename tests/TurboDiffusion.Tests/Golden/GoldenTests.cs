@@ -44,7 +44,8 @@ public class GoldenTests
     [MemberData(nameof(Cases))]
     public void Outputs_are_reproduced(string file, string folder)
     {
-        Assert.True(file != None, $"{folder} is no folder of golden cases; {GoldenFixtures.Variable} is {string.Join(Path.PathSeparator, GoldenFixtures.Given)}");
+        Assert.True(file != None,
+            $"{folder} is no folder of golden cases; {GoldenFixtures.Variable} is {string.Join(Path.PathSeparator, GoldenFixtures.Given)}");
         using var scope = torch.NewDisposeScope();
         using var golden = new GoldenCase(Path.Combine(folder, file));
         bool known = Runners.TryGetValue(golden.Kind, out IGoldenRunner? runner);

@@ -19,7 +19,8 @@ public sealed class ImageResizeRunner : IGoldenRunner
         using torch.Tensor image = ImageReader.Read(file);
         (int Width, int Height) size = ImageReader.ReadSize(file);
         Assert.Equal([image.shape[2], image.shape[1]], new long[] { size.Width, size.Height });
-        using torch.Tensor actual = ImageResize.ToModelInput(image, config.GetProperty("width").GetInt32(), config.GetProperty("height").GetInt32());
+        using torch.Tensor actual = ImageResize.ToModelInput(image, config.GetProperty("width").GetInt32(),
+            config.GetProperty("height").GetInt32());
         using torch.Tensor expected = golden.Output("image");
         using torch.Tensor difference = (expected - actual).abs();
         Comparison.Elementwise(expected, actual, 0, golden.Tolerance.GetProperty("max_abs").GetDouble(), "image");

@@ -11,9 +11,11 @@ public sealed class NoiseRunner : IGoldenRunner
 
     public void Run(GoldenCase golden)
     {
-        Assert.Equal((132, 2048), (golden.Config.GetProperty("multi_processor_count").GetInt32(), golden.Config.GetProperty("max_threads_per_mp").GetInt32()));
+        Assert.Equal((132, 2048), (golden.Config.GetProperty("multi_processor_count").GetInt32(),
+            golden.Config.GetProperty("max_threads_per_mp").GetInt32()));
         long[] Shape(string name) => [.. golden.Config.GetProperty(name).EnumerateArray().Select(d => d.GetInt64())];
-        IEnumerable<ulong> seeds = golden.Tensors.Keys.Select(k => k["output::seed".Length..k.IndexOf('.', StringComparison.Ordinal)]).Distinct().Select(ulong.Parse);
+        IEnumerable<ulong> seeds = golden.Tensors.Keys.Select(k => k["output::seed".Length..k.IndexOf('.', StringComparison.Ordinal)])
+            .Distinct().Select(ulong.Parse);
         foreach (ulong seed in seeds)
         {
             var source = new PhiloxNoise(seed);

@@ -32,14 +32,16 @@ public sealed class TrainRcmRunner : IGoldenRunner
         var critic = new ToyNetwork(golden.Weights("fake_score."));
         var draws = new RecordedDraws(golden);
         torch.Tensor clean = golden.Input("x0");
-        var guidance = new Guidance(new Condition(golden.Input("context")), new Condition(golden.Input("uncond_context")), options.TeacherGuidance);
+        var guidance = new Guidance(new Condition(golden.Input("context")), new Condition(golden.Input("uncond_context")),
+            options.TeacherGuidance);
         var simulation = new StudentSimulation(student, draws, options);
         int simulated = options.SimulationSteps(iteration);
         LossResult result = step switch
         {
             "scm" => new ContinuousConsistencyLoss(student, teacher, draws, options).Compute(clean, guidance, iteration, draws),
             "dcm" => new DiscreteConsistencyLoss(student, teacher, options).Compute(clean, guidance, draws),
-            "dmd" => new DistributionMatchingLoss(teacher, critic, simulation, draws, options).Compute(clean.shape, guidance, simulated, draws),
+            "dmd" => new DistributionMatchingLoss(teacher, critic, simulation, draws, options)
+                .Compute(clean.shape, guidance, simulated, draws),
             "critic" => new CriticLoss(critic, simulation, draws).Compute(clean.shape, guidance.Positive, simulated, draws),
             _ => throw new NotSupportedException($"{golden.Path}: no such step as {step}"),
         };

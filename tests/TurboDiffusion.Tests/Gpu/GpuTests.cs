@@ -29,7 +29,8 @@ public class GpuTests(SmallModelFixture models)
         RequiredGpu.Check();
         using var scope = NewDisposeScope();
         var generator = new Generator(5);
-        Tensor q = randn(1, 700, 2, 64, generator: generator), k = randn(1, 700, 2, 64, generator: generator), v = randn(1, 700, 2, 64, generator: generator);
+        Tensor q = randn(1, 700, 2, 64, generator: generator), k = randn(1, 700, 2, 64, generator: generator),
+            v = randn(1, 700, 2, 64, generator: generator);
         AttentionOptions options = AttentionOptions.Of(kind, 0.4);
         using AttentionOperator cpu = Filled(AttentionOperator.Create(options, 64, Placement.Cpu));
         using AttentionOperator gpu = Filled(AttentionOperator.Create(options, 64, Cuda));
@@ -84,7 +85,8 @@ public class GpuTests(SmallModelFixture models)
     {
         RequiredGpu.Check();
         using var scope = NewDisposeScope();
-        Tensor latents = randn([1, 16, latentFrames, 12, 16], generator: new Generator(3)), video = randn([1, 3, 1 + 4 * (latentFrames - 1), 96, 128], generator: new Generator(4)).clamp(-1, 1);
+        Tensor latents = randn([1, 16, latentFrames, 12, 16], generator: new Generator(3)),
+            video = randn([1, 3, 1 + 4 * (latentFrames - 1), 96, 128], generator: new Generator(4)).clamp(-1, 1);
         (Tensor Latents, Tensor Video) Run(ScalarType dtype, params KernelOperator[] operators)
         {
             using var vae = new WanVae(VaeConfig.WithDim(dim), Cuda with { Dtype = dtype });
@@ -96,7 +98,8 @@ public class GpuTests(SmallModelFixture models)
         (Tensor exactLatents, Tensor exactVideo) = Run(ScalarType.Float32);
         (Tensor plainLatents, Tensor plainVideo) = Run(ScalarType.BFloat16);
         (Tensor fastLatents, Tensor fastVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu);
-        double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"), videoError = Comparison.RelativeL2(exactVideo, plainVideo, 0.1, "plain video");
+        double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"),
+            videoError = Comparison.RelativeL2(exactVideo, plainVideo, 0.1, "plain video");
         Comparison.RelativeL2(exactLatents, fastLatents, 1.1 * latentError + 1e-3, "latents");
         Comparison.RelativeL2(exactVideo, fastVideo, 1.1 * videoError + 1e-3, "video");
         Assert.False(plainVideo.equal(fastVideo).all().item<bool>());
@@ -111,7 +114,8 @@ public class GpuTests(SmallModelFixture models)
         using var scope = NewDisposeScope();
         Tensor Frames(string device, ScalarType type)
         {
-            using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = device, Dtype = type, Attention = AttentionKind.Dense });
+            using VideoModel model = VideoModel.Open(models.TextToVideo,
+                new VideoModelOptions { Device = device, Dtype = type, Attention = AttentionKind.Dense });
             using var pipeline = new WanPipeline(model.Components);
             var collected = new FrameCollector();
             pipeline.Run(new PipelineRequest

@@ -17,7 +17,8 @@ public sealed class ContactSheetTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         string path = Path.Combine(_folder.Path, "sheet.png");
-        new ContactSheet([Clip(10), Clip(100)], (clip, width) => torch.full([3, width, 3], clip, torch.uint8)).WritePicture(path, frames: 3);
+        new ContactSheet([Clip(10), Clip(100)], (clip, width) => torch.full([3, width, 3], clip, torch.uint8))
+            .WritePicture(path, frames: 3);
         torch.Tensor sheet = ImageReader.Read(path);
         Assert.Equal([3, 2 * (4 + 3) + Gap, 3 * 6 + 2 * Gap], sheet.shape);
         for (int row = 0; row < 2; row++)
@@ -37,7 +38,8 @@ public sealed class ContactSheetTests : IDisposable
         using var scope = torch.NewDisposeScope();
         string path = Path.Combine(_folder.Path, "frames/");
         torch.Tensor[] clips = [.. Enumerable.Range(0, 5).Select(i => Clip(50 * i, width: 5))];
-        new ContactSheet(clips).WriteVideo(path, 8, new VideoMetadata("a prompt", 1, "a model", "1"), TestContext.Current.CancellationToken);
+        new ContactSheet(clips).WriteVideo(path, 8, new VideoMetadata("a prompt", 1, "a model", "1"),
+            TestContext.Current.CancellationToken);
         Assert.Equal(5, Directory.GetFiles(path, "frame_*.png").Length);
         torch.Tensor last = ImageReader.Read(Path.Combine(path, "frame_00004.png"));
         Assert.Equal([3, 2 * 4 + Gap, 4 * 5 + 3 * Gap], last.shape);

@@ -51,7 +51,8 @@ public sealed class FFmpegTests : IDisposable
         void Install(string version, DateTime installed)
         {
             File.WriteAllText(path, $"#!/bin/sh\necho \"$4\" >> '{calls}'\necho 'ffmpeg version {version} Copyright'\necho ' ------'\n");
-            if (OperatingSystem.IsLinux()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (OperatingSystem.IsLinux())
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             File.SetLastWriteTimeUtc(path, installed);
         }
 

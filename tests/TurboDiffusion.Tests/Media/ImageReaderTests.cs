@@ -52,7 +52,8 @@ public sealed class ImageReaderTests : IDisposable
         AssertColor(image, At(redCorner).X, At(redCorner).Y, (255, 0, 0), 12);
         AssertColor(image, At(greenCorner).X, At(greenCorner).Y, (0, 255, 0), 12);
 
-        (int X, int Y) At(string corner) => (corner.EndsWith("left", StringComparison.Ordinal) ? 4 : width - 5, corner.StartsWith("top", StringComparison.Ordinal) ? 4 : height - 5);
+        (int X, int Y) At(string corner) => (corner.EndsWith("left", StringComparison.Ordinal)
+            ? 4 : width - 5, corner.StartsWith("top", StringComparison.Ordinal) ? 4 : height - 5);
     }
 
     [Fact]
@@ -118,7 +119,8 @@ public sealed class ImageReaderTests : IDisposable
     public void Damaged_images_give_no_other_error()
     {
         using SKBitmap bitmap = TestImages.Corners(24, 24, SKColors.Gray, SKColors.Red, SKColors.Lime);
-        byte[][] images = [.. new[] { SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp }.Select(f => TestImages.Encode(bitmap, f))];
+        byte[][] images = [.. new[] { SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg,
+            SKEncodedImageFormat.Webp }.Select(f => TestImages.Encode(bitmap, f))];
         Gen.Select(Gen.Int[0, images.Length - 1], Gen.Select(Gen.Int[0, 4000], Gen.Byte).Array[1, 8]).Sample((which, changes) =>
         {
             byte[] damaged = [.. images[which]];

@@ -35,7 +35,8 @@ public class ImageResizeTests
     {
         using var scope = torch.NewDisposeScope();
         torch.Tensor image = torch.tensor(new byte[] { 0, 255, 51 }, [3, 1, 1], torch.uint8);
-        Comparison.Elementwise(torch.tensor(new float[] { -1, 1, -0.6f }, [3, 1, 1]).expand(3, 2, 2), ImageResize.ToModelInput(image, 2, 2), 0, 1e-6, "image");
+        Comparison.Elementwise(torch.tensor(new float[] { -1, 1, -0.6f }, [3, 1, 1]).expand(3, 2, 2), ImageResize.ToModelInput(image, 2, 2),
+            0, 1e-6, "image");
     }
 
     private static int[] Row(byte[] pixels, int width)

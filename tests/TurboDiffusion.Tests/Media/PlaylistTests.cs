@@ -18,7 +18,9 @@ public sealed class PlaylistTests : IDisposable
     [InlineData("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{0}\n")]
     [InlineData("ffconcat version 1.0\nfile '{0}'\n")]
     [InlineData("ffconcat version 1.0\nfile other/secret.mp4\n")]
-    [InlineData("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" mediaPresentationDuration=\"PT1S\"><Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"0\" bandwidth=\"1\"><BaseURL>{0}</BaseURL></Representation></AdaptationSet></Period></MPD>")]
+    [InlineData("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" "
+        + "mediaPresentationDuration=\"PT1S\"><Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"0\" "
+        + "bandwidth=\"1\"><BaseURL>{0}</BaseURL></Representation></AdaptationSet></Period></MPD>")]
     [InlineData("v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n")]
     [InlineData("<smil><body><video src=\"{0}\"/></body></smil>")]
     [InlineData("[Reference]\nRef1={0}\n")]
@@ -55,7 +57,8 @@ public sealed class PlaylistTests : IDisposable
             using (torch.Tensor frames = torch.full([9, 32, 64, 3], 200, torch.uint8)) sink.Write(frames);
             await sink.CompleteAsync();
         }
-        using (var process = System.Diagnostics.Process.Start("ffmpeg", ["-v", "error", "-i", path, "-c", "copy", "-f", format, video])) await process.WaitForExitAsync();
+        using (var process = System.Diagnostics.Process.Start("ffmpeg", ["-v", "error", "-i", path, "-c", "copy", "-f", format, video]))
+            await process.WaitForExitAsync();
         torch.Tensor clip = VideoReader.ReadClips(video, new VideoFormat(64, 32, 8), 5).First();
         Assert.InRange(clip.to(torch.float32).mean().item<float>(), 196, 204);
     }

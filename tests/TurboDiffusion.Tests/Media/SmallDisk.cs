@@ -12,7 +12,8 @@ internal sealed class SmallDisk : IDisposable
 
     public SmallDisk(int kilobytes)
     {
-        _mounted = OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={kilobytes}k"), "tmpfs", _folder.Path);
+        _mounted = OperatingSystem.IsLinux()
+            && Run("mount", "-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={kilobytes}k"), "tmpfs", _folder.Path);
         if (_mounted) return;
         _folder.Dispose();
         Assert.Skip("A disk in memory can be mounted by root on Linux only.");
@@ -30,7 +31,8 @@ internal sealed class SmallDisk : IDisposable
     public string[] Content =>
     [
         .. Directory.EnumerateFileSystemEntries(Path, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 })
-            .Select(e => $"{System.IO.Path.GetRelativePath(Path, e)} {(System.IO.File.Exists(e) ? new FileInfo(e).Length : 0)}").Order(StringComparer.Ordinal),
+            .Select(e => $"{System.IO.Path.GetRelativePath(Path, e)} {(System.IO.File.Exists(e) ? new FileInfo(e).Length : 0)}")
+            .Order(StringComparer.Ordinal),
     ];
 
     public void Dispose()

@@ -48,8 +48,10 @@ public class VideoReaderTests
         string text = Path.Combine(folder.Path, "notes.mp4");
         File.WriteAllText(text, "not a video");
         var format = new VideoFormat(16, 16, 4);
-        Assert.Contains("notes.mp4", Assert.Throws<InvalidRequestException>(() => VideoReader.ReadClips(text, format, 5, Token).Count()).Message);
-        Assert.Contains("none.mp4", Assert.Throws<InvalidRequestException>(() => VideoReader.ReadClips(Path.Combine(folder.Path, "none.mp4"), format, 5, Token).Count()).Message);
+        Assert.Contains("notes.mp4", Assert.Throws<InvalidRequestException>(() => VideoReader.ReadClips(text, format, 5, Token)
+            .Count()).Message);
+        Assert.Contains("none.mp4", Assert.Throws<InvalidRequestException>(() =>
+            VideoReader.ReadClips(Path.Combine(folder.Path, "none.mp4"), format, 5, Token).Count()).Message);
     }
 
     [Fact]
@@ -57,7 +59,8 @@ public class VideoReaderTests
     {
         using var folder = new TemporaryFolder();
         string list = Path.Combine(folder.Path, "list.m3u8");
-        await File.WriteAllTextAsync(list, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/video.ts\n#EXT-X-ENDLIST\n", Token);
+        await File.WriteAllTextAsync(list,
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/video.ts\n#EXT-X-ENDLIST\n", Token);
         Assert.Throws<InvalidRequestException>(() => VideoReader.ReadClips(list, new VideoFormat(16, 16, 4), 5, Token).Count());
     }
 
@@ -69,14 +72,16 @@ public class VideoReaderTests
         using var cancellation = new CancellationTokenSource();
         Assert.ThrowsAny<OperationCanceledException>(() =>
         {
-            foreach (torch.Tensor _ in VideoReader.ReadClips(path, new VideoFormat(16, 16, 16), 2, cancellation.Token)) cancellation.Cancel();
+            foreach (torch.Tensor _ in VideoReader.ReadClips(path, new VideoFormat(16, 16, 16), 2, cancellation.Token))
+                cancellation.Cancel();
         });
     }
 
     private static async Task<string> Write(TemporaryFolder folder, string name, int frames, double fps, Func<int, int> grey)
     {
         string path = Path.Combine(folder.Path, name);
-        await using IFrameSink sink = VideoSink.Open(path, new VideoFormat(64, 32, fps), new VideoMetadata("p", 1, "m", "v"), new VideoOptions { Crf = 4 }, Token);
+        await using IFrameSink sink = VideoSink.Open(path, new VideoFormat(64, 32, fps), new VideoMetadata("p", 1, "m", "v"),
+            new VideoOptions { Crf = 4 }, Token);
         for (int t = 0; t < frames; t++)
         {
             using var scope = torch.NewDisposeScope();

@@ -27,8 +27,10 @@ public sealed class VideoSinkTests : IDisposable
         string path = await WriteAsync("video.mp4");
         IMediaAnalysis media = await FFProbe.AnalyseAsync(path);
         VideoStream stream = media.PrimaryVideoStream!;
-        Assert.Equal(("h264", "yuv420p", Width, Height, 16.0), (stream.CodecName, stream.PixelFormat, stream.Width!.Value, stream.Height!.Value, stream.AverageFrameRate));
-        Assert.Equal(("bt709", "bt709", "bt709", "tv"), (stream.ColorSpace, stream.ColorPrimaries, stream.ColorTransfer, stream.ColorRange));
+        Assert.Equal(("h264", "yuv420p", Width, Height, 16.0),
+            (stream.CodecName, stream.PixelFormat, stream.Width!.Value, stream.Height!.Value, stream.AverageFrameRate));
+        Assert.Equal(("bt709", "bt709", "bt709", "tv"),
+            (stream.ColorSpace, stream.ColorPrimaries, stream.ColorTransfer, stream.ColorRange));
         AssertTags(media);
         Assert.Equal(9, (await FFProbe.GetFramesAsync(path)).Frames.Count);
         byte[] bytes = await File.ReadAllBytesAsync(path);
@@ -43,7 +45,8 @@ public sealed class VideoSinkTests : IDisposable
         string path = await WriteAsync("video.webm");
         IMediaAnalysis media = await FFProbe.AnalyseAsync(path);
         VideoStream stream = media.PrimaryVideoStream!;
-        Assert.Equal(("vp9", "yuv420p", Width, Height, 16.0), (stream.CodecName, stream.PixelFormat, stream.Width!.Value, stream.Height!.Value, stream.AverageFrameRate));
+        Assert.Equal(("vp9", "yuv420p", Width, Height, 16.0),
+            (stream.CodecName, stream.PixelFormat, stream.Width!.Value, stream.Height!.Value, stream.AverageFrameRate));
         AssertTags(media);
         Assert.Equal(9, (await FFProbe.GetFramesAsync(path)).Frames.Count);
     }
@@ -53,7 +56,8 @@ public sealed class VideoSinkTests : IDisposable
     {
         string path = await WriteAsync("video.gif");
         IMediaAnalysis media = await FFProbe.AnalyseAsync(path);
-        Assert.Equal(("gif", Width, Height), (media.PrimaryVideoStream!.CodecName, media.PrimaryVideoStream.Width!.Value, media.PrimaryVideoStream.Height!.Value));
+        Assert.Equal(("gif", Width, Height),
+            (media.PrimaryVideoStream!.CodecName, media.PrimaryVideoStream.Width!.Value, media.PrimaryVideoStream.Height!.Value));
         Assert.Equal(9, (await FFProbe.GetFramesAsync(path)).Frames.Count);
         Assert.InRange(media.Duration.TotalSeconds, 0.5, 0.62);
         Assert.Contains(Metadata.ToJson()[..100], Encoding.UTF8.GetString(await File.ReadAllBytesAsync(path)));
@@ -191,7 +195,8 @@ public sealed class VideoSinkTests : IDisposable
         await WriteAsync("frames/", new VideoOptions { Overwrite = true });
         Assert.Equal(["frames"], _folder.Entries);
         await File.WriteAllTextAsync(Path.Combine(path, "thesis.txt"), "mine");
-        Assert.Contains("thesis.txt", Assert.Throws<InvalidRequestException>(() => VideoSink.Check(path, new VideoOptions { Overwrite = true })).Message);
+        Assert.Contains("thesis.txt",
+            Assert.Throws<InvalidRequestException>(() => VideoSink.Check(path, new VideoOptions { Overwrite = true })).Message);
     }
 
     [Fact]
@@ -233,8 +238,10 @@ public sealed class VideoSinkTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         torch.Tensor t = torch.arange(count, torch.float32).view(-1, 1, 1, 1) * 8;
-        torch.Tensor y = torch.arange(Height, torch.float32).view(1, -1, 1, 1) * 2, x = torch.arange(Width, torch.float32).view(1, 1, -1, 1) * 3;
-        return torch.cat([(t + x + 0 * y).remainder(256), (t + y + 0 * x).remainder(256), (x + y + 0 * t).remainder(256)], 3).to(torch.uint8).MoveToOuterDisposeScope();
+        torch.Tensor y = torch.arange(Height, torch.float32).view(1, -1, 1, 1) * 2,
+            x = torch.arange(Width, torch.float32).view(1, 1, -1, 1) * 3;
+        return torch.cat([(t + x + 0 * y).remainder(256), (t + y + 0 * x).remainder(256), (x + y + 0 * t).remainder(256)],
+            3).to(torch.uint8).MoveToOuterDisposeScope();
     }
 
     /// <summary>The id of a process whose working folder is within this one, or 0.</summary>

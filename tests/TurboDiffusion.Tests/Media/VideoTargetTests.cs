@@ -55,7 +55,8 @@ public sealed class VideoTargetTests : IDisposable
     [InlineData("video.webm", 64)]
     [InlineData("video.mp4", -1)]
     public void A_quality_out_of_range_is_refused(string name, int crf) =>
-        Assert.Equal("crf", Assert.Throws<InvalidRequestException>(() => VideoSink.Check(_folder.File(name), new VideoOptions { Crf = crf })).Parameter);
+        Assert.Equal("crf", Assert.Throws<InvalidRequestException>(() =>
+            VideoSink.Check(_folder.File(name), new VideoOptions { Crf = crf })).Parameter);
 
     [Theory]
     [InlineData(63, 48, 16)]

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace TurboDiffusion.Tests.Media;
 
-/// <summary>Every way in which a disk or ffmpeg fails while a video is written: a typed error, nothing left, and what was there stays.</summary>
+/// <summary>
+/// Every way in which a disk or ffmpeg fails while a video is written: a typed error, nothing left, and what was there stays.
+/// </summary>
 public sealed class WriteFailureTests : IDisposable
 {
     private const int Width = 192, Height = 112, Count = 17;
@@ -32,7 +34,8 @@ public sealed class WriteFailureTests : IDisposable
         {
             string filler = disk.File("filler");
             await File.WriteAllBytesAsync(filler, new byte[disk.Free - 1024 * kilobytes]);
-            EnvironmentException error = await Assert.ThrowsAsync<EnvironmentException>(() => WriteAsync(disk.File(name), Count, noise: 255));
+            EnvironmentException error = await Assert.ThrowsAsync<EnvironmentException>(() =>
+                WriteAsync(disk.File(name), Count, noise: 255));
             Assert.Contains("No space left on device", error.Message);
             Assert.Contains(disk.Path, error.Message);
             File.Delete(filler);
@@ -95,7 +98,8 @@ public sealed class WriteFailureTests : IDisposable
     public async Task A_hanging_check_and_a_hanging_question_end_too()
     {
         FFmpeg hangsInCheck = StandIn("case \"$*\" in *framecrc*) exec sleep 100;; esac; exec ffmpeg \"$@\"");
-        EnvironmentException error = await Assert.ThrowsAsync<EnvironmentException>(() => WriteAsync(_folder.File("video.mp4"), Count, 30, hangsInCheck));
+        EnvironmentException error = await Assert.ThrowsAsync<EnvironmentException>(() =>
+            WriteAsync(_folder.File("video.mp4"), Count, 30, hangsInCheck));
         Assert.Contains("hung", error.Message);
         Assert.Equal(["bin"], _folder.Entries);
     }
@@ -106,7 +110,8 @@ public sealed class WriteFailureTests : IDisposable
         FFmpeg ffmpeg = StandIn("exec sleep 100") with { Patience = TimeSpan.FromMinutes(5) };
         using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
         var clock = Stopwatch.StartNew();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => WriteAsync(_folder.File("video.mp4"), Count, 255, ffmpeg, cancellation.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            WriteAsync(_folder.File("video.mp4"), Count, 255, ffmpeg, cancellation.Token));
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), $"it took {clock.Elapsed}");
         Assert.Equal(["bin"], _folder.Entries);
     }
@@ -139,11 +144,13 @@ public sealed class WriteFailureTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The stand-ins are shell scripts");
         string path = Path.Combine(Directory.CreateDirectory(_folder.File("bin")).FullName, "ffmpeg");
         File.WriteAllText(path, $"#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*) exec {FFmpeg.Locate().Path} \"$@\";; esac\n{encode}\n");
-        if (OperatingSystem.IsLinux()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (OperatingSystem.IsLinux())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         return FFmpeg.Locate(path, null) with { Patience = TimeSpan.FromSeconds(1) };
     }
 
-    private static async Task WriteAsync(string path, int frames, int noise, FFmpeg? ffmpeg = null, CancellationToken cancellationToken = default)
+    private static async Task WriteAsync(string path, int frames, int noise, FFmpeg? ffmpeg = null,
+        CancellationToken cancellationToken = default)
     {
         var options = new VideoOptions { Overwrite = true };
         await using IFrameSink sink = ffmpeg is null

@@ -46,7 +46,8 @@ public class ConvolutionTests
             Tensor input = randn([8, 24, 6, 14, 24]), weight = randn([24, 24, 3, 3, 3]), bias = randn([24]);
             LeaveNaN();
             Tensor output = Convolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
-            Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32, 72, 14, 24);
+            Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32,
+                72, 14, 24);
             Tensor flat = weight.reshape(24, 72, 3, 3);
             Tensor expected = Convolution.Run(columns, flat, bias, [1, 1], [1, 1]).view(8, 4, 24, 14, 24).transpose(1, 2);
             Comparison.Elementwise(expected, output, 1e-3, 1e-3, "output");

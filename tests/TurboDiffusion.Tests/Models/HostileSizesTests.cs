@@ -44,7 +44,8 @@ public class HostileSizesTests
 
     [Fact]
     public void A_vae_of_absurd_sizes_is_refused() =>
-        Assert.Throws<CheckpointException>(() => VaeConfig.FromCheckpoint(new Shapes([("encoder.conv1.bias", [Huge]), ("conv2.bias", [16])])));
+        Assert.Throws<CheckpointException>(() =>
+            VaeConfig.FromCheckpoint(new Shapes([("encoder.conv1.bias", [Huge]), ("conv2.bias", [16])])));
 
     private sealed class Shapes(IEnumerable<(string Name, long[] Shape)> tensors) : ICheckpoint
     {

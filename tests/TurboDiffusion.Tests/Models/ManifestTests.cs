@@ -22,7 +22,9 @@ public class ManifestTests
     {
         int dot = manifest.LastIndexOf('.');
         string variant = manifest[(dot + 1)..];
-        using var model = new WanModel(ModelSpec.Find(manifest[..dot]).Transformer, variant == "original" ? AttentionOptions.Dense : AttentionOptions.Sla(),
+        using var model = new WanModel(ModelSpec.Find(manifest[..dot]).Transformer, variant == "original"
+            ? AttentionOptions.Dense
+            : AttentionOptions.Sla(),
             variant == "sla-quant" ? WeightFormat.Int8 : WeightFormat.Float, Placement.Meta);
         Check(manifest, model);
     }

@@ -19,7 +19,8 @@ public class ModelSpecTests
     [InlineData("Wan2.2-T2V-A14B", 2, 0.875, 40, 12, 3, 4, 80, false, 1280, 720)]
     [InlineData("Wan2.2-I2V-A14B", 2, 0.9, 40, 5, 3.5, 3.5, 200, true, 1280, 720)]
     public void A_models_settings_are_the_published_ones(
-        string name, int experts, double? boundary, int steps, double shift, double low, double high, double sigmaMax, bool ode, int width, int height)
+        string name, int experts, double? boundary, int steps, double shift, double low, double high, double sigmaMax, bool ode,
+        int width, int height)
     {
         ModelSpec spec = ModelSpec.Find(name.ToLowerInvariant());
         Assert.Equal((name, experts, boundary), (spec.Name, spec.Experts, spec.Boundary));
@@ -27,7 +28,8 @@ public class ModelSpecTests
         Assert.Equal(new VideoSize(width, height), spec.Size);
         Assert.Equal((SamplerKind.UniPc, new GuidanceScale(low, high)), (spec.Sampling.Sampler, spec.Sampling.GuidanceScale));
         foreach (SamplerKind kind in (SamplerKind[])[SamplerKind.UniPc, SamplerKind.Euler])
-            Assert.Equal((kind, steps, shift, false), (spec.Sampling.Of(kind).Kind, spec.Sampling.Of(kind).Steps, spec.Sampling.Of(kind).Shift, spec.Sampling.Of(kind).Ode));
+            Assert.Equal((kind, steps, shift, false),
+                (spec.Sampling.Of(kind).Kind, spec.Sampling.Of(kind).Steps, spec.Sampling.Of(kind).Shift, spec.Sampling.Of(kind).Ode));
         SamplerOptions rcm = spec.Sampling.Of(SamplerKind.Rcm);
         Assert.Equal((SamplerKind.Rcm, 4, sigmaMax, ode), (rcm.Kind, rcm.Steps, rcm.SigmaMax, rcm.Ode));
         Assert.Equal((SamplerKind.Rcm, GuidanceScale.None), (spec.Distilled().Sampling.Sampler, spec.Distilled().Sampling.GuidanceScale));

@@ -20,7 +20,8 @@ public class ObserverTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void The_velocity_is_the_same_to_the_bit(AttentionKind kind, WeightFormat weights) => Check(CPU, ScalarType.Float32, kind, weights);
+    public void The_velocity_is_the_same_to_the_bit(AttentionKind kind, WeightFormat weights) =>
+        Check(CPU, ScalarType.Float32, kind, weights);
 
     // Fused kernels round otherwise than the operators that they replace: one that watching split would show.
     [Theory]
@@ -37,7 +38,8 @@ public class ObserverTests
         using WanModel model = Model(CPU, ScalarType.Float32, AttentionKind.Dense, WeightFormat.Float);
         var names = new List<string>();
         Run(model, CPU, (name, _) => names.Add(name)).Dispose();
-        string[] block = ["norm1", "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.attn_op", "self_attn", "norm3", "cross_attn.q", "cross_attn.attn_op", "cross_attn", "norm2", "ffn.0", "ffn"];
+        string[] block = ["norm1", "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.attn_op", "self_attn", "norm3", "cross_attn.q",
+            "cross_attn.attn_op", "cross_attn", "norm2", "ffn.0", "ffn"];
         Assert.Equal(
             ["text_embedding", "patch_embedding", "time_embedding", "time_projection", "rotary",
                 .. block.Select(n => $"blocks.0.{n}"), "blocks.0", .. block.Select(n => $"blocks.1.{n}"), "blocks.1", "head"], names);
@@ -72,7 +74,8 @@ public class ObserverTests
     {
         using var scope = NewDisposeScope();
         Tensor latents = KernelConformance.Random(device, 1, ScalarType.Float32, 1, Config.InDim, 3, 16, 24);
-        using TextContext text = model.PrepareText(KernelConformance.Random(device, 2, ScalarType.Float32, 1, 16, Config.TextDim), observe: observe);
+        using TextContext text = model.PrepareText(KernelConformance.Random(device, 2, ScalarType.Float32, 1, 16, Config.TextDim),
+            observe: observe);
         return model.Forward(latents, tensor(new[] { 700.0 }, device: device), text, observe: observe).MoveToOuterDisposeScope();
     }
 }

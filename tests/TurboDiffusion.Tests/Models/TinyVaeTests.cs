@@ -18,10 +18,12 @@ public class TinyVaeTests
         foreach ((TinyVaeConfig config, long decoder) in new[] { (TinyVaeConfig.Wan21, 9_844_611L), (TinyVaeConfig.Wan22, 9_923_532L) })
         {
             using var vae = new TinyVideoAutoencoder(config, Placement.Meta);
-            Assert.Equal(decoder, vae.state_dict().Where(t => t.Key.StartsWith("decoder.", StringComparison.Ordinal)).Sum(t => t.Value.numel()));
+            Assert.Equal(decoder, vae.state_dict().Where(t => t.Key.StartsWith("decoder.", StringComparison.Ordinal))
+                .Sum(t => t.Value.numel()));
             using var described = new RandomCheckpoint(vae, 0);
             CheckpointReport report = CheckpointInspector.Inspect(described);
-            Assert.Equal((config, config == TinyVaeConfig.Wan21 ? "taew2_1" : "taew2_2", 0), (report.TinyVae, report.Preset, report.Problems.Count));
+            Assert.Equal((config, config == TinyVaeConfig.Wan21 ? "taew2_1" : "taew2_2", 0),
+                (report.TinyVae, report.Preset, report.Problems.Count));
         }
     }
 
@@ -50,7 +52,8 @@ public class TinyVaeTests
         using var model = new TinyVideoAutoencoder(Small, Placement.Meta);
         var random = new RandomCheckpoint(model, 0);
         Tensor more = randn([36, 12, 1, 1]);
-        using var file = new MemoryCheckpoint([.. random.Tensors.Keys.Select(n => (n, n == "decoder.13.conv.weight" ? more.alias() : random.Read(n)))]);
+        using var file =
+            new MemoryCheckpoint([.. random.Tensors.Keys.Select(n => (n, n == "decoder.13.conv.weight" ? more.alias() : random.Read(n)))]);
         using ICheckpoint trimmed = TinyVideoAutoencoder.Trimmed(file, TinyVaeConfig.FromCheckpoint(file));
         Assert.Equal([24, 12, 1, 1], trimmed.Tensors["decoder.13.conv.weight"].Shape);
         Comparison.Exact(more.narrow(0, 12, 24), trimmed.Read("decoder.13.conv.weight"), "last rows");

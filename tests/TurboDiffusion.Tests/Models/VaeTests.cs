@@ -56,7 +56,8 @@ public class VaeTests
         using var norm = new ChannelRmsNorm(16, 3, Placement.Cpu);
         using var convolution = new CausalConv3d(16, 24, 3, 3, Placement.Cpu);
         ulong seed = 0;
-        foreach (Tensor parameter in norm.parameters().Concat(convolution.parameters())) parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
+        foreach (Tensor parameter in norm.parameters().Concat(convolution.parameters()))
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
         using var plain = new CausalCache();
         using var windows = new CausalCache();
         foreach (long frames in new[] { 1, 4, 2, 1 })
@@ -102,7 +103,8 @@ public class VaeTests
         // A different weight for every element: a plain mean over the channels of the latents would hide some of them.
         Tensor loss = (vae.DecodeWhole(mean) * randn_like(video)).sum() + (logVariance * randn_like(logVariance)).sum();
         loss.backward();
-        Assert.Empty(vae.named_parameters().Where(p => p.parameter.grad is not { } g || !(g.abs().sum().item<float>() > 0)).Select(p => p.name));
+        Assert.Empty(vae.named_parameters().Where(p => p.parameter.grad is not { } g || !(g.abs().sum().item<float>() > 0))
+            .Select(p => p.name));
     }
 
     [Fact]
@@ -199,6 +201,7 @@ public class VaeTests
         Assert.True(VaeConfig.Wan21.Takes(frames));
         Assert.False(VaeConfig.Wan21.Takes(frames + 1));
         foreach (double near in (double[])[frames - 1.9, frames, frames + 1.9]) Assert.Equal(frames, VaeConfig.Wan21.NearestFrames(near));
-        Assert.Contains($"{frames} is the nearest below", Assert.Throws<InvalidRequestException>(() => VaeConfig.Wan21.CheckFrames(frames + 3)).Message);
+        Assert.Contains($"{frames} is the nearest below",
+            Assert.Throws<InvalidRequestException>(() => VaeConfig.Wan21.CheckFrames(frames + 3)).Message);
     }
 }

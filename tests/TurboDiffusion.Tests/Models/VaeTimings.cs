@@ -40,7 +40,8 @@ public class VaeTimings
             {
                 foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
             }, warmUp: 1, repeats: 3), $"{(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.0} GB more");
-            Print($"encode {width}x{height}, {Frames} frames, {form}", CudaTimer.Median(_device, () => vae.Encode(video).Dispose(), warmUp: 1, repeats: 3), "");
+            Print($"encode {width}x{height}, {Frames} frames, {form}",
+                CudaTimer.Median(_device, () => vae.Encode(video).Dispose(), warmUp: 1, repeats: 3), "");
         }
     }
 
@@ -63,15 +64,18 @@ public class VaeTimings
         double operations = 2.0 * 27 * channels * channels * frames * height * width;
         Tensor x = randn([frames, height, width, channels], ScalarType.BFloat16, _device), video = x.permute(3, 0, 1, 2).unsqueeze(0);
         Tensor gamma = norm.Factors, past = randn([2, height, width, channels], ScalarType.BFloat16, _device);
-        Print($"norm, SiLU, windows: {size}", CudaTimer.Median(_device, () => _ = CausalRmsSiluKernel.Run(x, gamma, null, past)), $"{(2 + 6 + 2.0) * x.numel() / 1e9:0.0} GB");
+        Print($"norm, SiLU, windows: {size}", CudaTimer.Median(_device, () => _ = CausalRmsSiluKernel.Run(x, gamma, null, past)),
+            $"{(2 + 6 + 2.0) * x.numel() / 1e9:0.0} GB");
         Tensor windows = randn([frames, height, width, 3 * channels], ScalarType.BFloat16, _device).permute(0, 3, 1, 2);
-        Tensor weight = randn([channels, 3, 3, 3 * channels], ScalarType.BFloat16, _device).permute(0, 3, 1, 2), bias = randn(channels, ScalarType.BFloat16, _device);
+        Tensor weight = randn([channels, 3, 3, 3 * channels], ScalarType.BFloat16, _device).permute(0, 3, 1, 2),
+            bias = randn(channels, ScalarType.BFloat16, _device);
         double ms = CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, null, [1, 1], [1, 1]).Dispose());
         Print($"convolution of windows: {size}", ms, $"{operations / ms / 1e9:0} TFLOP/s");
         Print("  with a bias", CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, bias, [1, 1], [1, 1]).Dispose()), "");
         Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
         using var cache = new CausalCache();
-        Print("  norm, SiLU, convolution", CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
+        Print("  norm, SiLU, convolution",
+            CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
         using var plain = new CausalCache();
         Tensor planes = video.contiguous();
         Print("  norm, SiLU, convolution over time", CudaTimer.Median(_device, () =>
@@ -80,7 +84,8 @@ public class VaeTimings
             convolution.forward(activated, plain).Dispose();
         }), "");
         Tensor folded = x.permute(0, 3, 1, 2);
-        Print("  nearest x2", CudaTimer.Median(_device, () => nn.functional.interpolate(folded, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
+        Print("  nearest x2", CudaTimer.Median(_device,
+            () => nn.functional.interpolate(folded, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
     }
 
     private static void Print(string what, double ms, string more) =>

@@ -66,7 +66,8 @@ public class VideoSizeTests
     [InlineData(1600, 900, "720p", "16:9", 1280, 720)]
     [InlineData(100, 100, "720p", "16:9", 960, 960)]
     [InlineData(1, 100_000, "480p", "16:9", 16, 199840)]
-    public void Adaptive_sizes_keep_the_aspect_of_the_image(int imageWidth, int imageHeight, string resolution, string aspectRatio, int width, int height) =>
+    public void Adaptive_sizes_keep_the_aspect_of_the_image(int imageWidth, int imageHeight, string resolution, string aspectRatio,
+        int width, int height) =>
         Assert.Equal(new VideoSize(width, height), VideoSize.Preset(resolution, aspectRatio).WithAspectOf(imageWidth, imageHeight));
 
     [Fact]

@@ -12,7 +12,8 @@ namespace TurboDiffusion.Tests.Models;
 
 public class Wan22VaeTests
 {
-    private static readonly VaeConfig Small = new(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 6, patchSize: 2, hasShortcuts: true);
+    private static readonly VaeConfig Small = new(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 6, patchSize: 2,
+        hasShortcuts: true);
 
     [Fact]
     public void The_published_network_has_its_shapes_in_every_layout()
@@ -21,10 +22,14 @@ public class Wan22VaeTests
         Dictionary<string, Tensor> state = vae.state_dict();
         foreach ((string name, long[] shape) in new (string, long[])[]
                  {
-                     ("encoder.conv1.weight", [160, 12, 3, 3, 3]), ("encoder.head.2.weight", [96, 640, 3, 3, 3]), ("conv1.weight", [96, 96, 1, 1, 1]),
-                     ("conv2.weight", [48, 48, 1, 1, 1]), ("decoder.conv1.weight", [1024, 48, 3, 3, 3]), ("decoder.head.2.weight", [12, 256, 3, 3, 3]),
-                     ("encoder.downsamples.1.downsamples.2.time_conv.weight", [320, 320, 3, 1, 1]), ("decoder.upsamples.0.upsamples.3.time_conv.weight", [2048, 1024, 3, 1, 1]),
-                     ("decoder.upsamples.2.upsamples.3.resample.1.weight", [512, 512, 3, 3]), ("decoder.upsamples.3.upsamples.0.shortcut.weight", [256, 512, 1, 1, 1]),
+                     ("encoder.conv1.weight", [160, 12, 3, 3, 3]), ("encoder.head.2.weight", [96, 640, 3, 3, 3]),
+                         ("conv1.weight", [96, 96, 1, 1, 1]),
+                     ("conv2.weight", [48, 48, 1, 1, 1]), ("decoder.conv1.weight", [1024, 48, 3, 3, 3]),
+                     ("decoder.head.2.weight", [12, 256, 3, 3, 3]),
+                     ("encoder.downsamples.1.downsamples.2.time_conv.weight", [320, 320, 3, 1, 1]),
+                     ("decoder.upsamples.0.upsamples.3.time_conv.weight", [2048, 1024, 3, 1, 1]),
+                     ("decoder.upsamples.2.upsamples.3.resample.1.weight", [512, 512, 3, 3]),
+                     ("decoder.upsamples.3.upsamples.0.shortcut.weight", [256, 512, 1, 1, 1]),
                  })
             Assert.Equal(shape, state[name].shape);
         var native = new HeaderCheckpoint(state.Select(t => new TensorInfo(t.Key, ScalarType.Float32, t.Value.shape)));
@@ -59,12 +64,14 @@ public class Wan22VaeTests
     public void Shortcuts_are_means_and_repetitions()
     {
         using var scope = NewDisposeScope();
-        Tensor x = randn([1, 2, 3, 4, 4]), averaged = LevelShortcut.Average(x, 4, 2, 2), repeated = LevelShortcut.Repeat(x, 1, 2, 2, first: true);
+        Tensor x = randn([1, 2, 3, 4, 4]), averaged = LevelShortcut.Average(x, 4, 2, 2),
+            repeated = LevelShortcut.Repeat(x, 1, 2, 2, first: true);
         // Two channels of 2x2x2 in four groups of four: the first is channel 0 in frame -1 (zeros), the second channel 0 in frame 0.
         Assert.Equal([1, 4, 2, 2, 2], averaged.shape);
         Assert.Equal(0, averaged[0, 0, 0].abs().max().item<float>());
         Comparison.Elementwise(nn.functional.avg_pool2d(x[0, 0, 0].view(1, 1, 4, 4), 2).view(2, 2), averaged[0, 1, 0], 1e-6, 1e-6, "mean");
-        Comparison.Elementwise(nn.functional.avg_pool2d(x[0, 1, 1].view(1, 1, 4, 4), 2).view(2, 2), averaged[0, 2, 1], 1e-6, 1e-6, "mean of the next");
+        Comparison.Elementwise(nn.functional.avg_pool2d(x[0, 1, 1].view(1, 1, 4, 4), 2).view(2, 2), averaged[0, 2, 1], 1e-6, 1e-6,
+            "mean of the next");
         // One channel of 2x2x2 from two repeated four times: frame 0 of the pair is channel 0, frame 1 channel 1.
         Assert.Equal([1, 1, 5, 8, 8], repeated.shape);
         Comparison.Exact(x[0, 1, 0].repeat_interleave(2, 0).repeat_interleave(2, 1), repeated[0, 0, 0], "first");

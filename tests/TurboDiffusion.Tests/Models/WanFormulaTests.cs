@@ -19,7 +19,8 @@ public class WanFormulaTests
     {
         using var scope = NewDisposeScope();
         const int channels = 3, frames = 2, height = 4, width = 6;
-        Tensor patches = Patches.From(arange(channels * frames * height * width, ScalarType.Float32).reshape(1, channels, frames, height, width));
+        Tensor patches =
+            Patches.From(arange(channels * frames * height * width, ScalarType.Float32).reshape(1, channels, frames, height, width));
         Assert.Equal([1, frames * height / 2 * width / 2, channels * 4], patches.shape);
         ForEach(channels, frames, height, width, (c, t, y, x) =>
             Assert.Equal(((c * frames + t) * height + y) * width + x,
@@ -31,10 +32,12 @@ public class WanFormulaTests
     {
         using var scope = NewDisposeScope();
         const int channels = 3, frames = 2, height = 4, width = 6, tokens = frames * height / 2 * width / 2;
-        Tensor latents = Patches.ToLatents(arange(tokens * 4 * channels, ScalarType.Float32).reshape(1, tokens, 4 * channels), channels, frames, height, width);
+        Tensor latents = Patches.ToLatents(arange(tokens * 4 * channels, ScalarType.Float32).reshape(1, tokens, 4 * channels), channels,
+            frames, height, width);
         Assert.Equal([1, channels, frames, height, width], latents.shape);
         ForEach(channels, frames, height, width, (c, t, y, x) =>
-            Assert.Equal((((t * height / 2 + y / 2) * width / 2 + x / 2) * 4 + y % 2 * 2 + x % 2) * channels + c, latents[0, c, t, y, x].item<float>()));
+            Assert.Equal((((t * height / 2 + y / 2) * width / 2 + x / 2) * 4 + y % 2 * 2 + x % 2) * channels + c,
+                latents[0, c, t, y, x].item<float>()));
     }
 
     [Theory]
@@ -74,7 +77,8 @@ public class WanFormulaTests
     {
         using var scope = NewDisposeScope();
         // Normalised, [1, 3] is [-1, 1].
-        Tensor modulated = Norm.Modulated(scale: tensor(new[] { 0.5f, 2f }).reshape(1, 1, 2), shift: tensor(new[] { 10f, 20f }).reshape(1, 1, 2), eps: 0)
+        Tensor modulated = Norm.Modulated(scale: tensor(new[] { 0.5f, 2f }).reshape(1, 1, 2),
+            shift: tensor(new[] { 10f, 20f }).reshape(1, 1, 2), eps: 0)
             .Apply(tensor(new[] { 1f, 3f }).reshape(1, 1, 2), ScalarType.Float32);
         Comparison.Elementwise(tensor(new[] { 10 - 1.5f, 20 + 3f }).reshape(1, 1, 2), modulated, 1e-6, 0, "LN(x)·(1 + scale) + shift");
     }
@@ -93,7 +97,8 @@ public class WanFormulaTests
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using var model = new WanModel(new WanConfig(32, 48, 2, 1, textDim: 24, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
+        using var model = new WanModel(new WanConfig(32, 48, 2, 1, textDim: 24, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float,
+            Placement.Cpu);
         StrictLoader.Load(model, new RandomCheckpoint(model, 1));
         // The other part of the modulation comes of the time.
         model.get_parameter("time_projection.1.weight")!.zero_();

@@ -41,7 +41,8 @@ public class WanModelTests
         }
         else
         {
-            Assert.ThrowsAny<OperationCanceledException>(() => model.Forward(x, t, text, cancellationToken: cancellation.Token, observe: Observe));
+            Assert.ThrowsAny<OperationCanceledException>(() =>
+                model.Forward(x, t, text, cancellationToken: cancellation.Token, observe: Observe));
             Assert.Equal(block + 1, finished.Count);
         }
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
@@ -87,7 +88,8 @@ public class WanModelTests
 
     private static WanModel Small()
     {
-        var model = new WanModel(new WanConfig(64, 128, 2, Layers, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
+        var model = new WanModel(new WanConfig(64, 128, 2, Layers, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float,
+            Placement.Cpu);
         StrictLoader.Load(model, new RandomCheckpoint(model, 1));
         return model;
     }

@@ -19,7 +19,8 @@ public class KernelCompileTests
         KernelConformance.RequireGpu();
         Nvrtc compiler = Assert.IsType<Nvrtc>(Nvrtc.Instance);
         IEnumerable<KernelProgram> programs = KernelPrograms.All.Where(p =>
-            architecture == "sm_90a" ? p.Name.StartsWith("sm90_", StringComparison.Ordinal) : !p.Name.StartsWith("sm90_", StringComparison.Ordinal));
+            architecture == "sm_90a" ? p.Name.StartsWith("sm90_", StringComparison.Ordinal)
+                : !p.Name.StartsWith("sm90_", StringComparison.Ordinal));
         Parallel.ForEach(programs, program =>
         {
             KernelImage image = compiler.Compile(program, architecture, KernelSources.Closure(program.Name));

@@ -66,10 +66,12 @@ public class KernelConfigurationTests
     [InlineData(1, 8, 1, 1)]
     [InlineData(129, 384, 2 * 2, 2)]
     [InlineData(385, 256, 2 * 2, 2)]
-    public void Hoppers_matrix_product_takes_a_thread_block_per_multiprocessor_and_whole_clusters(long m, long n, int threadBlocks, int cluster)
+    public void Hoppers_matrix_product_takes_a_thread_block_per_multiprocessor_and_whole_clusters(long m, long n, int threadBlocks,
+        int cluster)
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
-        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}", "TURNS=1", "PROMOTE=0"), c.Program);
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}",
+            "TURNS=1", "PROMOTE=0"), c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
     }
 
@@ -81,7 +83,8 @@ public class KernelConfigurationTests
         Assert.Equal(132, c.Launch.GridX);
     }
 
-    private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) => new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);
+    private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) =>
+        new(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GeluQuantize);
 
     private static readonly KernelChoice Hopper = new(KernelForm.Sm90, "Hopper"), Ada = new(KernelForm.Portable, "Ada");
 
@@ -126,9 +129,11 @@ public class KernelConfigurationTests
         WanConfig config = ModelSpec.T2V1_3B.Transformer;
         IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
         Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
-        Assert.Equal(KernelForm.Portable, Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
+        Assert.Equal(KernelForm.Portable,
+            Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
         Assert.Equal(6, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
-        Assert.All(KernelReport.Of(config, AttentionOptions.Dense, 32760, _ => new(KernelForm.Plain, "off")), e => Assert.EndsWith("Plain: off", e.ToString()));
+        Assert.All(KernelReport.Of(config, AttentionOptions.Dense, 32760, _ => new(KernelForm.Plain, "off")),
+            e => Assert.EndsWith("Plain: off", e.ToString()));
     }
 
     [Theory]
@@ -151,7 +156,8 @@ public class KernelConfigurationTests
     [InlineData(75600, 40, 227, 24, 25, 2)]
     [InlineData(32760, 12, 99, 24, 11, 1)]
     [InlineData(1, 1, 227, 1, 1, 2)]
-    public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk, int chunks, int tiles)
+    public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk,
+        int chunks, int tiles)
     {
         (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
@@ -161,7 +167,8 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Hopper_attention_takes_a_thread_block_per_two_query_blocks() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"), new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
+        new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"),
+            new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
 
     [Theory]
@@ -171,7 +178,8 @@ public class KernelConfigurationTests
     [InlineData(591, 32)]
     [InlineData(2048, 64)]
     public void Few_programs_choose_among_any_number_of_blocks(int columns, int items) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)), BlockTopKKernel.Configure(5, columns));
+        new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)),
+            BlockTopKKernel.Configure(5, columns));
 
     [Theory]
     [InlineData(96, 4, 3)]
@@ -202,9 +210,12 @@ public class KernelConfigurationTests
     [Fact]
     public void A_kernel_its_source_and_its_launcher_have_one_name_in_folders_of_one_name()
     {
-        string[] launchers = [.. typeof(KernelSources).Assembly.GetTypes().Where(t => t.DeclaringType is null && t.Name.EndsWith("Kernel", StringComparison.Ordinal)).Select(t => t.Name)];
-        string[] named = [.. KernelSources.Kernels.Select(stem => string.Concat(stem.Split('_').Select(part => char.ToUpperInvariant(part[0]) + part[1..])) + "Kernel")];
-        Assert.Equal(named.Order(StringComparer.OrdinalIgnoreCase), launchers.Order(StringComparer.OrdinalIgnoreCase), StringComparer.OrdinalIgnoreCase);
+        string[] launchers = [.. typeof(KernelSources).Assembly.GetTypes()
+            .Where(t => t.DeclaringType is null && t.Name.EndsWith("Kernel", StringComparison.Ordinal)).Select(t => t.Name)];
+        string[] named = [.. KernelSources.Kernels.Select(stem =>
+            string.Concat(stem.Split('_').Select(part => char.ToUpperInvariant(part[0]) + part[1..])) + "Kernel")];
+        Assert.Equal(named.Order(StringComparer.OrdinalIgnoreCase), launchers.Order(StringComparer.OrdinalIgnoreCase),
+            StringComparer.OrdinalIgnoreCase);
         Assert.All(KernelSources.Kernels, stem => Assert.Contains(KernelPrograms.All, p => p.Name == stem));
     }
 }

@@ -20,7 +20,8 @@ internal static class KernelConformance
     public static Device RequireSm90()
     {
         Device device = RequireGpu();
-        Assert.SkipUnless(KernelMachine.Best(0).Form == KernelForm.Sm90, $"the GPU is not a Hopper that compiles its kernels: {KernelMachine.Best(0)}");
+        Assert.SkipUnless(KernelMachine.Best(0).Form == KernelForm.Sm90,
+            $"the GPU is not a Hopper that compiles its kernels: {KernelMachine.Best(0)}");
         return device;
     }
 
@@ -47,13 +48,15 @@ internal static class KernelConformance
     /// Scales agree to float32 rounding, and int8 values exactly except that one in so many may be a step away, where
     /// the value before rounding lies on the edge between two.
     /// </summary>
-    public static void Quantized((Tensor Values, Tensor Scales) expected, (Tensor Values, Tensor Scales) actual, string what, double scaleTolerance = 1e-5, long oneIn = 1000)
+    public static void Quantized((Tensor Values, Tensor Scales) expected, (Tensor Values, Tensor Scales) actual, string what,
+        double scaleTolerance = 1e-5, long oneIn = 1000)
     {
         Comparison.Elementwise(expected.Scales, actual.Scales, scaleTolerance, 1e-12, what + ": scales");
         using var scope = NewDisposeScope();
         Comparison.Elementwise(expected.Values, actual.Values, 0, 1, what + ": values");
         Tensor difference = (expected.Values.cpu().to_type(ScalarType.Int32) - actual.Values.cpu().to_type(ScalarType.Int32)).abs();
         long moved = difference.gt(0).sum().item<long>(), all = difference.numel();
-        Assert.True(moved <= all / oneIn + 1, string.Create(CultureInfo.InvariantCulture, $"{what}: {moved} of {all} values are a step away"));
+        Assert.True(moved <= all / oneIn + 1,
+            string.Create(CultureInfo.InvariantCulture, $"{what}: {moved} of {all} values are a step away"));
     }
 }

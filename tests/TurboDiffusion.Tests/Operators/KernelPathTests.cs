@@ -20,7 +20,8 @@ public class KernelPathTests
     {
         KernelConformance.RequireGpu();
         var error = Assert.Throws<KernelCompilationException>(() =>
-            Nvrtc.Instance!.Compile(new KernelProgram("wrong"), "sm_80", new Dictionary<string, string> { ["wrong.cu"] = "__global__ void wrong() { nothing; }" }));
+            Nvrtc.Instance!.Compile(new KernelProgram("wrong"), "sm_80",
+                new Dictionary<string, string> { ["wrong.cu"] = "__global__ void wrong() { nothing; }" }));
         Assert.Contains("nothing", error.Log);
         Assert.Equal("sm_80", error.Architecture);
     }
@@ -33,7 +34,8 @@ public class KernelPathTests
         IReadOnlyList<KernelReportEntry> report = KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), 32760);
         foreach (KernelReportEntry entry in report) Console.WriteLine(entry);
         Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
-        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.SageAttention), e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
+        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.SageAttention),
+            e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
     }
 
     [Fact]

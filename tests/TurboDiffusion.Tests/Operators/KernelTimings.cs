@@ -44,17 +44,22 @@ public class KernelTimings
         double bytes = 2 * Tokens * Dim;
         Bandwidth("copy, bf16", 2 * bytes, () => _ = y.copy_(x));
         Bandwidth("quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(flat)));
-        Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes, () => Free(BlockInt8QuantizeKernel.Run(x, Norm.Modulated(modulation, modulation, 1e-6), Form(Tokens, Dim))));
+        Bandwidth("LayerNorm, modulate, quantize", 1.5 * bytes,
+            () => Free(BlockInt8QuantizeKernel.Run(x, Norm.Modulated(modulation, modulation, 1e-6), Form(Tokens, Dim))));
         Tensor wide = Wide(1, Tokens, 5120), wideModulation = randn([1, 1, 5120], device: _device);
         Bandwidth("LayerNorm, modulate, quantize [32760, 5120]", 1.5 * bytes / Dim * 5120,
             () => Free(BlockInt8QuantizeKernel.Run(wide, Norm.Modulated(wideModulation, wideModulation, 1e-6), Form(Tokens, 5120))));
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 21, 30, 52, _device);
         Tensor k = Wide(1, Tokens, Dim), weight = ones(Dim, ScalarType.BFloat16, _device);
-        Bandwidth("RMS norm and RoPE of q and k", 4 * bytes, () => Free(RmsNormRotaryKernel.Run(x, k, weight, weight, rotary.Cosines, rotary.Sines, 128, 1e-6)));
-        Bandwidth("quantize [32760, 8960]", 1.5 * bytes / Dim * Ffn, () => Free(BlockInt8QuantizeKernel.Run(Wide(Tokens, Ffn))), subtract: () => Wide(Tokens, Ffn).Dispose());
+        Bandwidth("RMS norm and RoPE of q and k", 4 * bytes,
+            () => Free(RmsNormRotaryKernel.Run(x, k, weight, weight, rotary.Cosines, rotary.Sines, 128, 1e-6)));
+        Bandwidth("quantize [32760, 8960]", 1.5 * bytes / Dim * Ffn, () => Free(BlockInt8QuantizeKernel.Run(Wide(Tokens, Ffn))),
+            subtract: () => Wide(Tokens, Ffn).Dispose());
     }
 
-    /// <summary>The linear layers of a block: of the 1.3B model (q, k or v; the three as one; the two of the FFN) and of the 14B model.</summary>
+    /// <summary>
+    /// The linear layers of a block: of the 1.3B model (q, k or v; the three as one; the two of the FFN) and of the 14B model.
+    /// </summary>
     [Theory]
     [InlineData(Dim, Dim, nameof(Int8MatmulKernel.Epilogue.Bias))]
     [InlineData(3 * Dim, Dim, nameof(Int8MatmulKernel.Epilogue.Bias))]
@@ -79,7 +84,8 @@ public class KernelTimings
         foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
             Run($"sm90 cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", KernelForm.Sm90, t);
 
-        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) => Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
+        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
+            Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
             switch (kind)
             {
@@ -115,7 +121,8 @@ public class KernelTimings
     }
 
     private static void Print(string what, double ms, string rate, double share) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-70} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"TIME {what,-70} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
 
     private static void Free((Tensor A, Tensor B) pair)
     {

@@ -71,7 +71,8 @@ public sealed class InputFileTests : IDisposable
     public void A_file_is_read_whole_up_to_the_limit_in_every_mark_of_unicode()
     {
         string path = _folder.File("text.txt");
-        foreach (Encoding encoding in new Encoding[] { new UTF8Encoding(false), new UTF8Encoding(true), Encoding.Unicode, Encoding.BigEndianUnicode, Encoding.UTF32 })
+        foreach (Encoding encoding in new Encoding[] { new UTF8Encoding(false), new UTF8Encoding(true), Encoding.Unicode,
+            Encoding.BigEndianUnicode, Encoding.UTF32 })
         {
             File.WriteAllText(path, "größe 猫\r\n", encoding);
             Assert.Equal("größe 猫\r\n", InputFile.ReadText(path, 100));
@@ -103,7 +104,8 @@ public sealed class InputFileTests : IDisposable
             case "link to a pipe": MakePipe(_folder.File("pipe")); File.CreateSymbolicLink(path, _folder.File("pipe")); break;
             case "link to a device": File.CreateSymbolicLink(path, "/dev/zero"); break;
             case "socket":
-                using (var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)) socket.Bind(new UnixDomainSocketEndPoint(path));
+                using (var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+                    socket.Bind(new UnixDomainSocketEndPoint(path));
                 if (!File.Exists(path)) Assert.Skip("The socket's file went with it.");
                 break;
             case "folder": Directory.CreateDirectory(path); break;

@@ -15,7 +15,8 @@ public sealed class PartialOutputTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Folders are locked on Linux");
         string abandonedFile = PartialOutput.NewName(), abandonedFolder = PartialOutput.NewName();
-        using PartialOutput file = PartialOutput.OfFile(_folder.File("living.txt")), folder = PartialOutput.OfFolder(_folder.File("living"));
+        using PartialOutput file = PartialOutput.OfFile(_folder.File("living.txt")),
+            folder = PartialOutput.OfFolder(_folder.File("living"));
         File.WriteAllText(_folder.File(abandonedFile), "half");
         File.WriteAllText(Path.Combine(Directory.CreateDirectory(_folder.File(abandonedFolder)).FullName, "frame_00000.png"), "half");
         File.WriteAllText(_folder.File(".turbodiffusion-notes"), "mine");
@@ -80,7 +81,8 @@ public sealed class PartialOutputTests : IDisposable
         string path = disk.File("file.bin");
         AtomicFile.WriteBytes(path, new byte[10_000]);
         Assert.Contains("No space left", Assert.Throws<EnvironmentException>(() => AtomicFile.WriteBytes(path, new byte[100_000])).Message);
-        Assert.Contains("disk was full", Assert.Throws<EnvironmentException>(() => AtomicFile.Write(path, _ => { }, length: 100_000)).Message);
+        Assert.Contains("disk was full",
+            Assert.Throws<EnvironmentException>(() => AtomicFile.Write(path, _ => { }, length: 100_000)).Message);
         Assert.Equal(["file.bin 10000"], disk.Content);
     }
 }

@@ -78,7 +78,8 @@ public class PhiloxNoiseTests
     {
         // Known answers of Random123's kat_vectors for philox4x32-10.
         Assert.Equal((0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u), new Philox4x32(0).Block(0, 0));
-        Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu), new Philox4x32(ulong.MaxValue).Block(ulong.MaxValue, ulong.MaxValue));
+        Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu),
+            new Philox4x32(ulong.MaxValue).Block(ulong.MaxValue, ulong.MaxValue));
     }
 
     [Theory]

@@ -73,7 +73,8 @@ public class SamplerTests
     [Fact]
     public void Impossible_requests_are_refused_with_the_value_and_the_range()
     {
-        InvalidRequestException steps = Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 7, SigmaMax = 80 }.Create());
+        InvalidRequestException steps =
+            Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Rcm, Steps = 7, SigmaMax = 80 }.Create());
         Assert.Equal("steps", steps.Parameter);
         Assert.Contains("1 to 4", steps.Message);
         Assert.Contains("7", steps.Message);
@@ -84,7 +85,8 @@ public class SamplerTests
         Assert.Throws<InvalidRequestException>(() => new UniPcSampler(1001, 5));
         Assert.Throws<InvalidRequestException>(() => new EulerSampler(10, -1));
         Assert.Throws<InvalidRequestException>(() => new EulerSampler(10, 5, 1.5));
-        Assert.Throws<InvalidRequestException>(() => new SamplerOptions { Kind = SamplerKind.Euler, Steps = 5, Shift = 5, Ode = true }.Create());
+        Assert.Throws<InvalidRequestException>(() =>
+            new SamplerOptions { Kind = SamplerKind.Euler, Steps = 5, Shift = 5, Ode = true }.Create());
         Assert.Throws<InvalidRequestException>(() => SamplerOptions.ParseKind("heun"));
         Assert.Throws<InvalidRequestException>(() => SamplerOptions.ParseKind("1"));
         Assert.Equal(SamplerKind.UniPc, SamplerOptions.ParseKind("unipc"));
@@ -96,7 +98,8 @@ public class SamplerTests
         using var scope = torch.NewDisposeScope();
         using var cancel = new CancellationTokenSource();
         int calls = 0;
-        Assert.Throws<OperationCanceledException>(() => DenoisingLoop.Run(new RcmSampler(4, 80), torch.zeros([1, 1, 1, 1, 1]), (x, _, step, token) =>
+        Assert.Throws<OperationCanceledException>(() =>
+            DenoisingLoop.Run(new RcmSampler(4, 80), torch.zeros([1, 1, 1, 1, 1]), (x, _, step, token) =>
         {
             Assert.Equal(cancel.Token, token);
             calls++;
@@ -113,7 +116,8 @@ public class SamplerTests
         var reports = new List<DenoisingProgress>();
         torch.Tensor noise = torch.ones([1, 1, 2, 2, 2]);
         int before = scope.DisposablesCount;
-        torch.Tensor result = DenoisingLoop.Run(new UniPcSampler(6, 5), noise, (x, _, _, _) => x * 0.5, new PhiloxNoise(0), new Collect(reports),
+        torch.Tensor result = DenoisingLoop.Run(new UniPcSampler(6, 5), noise, (x, _, _, _) => x * 0.5, new PhiloxNoise(0),
+            new Collect(reports),
             TestContext.Current.CancellationToken);
         Assert.Equal(before + 1, scope.DisposablesCount);
         Assert.Equal(Enumerable.Range(0, 7), reports.Select(r => r.Step));

@@ -46,7 +46,8 @@ public sealed class SentencePieceTextTokenizerTests : IDisposable
         var own = SentencePieceTextTokenizer.Open(SmallModel);
         char[] alphabet = [.. library.Vocabulary.Keys.Where(k => k.Length == 1).Select(k => k[0] == '\u2581' ? ' ' : k[0])];
         Assert.True(alphabet.Length > 50);
-        Gen.Int[0, alphabet.Length - 1].Select(i => alphabet[i]).Array[1, 80].Select(c => TextCleaner.Clean(new string(c))).Where(t => t.Length > 0)
+        Gen.Int[0, alphabet.Length - 1].Select(i => alphabet[i]).Array[1, 80].Select(c => TextCleaner.Clean(new string(c)))
+            .Where(t => t.Length > 0)
             .Sample(text =>
             {
                 TokenizedPrompt actual = own.Encode(text);
@@ -70,7 +71,8 @@ public sealed class SentencePieceTextTokenizerTests : IDisposable
     public void The_most_probable_split_wins_over_the_longest_piece()
     {
         var model = new ModelFile();
-        int space = model.Add("\u2581", -1), ab = model.Add("ab", -1), c = model.Add("c", -1), a = model.Add("a", -5), bc = model.Add("bc", -1);
+        int space = model.Add("\u2581", -1), ab = model.Add("ab", -1), c = model.Add("c", -1), a = model.Add("a", -5),
+            bc = model.Add("bc", -1);
         int abc = model.Add("abc", -9);
         Assert.Equal([space, ab, c], Encode(model, "abc"));
         _ = (a, bc, abc);
@@ -98,7 +100,8 @@ public sealed class SentencePieceTextTokenizerTests : IDisposable
     public void User_defined_symbols_are_kept_whole_and_unnormalised()
     {
         var model = new ModelFile { Rules = Rules() };
-        int space = model.Add("\u2581", -1), extra = model.Add("<a>", 0, ModelFile.UserDefined), longer = model.Add("<a>b", 0, ModelFile.UserDefined);
+        int space = model.Add("\u2581", -1), extra = model.Add("<a>", 0, ModelFile.UserDefined),
+            longer = model.Add("<a>b", 0, ModelFile.UserDefined);
         int open = model.Add("<", -0.01f), x = model.Add("X", -0.01f), close = model.Add(">", -0.01f);
         Assert.Equal([space, x, extra, x], Encode(model, "a<a>a"));
         Assert.Equal([space, longer], Encode(model, "<a>b"));

@@ -39,7 +39,8 @@ public sealed class ConfigFuzzTests : IDisposable
         LatentFolder.SetNegative(data, torch.zeros(3, 8));
         string seed = new TeacherConfig
         {
-            Output = _folder.File("run"), Data = data, Training = NoIterations, Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
+            Output = _folder.File("run"), Data = data, Training = NoIterations,
+                Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
         }.ToJson();
         Fuzz("configurations of a transformer", seed, path => TrainingRun.Run(RunConfig.Load<TeacherConfig>(path)));
     }
@@ -47,7 +48,8 @@ public sealed class ConfigFuzzTests : IDisposable
     [Fact]
     public void Of_the_other_loops()
     {
-        string sla = new SlaConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson(), rcm = new RcmConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson();
+        string sla = new SlaConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson(),
+            rcm = new RcmConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson();
         Fuzz("configurations of SLA", sla, path => RunConfig.Load<SlaConfig>(path));
         Fuzz("configurations of rCM", rcm, path => RunConfig.Load<RcmConfig>(path));
     }

@@ -9,8 +9,10 @@ public class ShapesModelTests
     [Fact]
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
-        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"), third = Load<VaeTrainingConfig>("vae-3");
-        TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"), teacher = Load<TeacherConfig>("teacher-3");
+        VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"),
+            third = Load<VaeTrainingConfig>("vae-3");
+        TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"),
+            teacher = Load<TeacherConfig>("teacher-3");
         SlaConfig sla = Load<SlaConfig>("sla");
         RcmConfig rcm = Load<RcmConfig>("rcm"), guided = Load<RcmConfig>("guided");
         string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";
@@ -34,7 +36,8 @@ public class ShapesModelTests
     private static string Samples()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel"))) return Path.Combine(folder.FullName, "samples", "ShapesModel");
+            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel")))
+                return Path.Combine(folder.FullName, "samples", "ShapesModel");
         throw new DirectoryNotFoundException("samples/ShapesModel is not above the tests' folder.");
     }
 }

@@ -36,24 +36,31 @@ public class TrainingRunTests
             Output = Output("teacher"), Data = data, Training = training,
             Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
         }, null, token);
-        TrainingRun.Run(new SlaConfig { Output = Output("sla"), Data = data, Teacher = Model("teacher"), Training = training, TopK = 0.5, QueryBlock = 16, KeyBlock = 16 }, null, token);
+        TrainingRun.Run(new SlaConfig
+        {
+            Output = Output("sla"), Data = data, Teacher = Model("teacher"), Training = training, TopK = 0.5, QueryBlock = 16,
+            KeyBlock = 16,
+        }, null, token);
         TrainingRun.Run(new RcmConfig
         {
             RecomputeActivations = true, Output = Output("rcm"), Data = data, Teacher = Model("teacher"), Training = training,
             Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 },
         }, null, token);
 
-        using ICheckpoint rcm = Checkpoint.OpenModel(Model("rcm")), teacher = Checkpoint.OpenModel(Model("teacher")), sla = Checkpoint.OpenModel(Model("sla"));
+        using ICheckpoint rcm = Checkpoint.OpenModel(Model("rcm")), teacher = Checkpoint.OpenModel(Model("teacher")),
+            sla = Checkpoint.OpenModel(Model("sla"));
         MergeReport report = CheckpointMerge.Merge(rcm, teacher, sla, 1, folder.File("turbo.safetensors"), null, token);
         Assert.All(report.CarriedFromTuned, name => Assert.Contains("proj_l", name));
         Assert.Equal(2, report.CarriedFromTuned.Count);
         Assert.Empty(report.KeptFromBase);
 
         string[] log = File.ReadAllLines(Path.Combine(Output("rcm"), TrainingRun.LossFile));
-        Assert.Equal(["1,student,scm", "2,student,scm", "2,student,dmd", "3,critic,critic"], log.Skip(1).Select(l => string.Join(',', l.Split(',')[..3])));
+        Assert.Equal(["1,student,scm", "2,student,scm", "2,student,dmd", "3,critic,critic"],
+            log.Skip(1).Select(l => string.Join(',', l.Split(',')[..3])));
 
         using ICheckpoint turbo = Checkpoint.OpenModel(folder.File("turbo.safetensors"));
-        using WanModel model = WanCheckpoint.Load(turbo, AttentionOptions.Sla(0.5, 16, 16), WeightFormat.Float, Placement.Cpu, cancellationToken: token);
+        using WanModel model = WanCheckpoint.Load(turbo, AttentionOptions.Sla(0.5, 16, 16), WeightFormat.Float, Placement.Cpu,
+            cancellationToken: token);
         Assert.Equal(2, model.Config.NumHeads);
     }
 
@@ -72,8 +79,10 @@ public class TrainingRunTests
         TrainingRun.Run(config, null, TestContext.Current.CancellationToken);
         using ICheckpoint vae = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
         Assert.Equal(8, Models.Vae.VaeConfig.FromCheckpoint(vae).Dim);
-        Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Frames = 9 }, null, TestContext.Current.CancellationToken));
-        Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Width = null }, null, TestContext.Current.CancellationToken));
+        Assert.Throws<InvalidRequestException>(() =>
+            TrainingRun.Run(config with { Frames = 9 }, null, TestContext.Current.CancellationToken));
+        Assert.Throws<InvalidRequestException>(() =>
+            TrainingRun.Run(config with { Width = null }, null, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -104,7 +113,8 @@ public class TrainingRunTests
     public void A_wrong_configuration_is_refused_by_name(string json, string culprit)
     {
         using var folder = new TestFolder();
-        InvalidRequestException error = Assert.Throws<InvalidRequestException>(() => RunConfig.Load<SlaConfig>(folder.Write("c.json", json)));
+        InvalidRequestException error =
+            Assert.Throws<InvalidRequestException>(() => RunConfig.Load<SlaConfig>(folder.Write("c.json", json)));
         Assert.Contains(culprit, error.Message);
         Assert.Throws<InvalidRequestException>(() => RunConfig.Load<SlaConfig>(folder.File("none.json")));
     }

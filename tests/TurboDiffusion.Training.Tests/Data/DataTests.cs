@@ -15,7 +15,8 @@ public class DataTests
         using var scope = torch.NewDisposeScope();
         using var folder = new TestFolder();
         for (int i = 0; i < 3; i++)
-            LatentFolder.Add(folder.Path, $"{i}", torch.full([16, 1, 2, 2], i + 1f), torch.full([4, 5], i + 1f), torch.full([20, 1, 2, 2], i + 1f));
+            LatentFolder.Add(folder.Path, $"{i}", torch.full([16, 1, 2, 2], i + 1f), torch.full([4, 5], i + 1f),
+                torch.full([20, 1, 2, 2], i + 1f));
         Assert.Contains("negative", Assert.Throws<InvalidRequestException>(() => new LatentFolder(folder.Path)).Message);
         LatentFolder.SetNegative(folder.Path, torch.full([4, 5], -1f));
 
@@ -40,7 +41,8 @@ public class DataTests
         LatentFolder.SetNegative(folder.Path, torch.zeros(4, 5));
         LatentFolder.Add(folder.Path, "a", torch.zeros([16, 1, 2, 2]), torch.zeros(4, 5));
         LatentFolder.Add(folder.Path, "b", torch.zeros([16, 2, 2, 2]), torch.zeros(4, 5));
-        Assert.Contains("one size", Assert.Throws<CheckpointException>(() => new LatentFolder(folder.Path).Draw(30, new PhiloxNoise(1))).Message);
+        Assert.Contains("one size", Assert.Throws<CheckpointException>(() => new LatentFolder(folder.Path)
+            .Draw(30, new PhiloxNoise(1))).Message);
     }
 
     [Fact]
@@ -56,7 +58,8 @@ public class DataTests
         Assert.Equal([0f, 1f], first[torch.TensorIndex.Colon, 0].data<float>().Distinct().Order());
         Assert.Equal([0f, 1f, 2f, 3f], first[torch.TensorIndex.Colon, 1].data<float>().Distinct().Order());
         Assert.Equal([0f, 1f], first[torch.TensorIndex.Colon, 2].data<float>().Distinct().Order());
-        Comparison.Elementwise(first + torch.tensor([4f, 1f, 2f]), clips[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 4, 1, 2], 0, 1e-3, "the far corner");
+        Comparison.Elementwise(first + torch.tensor([4f, 1f, 2f]), clips[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 4, 1, 2], 0,
+            1e-3, "the far corner");
         Assert.Throws<InvalidRequestException>(() => new MemoryClips(video, 5, 6, 3));
     }
 }

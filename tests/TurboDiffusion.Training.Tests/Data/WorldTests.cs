@@ -34,7 +34,8 @@ public class WorldTests
         byte[][] rendered = [.. Enumerable.Range(0, 5).Select(i => SceneRenderer.Render(SceneSampler.Training(40 + i), 64, 48, 5))];
         foreach (int i in Enumerable.Range(0, 12))
         {
-            byte[] bytes = [.. ((drawn[i] + 1) * 127.5).round().permute(1, 2, 3, 0).contiguous().to_type(torch.ScalarType.Byte).data<byte>()];
+            byte[] bytes =
+                [.. ((drawn[i] + 1) * 127.5).round().permute(1, 2, 3, 0).contiguous().to_type(torch.ScalarType.Byte).data<byte>()];
             Assert.Contains(rendered, r => r.SequenceEqual(bytes));
         }
     }
@@ -117,7 +118,8 @@ public class WorldTests
         }
         torch.Tensor changed = LatentStandardization.Importance(vae, after, torch.zeros(16));
         Assert.Equal(0.01f, changed[0].item<float>(), 1e-6f);
-        Assert.InRange(changed[1].item<float>() / changed[2].item<float>(), 0, 0.5f * importance[1].item<float>() / importance[2].item<float>());
+        Assert.InRange(changed[1].item<float>() / changed[2].item<float>(), 0,
+            0.5f * importance[1].item<float>() / importance[2].item<float>());
     }
 
     [Fact]
@@ -126,11 +128,13 @@ public class WorldTests
         using var folder = new TestFolder();
         (string file, _) = Encode(folder);
         using var tooSmall = new UMT5Encoder(new UMT5Config(64, 32, 32, 64, 2, 1), Placement.Cpu);
-        Assert.Contains("the text encoder knows 64", Assert.Throws<CheckpointException>(() => new CaptionedLatents(file, tooSmall, torch.CPU)).Message);
+        Assert.Contains("the text encoder knows 64",
+            Assert.Throws<CheckpointException>(() => new CaptionedLatents(file, tooSmall, torch.CPU)).Message);
         using var encoder = Encoder();
         string other = folder.File("other.safetensors");
         TurboDiffusion.Checkpoints.SafetensorsWriter.Write(other, [TurboDiffusion.Checkpoints.TensorSource.From("video", torch.zeros(3))]);
-        Assert.Contains("no tensor 'latents'", Assert.Throws<CheckpointException>(() => new CaptionedLatents(other, encoder, torch.CPU)).Message);
+        Assert.Contains("no tensor 'latents'",
+            Assert.Throws<CheckpointException>(() => new CaptionedLatents(other, encoder, torch.CPU)).Message);
         Assert.Throws<InvalidRequestException>(() => WorldClips.Render(Small with { Width = 60 }, 5, 48, 60, torch.CPU));
     }
 
@@ -147,7 +151,8 @@ public class WorldTests
             {
                 using UMT5Encoder encoder = Encoder();
                 using var data = new CaptionedLatents(file, encoder, torch.CPU);
-                using var model = new WanModel(new WanConfig(32, 64, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
+                using var model = new WanModel(new WanConfig(32, 64, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense,
+                    WeightFormat.Float, Placement.Cpu);
                 WeightInitialization.Initialize(model, new PhiloxNoise(3));
                 var options = new TrainingOptions { Iterations = stop, BatchSize = 2, Seed = 9, Optimizer = new() { LearningRate = 1e-2 } };
                 using var task = new TeacherTraining(model, data, new ShiftedUniformTimes(3), 0.1, options, encoder);

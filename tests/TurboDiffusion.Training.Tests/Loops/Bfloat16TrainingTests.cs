@@ -30,9 +30,13 @@ public class Bfloat16TrainingTests
     {
         using var folder = new TestFolder();
         WanModel onCpu = SmallWorld.Transformer();
-        using var model = new WanModel(onCpu.Config, onCpu.Attention, WeightFormat.Float, new Placement(device, torch.ScalarType.BFloat16)) { RecomputesActivations = true };
+        using var model = new WanModel(onCpu.Config, onCpu.Attention, WeightFormat.Float,
+            new Placement(device, torch.ScalarType.BFloat16)) { RecomputesActivations = true };
         Weights.Copy(onCpu, model);
-        var options = new TrainingOptions { Iterations = 30, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0 };
+        var options = new TrainingOptions
+        {
+            Iterations = 30, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0,
+        };
         using var task = new TeacherTraining(model, SmallWorld.Latents(), new ShiftedUniformTimes(3), 0.1, options);
         var losses = new List<double>();
         new Trainer(task, options, folder.Path).Run(new Record(losses), TestContext.Current.CancellationToken);

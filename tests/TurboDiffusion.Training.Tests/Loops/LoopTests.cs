@@ -48,7 +48,8 @@ public class SlaTuningTests : TrainingLoopConformance
     protected override double Shortfall(ITrainingTask task) => TeacherTrainingTests.Evaluate(() =>
     {
         LatentBatch batch = SmallWorld.Latents().Draw(8, new PhiloxNoise(5));
-        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(_teacher), new LogNormalTimes(1.5, 1.6))
+        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(_teacher),
+            new LogNormalTimes(1.5, 1.6))
             .Compute(batch.Latents, batch.Condition, new PhiloxNoise(6)).PerSample.mean();
     });
 }
@@ -60,14 +61,18 @@ public class RcmDistillationTests : TrainingLoopConformance
     {
         WanModel model = SmallWorld.Transformer();
         using var folder = new TestFolder();
-        var options = new TrainingOptions { Iterations = 150, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0 };
+        var options = new TrainingOptions
+        {
+            Iterations = 150, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 3e-3 }, SaveEvery = 0,
+        };
         new Trainer(new TeacherTraining(model, SmallWorld.Latents(), new ShiftedUniformTimes(3), 0.2, options), options, folder.Path).Run();
         return model;
     });
 
     private readonly WanModel _teacher = Teacher.Value;
 
-    protected override TrainingOptions Options => base.Options with { Iterations = 60, Optimizer = new AdamWOptions { LearningRate = 6e-4 } };
+    protected override TrainingOptions Options => base.Options
+        with { Iterations = 60, Optimizer = new AdamWOptions { LearningRate = 6e-4 } };
 
     protected virtual RcmOptions Rcm => new() { TangentWarmUp = 5, TeacherGuidance = 2, StudentInterval = 2, FiniteDifferenceStep = 1e-2 };
 

@@ -16,7 +16,8 @@ public class LossLogTests
         File.AppendAllText(path, "5,student,sc");
         using (var log = new LossLog(path, 2)) log.Report(Iteration(3, 9));
         Assert.Equal(
-            ["iteration,model,loss,value,gradient_norm,learning_rate,skipped", "1,student,scm,0.1,2,0.001,0", "2,student,scm,0.2,2,0.001,0", "3,student,scm,9,2,0.001,0"],
+            ["iteration,model,loss,value,gradient_norm,learning_rate,skipped", "1,student,scm,0.1,2,0.001,0", "2,student,scm,0.2,2,0.001,0",
+                "3,student,scm,9,2,0.001,0"],
             File.ReadAllLines(path));
         Assert.Single(Directory.GetFiles(folder.Path));
     }

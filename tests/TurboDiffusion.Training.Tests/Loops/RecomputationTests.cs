@@ -20,7 +20,8 @@ public class RecomputationTests
         {
             foreach (Parameter parameter in model.parameters()) parameter.requires_grad_(true);
             torch.Tensor x = new PhiloxNoise(1).Normal(2, 16, 2, 8, 8).requires_grad_(true);
-            torch.Tensor output = new WanNetwork(model).Predict(x, torch.tensor([300f, 900f]), new Condition(new PhiloxNoise(2).Normal(2, 3, 8)));
+            torch.Tensor output = new WanNetwork(model)
+                .Predict(x, torch.tensor([300f, 900f]), new Condition(new PhiloxNoise(2).Normal(2, 3, 8)));
             output.square().sum().backward();
             return (output, x.grad!);
         }
@@ -44,7 +45,8 @@ public class RecomputationTests
         for (int i = 0; i < 4; i++)
         {
             using (torch.NewDisposeScope())
-                new WanNetwork(model).Predict(new PhiloxNoise(1).Normal(1, 16, 2, 8, 8), torch.tensor([300f]), new Condition(new PhiloxNoise(2).Normal(1, 3, 8))).sum().backward();
+                new WanNetwork(model).Predict(new PhiloxNoise(1).Normal(1, 16, 2, 8, 8), torch.tensor([300f]),
+                    new Condition(new PhiloxNoise(2).Normal(1, 3, 8))).sum().backward();
             model.zero_grad();
             counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         }

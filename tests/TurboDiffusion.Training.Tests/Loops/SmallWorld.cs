@@ -46,8 +46,10 @@ public static class SmallWorld
     public static ILatentData Latents()
     {
         var random = new PhiloxNoise(99);
-        torch.Tensor latents = random.Normal(4, 16, 1, 1, 1).expand(4, 16, Frames, Height, Width).contiguous(), text = random.Normal(4, TextLength, TextDim);
-        return new MemoryLatents(latents.DetachFromDisposeScope(), text.DetachFromDisposeScope(), torch.zeros(TextLength, TextDim).DetachFromDisposeScope());
+        torch.Tensor latents = random.Normal(4, 16, 1, 1, 1).expand(4, 16, Frames, Height, Width).contiguous(),
+            text = random.Normal(4, TextLength, TextDim);
+        return new MemoryLatents(latents.DetachFromDisposeScope(), text.DetachFromDisposeScope(),
+            torch.zeros(TextLength, TextDim).DetachFromDisposeScope());
     }
 
     public static WanVae Vae()
@@ -62,7 +64,8 @@ public static class SmallWorld
     {
         torch.Tensor video = torch.full([1, 3, 9, 24, 24], -0.8f);
         for (int t = 0; t < 9; t++)
-            video[torch.TensorIndex.Colon, torch.TensorIndex.Colon, t, torch.TensorIndex.Slice(8, 16), torch.TensorIndex.Slice(t, t + 8)] = torch.tensor(0.7f);
+            video[torch.TensorIndex.Colon, torch.TensorIndex.Colon, t, torch.TensorIndex.Slice(8, 16), torch.TensorIndex.Slice(t, t + 8)] =
+                torch.tensor(0.7f);
         return new MemoryClips(video.DetachFromDisposeScope(), 5, 16, 16);
     }
 }

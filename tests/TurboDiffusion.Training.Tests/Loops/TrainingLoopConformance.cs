@@ -75,7 +75,8 @@ public abstract class TrainingLoopConformance
         foreach ((KeyValuePair<string, torch.Tensor> a, KeyValuePair<string, torch.Tensor> b) in
                  uninterrupted.Models.SelectMany(m => m.State).Zip(resumed.Models.SelectMany(m => m.State)))
             Comparison.Exact(a.Value, b.Value, a.Key);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Path, Trainer.StateFile)), File.ReadAllBytes(Path.Combine(parts.Path, Trainer.StateFile)));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Path, Trainer.StateFile)),
+            File.ReadAllBytes(Path.Combine(parts.Path, Trainer.StateFile)));
     }
 
     [Fact]

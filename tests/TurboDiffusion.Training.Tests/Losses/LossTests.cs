@@ -39,10 +39,12 @@ public class LossTests
         LossResult result = new VaeLoss(vae, options).Compute(new ClipBatch(video), new PhiloxNoise(5));
         Assert.Equal([2, 3, 5, 16, 16], result.Intermediates["reconstruction"].shape);
         torch.Tensor halved = video.view(2, 3, 5, 16, 2, 16, 2).mean([4, 6]);
-        Comparison.Elementwise((result.Intermediates["reconstruction"] - halved).abs().mean([1, 2, 3, 4]), result.PerSample, 1e-5, 1e-6, "loss");
+        Comparison.Elementwise((result.Intermediates["reconstruction"] - halved).abs().mean([1, 2, 3, 4]), result.PerSample, 1e-5,
+            1e-6, "loss");
         LossResult whole = new VaeLoss(vae, options with { Halved = 0 }).Compute(new ClipBatch(video), new PhiloxNoise(5));
         Assert.Equal(video.shape, whole.Intermediates["reconstruction"].shape);
-        Assert.Contains("multiples of 16", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(new ClipBatch(video.narrow(4, 0, 24)), new PhiloxNoise(5))).Message);
+        Assert.Contains("multiples of 16", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options)
+            .Compute(new ClipBatch(video.narrow(4, 0, 24)), new PhiloxNoise(5))).Message);
     }
 
     [Fact]
@@ -53,13 +55,15 @@ public class LossTests
         using var noGradient = torch.no_grad();
         torch.Tensor video = new PhiloxNoise(4).Normal(2, 3, 5, 32, 32).clamp(-1, 1), objects = torch.zeros([2, 1, 5, 32, 32]);
         // In one frame: a frame before and after, too, it is where something was or will be.
-        objects[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 2, torch.TensorIndex.Slice(4, 9), torch.TensorIndex.Slice(10, 20)] = torch.tensor(1f);
+        objects[torch.TensorIndex.Colon, torch.TensorIndex.Colon, 2, torch.TensorIndex.Slice(4, 9), torch.TensorIndex.Slice(10, 20)] =
+            torch.tensor(1f);
         var options = new VaeLossOptions { Differences = 0, Divergence = 0, Objects = 0.3 };
         LossResult result = new VaeLoss(vae, options).Compute(new ClipBatch(video, objects), new PhiloxNoise(5));
         torch.Tensor error = (result.Intermediates["reconstruction"] - video).abs();
         torch.Tensor within = error.narrow(2, 1, 3).narrow(3, 4, 5).narrow(4, 10, 10).mean([1, 2, 3, 4]);
         Comparison.Elementwise(0.7f * error.mean([1, 2, 3, 4]) + 0.3f * within, result.PerSample, 1e-5, 1e-6, "loss");
-        Assert.Contains("where they are", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options).Compute(new ClipBatch(video), new PhiloxNoise(5))).Message);
+        Assert.Contains("where they are", Assert.Throws<InvalidRequestException>(() => new VaeLoss(vae, options)
+            .Compute(new ClipBatch(video), new PhiloxNoise(5))).Message);
     }
 
     [Fact]
@@ -70,7 +74,8 @@ public class LossTests
         var guidance = new Guidance(new Condition(torch.ones(3, 1, 1)), new Condition(torch.zeros(3, 1, 1)), 3);
         // The teacher's velocity is its text: 1 with the prompt, 0 without, so 3 with guidance.
         var teacher = new Network((x, _, condition) => condition.Text.view(-1, 1, 1, 1, 1).expand(x.shape));
-        LossResult Of(float value) => new GuidedVelocityLoss(new Network((x, _, _) => torch.full_like(x, value)), teacher, new ShiftedUniformTimes(1))
+        LossResult Of(float value) =>
+            new GuidedVelocityLoss(new Network((x, _, _) => torch.full_like(x, value)), teacher, new ShiftedUniformTimes(1))
             .Compute(clean, guidance, new PhiloxNoise(2));
         AssertZero(Of(3), 1e-8);
         Assert.True(Of(1).PerSample.min().item<double>() > 0.1);
@@ -93,7 +98,8 @@ public class LossTests
         torch.Tensor time = torch.full([3], Math.PI / 2, torch.ScalarType.Float64), x = torch.zeros(Shape);
         Comparison.Elementwise(torch.full(Shape, 6.0), TrigFlow.Predict(network, x, time, guidance).Velocity, 1e-9, 1e-9, "1 + 5·(2 − 1)");
         Assert.Equal(2, calls);
-        Comparison.Elementwise(torch.full(Shape, 2.0), TrigFlow.Predict(network, x, time, guidance with { Scale = 1 }).Velocity, 1e-9, 1e-9, "no guidance");
+        Comparison.Elementwise(torch.full(Shape, 2.0), TrigFlow.Predict(network, x, time, guidance with { Scale = 1 }).Velocity, 1e-9, 1e-9,
+            "no guidance");
         Assert.Equal(3, calls);
     }
 
@@ -116,7 +122,8 @@ public class LossTests
         AssertZero(new DistributionMatchingLoss(perfect, perfect, simulation, times, Rcm).Compute(Shape, guidance, 2, random), 1e-6);
         AssertZero(new CriticLoss(perfect, simulation, times).Compute(Shape, condition, 2, random), 1e-5);
         // The finite difference divides the rounding of float32 by its step: a step that is not tiny keeps it small.
-        AssertZero(new ContinuousConsistencyLoss(perfect, perfect, times, Rcm with { FiniteDifferenceStep = 0.01 }).Compute(clean, guidance, 20, random), 0.1);
+        AssertZero(new ContinuousConsistencyLoss(perfect, perfect, times, Rcm with { FiniteDifferenceStep = 0.01 })
+            .Compute(clean, guidance, 20, random), 0.1);
     }
 
     [Fact]
@@ -161,7 +168,8 @@ public class LossTests
         Assert.All(Enumerable.Range(0, 10), i => Assert.True(Rcm.IsStudentIteration(i)));
         Assert.Equal([true, false, false, false, false, true], Enumerable.Range(10, 6).Select(Rcm.IsStudentIteration));
         // Each network cycles through 1 to 4 steps over its own updates.
-        int[] Steps(bool student) => [.. Enumerable.Range(10, 40).Where(i => Rcm.IsStudentIteration(i) == student).Select(Rcm.SimulationSteps)];
+        int[] Steps(bool student) => [.. Enumerable.Range(10, 40).Where(i => Rcm.IsStudentIteration(i) == student)
+            .Select(Rcm.SimulationSteps)];
         Assert.Equal([3, 4, 1, 2, 3, 4, 1, 2], Steps(true));
         int[] critic = Steps(false);
         Assert.All(critic.Zip(critic.Skip(1)), pair => Assert.Equal(pair.First % 4 + 1, pair.Second));
@@ -175,6 +183,7 @@ public class LossTests
 
     private sealed class Network(Func<torch.Tensor, torch.Tensor, Condition, torch.Tensor> predict) : IVelocityNetwork
     {
-        public torch.Tensor Predict(torch.Tensor x, torch.Tensor timestep, Condition condition) => predict(x, timestep, condition).to(torch.ScalarType.Float32);
+        public torch.Tensor Predict(torch.Tensor x, torch.Tensor timestep, Condition condition) =>
+            predict(x, timestep, condition).to(torch.ScalarType.Float32);
     }
 }

@@ -14,14 +14,17 @@ public class CheckpointMergeTests
     {
         using var scope = torch.NewDisposeScope();
         using var folder = new TestFolder();
-        using var baseModel = new MemoryCheckpoint(("w", torch.tensor([1f, 2f])), ("narrow", torch.tensor([1f]).bfloat16()), ("base only", torch.tensor([9f])))
+        using var baseModel = new MemoryCheckpoint(("w", torch.tensor([1f, 2f])), ("narrow", torch.tensor([1f]).bfloat16()),
+            ("base only", torch.tensor([9f])))
         {
             Metadata = new Dictionary<string, string> { ["model"] = "rcm" },
         };
         using var from = new MemoryCheckpoint(("w", torch.tensor([10f, 20f])), ("narrow", torch.tensor([0f])), ("old", torch.zeros(1)));
-        using var tuned = new MemoryCheckpoint(("w", torch.tensor([11f, 24f])), ("narrow", torch.tensor([2f])), ("proj_l", torch.tensor([5f])));
+        using var tuned = new MemoryCheckpoint(("w", torch.tensor([11f, 24f])), ("narrow", torch.tensor([2f])),
+            ("proj_l", torch.tensor([5f])));
 
-        MergeReport report = CheckpointMerge.Merge(baseModel, from, tuned, 0.5, folder.File("merged.safetensors"), cancellationToken: TestContext.Current.CancellationToken);
+        MergeReport report = CheckpointMerge.Merge(baseModel, from, tuned, 0.5, folder.File("merged.safetensors"),
+            cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(["w", "narrow"], report.Merged);
         Assert.Equal(["proj_l"], report.CarriedFromTuned);
         Assert.Equal(["base only"], report.KeptFromBase);
@@ -58,8 +61,10 @@ public class CheckpointMergeTests
         using var quantized = new MemoryCheckpoint(("w", torch.zeros(2, dtype: torch.ScalarType.Int8)));
         string output = folder.File("m.safetensors");
         CancellationToken token = TestContext.Current.CancellationToken;
-        Assert.Contains("[3]", Assert.Throws<CheckpointException>(() => CheckpointMerge.Merge(model, model, wider, 1, output, null, token)).Message);
-        Assert.Contains("quantize", Assert.Throws<CheckpointException>(() => CheckpointMerge.Merge(model, quantized, model, 1, output, null, token)).Message);
+        Assert.Contains("[3]", Assert.Throws<CheckpointException>(() =>
+            CheckpointMerge.Merge(model, model, wider, 1, output, null, token)).Message);
+        Assert.Contains("quantize", Assert.Throws<CheckpointException>(() =>
+            CheckpointMerge.Merge(model, quantized, model, 1, output, null, token)).Message);
         Assert.Throws<InvalidRequestException>(() => CheckpointMerge.Merge(model, model, model, double.NaN, output, null, token));
         Assert.Empty(Directory.GetFiles(folder.Path));
     }

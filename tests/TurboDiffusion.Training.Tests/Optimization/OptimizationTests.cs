@@ -69,7 +69,8 @@ public class OptimizationTests
         using var scope = torch.NewDisposeScope();
         var names = new[] { "blocks.0.ffn.weight", "blocks.1.ffn.weight", "blocks.0.bias", "head.weight", "blocks.0.pos_embedding.weight" };
         Dictionary<string, Parameter> Parameters() => names.Select((n, i) => KeyValuePair.Create(n,
-            new Parameter(n.EndsWith("bias") ? new PhiloxNoise((ulong)i).Normal(6) : new PhiloxNoise((ulong)i).Normal(4, 6)))).ToDictionary();
+            new Parameter(n.EndsWith("bias") ? new PhiloxNoise((ulong)i).Normal(6) : new PhiloxNoise((ulong)i).Normal(4, 6))))
+                .ToDictionary();
         Dictionary<string, Parameter> ours = Parameters(), theirs = Parameters();
         AdamWOptions options = Options with { Momentum = 0.9, WeightDecay = 0 };
         using var muon = new Muon(ours, options);
@@ -94,7 +95,8 @@ public class OptimizationTests
         using var scope = torch.NewDisposeScope();
         const string Name = "decoder.middle.0.residual.2.weight";
         var convolution = new Parameter(new PhiloxNoise(1).Normal(4, 3, 3, 1, 1));
-        using var muon = new Muon(new Dictionary<string, Parameter> { [Name] = convolution, ["bias"] = new(torch.zeros(2)) }, Options with { Momentum = 0.9, WeightDecay = 0 });
+        using var muon = new Muon(new Dictionary<string, Parameter> { [Name] = convolution, ["bias"] = new(torch.zeros(2)) },
+            Options with { Momentum = 0.9, WeightDecay = 0 });
         torch.Tensor before = convolution.detach().clone(), gradient = new PhiloxNoise(2).Normal(4, 3, 3, 1, 1);
         convolution.grad = gradient;
         muon.Step(1);
@@ -108,15 +110,20 @@ public class OptimizationTests
         using var scope = torch.NewDisposeScope();
         AdamWOptions options = Options with { Momentum = 0.9 };
         (Dictionary<string, Parameter> Parameters, Muon Optimizer) Make() =>
-            new Dictionary<string, Parameter> { ["blocks.0.weight"] = new(new PhiloxNoise(1).Normal(4, 6)), ["bias"] = new(new PhiloxNoise(2).Normal(6)) } is var p ? (p, new Muon(p, options)) : default;
+            new Dictionary<string, Parameter>
+            {
+                ["blocks.0.weight"] = new(new PhiloxNoise(1).Normal(4, 6)), ["bias"] = new(new PhiloxNoise(2).Normal(6)),
+            } is var p ? (p, new Muon(p, options)) : default;
         void Step((Dictionary<string, Parameter> Parameters, Muon Optimizer) run, int i)
         {
-            foreach ((string name, Parameter parameter) in run.Parameters) parameter.grad = new PhiloxNoise((ulong)(i + name.Length)).Normal(parameter.shape);
+            foreach ((string name, Parameter parameter) in run.Parameters)
+                parameter.grad = new PhiloxNoise((ulong)(i + name.Length)).Normal(parameter.shape);
             run.Optimizer.Step(1);
         }
         var (whole, resumed) = (Make(), Make());
         for (int i = 0; i < 3; i++) Step(whole, i);
-        foreach ((KeyValuePair<string, torch.Tensor> from, KeyValuePair<string, torch.Tensor> to) in whole.Optimizer.State.Zip(resumed.Optimizer.State))
+        foreach ((KeyValuePair<string, torch.Tensor> from, KeyValuePair<string, torch.Tensor> to) in whole.Optimizer.State.Zip(
+            resumed.Optimizer.State))
         {
             Assert.Equal(from.Key, to.Key);
             to.Value.copy_(from.Value);

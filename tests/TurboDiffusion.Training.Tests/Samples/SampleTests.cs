@@ -32,7 +32,8 @@ public class SampleTests
         TeacherConfig config = Teacher(folder, files);
         TrainingRun.Run(config, null, Token);
 
-        Assert.Equal(["000002", "000003"], Directory.GetFiles(Path.Combine(config.Output, "samples"), "*.png").Select(f => Path.GetFileNameWithoutExtension(f)).Order());
+        Assert.Equal(["000002", "000003"], Directory.GetFiles(Path.Combine(config.Output, "samples"), "*.png")
+            .Select(f => Path.GetFileNameWithoutExtension(f)).Order());
         CheckLast(folder, config, files);
 
         TeacherConfig without = config with { Output = folder.File("without"), Samples = null };
@@ -56,10 +57,12 @@ public class SampleTests
         TeacherConfig config = Teacher(folder, files);
         config = config with
         {
-            Data = data, NewTextEncoder = new UMT5Config(320, 64, 64, 96, 2, 1), Samples = config.Samples! with { TextEncoder = null, Tokenizer = tokenizer },
+            Data = data, NewTextEncoder = new UMT5Config(320, 64, 64, 96, 2, 1),
+                Samples = config.Samples! with { TextEncoder = null, Tokenizer = tokenizer },
         };
         TrainingRun.Run(config, null, Token);
-        CheckLast(folder, config, files with { Tokenizer = tokenizer, TextEncoder = Path.Combine(config.Output, TrainingRun.TextEncoderFile) });
+        CheckLast(folder, config, files
+            with { Tokenizer = tokenizer, TextEncoder = Path.Combine(config.Output, TrainingRun.TextEncoderFile) });
     }
 
     [Fact]
@@ -77,8 +80,10 @@ public class SampleTests
         TrainingRun.Run(config, null, Token);
         using torch.Tensor sheet = ImageReader.Read(Path.Combine(config.Output, "samples", "000001.png"));
         Assert.Equal([3, 4 * 16 + 3 * Gap, 5 * (16 + Gap) - Gap], sheet.shape);
-        Assert.True(sheet[torch.TensorIndex.Colon, torch.TensorIndex.Slice(0, 16), torch.TensorIndex.Slice(0, 16)].eq(200).all().item<bool>());
-        Assert.False(sheet[torch.TensorIndex.Colon, torch.TensorIndex.Slice(18, 34), torch.TensorIndex.Slice(0, 16)].eq(200).all().item<bool>());
+        Assert.True(sheet[torch.TensorIndex.Colon, torch.TensorIndex.Slice(0, 16),
+            torch.TensorIndex.Slice(0, 16)].eq(200).all().item<bool>());
+        Assert.False(sheet[torch.TensorIndex.Colon, torch.TensorIndex.Slice(18, 34),
+            torch.TensorIndex.Slice(0, 16)].eq(200).all().item<bool>());
     }
 
     [Fact]
@@ -106,8 +111,10 @@ public class SampleTests
         Refused(s => s with { Width = 40 });
         Refused(s => s with { Frames = 6 });
         Refused(s => s with { TextEncoder = null });
-        Assert.Throws<CheckpointException>(() => TrainingRun.Run(config with { Samples = config.Samples! with { Vae = folder.File("none") } }, null, Token));
-        Assert.Throws<CheckpointException>(() => TrainingRun.Run(config with { Samples = config.Samples! with { Vae = files.Transformer } }, null, Token));
+        Assert.Throws<CheckpointException>(() =>
+            TrainingRun.Run(config with { Samples = config.Samples! with { Vae = folder.File("none") } }, null, Token));
+        Assert.Throws<CheckpointException>(() =>
+            TrainingRun.Run(config with { Samples = config.Samples! with { Vae = files.Transformer } }, null, Token));
         Assert.False(File.Exists(Path.Combine(config.Output, TrainingRun.LossFile)));
 
         void Refused(Func<SampleOptions, SampleOptions> change) =>
@@ -127,7 +134,8 @@ public class SampleTests
             Training = new TrainingOptions { Iterations = 3, Optimizer = new AdamWOptions { LearningRate = 0.01 } },
             Samples = new SampleOptions
             {
-                Every = 2, Prompts = ["a red circle", "a green square"], NegativePrompt = "blurry", Vae = files.Vae, TextEncoder = files.TextEncoder, Tokenizer = files.Tokenizer,
+                Every = 2, Prompts = ["a red circle", "a green square"], NegativePrompt = "blurry", Vae = files.Vae,
+                    TextEncoder = files.TextEncoder, Tokenizer = files.Tokenizer,
                 Width = Size, Height = Size, Frames = Frames, FramesPerSecond = 8, Steps = 2, Guidance = 3, Seed = 9,
             },
         };
@@ -140,7 +148,8 @@ public class SampleTests
         Assert.Equal([3, 2 * Size + Gap, Frames * (Size + Gap) - Gap], sheet.shape);
         for (int i = 0; i < 2; i++)
         {
-            string frames = Generate(folder, files with { Transformer = Path.Combine(config.Output, TrainingRun.ModelFile), Defaults = null }, config.Samples!, i);
+            string frames = Generate(folder,
+                files with { Transformer = Path.Combine(config.Output, TrainingRun.ModelFile), Defaults = null }, config.Samples!, i);
             for (int t = 0; t < Frames; t++)
             {
                 using torch.Tensor expected = ImageReader.Read(Path.Combine(frames, $"frame_{t:00000}.png"));
@@ -156,8 +165,10 @@ public class SampleTests
         using VideoModel model = VideoModel.Open(files, new VideoModelOptions { Device = "cpu" });
         model.Generate(new VideoRequest
         {
-            Prompt = samples.Prompts[i], NegativePrompt = samples.NegativePrompt, Size = new VideoSize(Size, Size), Frames = Frames, Sampler = SamplerKind.UniPc,
-            Steps = samples.Steps, GuidanceScale = samples.Guidance, Shift = samples.Shift, Seed = samples.Seed + (ulong)i, OutputPath = frames,
+            Prompt = samples.Prompts[i], NegativePrompt = samples.NegativePrompt, Size = new VideoSize(Size, Size), Frames = Frames,
+                Sampler = SamplerKind.UniPc,
+            Steps = samples.Steps, GuidanceScale = samples.Guidance, Shift = samples.Shift, Seed = samples.Seed + (ulong)i,
+            OutputPath = frames,
         }, cancellationToken: Token);
         return frames;
     }

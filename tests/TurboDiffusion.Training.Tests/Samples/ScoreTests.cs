@@ -13,7 +13,10 @@ namespace TurboDiffusion.Training.Tests.Samples;
 
 public class ScoreTests
 {
-    private static readonly ScoreOptions Few = new() { Every = 2, Prompts = 2, TwoObjectPrompts = 0, Width = 64, Height = 48, Frames = 9, Batch = 2 };
+    private static readonly ScoreOptions Few = new()
+    {
+        Every = 2, Prompts = 2, TwoObjectPrompts = 0, Width = 64, Height = 48, Frames = 9, Batch = 2,
+    };
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -23,7 +26,8 @@ public class ScoreTests
         using var folder = new TestFolder();
         var config = new VaeTrainingConfig
         {
-            Output = folder.File("with"), World = new WorldOptions { Clips = 2, Width = 64, Height = 48, Frames = 5 }, Width = 8, Frames = 5, Height = 16, CropWidth = 16,
+            Output = folder.File("with"), World = new WorldOptions { Clips = 2, Width = 64, Height = 48, Frames = 5 }, Width = 8,
+                Frames = 5, Height = 16, CropWidth = 16,
             Loss = new() { Objects = 0.5 }, Scores = Few, Training = new TrainingOptions { Iterations = 3, SaveEvery = 0 },
         };
         TrainingRun.Run(config, null, Token);
@@ -75,5 +79,6 @@ public class ScoreTests
         Assert.Throws<InvalidRequestException>(() => new ScoreObserver([model], Few with { Prompts = 0 }, _ => (_, _) => [], folder.Path));
     }
 
-    private static TrainingProgress At(int iteration) => new(iteration, 100, "vae", new Dictionary<string, double>(), 0, 0, false, TimeSpan.Zero, TimeSpan.Zero);
+    private static TrainingProgress At(int iteration) =>
+        new(iteration, 100, "vae", new Dictionary<string, double>(), 0, 0, false, TimeSpan.Zero, TimeSpan.Zero);
 }

@@ -117,7 +117,8 @@ internal static class GgmlBlocks
         // Two halves of 128 values, in each four runs of 32: the low nibbles of two runs of bytes, then their high ones.
         for (int run = 0; run < 8; run++)
         {
-            int half = run / 4, part = run % 4, lowBytes = half * 64 + part % 2 * 32, lowShift = part / 2 * 4, highBytes = half * 32, highShift = part * 2;
+            int half = run / 4, part = run % 4, lowBytes = half * 64 + part % 2 * 32, lowShift = part / 2 * 4, highBytes = half * 32,
+                highShift = part * 2;
             for (int j = 0; j < 32; j++)
             {
                 int q = (low[lowBytes + j] >> lowShift & 15 | (high[highBytes + j] >> highShift & 3) << 4) - 32;

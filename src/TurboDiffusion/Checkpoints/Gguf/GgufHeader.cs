@@ -43,7 +43,8 @@ internal sealed class GgufHeader
         var claims = new List<(string Name, long[] Shape, GgmlType Type, ulong Offset)>();
         for (int i = 0; i < tensors; i++) claims.Add(ReadTensor());
         long start = Aligned(_input.Position);
-        foreach ((string name, long[] shape, GgmlType type, ulong offset) in claims.OrderBy(c => c.Offset)) Place(name, shape, type, offset, start);
+        foreach ((string name, long[] shape, GgmlType type, ulong offset) in claims.OrderBy(c => c.Offset))
+            Place(name, shape, type, offset, start);
     }
 
     private void ReadEntry()
@@ -64,7 +65,8 @@ internal sealed class GgufHeader
             ReadOnlySpan<byte> value = _input.Take(Size(type));
             Metadata[key] = Number(type, value);
             if (key != "general.alignment") return;
-            if (type != 4 || !uint.TryParse(Metadata[key], NumberStyles.None, CultureInfo.InvariantCulture, out _alignment) || _alignment is 0 or > 1 << 20 || !uint.IsPow2(_alignment))
+            if (type != 4 || !uint.TryParse(Metadata[key], NumberStyles.None, CultureInfo.InvariantCulture, out _alignment)
+                || _alignment is 0 or > 1 << 20 || !uint.IsPow2(_alignment))
                 throw _input.Bad($"has an alignment of {Metadata[key]}");
         }
     }
@@ -102,7 +104,8 @@ internal sealed class GgufHeader
     {
         string name = _input.String(MaxName);
         uint dimensions = _input.UInt32();
-        if (dimensions > MaxDimensions) throw _input.Bad($"has tensor {Quoted.Name(name)} of {dimensions} dimensions (limit {MaxDimensions})");
+        if (dimensions > MaxDimensions)
+            throw _input.Bad($"has tensor {Quoted.Name(name)} of {dimensions} dimensions (limit {MaxDimensions})");
         long[] shape = new long[dimensions];
         // Innermost first there, outermost first here.
         for (int i = (int)dimensions - 1; i >= 0; i--)
@@ -112,7 +115,8 @@ internal sealed class GgufHeader
         }
         uint id = _input.UInt32();
         GgmlType type = GgmlType.Find(id)
-            ?? throw new CheckpointException(_file.Path, $"has tensor {Quoted.Name(name)} in GGUF type {id}, which is not supported; {GgmlType.Supported} are.");
+            ?? throw new CheckpointException(_file.Path,
+                $"has tensor {Quoted.Name(name)} in GGUF type {id}, which is not supported; {GgmlType.Supported} are.");
         return (name, shape, type, _input.UInt64());
     }
 
@@ -121,17 +125,20 @@ internal sealed class GgufHeader
     {
         var info = new TensorInfo(name, type.Dtype, shape);
         if (!info.HasSaneSize || shape.LastOrDefault(1) % type.BlockSize != 0)
-            throw _input.Bad($"has tensor {Quoted.Name(name)} of {info}, which {type.Name} with its blocks of {type.BlockSize} cannot hold");
+            throw _input.Bad(
+                $"has tensor {Quoted.Name(name)} of {info}, which {type.Name} with its blocks of {type.BlockSize} cannot hold");
         long bytes = info.ElementCount / type.BlockSize * type.BlockBytes;
         if (offset % _alignment != 0 || offset > (ulong)Math.Max(0, _file.Length - start) || bytes > _file.Length - start - (long)offset)
-            throw _input.Bad($"has tensor {Quoted.Name(name)} at byte {offset} of its data, {bytes} bytes long, and {Math.Max(0, _file.Length - start)} bytes of data; it is truncated or corrupt");
+            throw _input.Bad($"has tensor {Quoted.Name(name)} at byte {offset} of its data, {bytes} bytes long, and "
+                + $"{Math.Max(0, _file.Length - start)} bytes of data; it is truncated or corrupt");
         long position = start + (long)offset;
         if (Tensors.Count > 0 && Tensors.GetAt(Tensors.Count - 1).Value is { } last && position < last.Position + last.Info.StoredByteCount)
             throw _input.Bad($"has tensor {Quoted.Name(name)} overlapping {Quoted.Name(last.Info.Name)}");
         if (_originalShapes.TryGetValue(name, out long[]? original))
         {
             var restored = new TensorInfo(name, type.Dtype, original);
-            if (!restored.HasSaneSize || restored.ElementCount != info.ElementCount) throw _input.Bad($"gives tensor {Quoted.Name(name)} of {info} the shape of {restored}");
+            if (!restored.HasSaneSize || restored.ElementCount != info.ElementCount)
+                throw _input.Bad($"gives tensor {Quoted.Name(name)} of {info} the shape of {restored}");
             info = restored;
         }
         if (type.Decode is not null) info = info with { Encoding = type.Name, StoredBytes = bytes };

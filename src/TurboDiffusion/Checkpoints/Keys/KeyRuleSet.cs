@@ -82,7 +82,8 @@ public sealed class KeyRuleSet
         }
         var problems = new List<string>();
         if (unmatched.Count > 0) problems.Add($"{unmatched.Count} names match no rule: {Quoted.List(unmatched)}");
-        if (unused.Count > 0) problems.Add($"{unused.Count} expected names are missing: {Quoted.List([.. unused.Select(r => r.Foreign.ToString())])}");
+        if (unused.Count > 0)
+            problems.Add($"{unused.Count} expected names are missing: {Quoted.List([.. unused.Select(r => r.Foreign.ToString())])}");
         if (collisions.Count > 0) problems.Add($"{collisions.Count} names are given twice: {Quoted.List(collisions)}");
         return (renamed, problems);
     }

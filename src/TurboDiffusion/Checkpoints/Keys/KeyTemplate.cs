@@ -20,7 +20,8 @@ internal sealed partial class KeyTemplate
         int at = 0;
         foreach (Match placeholder in Placeholder().Matches(text))
         {
-            _parts.Add(new Part(text[at..placeholder.Index], placeholder.Groups[1].Value, words.GetValueOrDefault(placeholder.Groups[1].Value)));
+            _parts.Add(new Part(text[at..placeholder.Index], placeholder.Groups[1].Value,
+                words.GetValueOrDefault(placeholder.Groups[1].Value)));
             at = placeholder.Index + placeholder.Length;
         }
         _parts.Add(new Part(text[at..], null, null));

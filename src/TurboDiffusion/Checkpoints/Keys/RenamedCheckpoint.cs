@@ -12,7 +12,8 @@ internal sealed class RenamedCheckpoint(ICheckpoint inner, Dictionary<string, Re
 
     public override torch.Tensor Read(string name)
     {
-        if (!renamed.TryGetValue(name, out Renaming? renaming)) throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
+        if (!renamed.TryGetValue(name, out Renaming? renaming))
+            throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
         torch.Tensor tensor = Inner.Read(renaming.Source);
         if (tensor.shape.SequenceEqual(renaming.Shown.Shape)) return tensor;
         using (tensor) return tensor.reshape([.. renaming.Shown.Shape]);

@@ -11,7 +11,9 @@ public sealed record TensorReshape(
     /// <summary>A Conv3d patch embedding <c>[dim, in, 1, 2, 2]</c> as the linear one <c>[dim, in·4]</c> of the Turbo files.</summary>
     public static TensorReshape PatchConvolution { get; } = new(
         shape => shape is [var dim, var channels, 1, Patch, Patch] ? [dim, channels * Patch * Patch] : null,
-        shape => shape is [var dim, var columns] && columns % (Patch * Patch) == 0 ? [dim, columns / (Patch * Patch), 1, Patch, Patch] : null);
+        shape => shape is [var dim, var columns] && columns % (Patch * Patch) == 0
+            ? [dim, columns / (Patch * Patch), 1, Patch, Patch]
+            : null);
 
     /// <summary>A matrix, as it is: tells a Turbo file from one with a convolution.</summary>
     public static TensorReshape Matrix { get; } = new(

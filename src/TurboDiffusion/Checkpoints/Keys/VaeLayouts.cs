@@ -61,7 +61,8 @@ public static class VaeLayouts
     {
         foreach (KeyRule rule in Ends()) yield return rule;
         foreach ((string foreign, string native, string resampler, int index) in ((string, string, string, int)[])
-            [("encoder.down_blocks", "encoder.downsamples.{n}.downsamples", "downsampler", DecoderBlocks - 1), ("decoder.up_blocks", "decoder.upsamples.{n}.upsamples", "upsampler", DecoderBlocks)])
+            [("encoder.down_blocks", "encoder.downsamples.{n}.downsamples", "downsampler", DecoderBlocks - 1),
+                ("decoder.up_blocks", "decoder.upsamples.{n}.upsamples", "upsampler", DecoderBlocks)])
         {
             foreach (KeyRule rule in Residual(foreign + ".{n}.resnets.{m}", native + ".{m}")) yield return rule;
             foreach (KeyRule rule in Shortcut(foreign + ".{n}.resnets.{m}", native + ".{m}", optional: true)) yield return rule;

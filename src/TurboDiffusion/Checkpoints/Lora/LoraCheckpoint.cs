@@ -27,13 +27,18 @@ public sealed class LoraCheckpoint : CheckpointView
             if (layers.Length == 0) continue;
             LoraMatch match = LoraMatch.Of(layers, inner.Tensors);
             if (match.Mismatched.Count > 0)
-                throw new CheckpointException(file.Path, $"is a LoRA of a model of other sizes than {inner.Path}: {Quoted.List(match.Mismatched)}. Use one that was made for this model.");
+                throw new CheckpointException(file.Path,
+                    $"is a LoRA of a model of other sizes than {inner.Path}: {Quoted.List(match.Mismatched)}. Use one that was made for "
+                        + "this model.");
             if (match.Changes.Count == 0)
-                throw new CheckpointException(file.Path, $"is a LoRA of another model than {inner.Path}: of its {layers.Length} layers ({Quoted.List([.. match.Ignored.Select(Quoted.Name)])}) the model has none.");
+                throw new CheckpointException(file.Path,
+                    $"is a LoRA of another model than {inner.Path}: of its {layers.Length} layers "
+                        + $"({Quoted.List([.. match.Ignored.Select(Quoted.Name)])}) the model has none.");
             foreach ((string tensor, LoraLayer layer, LoraPart part) in match.Changes)
             {
                 if (!TensorInfo.IsFloat(inner.Tensors[tensor].Dtype))
-                    throw new CheckpointException(inner.Path, $"holds '{tensor}' as {inner.Tensors[tensor]}; a LoRA is merged into float weights.");
+                    throw new CheckpointException(inner.Path,
+                        $"holds '{tensor}' as {inner.Tensors[tensor]}; a LoRA is merged into float weights.");
                 if (!_changes.TryGetValue(tensor, out List<Change>? changes)) _changes.Add(tensor, changes = []);
                 changes.Add(new Change(file, layer, part, strength));
             }
@@ -42,7 +47,9 @@ public sealed class LoraCheckpoint : CheckpointView
                     + (match.Ignored.Count > 0 ? $": {Quoted.List([.. match.Ignored.Select(Quoted.Name)])}." : "."));
         }
         Warnings = warnings;
-        Tensors = ByName(inner.Tensors.Values.Select(t => _changes.ContainsKey(t.Name) ? new TensorInfo(t.Name, torch.ScalarType.Float32, t.Shape) : t));
+        Tensors = ByName(inner.Tensors.Values.Select(t => _changes.ContainsKey(t.Name)
+            ? new TensorInfo(t.Name, torch.ScalarType.Float32, t.Shape)
+            : t));
     }
 
     /// <inheritdoc/>

@@ -22,7 +22,8 @@ public sealed class LoraFile : IDisposable
         foreach (TensorInfo tensor in file.Tensors.Values)
         {
             if (LoraKey.OtherKind(tensor.Name) is { } kind)
-                throw Bad($"is {kind} (it has {Quoted.Name(tensor.Name)}), which is not supported. Use a plain LoRA, or merge it into its base with the program that made it.");
+                throw Bad($"is {kind} (it has {Quoted.Name(tensor.Name)}), which is not supported. Use a plain LoRA, or merge it into its "
+                    + "base with the program that made it.");
             if (LoraKey.Parse(tensor.Name) is not { } key)
             {
                 UnknownTensors++;
@@ -30,7 +31,8 @@ public sealed class LoraFile : IDisposable
             }
             if (!layers.TryGetValue((key.Module, key.OfSecondExpert), out LoraLayer? layer))
                 layers.Add((key.Module, key.OfSecondExpert), layer = new LoraLayer(key.Module, key.OfSecondExpert));
-            if (!layer.TryAdd(key.Part, tensor)) throw Bad($"gives the same part of {Quoted.Name(key.Module)} twice, once as {Quoted.Name(tensor.Name)}.");
+            if (!layer.TryAdd(key.Part, tensor))
+                throw Bad($"gives the same part of {Quoted.Name(key.Module)} twice, once as {Quoted.Name(tensor.Name)}.");
         }
         if (!IsLora(file)) throw Bad($"is not a LoRA: none of its {file.Tensors.Count} tensors is named as a part of one.");
         Layers = [.. layers.Values];
@@ -49,7 +51,8 @@ public sealed class LoraFile : IDisposable
     /// changes of the blocks it has differences of their biases or modulations, which training a LoRA does not make.
     /// </summary>
     public bool IsDistillation =>
-        Layers.Any(l => l.Rank is not null) && Layers.Any(l => l.Find(LoraPart.BiasDifference) is not null || l.Find(LoraPart.ModulationDifference) is not null);
+        Layers.Any(l => l.Rank is not null)
+            && Layers.Any(l => l.Find(LoraPart.BiasDifference) is not null || l.Find(LoraPart.ModulationDifference) is not null);
 
     /// <summary>The file itself.</summary>
     internal ICheckpoint Checkpoint => _file;

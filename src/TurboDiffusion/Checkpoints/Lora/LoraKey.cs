@@ -33,10 +33,14 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
     // Parts of names that only other kinds of adapters have.
     private static readonly (string Part, string Kind)[] OtherKinds =
     [
-        (".hada_", "a LoHa adapter"), (".lokr_", "a LoKr adapter"), (".dora_scale", "a DoRA adapter"), (".lora_magnitude_vector", "a DoRA adapter"),
-        (".oft_", "an OFT adapter"), (".a1.weight", "a GLoRA adapter"), (".lora_mid.", "a LoRA of convolutions with a core (LoCon, Tucker form)"),
-        (".w_norm", "a LoRA with replaced norms"), (".b_norm", "a LoRA with replaced norms"), (".set_weight", "an adapter that replaces weights"),
-        (".reshape_weight", "a LoRA that reshapes layers"), (".lora_B.bias", "a LoRA with biases of its own"), (".lora_up.bias", "a LoRA with biases of its own"),
+        (".hada_", "a LoHa adapter"), (".lokr_", "a LoKr adapter"), (".dora_scale", "a DoRA adapter"),
+        (".lora_magnitude_vector", "a DoRA adapter"),
+        (".oft_", "an OFT adapter"), (".a1.weight", "a GLoRA adapter"),
+        (".lora_mid.", "a LoRA of convolutions with a core (LoCon, Tucker form)"),
+        (".w_norm", "a LoRA with replaced norms"), (".b_norm", "a LoRA with replaced norms"),
+        (".set_weight", "an adapter that replaces weights"),
+        (".reshape_weight", "a LoRA that reshapes layers"), (".lora_B.bias", "a LoRA with biases of its own"),
+        (".lora_up.bias", "a LoRA with biases of its own"),
     ];
 
     /// <summary>Takes a name apart; null where it is not one of a LoRA.</summary>
@@ -71,6 +75,8 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
         int dot = name.LastIndexOf('.', name.Length - weight.Length - 1);
         if (dot < 0) return null;
         string rest = name[..dot];
-        return rest.EndsWith(".lora_A", StringComparison.Ordinal) || rest.EndsWith(".lora_B", StringComparison.Ordinal) ? rest + weight : null;
+        return rest.EndsWith(".lora_A", StringComparison.Ordinal) || rest.EndsWith(".lora_B", StringComparison.Ordinal)
+            ? rest + weight
+            : null;
     }
 }

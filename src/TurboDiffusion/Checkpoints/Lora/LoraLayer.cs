@@ -31,17 +31,20 @@ internal sealed class LoraLayer
         foreach ((LoraPart part, string tensor) in ((LoraPart, string)[])
             [(LoraPart.WeightDifference, "weight"), (LoraPart.BiasDifference, "bias"), (LoraPart.ModulationDifference, "modulation")])
             if (Find(part) is { } difference)
-                yield return ($"{nativeModule}.{tensor}", part, difference.Shape.FirstOrDefault(1), difference.ElementCount / Math.Max(1, difference.Shape.FirstOrDefault(1)));
+                yield return ($"{nativeModule}.{tensor}", part, difference.Shape.FirstOrDefault(1),
+                    difference.ElementCount / Math.Max(1, difference.Shape.FirstOrDefault(1)));
     }
 
     /// <summary>Why it cannot be used; null if it can.</summary>
     public string? Problem()
     {
         TensorInfo? down = Find(LoraPart.Down), up = Find(LoraPart.Up), alpha = Find(LoraPart.Alpha);
-        if ((down is null) != (up is null)) return $"holds one of the two matrices of {Quoted.Name(Module)} and not the other; it is incomplete";
+        if ((down is null) != (up is null))
+            return $"holds one of the two matrices of {Quoted.Name(Module)} and not the other; it is incomplete";
         // B is [out, rank]; of a convolution, [out, rank, 1, 1, 1].
         if (down is not null && up is not null
-            && (down.Shape.Count < 2 || up.Shape.Count < 2 || down.Shape[0] < 1 || up.ElementCount != up.Shape[0] * up.Shape[1] || down.Shape[0] != up.Shape[1]))
+            && (down.Shape.Count < 2 || up.Shape.Count < 2 || down.Shape[0] < 1 || up.ElementCount != up.Shape[0] * up.Shape[1]
+                || down.Shape[0] != up.Shape[1]))
             return $"holds matrices of {Quoted.Name(Module)} that do not belong together: {down} and {up}";
         if (_parts.Values.FirstOrDefault(t => !TensorInfo.IsFloat(t.Dtype) && t != alpha) is { } integers)
             return $"holds {Quoted.Name(integers.Name)} as {integers}; the parts of a LoRA are floats";

@@ -33,7 +33,9 @@ internal sealed class LoraMatch
         foreach (LoraLayer layer in layers)
         {
             (string Tensor, LoraPart Part, long Rows, long Columns)[] changes =
-                modules.TryGetValue(layer.Module, out string? module) ? [.. layer.Changes(module).Where(c => tensors.ContainsKey(c.Tensor))] : [];
+                modules.TryGetValue(layer.Module, out string? module)
+                    ? [.. layer.Changes(module).Where(c => tensors.ContainsKey(c.Tensor))]
+                    : [];
             foreach ((string tensor, LoraPart part, long rows, long columns) in changes)
             {
                 TensorInfo info = tensors[tensor];

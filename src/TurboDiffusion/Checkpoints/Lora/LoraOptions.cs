@@ -20,10 +20,12 @@ public sealed record LoraOptions(string Path)
     {
         ArgumentNullException.ThrowIfNull(text);
         int colon = text.LastIndexOf(':');
-        bool hasStrength = double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double strength) && colon >= 0;
+        bool hasStrength = double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double strength)
+            && colon >= 0;
         var options = new LoraOptions(hasStrength ? text[..colon] : text) { Strength = hasStrength ? strength : 1, Experts = experts };
         return options.Path.Length > 0 && double.IsFinite(options.Strength) ? options
-            : throw new InvalidRequestException("lora", $"The LoRA is '{text}'; give FILE or FILE:STRENGTH, such as style.safetensors:0.8.");
+            : throw new InvalidRequestException("lora",
+                $"The LoRA is '{text}'; give FILE or FILE:STRENGTH, such as style.safetensors:0.8.");
     }
 
     /// <summary>The file's name and the strength, as <see cref="Parse"/> reads them.</summary>

@@ -17,7 +17,8 @@ internal static class PickleGlobals
         string full = $"{module}.{name}";
         if (Allowed.TryGetValue(full, out PickleGlobal? global)) return global;
         throw new CheckpointException(input.Path, full is "torch._utils._rebuild_tensor_v3"
-            ? "holds tensors in 8-bit floats or another type without a storage class, which are not supported. Use the bf16 or fp16 file of this model."
+            ? "holds tensors in 8-bit floats or another type without a storage class, which are not supported. Use the bf16 or fp16 file "
+                + "of this model."
             : $"asks for {Quoted.Name(full)}, which a checkpoint of tensors has no need of; nothing was executed. "
               + "If you trust its source, save only the tensors with PyTorch: torch.save(model.state_dict(), path).");
     }

@@ -45,7 +45,8 @@ internal sealed class StateDict
         if (name is not null) return (PickleDict)dict.Items[name]!;
         throw Bad(inner.Count == 0
             ? "holds no tensors"
-            : $"holds {inner.Count} dicts and none is named {string.Join(", ", UsualNames)}: {Quoted.List([.. inner.Select(Quoted.Name)])}");
+            : $"holds {inner.Count} dicts and none is named {string.Join(", ", UsualNames)}: "
+                + $"{Quoted.List([.. inner.Select(Quoted.Name)])}");
     }
 
     private void AddTensors(PickleDict dict)

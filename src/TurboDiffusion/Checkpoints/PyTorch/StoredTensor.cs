@@ -16,14 +16,19 @@ internal sealed class StoredTensor
     {
         _view = view;
         Info = new TensorInfo(name, view.Storage.Dtype, view.Sizes);
-        if (!Info.HasSaneName) throw new CheckpointException(path, $"has tensor {Quoted.Name(name)}, whose name has {name.Length} characters. It is corrupt.");
+        if (!Info.HasSaneName) throw new CheckpointException(path,
+            $"has tensor {Quoted.Name(name)}, whose name has {name.Length} characters. It is corrupt.");
         // A stride of 0 repeats elements: a few bytes may stand for many, but not for more than the whole file.
         if (!Info.HasSaneSize || view.Sizes.Length != view.Strides.Length || view.Strides.Any(s => s < 0) || Info.ByteCount > fileLength)
-            throw new CheckpointException(path, $"has tensor {Quoted.Name(name)} of {Info} with strides [{string.Join(", ", view.Strides)}] in {fileLength} bytes. It is truncated or corrupt.");
+            throw new CheckpointException(path,
+                $"has tensor {Quoted.Name(name)} of {Info} with strides [{string.Join(", ", view.Strides)}] in {fileLength} bytes. It is "
+                    + "truncated or corrupt.");
         Int128 last = view.Offset;
         for (int i = 0; i < view.Sizes.Length; i++) last += (Int128)(view.Sizes[i] - 1) * view.Strides[i];
         if (Info.ElementCount > 0 && (view.Offset < 0 || last >= view.Storage.Count))
-            throw new CheckpointException(path, $"has tensor {Quoted.Name(name)} of {Info} reaching to element {last} of a storage of {view.Storage.Count}. It is truncated or corrupt.");
+            throw new CheckpointException(path,
+                $"has tensor {Quoted.Name(name)} of {Info} reaching to element {last} of a storage of {view.Storage.Count}. It is "
+                    + "truncated or corrupt.");
         SpanLength = Info.ElementCount > 0 ? (long)last - view.Offset + 1 : 0;
     }
 

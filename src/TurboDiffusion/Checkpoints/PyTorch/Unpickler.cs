@@ -97,7 +97,8 @@ internal sealed class Unpickler(CheckpointFile file, long start, long end)
 
             case (byte)'c': Push(PickleGlobals.Find(_input, _input.Line(), _input.Line())); break;
             case 0x93: { string name = Pop<string>(); Push(PickleGlobals.Find(_input, Pop<string>(), name)); break; }
-            case (byte)'R' or 0x81: { object?[] arguments = Pop<object?[]>(); Push(PickleGlobals.Call(_input, Pop<PickleGlobal>(), arguments)); break; }
+            case (byte)'R' or 0x81: { object?[] arguments =
+                Pop<object?[]>(); Push(PickleGlobals.Call(_input, Pop<PickleGlobal>(), arguments)); break; }
             case (byte)'b': Pop(); Peek<PickleDict>(); break; // BUILD: the attributes of a state dict (its versions) are of no use here.
             case (byte)'Q': Push(Storage(Pop<object?[]>())); break;
 

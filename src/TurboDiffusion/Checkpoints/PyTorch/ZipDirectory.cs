@@ -100,7 +100,9 @@ internal sealed class ZipDirectory
             int method = U16(directory, 10);
             if (method is not (0 or Deflate)) throw Bad($"has its part {Quoted.Name(name)} in the unknown form {method}");
             if (method == Deflate)
-                throw new CheckpointException(_file.Path, $"has its part {Quoted.Name(name)} compressed, and PyTorch stores them as they are: it was packed again by another program. Unzip it and zip it without compression (zip -0 -r), or save it again with torch.save.");
+                throw new CheckpointException(_file.Path,
+                    $"has its part {Quoted.Name(name)} compressed, and PyTorch stores them as they are: it was packed again by another "
+                        + "program. Unzip it and zip it without compression (zip -0 -r), or save it again with torch.save.");
             (long length, long stored, long local) = Sizes(directory, directory.Slice(EntryLength + nameLength, extraLength), name);
             if (length != stored) throw Bad($"has its part {Quoted.Name(name)} of {length} bytes stored in {stored}");
             if (!_entries.TryAdd(name, (local, length, U32(directory, 16)))) throw Bad($"has its part {Quoted.Name(name)} twice");

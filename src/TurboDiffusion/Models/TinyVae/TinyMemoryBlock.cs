@@ -13,7 +13,8 @@ internal sealed class TinyMemoryBlock : TinyLayer
     public TinyMemoryBlock(long channels, Placement placement)
     {
         _convolutions = new TinyStack(
-            new TinyConv(2 * channels, channels, placement), TinyFunction.Relu(), new TinyConv(channels, channels, placement), TinyFunction.Relu(),
+            new TinyConv(2 * channels, channels, placement), TinyFunction.Relu(), new TinyConv(channels, channels, placement),
+                TinyFunction.Relu(),
             new TinyConv(channels, channels, placement));
         RegisterComponents();
     }

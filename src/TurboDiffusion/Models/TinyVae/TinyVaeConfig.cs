@@ -8,7 +8,8 @@ namespace TurboDiffusion.Models.TinyVae;
 /// <param name="PatchSize">Rows and columns of pixels that the network sees as channels: 1, or 2 for 5B.</param>
 /// <param name="Widths">Channels of the decoder's four levels, coarsest first.</param>
 /// <param name="EncoderWidth">Channels of the encoder.</param>
-public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level0, int Level1, int Level2, int Level3) Widths, int EncoderWidth)
+public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level0, int Level1, int Level2, int Level3) Widths,
+    int EncoderWidth)
 {
     /// <summary>Frames per latent frame.</summary>
     public const int TemporalFactor = 4;
@@ -36,9 +37,11 @@ public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level
         int Size(string name, int axis) =>
             checkpoint.Tensors.TryGetValue(name, out TensorInfo? info) && info.Shape.Count == 4 && info.Shape[axis] is > 0 and <= Largest
                 ? (int)info.Shape[axis]
-                : throw new CheckpointException(checkpoint.Path, $"is not a tiny autoencoder: '{name}' is {info?.ToString() ?? "missing"}.");
+                : throw new CheckpointException(checkpoint.Path,
+                    $"is not a tiny autoencoder: '{name}' is {info?.ToString() ?? "missing"}.");
         int patch = (int)Math.Round(Math.Sqrt(Size("decoder.22.weight", 0) / 3.0));
         return new TinyVaeConfig(Size("decoder.1.weight", 1), patch,
-            (Size("decoder.1.weight", 0), Size("decoder.8.weight", 0), Size("decoder.14.weight", 0), Size("decoder.20.weight", 0)), Size("encoder.0.weight", 0));
+            (Size("decoder.1.weight", 0), Size("decoder.8.weight", 0), Size("decoder.14.weight", 0), Size("decoder.20.weight", 0)),
+            Size("encoder.0.weight", 0));
     }
 }

@@ -67,7 +67,8 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         {
             Tensor frames = video.narrow(2, first, Math.Min(TinyVaeConfig.TemporalFactor, video.shape[2] - first));
             if (frames.shape[2] < TinyVaeConfig.TemporalFactor)
-                frames = cat([frames, frames.narrow(2, frames.shape[2] - 1, 1).expand(-1, -1, TinyVaeConfig.TemporalFactor - frames.shape[2], -1, -1)], dim: 2);
+                frames = cat([frames, frames.narrow(2, frames.shape[2] - 1, 1).expand(-1, -1,
+                    TinyVaeConfig.TemporalFactor - frames.shape[2], -1, -1)], dim: 2);
             latents.Add(_encoder.Run(ToInput(frames), memory, cancellationToken));
         }
         return cat(latents, dim: 1).transpose(1, 2).to_type(ScalarType.Float32).contiguous().MoveToOuterDisposeScope();
@@ -107,7 +108,10 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     {
         ArgumentNullException.ThrowIfNull(config);
         (int a, int b, int c, _) = config.Widths;
-        return new LastRowsView(checkpoint, new Dictionary<string, long> { ["decoder.7.conv.weight"] = a, ["decoder.13.conv.weight"] = 2 * b, ["decoder.19.conv.weight"] = 2 * c });
+        return new LastRowsView(checkpoint, new Dictionary<string, long>
+        {
+            ["decoder.7.conv.weight"] = a, ["decoder.13.conv.weight"] = 2 * b, ["decoder.19.conv.weight"] = 2 * c,
+        });
     }
 
     private Tensor Decode(Tensor latents, FrameMemory? memory, bool first, CancellationToken cancellationToken)
@@ -136,16 +140,19 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     private void CheckVideo(Tensor video)
     {
         long[] s = video.shape;
-        if (s.Length != 5 || s[1] != 3 || s[2] < 1 || (s[2] - 1) % TinyVaeConfig.TemporalFactor != 0 || s[3] < 1 || s[3] % Config.SpatialFactor != 0 || s[4] < 1 || s[4] % Config.SpatialFactor != 0)
+        if (s.Length != 5 || s[1] != 3 || s[2] < 1 || (s[2] - 1) % TinyVaeConfig.TemporalFactor != 0 || s[3] < 1
+            || s[3] % Config.SpatialFactor != 0 || s[4] < 1 || s[4] % Config.SpatialFactor != 0)
             throw new ArgumentException(
-                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {TinyVaeConfig.TemporalFactor}·n and H and W multiples of {Config.SpatialFactor}.", nameof(video));
+                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {TinyVaeConfig.TemporalFactor}·n "
+                    + $"and H and W multiples of {Config.SpatialFactor}.", nameof(video));
     }
 
     private void CheckLatents(Tensor latents)
     {
         long[] s = latents.shape;
         if (s.Length != 5 || s[1] != Config.LatentChannels || s[2] < 1)
-            throw new ArgumentException($"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.LatentChannels}, T, h, w] with T at least 1.", nameof(latents));
+            throw new ArgumentException($"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.LatentChannels}, T, h, w] "
+                + "with T at least 1.", nameof(latents));
     }
 
     private sealed class LastRowsView : CheckpointView
@@ -153,7 +160,9 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         public LastRowsView(ICheckpoint inner, Dictionary<string, long> rows)
             : base(inner) =>
             Tensors = ByName(inner.Tensors.Values.Select(t =>
-                rows.TryGetValue(t.Name, out long wanted) && t.Shape.Count > 0 && t.Shape[0] > wanted ? new TensorInfo(t.Name, t.Dtype, [wanted, .. t.Shape.Skip(1)]) : t));
+                rows.TryGetValue(t.Name, out long wanted) && t.Shape.Count > 0 && t.Shape[0] > wanted
+                    ? new TensorInfo(t.Name, t.Dtype, [wanted, .. t.Shape.Skip(1)])
+                    : t));
 
         public override IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
@@ -162,7 +171,8 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
             using var scope = NewDisposeScope();
             Tensor tensor = Inner.Read(name);
             long rows = Tensors[name].Shape is [var first, ..] ? first : 0;
-            return (tensor.dim() > 0 && rows < tensor.shape[0] ? tensor.narrow(0, tensor.shape[0] - rows, rows).clone() : tensor).MoveToOuterDisposeScope();
+            return (tensor.dim() > 0 && rows < tensor.shape[0] ? tensor.narrow(0, tensor.shape[0] - rows, rows).clone() : tensor)
+                .MoveToOuterDisposeScope();
         }
     }
 }

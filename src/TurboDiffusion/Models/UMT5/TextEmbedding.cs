@@ -35,7 +35,8 @@ internal static class TextEmbedding
     {
         if (ids.dim() != 2 || ids.numel() == 0 || ids.dtype != ScalarType.Int64 || !ids.shape.SequenceEqual(mask.shape))
             throw new ArgumentException(
-                $"Token ids are {ids.dtype} [{string.Join(", ", ids.shape)}] with a mask of [{string.Join(", ", mask.shape)}]; expected Int64 [B, L] and the same shape.",
+                $"Token ids are {ids.dtype} [{string.Join(", ", ids.shape)}] with a mask of [{string.Join(", ", mask.shape)}]; expected "
+                    + "Int64 [B, L] and the same shape.",
                 nameof(ids));
     }
 }

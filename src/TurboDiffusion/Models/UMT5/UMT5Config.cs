@@ -34,9 +34,11 @@ public sealed partial record UMT5Config
         if (dimAttn % numHeads != 0)
             throw new ArgumentException($"The attention width {dimAttn} is not divisible by {numHeads} heads.", nameof(dimAttn));
         if (numBuckets < 4 || numBuckets % 2 != 0)
-            throw new ArgumentException($"{numBuckets} relative-position buckets; expected an even number of at least 4.", nameof(numBuckets));
+            throw new ArgumentException($"{numBuckets} relative-position buckets; expected an even number of at least 4.",
+                nameof(numBuckets));
         if (maxDistance <= numBuckets / 4)
-            throw new ArgumentException($"The maximum distance {maxDistance} is within the {numBuckets / 4} exact buckets.", nameof(maxDistance));
+            throw new ArgumentException($"The maximum distance {maxDistance} is within the {numBuckets / 4} exact buckets.",
+                nameof(maxDistance));
     }
 
     /// <summary>umT5-xxl, the text encoder of every Wan model: 5.7 billion parameters.</summary>
@@ -73,7 +75,9 @@ public sealed partial record UMT5Config
     public long HeadDim => DimAttn / NumHeads;
 
     /// <summary>Reads the sizes off the shapes of a checkpoint's tensors; its data is not touched.</summary>
-    /// <param name="checkpoint">A checkpoint with the official names (<c>token_embedding.weight</c>, <c>blocks.0.attn.q.weight</c>, …).</param>
+    /// <param name="checkpoint">
+    /// A checkpoint with the official names (<c>token_embedding.weight</c>, <c>blocks.0.attn.q.weight</c>, …).
+    /// </param>
     /// <exception cref="CheckpointException">It is not an umT5 encoder.</exception>
     public static UMT5Config FromCheckpoint(ICheckpoint checkpoint)
     {
@@ -96,7 +100,8 @@ public sealed partial record UMT5Config
             checkpoint.Tensors.TryGetValue(name, out TensorInfo? info) && info.Shape.Count == 2
                 ? info.Shape
                 : throw new CheckpointException(checkpoint.Path,
-                    $"is not an umT5 encoder: {(info is null ? $"it has no tensor '{name}'" : $"'{name}' is {info}, not a matrix")}. Use models_t5_umt5-xxl-enc-bf16.pth or a conversion of it.");
+                    $"is not an umT5 encoder: {(info is null ? $"it has no tensor '{name}'" : $"'{name}' is {info}, not a matrix")}. Use "
+                        + "models_t5_umt5-xxl-enc-bf16.pth or a conversion of it.");
     }
 
     private static long Positive(long value, [System.Runtime.CompilerServices.CallerArgumentExpression(nameof(value))] string name = "") =>

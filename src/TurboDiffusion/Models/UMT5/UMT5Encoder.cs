@@ -43,7 +43,9 @@ public sealed class UMT5Encoder : nn.Module, ITextEncoder
     /// <inheritdoc/>
     public UMT5Config Config { get; }
 
-    /// <summary>The hidden states after the last norm, at every position, padding included. With gradients, where weights require them.</summary>
+    /// <summary>
+    /// The hidden states after the last norm, at every position, padding included. With gradients, where weights require them.
+    /// </summary>
     /// <param name="ids">Token ids, int64 <c>[B, L]</c>.</param>
     /// <param name="mask">1 for each token, 0 for padding, <c>[B, L]</c>; padded keys are not attended to.</param>
     /// <param name="cancellationToken">Checked before each block.</param>

@@ -92,7 +92,9 @@ internal sealed class CausalConv3d : VaeLayer
     /// <param name="cache">The clip's past.</param>
     /// <param name="form">Of the norm.</param>
     /// <param name="inputBias">Float32 <c>[C]</c>, still to be added to the input; or null.</param>
-    /// <param name="biased">Whether the result has its bias; a pass of its own on a GPU, unless whoever reads the result adds <see cref="WideBias"/>.</param>
+    /// <param name="biased">
+    /// Whether the result has its bias; a pass of its own on a GPU, unless whoever reads the result adds <see cref="WideBias"/>.
+    /// </param>
     /// <returns><c>[1, O, T, H, W]</c></returns>
     internal Tensor AfterNormInWindows(
         ChannelRmsNorm norm, Tensor input, CausalCache cache, KernelForm form, Tensor? inputBias = null, bool biased = true)
@@ -106,7 +108,8 @@ internal sealed class CausalConv3d : VaeLayer
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
-    internal Tensor WideBias(CausalCache cache) => cache.Weights(this, () => throw new InvalidOperationException("The convolution has not run yet.")).Bias;
+    internal Tensor WideBias(CausalCache cache) =>
+        cache.Weights(this, () => throw new InvalidOperationException("The convolution has not run yet.")).Bias;
 
     /// <summary><c>[1, C, T, H, W]</c> as <c>[T, H, W, C]</c>, contiguous: a view where it lies so already.</summary>
     internal static Tensor ChannelsLast(Tensor video)

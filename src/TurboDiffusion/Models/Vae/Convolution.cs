@@ -22,7 +22,9 @@ internal static class Convolution
     {
         (long outChannels, long inChannels) = (weight.shape[0], weight.shape[1]);
         bool fills = input.device_type == DeviceType.CPU && input.shape[0] > 1;
-        long moreIn = fills ? -inChannels & (CpuChannels - 1) : 0, moreOut = fills && (input.requires_grad || weight.requires_grad) ? -outChannels & (CpuChannels - 1) : 0;
+        long moreIn = fills ? -inChannels & (CpuChannels - 1) : 0, moreOut = fills && (input.requires_grad || weight.requires_grad)
+            ? -outChannels & (CpuChannels - 1)
+            : 0;
         if (moreIn == 0 && moreOut == 0) return Convolve(input, weight, bias);
         using var scope = NewDisposeScope();
         long[] further = new long[2 * stride.Length];

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>A resolution level of the Wan 2.2 encoder: residual blocks, a <see cref="Downsample"/> but in the last, and the level's shortcut.</summary>
+/// <summary>
+/// A resolution level of the Wan 2.2 encoder: residual blocks, a <see cref="Downsample"/> but in the last, and the level's shortcut.
+/// </summary>
 internal sealed class DownLevel : VaeLayer
 {
     [ComponentName(Name = "downsamples")]

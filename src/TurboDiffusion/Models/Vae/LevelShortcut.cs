@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>What a resolution level of the Wan 2.2 VAE adds to its output: its own input, averaged or repeated to the output's size.</summary>
+/// <summary>
+/// What a resolution level of the Wan 2.2 VAE adds to its output: its own input, averaged or repeated to the output's size.
+/// </summary>
 /// <remarks>Wan-Video/Wan2.2, 42bf4cf, <c>wan/modules/vae2_2.py</c>, <c>AvgDown3D</c> and <c>DupUp3D</c>.</remarks>
 internal static class LevelShortcut
 {

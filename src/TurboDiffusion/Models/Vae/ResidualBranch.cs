@@ -49,7 +49,8 @@ internal sealed class ResidualBranch : VaeLayer
         if (!_conv1.TakesWindows(input, cache) || !CausalRmsSilu.Choose(input).IsKernel || !CausalRmsSilu.Choose(skip).IsKernel)
             return (forward(input, cache) + skip).MoveToOuterDisposeScope();
         Tensor hidden = _conv1.AfterNormInWindows(_norm1, input, cache!, CausalRmsSilu.Choose(input).Form, biased: false);
-        Tensor output = _conv2.AfterNormInWindows(_norm2, hidden, cache!, CausalRmsSilu.Choose(hidden).Form, _conv1.WideBias(cache!), biased: false);
+        Tensor output = _conv2.AfterNormInWindows(_norm2, hidden, cache!, CausalRmsSilu.Choose(hidden).Form, _conv1.WideBias(cache!),
+            biased: false);
         Tensor sum = BiasResidualKernel.Run(CausalConv3d.ChannelsLast(output), _conv2.WideBias(cache!), CausalConv3d.ChannelsLast(skip));
         return sum.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
     }

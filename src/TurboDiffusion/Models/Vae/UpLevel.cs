@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>A resolution level of the Wan 2.2 decoder: residual blocks and, but in the last, an <see cref="Upsample"/> and the level's shortcut.</summary>
+/// <summary>
+/// A resolution level of the Wan 2.2 decoder: residual blocks and, but in the last, an <see cref="Upsample"/> and the level's shortcut.
+/// </summary>
 internal sealed class UpLevel : VaeLayer
 {
     [ComponentName(Name = "upsamples")]

@@ -3,7 +3,10 @@ using TurboDiffusion.Checkpoints;
 namespace TurboDiffusion.Models.Vae;
 
 /// <summary>The sizes of a Wan VAE, of 2.1 or 2.2.</summary>
-/// <remarks>Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88, <c>_video_vae</c>; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>, 42bf4cf.</remarks>
+/// <remarks>
+/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88, <c>_video_vae</c>; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>,
+/// 42bf4cf.
+/// </remarks>
 public sealed record VaeConfig
 {
     /// <summary>The most frames of a clip that can be asked for; models are trained with far fewer.</summary>
@@ -51,16 +54,20 @@ public sealed record VaeConfig
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(dim);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(numResBlocks);
         if (dimMult.Count == 0 || dimMult.Any(m => m <= 0))
-            throw new ArgumentException($"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.", nameof(dimMult));
+            throw new ArgumentException($"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.",
+                nameof(dimMult));
         if (temporalDownsample.Count != dimMult.Count - 1)
             throw new ArgumentException(
-                $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps between them.",
+                $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps "
+                    + "between them.",
                 nameof(temporalDownsample));
         for (int i = 1; i < dimMult.Count && !hasShortcuts; i++)
             if (dim * dimMult[i] % 2 != 0)
-                throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be even.", nameof(dim));
+                throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be "
+                    + "even.", nameof(dim));
         if (zDim != WanLatentMean.Length && zDim != Wan22LatentMean.Length)
-            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and {Wan22LatentMean.Length} (2.2).", nameof(zDim));
+            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and "
+                + $"{Wan22LatentMean.Length} (2.2).", nameof(zDim));
         Dim = dim;
         ZDim = zDim;
         DimMult = [.. dimMult];
@@ -73,7 +80,8 @@ public sealed record VaeConfig
     public static VaeConfig Wan21 { get; } = WithDim(96);
 
     /// <summary>The published VAE of Wan 2.2 TI2V-5B.</summary>
-    public static VaeConfig Wan22 { get; } = new(160, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 256, patchSize: 2, hasShortcuts: true);
+    public static VaeConfig Wan22 { get; } = new(160, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 256, patchSize: 2,
+        hasShortcuts: true);
 
     /// <summary>Channels at full resolution.</summary>
     public int Dim { get; }
@@ -161,7 +169,8 @@ public sealed record VaeConfig
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"VAE dim {Dim} · [{string.Join(", ", DimMult)}], z {ZDim}, {NumResBlocks} blocks, time halved [{string.Join(", ", TemporalDownsample)}]";
+        $"VAE dim {Dim} · [{string.Join(", ", DimMult)}], z {ZDim}, {NumResBlocks} blocks, time halved "
+            + $"[{string.Join(", ", TemporalDownsample)}]";
 
     /// <summary>Reads the sizes off the names and shapes of a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the official key names.</param>
@@ -170,7 +179,8 @@ public sealed record VaeConfig
     {
         int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape is [>= 0 and <= MaxChannels, ..]
             ? (int)info.Shape[0]
-            : throw new CheckpointException(checkpoint.Path, $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
+            : throw new CheckpointException(checkpoint.Path,
+                $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
         bool Has(string key) => checkpoint.Tensors.ContainsKey(key);
         if (Has("encoder.downsamples.0.downsamples.0.residual.2.bias")) return OfStages(checkpoint, Channels, Has);
 
@@ -188,7 +198,8 @@ public sealed record VaeConfig
         }
         return Checked(checkpoint, () =>
         {
-            if (levels.Any(l => l % dim != 0)) throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
+            if (levels.Any(l => l % dim != 0))
+                throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
             return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal);
         });
     }

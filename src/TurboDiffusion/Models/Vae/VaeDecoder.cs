@@ -32,13 +32,16 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
         long channels = config.DecoderDim * config.DimMult[^1];
         _values = (long)config.DecoderDim * config.SpatialFactor * config.SpatialFactor / (config.PatchSize * config.PatchSize);
         _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
-        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
+        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement),
+            new ResidualBlock(channels, channels, placement)];
         for (int level = config.DimMult.Count - 1; level >= 0; level--)
         {
             if (config.HasShortcuts)
             {
                 long width = config.DecoderDim * config.DimMult[level];
-                _upsamples.Add(new UpLevel(channels, width, config.NumResBlocks + 1, level > 0 ? config.TemporalDownsample[level - 1] : null, placement));
+                _upsamples.Add(new UpLevel(channels, width, config.NumResBlocks + 1, level > 0
+                    ? config.TemporalDownsample[level - 1]
+                    : null, placement));
                 channels = width;
                 continue;
             }
@@ -69,6 +72,7 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     {
         using var scope = NewDisposeScope();
         Tensor x = VaeLayers.Run(_first, latents, cache, cancellationToken);
-        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken).MoveToOuterDisposeScope();
+        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken)
+            .MoveToOuterDisposeScope();
     }
 }

@@ -35,7 +35,9 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
             if (config.HasShortcuts)
             {
                 long width = config.Dim * config.DimMult[level];
-                _downsamples.Add(new DownLevel(channels, width, config.NumResBlocks, level < config.TemporalDownsample.Count ? config.TemporalDownsample[level] : null, placement));
+                _downsamples.Add(new DownLevel(channels, width, config.NumResBlocks, level < config.TemporalDownsample.Count
+                    ? config.TemporalDownsample[level]
+                    : null, placement));
                 channels = width;
                 continue;
             }
@@ -48,7 +50,8 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
             if (level < config.TemporalDownsample.Count)
                 _downsamples.Add(new Downsample(channels, config.TemporalDownsample[level], placement));
         }
-        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement), new ResidualBlock(channels, channels, placement)];
+        _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement),
+            new ResidualBlock(channels, channels, placement)];
         _head = new VaeHead(channels, 2 * config.ZDim, placement);
         VaeLayer[] layers = [_conv1, .. _downsamples, .. _middle, _head];
         int firstTemporal = Array.FindIndex(layers, l => l is Downsample { IsTemporal: true } or DownLevel { IsTemporal: true });

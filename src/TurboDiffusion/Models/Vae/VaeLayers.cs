@@ -41,7 +41,8 @@ internal static class VaeLayers
         return cat(parts, dim: 2).MoveToOuterDisposeScope();
     }
 
-    // On a GPU, as many as make the windows of three frames no larger than this: more frames are fewer launches and fewer copies of the past.
+    // On a GPU, as many as make the windows of three frames no larger than this: more frames are fewer launches and fewer copies of the
+    // past.
     private static long FramesTogether(Tensor input, long largest) => input.device_type == TorchSharp.DeviceType.CUDA
         ? Math.Max(1, LargestWindows / (3 * largest * input.element_size()))
         : 1;

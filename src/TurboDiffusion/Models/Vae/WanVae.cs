@@ -14,7 +14,8 @@ namespace TurboDiffusion.Models.Vae;
 /// (<see cref="EncodeWhole"/>, <see cref="DecodeWhole"/>): all frames at once, with gradients where parameters or inputs
 /// ask for them. The two agree up to floating-point rounding. The module keeps no state between calls: calls may be
 /// interleaved or concurrent.
-/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>, 42bf4cf; thu-ml/TurboDiffusion aaecff5 runs the same network.
+/// Upstream: Wan-Video/Wan2.1, <c>wan/modules/vae.py</c>, f1f7c88; Wan-Video/Wan2.2, <c>wan/modules/vae2_2.py</c>, 42bf4cf;
+/// thu-ml/TurboDiffusion aaecff5 runs the same network.
 /// </remarks>
 public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
@@ -53,7 +54,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         parameter.StartsWith("decoder.", StringComparison.Ordinal) || parameter.StartsWith("conv2.", StringComparison.Ordinal);
 
     /// <summary>Encodes a video in chunks, without gradients.</summary>
-    /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1], any float dtype, on the device of the weights; T = 1 + 4n, H and W multiples of 8.</param>
+    /// <param name="video">
+    /// <c>[B, 3, T, H, W]</c> in [−1, 1], any float dtype, on the device of the weights; T = 1 + 4n, H and W multiples of 8.
+    /// </param>
     /// <param name="cancellationToken">Checked before every layer.</param>
     /// <returns>The mean of the posterior, normalised per channel: <c>[B, ZDim, 1 + n, H/8, W/8]</c>, float32.</returns>
     /// <exception cref="ArgumentException">The video has another shape.</exception>
@@ -80,7 +83,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         return Normalise(EncodePosterior(video, cancellationToken).Mean).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The posterior of a video, whole and with gradients, in the VAE's own scale (not normalised): what VAE training needs.</summary>
+    /// <summary>
+    /// The posterior of a video, whole and with gradients, in the VAE's own scale (not normalised): what VAE training needs.
+    /// </summary>
     /// <param name="video"><c>[B, 3, T, H, W]</c> in [−1, 1].</param>
     /// <param name="cancellationToken">Checked before every layer.</param>
     /// <returns>Mean and logarithm of the variance, each <c>[B, ZDim, 1 + n, H/8, W/8]</c>, in the weights' dtype.</returns>
@@ -107,7 +112,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     /// <summary>Decodes latents chunk by chunk as the sequence is read: one frame, then four at a time.</summary>
     /// <param name="latents">As for <see cref="Decode"/>; must live until the sequence has been read.</param>
     /// <param name="cancellationToken">Checked before every layer.</param>
-    /// <returns>Chunks <c>[B, 3, 1 or 4, H, W]</c>; each is the caller's to dispose (it joins the dispose scope current when it is made).</returns>
+    /// <returns>
+    /// Chunks <c>[B, 3, 1 or 4, H, W]</c>; each is the caller's to dispose (it joins the dispose scope current when it is made).
+    /// </returns>
     /// <exception cref="ArgumentException">The latents have another shape.</exception>
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
@@ -131,7 +138,8 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     {
         CheckLatents(latents);
         using var scope = NewDisposeScope();
-        return Unpatchify(_decoder.forward(_fromLatent.forward(Denormalise(latents), null), null, cancellationToken)).MoveToOuterDisposeScope();
+        return Unpatchify(_decoder.forward(_fromLatent.forward(Denormalise(latents), null), null, cancellationToken))
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>The reconstruction of a video, whole: decode(encode(video)).</summary>
@@ -195,7 +203,8 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         if (s.Length != 5 || s[1] != 3 || !Config.Takes(s[2])
             || s[3] < 1 || s[4] < 1 || s[3] % Config.SpatialFactor != 0 || s[4] % Config.SpatialFactor != 0)
             throw new ArgumentException(
-                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {Config.TemporalFactor}·n and H and W multiples of {Config.SpatialFactor}.",
+                $"The video has shape [{string.Join(", ", s)}]; expected [B, 3, T, H, W] with T = 1 + {Config.TemporalFactor}·n and H and "
+                    + $"W multiples of {Config.SpatialFactor}.",
                 nameof(video));
     }
 
@@ -204,6 +213,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         long[] s = latents.shape;
         if (s.Length != 5 || s[1] != Config.ZDim || s[2] < 1)
             throw new ArgumentException(
-                $"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.ZDim}, T, H, W] with T at least 1.", nameof(latents));
+                $"The latents have shape [{string.Join(", ", s)}]; expected [B, {Config.ZDim}, T, H, W] with T at least 1.",
+                nameof(latents));
     }
 }

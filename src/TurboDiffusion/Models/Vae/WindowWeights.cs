@@ -2,7 +2,10 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>What <see cref="CausalConv3d"/> and the norm before it need on windows of three frames: <see cref="Operators.Normalization.CausalRmsSilu"/>.</summary>
+/// <summary>
+/// What <see cref="CausalConv3d"/> and the norm before it need on windows of three frames:
+/// <see cref="Operators.Normalization.CausalRmsSilu"/>.
+/// </summary>
 /// <param name="Weight"><c>[O, 3·C, 3, 3]</c> with the strides of channels last.</param>
 /// <param name="Gamma">Float32 <c>[C]</c>, √C in it.</param>
 /// <param name="Bias">Float32 <c>[O]</c>.</param>

@@ -47,6 +47,7 @@ public sealed class DequantizedCheckpoint : CheckpointView
         long[] expected = [BlockInt8.Blocks(weight.Shape[0]), BlockInt8.Blocks(weight.Shape[1])];
         if (!Inner.Tensors.TryGetValue(name, out TensorInfo? scale) || !scale.Shape.SequenceEqual(expected))
             throw new CheckpointException(Path,
-                $"has '{weight.Name}' of {weight}, and {(scale is null ? $"no '{name}'" : $"'{name}' of {scale}")}; expected scales [{string.Join(", ", expected)}]");
+                $"has '{weight.Name}' of {weight}, and {(scale is null ? $"no '{name}'" : $"'{name}' of {scale}")}; expected scales "
+                    + $"[{string.Join(", ", expected)}]");
     }
 }

@@ -14,7 +14,9 @@ internal static partial class Int8Names
     /// same layers that <see cref="Models.Wan.WanBlock"/> makes in the weight format; everything else stays in float.
     /// </summary>
     public static string? Layer(string name, string suffix) =>
-        name.EndsWith('.' + suffix, StringComparison.Ordinal) && BlockLinear().IsMatch(name[..^(suffix.Length + 1)]) ? name[..^(suffix.Length + 1)] : null;
+        name.EndsWith('.' + suffix, StringComparison.Ordinal) && BlockLinear().IsMatch(name[..^(suffix.Length + 1)])
+            ? name[..^(suffix.Length + 1)]
+            : null;
 
     [GeneratedRegex(@"^blocks\.[0-9]+\.(self_attn\.[qkvo]|cross_attn\.[qkvo]|ffn\.[02])$", RegexOptions.CultureInvariant)]
     private static partial Regex BlockLinear();

@@ -34,9 +34,11 @@ public static class KernelReport
     {
         const ScalarType dtype = ScalarType.BFloat16;
         long dim = config.Dim, ffn = config.FfnDim;
-        KernelReportEntry Quantize(string what, long columns, bool normalises) => new(KernelOperator.BlockInt8Quantize, $"{what}: [{tokens}, {columns}]",
+        KernelReportEntry Quantize(string what, long columns, bool normalises) =>
+            new(KernelOperator.BlockInt8Quantize, $"{what}: [{tokens}, {columns}]",
             BlockInt8QuantizeKernel.Choose(offer(KernelOperator.BlockInt8Quantize), new(tokens, columns, dtype, normalises)));
-        KernelReportEntry Product(string what, long columns, long depth, Int8MatmulKernel.Epilogue epilogue) => new(KernelOperator.Int8Matmul,
+        KernelReportEntry Product(string what, long columns, long depth, Int8MatmulKernel.Epilogue epilogue) =>
+            new(KernelOperator.Int8Matmul,
             $"{what}: [{tokens}, {depth}] · [{depth}, {columns}]",
             Int8MatmulKernel.Choose(offer(KernelOperator.Int8Matmul), new(tokens, columns, depth, dtype, epilogue)));
         return

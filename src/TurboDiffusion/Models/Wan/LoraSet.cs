@@ -48,7 +48,9 @@ public sealed class LoraSet : IDisposable
     }
 
     /// <summary>Shows a transformer with its LoRAs merged, in float; the transformer itself where it has none.</summary>
-    /// <param name="transformer">A transformer with the official names, in any variant; the result owns it. Int8 is dequantized first.</param>
+    /// <param name="transformer">
+    /// A transformer with the official names, in any variant; the result owns it. Int8 is dequantized first.
+    /// </param>
     /// <param name="expert">Which it is: 0 high noise, 1 low noise; 0 of one.</param>
     /// <param name="experts">How many transformers the model has.</param>
     /// <param name="device">Where the sums are made; null: on the CPU.</param>
@@ -57,7 +59,9 @@ public sealed class LoraSet : IDisposable
     public ICheckpoint MergeInto(ICheckpoint transformer, int expert, int experts, Device? device = null)
     {
         if (experts == 1 && _loras.FirstOrDefault(l => l.Options.Experts != LoraExperts.All).Options is { } misplaced)
-            throw new InvalidRequestException("lora", $"{misplaced.Path} is given for the {misplaced.Experts} expert, and {transformer.Path} is a model of one transformer; give it for all.");
+            throw new InvalidRequestException("lora",
+                $"{misplaced.Path} is given for the {misplaced.Experts} expert, and {transformer.Path} is a model of one transformer; "
+                    + "give it for all.");
         (LoraFile, double)[] chosen = [.. _loras.Where(l => Serves(l.Options.Experts, expert)).Select(l => (l.File, l.Options.Strength))];
         if (chosen.Length == 0) return transformer;
         ICheckpoint inner = WanVariant.Of(transformer).Weights == WeightFormat.Int8 ? new DequantizedCheckpoint(transformer) : transformer;

@@ -18,7 +18,8 @@ public sealed class ProjectionView : CheckpointView
     public ProjectionView(ICheckpoint inner, WanConfig config, bool present)
         : base(inner)
     {
-        string[] names = [.. Enumerable.Range(0, config.NumLayers).SelectMany(i => new[] { WanCheckpoint.Projection(i, "weight"), WanCheckpoint.Projection(i, "bias") })];
+        string[] names = [.. Enumerable.Range(0, config.NumLayers)
+            .SelectMany(i => new[] { WanCheckpoint.Projection(i, "weight"), WanCheckpoint.Projection(i, "bias") })];
         if (!present)
         {
             Tensors = ByName(inner.Tensors.Values.Where(t => !names.Contains(t.Name)));
@@ -33,5 +34,7 @@ public sealed class ProjectionView : CheckpointView
     public override IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
     /// <inheritdoc/>
-    public override Tensor Read(string name) => _added.Contains(name) ? zeros([.. Tensors[name].Shape], ScalarType.Float32) : Inner.Read(name);
+    public override Tensor Read(string name) => _added.Contains(name)
+        ? zeros([.. Tensors[name].Shape], ScalarType.Float32)
+        : Inner.Read(name);
 }

@@ -62,7 +62,10 @@ public sealed class WanBlock : nn.Module
     public Tensor Forward(Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe = null)
         => Forward(x, time, text, rotary, observe, default);
 
-    /// <summary>As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6, dim]</c>.</summary>
+    /// <summary>
+    /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
+    /// dim]</c>.
+    /// </summary>
     internal Tensor Forward(
         Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
     {

@@ -26,7 +26,8 @@ public static partial class WanCheckpoint
             checkpoint.Tensors.TryGetValue(name, out TensorInfo? info) && info.Shape.Count == rank && info.Shape[axis] <= int.MaxValue
                 ? (int)info.Shape[axis]
                 : throw new CheckpointException(checkpoint.Path,
-                    $"is not a Wan transformer: {(info is null ? $"it has no tensor '{name}'" : $"'{name}' is {info}, not of rank {rank}")}");
+                    "is not a Wan transformer: "
+                        + $"{(info is null ? $"it has no tensor '{name}'" : $"'{name}' is {info}, not of rank {rank}")}");
 
         int dim = Size("patch_embedding.weight", 2, 0);
         const int patch = WanConfig.PatchFrames * WanConfig.PatchSize * WanConfig.PatchSize;
@@ -47,13 +48,18 @@ public static partial class WanCheckpoint
     /// <summary>Shows a checkpoint in the variant that a model of these settings has.</summary>
     /// <param name="checkpoint">A checkpoint with the official names; the result owns it.</param>
     /// <param name="config">Its dimensions.</param>
-    /// <param name="attention">The attention to run. Dense leaves the projection out; sparse kinds add one of zeros where there is none.</param>
-    /// <param name="weights">The number format to run: float weights are quantized, int8 ones dequantized, where the file has the other.</param>
+    /// <param name="attention">
+    /// The attention to run. Dense leaves the projection out; sparse kinds add one of zeros where there is none.
+    /// </param>
+    /// <param name="weights">
+    /// The number format to run: float weights are quantized, int8 ones dequantized, where the file has the other.
+    /// </param>
     public static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights) =>
         As(checkpoint, config, attention, weights, null);
 
     // Quantizing on the device that the weights are for takes seconds, where a CPU takes minutes for 14 billion.
-    private static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights, Device? quantizeOn)
+    private static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights,
+        Device? quantizeOn)
     {
         WanVariant variant = WanVariant.Of(checkpoint);
         bool needsProjection = attention.Kind != AttentionKind.Dense;
@@ -67,13 +73,18 @@ public static partial class WanCheckpoint
         };
     }
 
-    /// <summary>The metadata to write beside a transformer's tensors: what there is, and its head count, which shapes do not show.</summary>
+    /// <summary>
+    /// The metadata to write beside a transformer's tensors: what there is, and its head count, which shapes do not show.
+    /// </summary>
     /// <param name="config">Its dimensions.</param>
     /// <param name="metadata">What there is, such as that of the checkpoint that it comes from.</param>
     public static Dictionary<string, string> Metadata(WanConfig config, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentNullException.ThrowIfNull(config);
-        return new(metadata ?? new Dictionary<string, string>()) { [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture) };
+        return new(metadata ?? new Dictionary<string, string>())
+        {
+            [HeadsMetadata] = config.NumHeads.ToString(CultureInfo.InvariantCulture),
+        };
     }
 
     /// <summary>Loads the transformer.</summary>
@@ -109,14 +120,17 @@ public static partial class WanCheckpoint
 
     private static int HeadDim(ICheckpoint checkpoint, int dim)
     {
-        if (checkpoint.Tensors.TryGetValue(Projection(0, "bias"), out TensorInfo? projection) && projection.Shape is [> 0 and <= int.MaxValue])
+        if (checkpoint.Tensors.TryGetValue(Projection(0, "bias"), out TensorInfo? projection)
+            && projection.Shape is [> 0 and <= int.MaxValue])
             return (int)projection.Shape[0];
-        if (checkpoint.Metadata.TryGetValue(HeadsMetadata, out string? text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int heads)
+        if (checkpoint.Metadata.TryGetValue(HeadsMetadata, out string? text)
+            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int heads)
             && heads > 0 && dim % heads == 0)
             return dim / heads;
         return dim % PublishedHeadDim == 0 ? PublishedHeadDim
             : throw new CheckpointException(checkpoint.Path,
-                $"does not say how many heads its width of {dim} has: it has no SLA projection, no metadata '{HeadsMetadata}', and {dim} is no multiple of {PublishedHeadDim}");
+                $"does not say how many heads its width of {dim} has: it has no SLA projection, no metadata '{HeadsMetadata}', and {dim} "
+                    + $"is no multiple of {PublishedHeadDim}");
     }
 
     [GeneratedRegex(@"^blocks\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]

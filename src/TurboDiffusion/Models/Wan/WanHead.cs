@@ -40,6 +40,7 @@ public sealed class WanHead : nn.Module
     {
         using var scope = NewDisposeScope();
         Tensor[] m = (time.unsqueeze(1) + _modulation).chunk(2, dim: 1);
-        return _linear.call(Norm.Modulated(scale: times.Spread(m[1]), shift: times.Spread(m[0]), _eps).Apply(input, ScalarType.Float32)).MoveToOuterDisposeScope();
+        return _linear.call(Norm.Modulated(scale: times.Spread(m[1]), shift: times.Spread(m[0]), _eps).Apply(input, ScalarType.Float32))
+            .MoveToOuterDisposeScope();
     }
 }

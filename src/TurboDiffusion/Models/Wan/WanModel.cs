@@ -50,7 +50,8 @@ public sealed class WanModel : nn.Module
         _textEmbedding = new FeedForward(config.TextDim, config.Dim, config.Dim, WeightFormat.Float, placement);
         _timeEmbedding = new TimeEmbedding(config, placement);
         _timeProjection = new TimeProjection(config, placement);
-        _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers).Select(_ => new WanBlock(config, attention, weights, placement))]);
+        _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers)
+            .Select(_ => new WanBlock(config, attention, weights, placement))]);
         _head = new WanHead(config, placement);
         RegisterComponents();
     }
@@ -175,13 +176,16 @@ public sealed class WanModel : nn.Module
     private TokenTimes CheckedTimes(Tensor timesteps, long tokens) =>
         timesteps.dim() == 1 || timesteps.dim() == 2 && timesteps.shape[1] == tokens
             ? TokenTimes.Of(timesteps.to(_placement.Device))
-            : throw new ArgumentException($"The timesteps have the shape [{string.Join(", ", timesteps.shape)}]; give [B], or [B, {tokens}] with one for each token.");
+            : throw new ArgumentException($"The timesteps have the shape [{string.Join(", ", timesteps.shape)}]; give [B], or [B, "
+                + $"{tokens}] with one for each token.");
 
     private void CheckInput(Tensor input)
     {
-        if (input.dim() != 5 || input.shape[1] != Config.InDim || input.shape[3] % WanConfig.PatchSize != 0 || input.shape[4] % WanConfig.PatchSize != 0)
+        if (input.dim() != 5 || input.shape[1] != Config.InDim || input.shape[3] % WanConfig.PatchSize != 0
+            || input.shape[4] % WanConfig.PatchSize != 0)
             throw new ArgumentException(
-                $"The transformer got latents of shape [{string.Join(", ", input.shape)}]; it takes [B, {Config.InDim}, T, H, W] with H and W even" +
+                $"The transformer got latents of shape [{string.Join(", ", input.shape)}]; it takes [B, {Config.InDim}, T, H, W] with H "
+                    + "and W even" +
                 (Config.IsImageToVideo ? ", 20 of the channels being the image condition." : "."));
     }
 }

@@ -8,7 +8,9 @@ namespace TurboDiffusion.Models.Wan;
 /// <param name="Weights">The number format of the blocks' linear layers.</param>
 public sealed record WanVariant(bool HasProjection, WeightFormat Weights)
 {
-    /// <summary>The published name: <c>original</c>, <c>sla</c>, <c>sla-quant</c>; or <c>quant</c> for int8 without the projection.</summary>
+    /// <summary>
+    /// The published name: <c>original</c>, <c>sla</c>, <c>sla-quant</c>; or <c>quant</c> for int8 without the projection.
+    /// </summary>
     public string Name => (HasProjection, Weights) switch
     {
         (false, WeightFormat.Float) => "original",

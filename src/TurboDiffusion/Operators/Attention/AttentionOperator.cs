@@ -17,7 +17,9 @@ public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tens
     {
     }
 
-    /// <summary>Attends to projections: normalises and rotates q and k, and attends; where there are kernels for all of it, in one sequence.</summary>
+    /// <summary>
+    /// Attends to projections: normalises and rotates q and k, and attends; where there are kernels for all of it, in one sequence.
+    /// </summary>
     /// <param name="q">The projection <c>[B, L, H·D]</c>.</param>
     /// <param name="k">As q.</param>
     /// <param name="v">As q.</param>

@@ -69,7 +69,9 @@ public sealed record AttentionOptions
 
     private static double CheckedRatio(double ratio) => ratio is > 0 and <= 1
         ? ratio
-        : throw new InvalidRequestException("topk", $"The attention's top-k ratio is {ratio}; give the share of key blocks to keep, above 0 and at most 1 (default {DefaultTopKRatio}).");
+        : throw new InvalidRequestException("topk",
+            $"The attention's top-k ratio is {ratio}; give the share of key blocks to keep, above 0 and at most 1 (default "
+                + $"{DefaultTopKRatio}).");
 
     private static int CheckedBlock(int size) => size is >= 16 and <= 1024 && size % 16 == 0
         ? size

@@ -40,7 +40,8 @@ public static class BlockSelection
     internal static Tensor Scores(Tensor pooledQ, Tensor pooledK)
     {
         using var scope = NewDisposeScope();
-        return pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype).MoveToOuterDisposeScope();
+        return pooledQ.to_type(ScalarType.Float32).matmul(pooledK.to_type(ScalarType.Float32).transpose(-1, -2)).to_type(pooledQ.dtype)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>The indices of each row's highest scores; of equal scores the earlier.</summary>

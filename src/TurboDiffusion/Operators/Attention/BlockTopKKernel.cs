@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>The key blocks of the highest scores of each row, ascending; of equal scores the earlier: <c>native/block_top_k.cu</c>.</summary>
+/// <summary>
+/// The key blocks of the highest scores of each row, ascending; of equal scores the earlier: <c>native/block_top_k.cu</c>.
+/// </summary>
 internal static unsafe class BlockTopKKernel
 {
     private const string Name = "block_top_k";
@@ -23,7 +25,8 @@ internal static unsafe class BlockTopKKernel
     {
         int items = (int)((columns + Warp - 1) / Warp);
         items = items <= 8 ? 8 : (items + 15) / 16 * 16;
-        return new KernelConfiguration(new KernelProgram(Name, $"ITEMS={items}"), new KernelLaunch((int)((rows + Threads / Warp - 1) / (Threads / Warp)), 1, Threads, 0));
+        return new KernelConfiguration(new KernelProgram(Name, $"ITEMS={items}"),
+            new KernelLaunch((int)((rows + Threads / Warp - 1) / (Threads / Warp)), 1, Threads, 0));
     }
 
     /// <summary>Chooses.</summary>
@@ -37,7 +40,8 @@ internal static unsafe class BlockTopKKernel
         long rows = shape[0] * shape[1] * shape[2];
         (KernelProgram program, KernelLaunch launch) = Configure(rows, shape[3]);
         Tensor input = scores.contiguous(), indices = empty([shape[0], shape[1], shape[2], kept], ScalarType.Int32, scores.device);
-        void* source = KernelOperand.Address(input, ScalarType.BFloat16, shape), target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
+        void* source = KernelOperand.Address(input, ScalarType.BFloat16, shape),
+            target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
         int rowCount = (int)rows, columns = (int)shape[3], count = kept;
         void** arguments = stackalloc void*[] { &source, &target, &rowCount, &columns, &count };
         KernelFunction.Of(scores.device, program).Launch(launch, arguments);

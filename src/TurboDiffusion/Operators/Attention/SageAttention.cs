@@ -38,9 +38,11 @@ internal static class SageAttention
         .Require(p.Dtype == ScalarType.BFloat16 && p.SameDtype, "the kernels take bfloat16")
         .Require(p.HeadDim == SageOperand.HeadDim, "the kernels take heads of 128 channels")
         .Require(p.QueryBlock is 64 or 128 && p.KeyBlock is 64 or 128, "the kernels take blocks of 64 or 128 tokens")
-        .Require(p.Length is > 0 and < int.MaxValue && p.Batch * p.Heads is > 0 and <= ushort.MaxValue && SageStatisticsKernel.Supports(p.Heads * p.HeadDim),
+        .Require(p.Length is > 0 and < int.MaxValue && p.Batch * p.Heads is > 0 and <= ushort.MaxValue
+            && SageStatisticsKernel.Supports(p.Heads * p.HeadDim),
             "the number of tokens or heads is out of the kernels' range")
-        .RequireForSm90(Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock), "Hopper's own kernel takes blocks of 64 queries and 128 keys");
+        .RequireForSm90(Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
+            "Hopper's own kernel takes blocks of 64 queries and 128 keys");
 
     /// <summary>Attends.</summary>
     /// <param name="q">Queries, bfloat16 <c>[B, L, H·128]</c>.</param>
@@ -52,7 +54,8 @@ internal static class SageAttention
     /// <param name="form">The kernels.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
-        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias) projection, KernelForm form)
+        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias) projection,
+        KernelForm form)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
@@ -61,7 +64,8 @@ internal static class SageAttention
         if (transform is { } todo) (queryInverse, keyInverse, mean) = SageStatisticsKernel.Run(queries, keys, todo);
         else mean = SageQuantization.KeyMean(Heads(keys));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock);
-        SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock, fp8: hopper);
+        SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock,
+            fp8: hopper);
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
         return (hopper
@@ -77,7 +81,8 @@ internal static class SageAttention
     public static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        if (!BlockTopKKernel.Supports(pooledK.shape[2])) return BlockSelection.Choose(pooledQ, pooledK, options).to_type(ScalarType.Int32).MoveToOuterDisposeScope();
+        if (!BlockTopKKernel.Supports(pooledK.shape[2]))
+            return BlockSelection.Choose(pooledQ, pooledK, options).to_type(ScalarType.Int32).MoveToOuterDisposeScope();
         return BlockTopKKernel.Run(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
     }
 
@@ -109,11 +114,13 @@ internal static class SageAttention
         using var scope = NewDisposeScope();
         Tensor wide = features.to_type(ScalarType.Float32);
         Tensor normaliser = LinearAttention.Eps + wide.matmul(state.FeatureSums.unsqueeze(-1));
-        return (wide.matmul(state.Mix.to_type(ScalarType.Float32).transpose(-1, -2)) / normaliser + bias).transpose(1, 2).MoveToOuterDisposeScope();
+        return (wide.matmul(state.Mix.to_type(ScalarType.Float32).transpose(-1, -2)) / normaliser + bias).transpose(1, 2)
+            .MoveToOuterDisposeScope();
     }
 
     private static Tensor AttendPortable(
-        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options, (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
+        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options,
+        (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
     {
         using var scope = NewDisposeScope();
         Tensor sparse = SageSparseAttentionKernel.Run((q.Values, q.Scales), (k.Values, k.Scales), v, kept, options);

@@ -25,7 +25,8 @@ internal static unsafe class SageKeysKernel
     /// v in fp8, bytes <c>[B, H, blocks, 128 channels, 128 tokens]</c>, in each 16 tokens in the order 0 1 8 9 2 3 10 11 …; zeros past
     /// the end; and its scales, float32 <c>[B, H, blocks]</c>. Null where not asked for.
     /// </param>
-    public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Products, Tensor Sums, (Tensor Values, Tensor Scales)? V);
+    public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Products, Tensor Sums,
+        (Tensor Values, Tensor Scales)? V);
 
     /// <summary>
     /// How a problem is run: a chunk of blocks per thread block, so that there is one for each multiprocessor where there are
@@ -45,8 +46,10 @@ internal static unsafe class SageKeysKernel
         int perChunk = (int)Math.Clamp((blocks * size.Sequences + multiprocessors - 1) / multiprocessors, 1, MaxBlocksPerChunk);
         int valueTiles = 3 * tile + StaticSharedBytes <= sharedBytes ? 2 : 1;
         return (new KernelConfiguration(
-            new KernelProgram(Name, $"BLOCK={block}", $"VALUE_TILES={valueTiles}", $"VALUES={(values ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
-            new KernelLaunch((int)((blocks + perChunk - 1) / perChunk), (int)size.Sequences, Threads, (int)((1 + valueTiles) * tile))), perChunk);
+            new KernelProgram(Name, $"BLOCK={block}", $"VALUE_TILES={valueTiles}", $"VALUES={(values ? 1 : 0)}",
+                $"NORMALIZE={(normalize ? 1 : 0)}"),
+            new KernelLaunch((int)((blocks + perChunk - 1) / perChunk), (int)size.Sequences, Threads, (int)((1 + valueTiles) * tile))),
+                perChunk);
     }
 
     /// <summary>Runs it.</summary>

@@ -34,12 +34,15 @@ internal static unsafe class SageOperand
         public static Size Of(Tensor x) => new(x.shape[0], x.shape[1], x.shape[2] / HeadDim);
     }
 
-    /// <summary>The tensor itself where its tokens are evenly spaced and aligned, as in a part of a wider projection; else a copy.</summary>
+    /// <summary>
+    /// The tensor itself where its tokens are evenly spaced and aligned, as in a part of a wider projection; else a copy.
+    /// </summary>
     /// <param name="x"><c>[B, L, H·128]</c></param>
     public static Tensor Rows(Tensor x)
     {
         long[] strides = x.stride();
-        bool fits = strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue && (x.shape[0] == 1 || strides[0] == x.shape[1] * strides[1])
+        bool fits = strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue
+            && (x.shape[0] == 1 || strides[0] == x.shape[1] * strides[1])
             && (long)NativeTensor.DataPointer(x) % (Vector * sizeof(short)) == 0;
         return fits ? x : x.contiguous();
     }
@@ -67,9 +70,11 @@ internal static unsafe class SageOperand
     /// <summary>The address of a tensor from <see cref="Rows"/>.</summary>
     public static void* Address(Tensor x, Size size)
     {
-        if (x.dtype != ScalarType.BFloat16 || x.device_type != TorchSharp.DeviceType.CUDA || !x.shape.AsSpan().SequenceEqual([size.Batch, size.Length, size.Width]))
+        if (x.dtype != ScalarType.BFloat16 || x.device_type != TorchSharp.DeviceType.CUDA
+            || !x.shape.AsSpan().SequenceEqual([size.Batch, size.Length, size.Width]))
             throw new ArgumentException(
-                $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 [{size.Batch}, {size.Length}, {size.Width}] on a GPU.", nameof(x));
+                $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "
+                    + $"[{size.Batch}, {size.Length}, {size.Width}] on a GPU.", nameof(x));
         return NativeTensor.DataPointer(x);
     }
 

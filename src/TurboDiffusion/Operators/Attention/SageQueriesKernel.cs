@@ -45,8 +45,10 @@ internal static unsafe class SageQueriesKernel
         void* pooledAddress = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape);
         void* featuresAddress = KernelOperand.Address(features, ScalarType.BFloat16, features.shape);
         int length = (int)size.Length, heads = (int)size.Heads;
-        void** arguments = stackalloc void*[] { &tokens, &valuesAddress, &scalesAddress, &pooledAddress, &featuresAddress, &length, &heads };
+        void** arguments = stackalloc void*[] { &tokens, &valuesAddress, &scalesAddress, &pooledAddress, &featuresAddress,
+            &length, &heads };
         KernelFunction.Of(q.device, program).Launch(launch, arguments);
-        return new Result(values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(), features.MoveToOuterDisposeScope());
+        return new Result(values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(),
+            features.MoveToOuterDisposeScope());
     }
 }

@@ -33,11 +33,13 @@ internal static unsafe class SageSparseAttentionKernel
     /// <param name="kept">Indices of key blocks <c>[B, H, query blocks, kept]</c>, int32, each at most once.</param>
     /// <param name="options">Block sizes.</param>
     /// <returns>Float32 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run((Tensor Values, Tensor Scales) q, (Tensor Values, Tensor Scales) k, Tensor v, Tensor kept, AttentionOptions options)
+    public static Tensor Run((Tensor Values, Tensor Scales) q, (Tensor Values, Tensor Scales) k, Tensor v, Tensor kept,
+        AttentionOptions options)
     {
         using var scope = NewDisposeScope();
         long batch = v.shape[0], tokens = v.shape[1], headCount = v.shape[2];
-        (KernelProgram program, KernelLaunch launch) = Configure(new Problem(tokens, batch * headCount, v.shape[3], options.QueryBlock, options.KeyBlock, v.dtype));
+        (KernelProgram program, KernelLaunch launch) =
+            Configure(new Problem(tokens, batch * headCount, v.shape[3], options.QueryBlock, options.KeyBlock, v.dtype));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.Float32, v.device);
         // Held until the launch is queued.
         Tensor queries = q.Values.contiguous(), keys = k.Values.contiguous(), values = v.contiguous(), blocks = kept.contiguous();
@@ -51,7 +53,8 @@ internal static unsafe class SageSparseAttentionKernel
         void* yAddress = KernelOperand.Address(y, ScalarType.Float32, y.shape);
         int length = (int)tokens, heads = (int)headCount, count = (int)keptBlocks;
         float factor = 1 / MathF.Sqrt(HeadDim);
-        void** arguments = stackalloc void*[] { &qValues, &qScales, &kValues, &kScales, &vAddress, &keptAddress, &yAddress, &length, &heads, &count, &factor };
+        void** arguments = stackalloc void*[] { &qValues, &qScales, &kValues, &kScales, &vAddress, &keptAddress, &yAddress, &length, &heads,
+            &count, &factor };
         KernelFunction.Of(v.device, program).Launch(launch, arguments);
         return y.MoveToOuterDisposeScope();
     }

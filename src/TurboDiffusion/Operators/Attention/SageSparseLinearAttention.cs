@@ -34,13 +34,15 @@ public sealed class SageSparseLinearAttention : SparseLinearAttention
         using var scope = NewDisposeScope();
         Tensor flat = q.flatten(2);
         KernelChoice choice = Choose(flat, SageAttention.Problem.Of(flat, q.shape[3], Options));
-        return (choice.IsKernel ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form) : base.forward(q, k, v)).MoveToOuterDisposeScope();
+        return (choice.IsKernel ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form) : base.forward(q, k, v))
+            .MoveToOuterDisposeScope();
     }
 
     internal override Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
     {
         SageAttention.Problem problem = SageAttention.Problem.Of(q, transform.Rotary.HeadDim, Options);
-        KernelChoice choice = Choose(q, problem with { SameDtype = transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype });
+        KernelChoice choice = Choose(q,
+            problem with { SameDtype = transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype });
         return choice.IsKernel ? InKernels(q, k, v, transform, choice.Form) : base.AttendProjections(q, k, v, transform);
     }
 

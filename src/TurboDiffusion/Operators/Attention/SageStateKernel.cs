@@ -11,7 +11,8 @@ internal static unsafe class SageStateKernel
 
     /// <summary>How a problem is run.</summary>
     /// <param name="sequences">Sequences times heads.</param>
-    public static KernelConfiguration Configure(long sequences) => new(new KernelProgram(Name), new KernelLaunch(HeadDim / Features, (int)sequences, Threads, 0));
+    public static KernelConfiguration Configure(long sequences) =>
+        new(new KernelProgram(Name), new KernelLaunch(HeadDim / Features, (int)sequences, Threads, 0));
 
     /// <summary>Adds up the parts and projects: S = Σ parts, M = W·Sᵀ.</summary>
     /// <param name="products">Parts of S, float32 <c>[B, H, chunks, features, values]</c>.</param>

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>1 / root mean square of every token of q and k, and the mean of the normalised, rotated keys: <c>native/sage_statistics.cu</c>.</summary>
+/// <summary>
+/// 1 / root mean square of every token of q and k, and the mean of the normalised, rotated keys: <c>native/sage_statistics.cu</c>.
+/// </summary>
 internal static unsafe class SageStatisticsKernel
 {
     private const string Name = "sage_statistics";
@@ -33,7 +35,8 @@ internal static unsafe class SageStatisticsKernel
         (KernelProgram program, KernelLaunch launch) = Configure(size);
         Tensor query = empty([size.Batch, size.Length], ScalarType.Float32, q.device), key = empty_like(query);
         Tensor sums = empty([size.Batch, launch.GridX, size.Width], ScalarType.Float32, q.device);
-        SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform), keys = SageOperand.Of(k, null, transform.KeyWeight, transform);
+        SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform),
+            keys = SageOperand.Of(k, null, transform.KeyWeight, transform);
         void* queryAddress = KernelOperand.Address(query, ScalarType.Float32, query.shape);
         void* keyAddress = KernelOperand.Address(key, ScalarType.Float32, key.shape);
         void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32, sums.shape);

@@ -26,17 +26,21 @@ internal static unsafe class Sm90SageAttentionKernel
         const int Queries = Warpgroups * QueryBlock * HeadDim;
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - Queries) / StageBytes, 2, MaxStages);
         return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
-            new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + Queries + Alignment));
+            new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
+                stages * StageBytes + Queries + Alignment));
     }
 
     /// <summary>Attends.</summary>
     /// <param name="q">Queries in blocks of 64.</param>
     /// <param name="k">Keys in blocks of 128, with v in fp8.</param>
     /// <param name="kept">Indices of key blocks, int32 <c>[B, H, query blocks, kept]</c>, ascending.</param>
-    /// <param name="state">The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.</param>
+    /// <param name="state">
+    /// The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.
+    /// </param>
     /// <param name="bias">Float32 <c>[128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, (Tensor Mix, Tensor FeatureSums) state,
+        Tensor bias)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
@@ -48,12 +52,16 @@ internal static unsafe class Sm90SageAttentionKernel
 
         byte* maps = stackalloc byte[5 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
-        byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size, mixMap = featureMap + TensorMap.Size;
+        byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size,
+            mixMap = featureMap + TensorMap.Size;
         TensorMap.Describe(qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
         TensorMap.Describe(kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
-        TensorMap.Describe(vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock), size.Sequences * keyBlocks * HeadDim, KeyBlock);
-        TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, 2 * HeadDim);
-        TensorMap.Describe(mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim), size.Sequences * HeadDim, 2 * HeadDim);
+        TensorMap.Describe(vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
+            size.Sequences * keyBlocks * HeadDim, KeyBlock);
+        TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
+            2 * HeadDim);
+        TensorMap.Describe(mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
+            size.Sequences * HeadDim, 2 * HeadDim);
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* valueScales = KernelOperand.Address(vScales, ScalarType.Float32, batch, headCount, keyBlocks);
@@ -65,7 +73,8 @@ internal static unsafe class Sm90SageAttentionKernel
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]
         {
-            qMap, kMap, vMap, featureMap, mixMap, &qScales, &kScales, &valueScales, &keptAddress, &sums, &biasAddress, &yAddress, &length, &heads, &count, &factor,
+            qMap, kMap, vMap, featureMap, mixMap, &qScales, &kScales, &valueScales, &keptAddress, &sums, &biasAddress, &yAddress, &length,
+                &heads, &count, &factor,
         };
         KernelFunction.Of(device, program).Launch(launch, arguments);
         return y;

@@ -30,7 +30,9 @@ public static class BlockInt8
         return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x) : QuantizePlain(x);
     }
 
-    /// <summary>Normalises and quantizes. The kernels do not round to x's dtype in between; the plain form does, as the official code.</summary>
+    /// <summary>
+    /// Normalises and quantizes. The kernels do not round to x's dtype in between; the plain form does, as the official code.
+    /// </summary>
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
@@ -56,7 +58,8 @@ public static class BlockInt8
     {
         using var scope = NewDisposeScope();
         long rows = x.shape[0], columns = x.shape[1], rowBlocks = Blocks(rows), columnBlocks = Blocks(columns);
-        Tensor blocks = nn.functional.pad(x.to_type(ScalarType.Float32), [0, columnBlocks * BlockSize - columns, 0, rowBlocks * BlockSize - rows])
+        Tensor blocks = nn.functional.pad(x.to_type(ScalarType.Float32),
+            [0, columnBlocks * BlockSize - columns, 0, rowBlocks * BlockSize - rows])
             .reshape(rowBlocks, BlockSize, columnBlocks, BlockSize);
         Tensor scales = blocks.abs().amax([1, 3], keepdim: true).clamp_min(MinAmax) / MaxMagnitude;
         Tensor values = (blocks / scales).round().clamp(-MaxMagnitude, MaxMagnitude - 1).to_type(ScalarType.Int8)

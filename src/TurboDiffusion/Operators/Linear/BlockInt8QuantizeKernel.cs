@@ -55,8 +55,10 @@ internal static unsafe class BlockInt8QuantizeKernel
         if (norm.Scale.dim() == 1) (batch, length) = (1, batch * length);
         Tensor Factors(Tensor t) => t.to_type(ScalarType.Float32).reshape(batch, 1, columns).contiguous();
         Tensor factors = Factors(norm.Scale), terms = Factors(norm.Shift);
-        (Tensor values, Tensor scales) = Run(x.reshape(batch * length, columns), new Problem(batch * length, columns, x.dtype, Normalises: true), form,
-            KernelOperand.Address(factors, ScalarType.Float32, batch, 1, columns), KernelOperand.Address(terms, ScalarType.Float32, batch, 1, columns),
+        (Tensor values, Tensor scales) = Run(x.reshape(batch * length, columns),
+            new Problem(batch * length, columns, x.dtype, Normalises: true), form,
+            KernelOperand.Address(factors, ScalarType.Float32, batch, 1, columns),
+            KernelOperand.Address(terms, ScalarType.Float32, batch, 1, columns),
             length, (float)norm.Offset, (float)norm.Eps);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
@@ -65,14 +67,18 @@ internal static unsafe class BlockInt8QuantizeKernel
         Tensor x, Problem problem, KernelForm form, void* scale, void* shift, long rowsPerBatch, float offset, float eps)
     {
         using var scope = NewDisposeScope();
-        (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90 ? Sm90BlockInt8QuantizeKernel.Configure(problem) : Configure(problem);
+        (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
+            ? Sm90BlockInt8QuantizeKernel.Configure(problem)
+            : Configure(problem);
         Tensor input = x.contiguous();
         Tensor values = empty(problem.Rows, problem.Columns, ScalarType.Int8, x.device);
         Tensor scales = empty(BlockInt8.Blocks(problem.Rows), BlockInt8.Blocks(problem.Columns), ScalarType.Float32, x.device);
         void* source = KernelOperand.Address(input, problem.Dtype, problem.Rows, problem.Columns);
-        void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8, values.shape), scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
+        void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8, values.shape),
+            scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
         int rows = (int)problem.Rows, columns = (int)problem.Columns, perBatch = (int)rowsPerBatch;
-        void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch, &offset, &eps };
+        void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
+            &offset, &eps };
         KernelFunction.Of(x.device, program).Launch(launch, arguments);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }

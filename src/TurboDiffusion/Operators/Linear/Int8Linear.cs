@@ -49,7 +49,8 @@ public sealed class Int8Linear : LinearLayer
     {
         using var scope = NewDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
-        return Int8Matmul.Multiply((a.Values, a.Scales), Weights, _bias, a.Dtype).reshape([.. a.Leading, OutFeatures]).MoveToOuterDisposeScope();
+        return Int8Matmul.Multiply((a.Values, a.Scales), Weights, _bias, a.Dtype).reshape([.. a.Leading, OutFeatures])
+            .MoveToOuterDisposeScope();
     }
 
     internal override Operand MultiplyGelu(Operand x)

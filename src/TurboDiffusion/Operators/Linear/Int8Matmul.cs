@@ -20,7 +20,8 @@ internal static class Int8Matmul
     {
         KernelChoice choice = Choose(a.Values, b.Values, dtype, Int8MatmulKernel.Epilogue.Bias);
         using var scope = NewDisposeScope();
-        return (choice.IsKernel ? Int8MatmulKernel.Multiply(a, b, bias?.to_type(dtype), dtype, choice.Form) : MultiplyPlain(a, b, bias, dtype))
+        return (choice.IsKernel ? Int8MatmulKernel.Multiply(a, b, bias?.to_type(dtype), dtype, choice.Form)
+            : MultiplyPlain(a, b, bias, dtype))
             .MoveToOuterDisposeScope();
     }
 
@@ -28,7 +29,9 @@ internal static class Int8Matmul
     /// <param name="a">Activations, int8 <c>[M, K]</c> and their scales.</param>
     /// <param name="b">Weights, int8 <c>[N, K]</c> and their scales.</param>
     /// <param name="bias"><c>[N]</c>, or null.</param>
-    /// <param name="dtype">The model's, to which the plain form rounds before and after GELU, as the official code; the kernels do not.</param>
+    /// <param name="dtype">
+    /// The model's, to which the plain form rounds before and after GELU, as the official code; the kernels do not.
+    /// </param>
     /// <returns>int8 <c>[M, N]</c> and its scales.</returns>
     public static (Tensor Values, Tensor Scales) MultiplyGelu(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype)
@@ -47,7 +50,9 @@ internal static class Int8Matmul
     /// <param name="bias"><c>[N]</c>, or null.</param>
     /// <param name="residual"><c>[B, L, N]</c></param>
     /// <param name="gate">Float32 <c>[B, 1, N]</c>, or null for 1.</param>
-    /// <returns><c>[B, L, N]</c> in the residual's dtype; the kernels round once, the plain form after the product, too, as the official code.</returns>
+    /// <returns>
+    /// <c>[B, L, N]</c> in the residual's dtype; the kernels round once, the plain form after the product, too, as the official code.
+    /// </returns>
     public static Tensor MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate)
     {
@@ -92,7 +97,8 @@ internal static class Int8Matmul
     {
         using var scope = NewDisposeScope();
         Tensor product = MultiplyPlain(a, b, bias, between).reshape(residual.shape), sum = residual.to_type(between);
-        return (gate is null ? sum + product : sum.addcmul(product, gate.to_type(between), 1)).to_type(residual.dtype).MoveToOuterDisposeScope();
+        return (gate is null ? sum + product : sum.addcmul(product, gate.to_type(between), 1)).to_type(residual.dtype)
+            .MoveToOuterDisposeScope();
     }
 
     private static KernelChoice Choose(Tensor a, Tensor b, ScalarType dtype, Int8MatmulKernel.Epilogue epilogue) => Int8MatmulKernel.Choose(

@@ -55,7 +55,9 @@ internal static unsafe class Int8MatmulKernel
         .Require(p.M is > 0 and < int.MaxValue && BlockInt8.Blocks(p.M) * BlockInt8.Blocks(p.N) < int.MaxValue / Group,
             "the number of rows is out of the kernel's range");
 
-    /// <summary>How a problem is run: 8 warps a tile of 128×128, with as deep a ring as shared memory holds, which becomes the tile of sums.</summary>
+    /// <summary>
+    /// How a problem is run: 8 warps a tile of 128×128, with as deep a ring as shared memory holds, which becomes the tile of sums.
+    /// </summary>
     /// <param name="problem">The problem.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     public static KernelConfiguration Configure(Problem problem, int sharedBytes)
@@ -63,7 +65,8 @@ internal static unsafe class Int8MatmulKernel
         const int stageBytes = 2 * OperandBytes;
         int stages = Stages(sharedBytes, stageBytes);
         return new KernelConfiguration(new KernelProgram(Name, Constants(problem, stages)),
-            new KernelLaunch((int)(BlockInt8.Blocks(problem.M) * BlockInt8.Blocks(problem.N)), 1, Threads, Math.Max(stages * stageBytes, TileBytes)));
+            new KernelLaunch((int)(BlockInt8.Blocks(problem.M) * BlockInt8.Blocks(problem.N)), 1, Threads,
+                Math.Max(stages * stageBytes, TileBytes)));
     }
 
     /// <summary>Stages of a ring.</summary>
@@ -86,7 +89,8 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
     /// <returns><c>[M, N]</c></returns>
     public static Tensor Multiply(
-        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning = null)
+        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, KernelForm form,
+        Sm90Int8MatmulKernel.Tuning? tuning = null)
     {
         Tensor y = empty(a.Values.shape[0], b.Values.shape[0], output, a.Values.device);
         Launch(a, b, bias, output, Epilogue.Bias, form, tuning, new Targets { Y = KernelOperand.Address(y, output, y.shape) });
@@ -102,11 +106,13 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
     /// <returns>int8 <c>[M, N]</c> and its scales.</returns>
     public static (Tensor Values, Tensor Scales) MultiplyGelu(
-        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning = null)
+        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype, KernelForm form,
+        Sm90Int8MatmulKernel.Tuning? tuning = null)
     {
         long m = a.Values.shape[0], n = b.Values.shape[0];
         Device device = a.Values.device;
-        Tensor values = empty(m, n, ScalarType.Int8, device), scales = empty(BlockInt8.Blocks(m), BlockInt8.Blocks(n), ScalarType.Float32, device);
+        Tensor values = empty(m, n, ScalarType.Int8, device),
+            scales = empty(BlockInt8.Blocks(m), BlockInt8.Blocks(n), ScalarType.Float32, device);
         Launch(a, b, bias, dtype, Epilogue.GeluQuantize, form, tuning, new Targets
         {
             Values = KernelOperand.Address(values, ScalarType.Int8, values.shape),
@@ -125,7 +131,8 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
     /// <returns><c>[B, L, N]</c></returns>
     public static Tensor MultiplyAdd(
-        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning = null)
+        (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate, KernelForm form,
+        Sm90Int8MatmulKernel.Tuning? tuning = null)
     {
         using var scope = NewDisposeScope();
         Tensor added = residual.contiguous(), y = empty_like(added);
@@ -151,7 +158,8 @@ internal static unsafe class Int8MatmulKernel
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
             ? Sm90Int8MatmulKernel.Configure(problem, context.SharedBytes, context.Multiprocessors, tuning)
             : Configure(problem, context.SharedBytes);
-        void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth), bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
+        void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
+            bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
         void* aScales = KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
         void* bScales = KernelOperand.Address(b.Scales, ScalarType.Float32, BlockInt8.Blocks(columns), BlockInt8.Blocks(depth));
         targets.Bias = bias is null ? null : KernelOperand.Address(bias, output, columns);

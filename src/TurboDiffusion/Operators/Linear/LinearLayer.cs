@@ -58,5 +58,6 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
     // An operand of another format is an error of the program, not of its input.
     private protected T Of<T>(Operand x)
         where T : Operand =>
-        x as T ?? throw new ArgumentException($"{GetType().Name} got a {x.GetType().Name}; prepare the input with a layer of the same format.", nameof(x));
+        x as T ?? throw new ArgumentException(
+            $"{GetType().Name} got a {x.GetType().Name}; prepare the input with a layer of the same format.", nameof(x));
 }

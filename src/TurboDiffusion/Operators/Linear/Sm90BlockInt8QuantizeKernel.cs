@@ -13,7 +13,8 @@ internal static class Sm90BlockInt8QuantizeKernel
     private const int Threads = 512;
 
     // Two thread blocks of up to 3 column blocks fit on a multiprocessor.
-    private const int LargestCluster = 8, MostColumnBlocks = 6, GoodColumnBlocks = 3, ColumnBlockBytes = 2 * BlockInt8.BlockSize * BlockInt8.BlockSize;
+    private const int LargestCluster = 8, MostColumnBlocks = 6, GoodColumnBlocks = 3,
+        ColumnBlockBytes = 2 * BlockInt8.BlockSize * BlockInt8.BlockSize;
 
     /// <summary>Whether it does a problem.</summary>
     /// <param name="p">The problem.</param>

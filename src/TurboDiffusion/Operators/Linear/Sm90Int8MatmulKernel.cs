@@ -16,11 +16,13 @@ internal static class Sm90Int8MatmulKernel
     {
         /// <summary>All of them.</summary>
         public static IReadOnlyList<Tuning> All { get; } =
-            [.. from cluster in new[] { 1, 2 } from turns in new[] { false, true } from bits in new[] { false, true } select new Tuning(cluster, turns, bits)];
+            [.. from cluster in new[] { 1, 2 } from turns in new[] { false, true } from bits in new[] { false,
+                true } select new Tuning(cluster, turns, bits)];
 
         /// <summary>A problem's: a cluster where there are two rows of tiles.</summary>
         /// <param name="problem">The problem.</param>
-        public static Tuning Of(Int8MatmulKernel.Problem problem) => new(BlockInt8.Blocks(problem.M) > 1 ? 2 : 1, Turns: true, PromotesByBits: false);
+        public static Tuning Of(Int8MatmulKernel.Problem problem) =>
+            new(BlockInt8.Blocks(problem.M) > 1 ? 2 : 1, Turns: true, PromotesByBits: false);
     }
 
     /// <summary>
@@ -31,12 +33,14 @@ internal static class Sm90Int8MatmulKernel
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
     /// <param name="tuning">Null is the problem's.</param>
-    public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors, Tuning? tuning = null)
+    public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors,
+        Tuning? tuning = null)
     {
         const int stageBytes = (1 + ColumnBlocks) * Int8MatmulKernel.OperandBytes;
         Tuning t = tuning ?? Tuning.Of(problem);
         int stages = Int8MatmulKernel.Stages(sharedBytes - Alignment, stageBytes);
-        long units = (BlockInt8.Blocks(problem.M) + t.Cluster - 1) / t.Cluster * ((BlockInt8.Blocks(problem.N) + ColumnBlocks - 1) / ColumnBlocks);
+        long units = (BlockInt8.Blocks(problem.M) + t.Cluster - 1) / t.Cluster
+            * ((BlockInt8.Blocks(problem.N) + ColumnBlocks - 1) / ColumnBlocks);
         int clusters = (int)Math.Min(units, Math.Max(multiprocessors / t.Cluster, 1));
         return new KernelConfiguration(
             new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={t.Cluster}",

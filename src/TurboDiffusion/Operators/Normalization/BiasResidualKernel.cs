@@ -23,7 +23,8 @@ internal static unsafe class BiasResidualKernel
     {
         Tensor y = empty_like(x);
         (KernelProgram program, KernelLaunch launch) = Configure(x.numel());
-        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, residual.shape), biasAddress = KernelOperand.Address(bias, ScalarType.Float32, x.shape[^1]);
+        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, residual.shape),
+            biasAddress = KernelOperand.Address(bias, ScalarType.Float32, x.shape[^1]);
         void* residualAddress = KernelOperand.Address(residual, ScalarType.BFloat16, x.shape);
         void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, x.shape);
         ulong vectors = (ulong)(x.numel() / Vector);

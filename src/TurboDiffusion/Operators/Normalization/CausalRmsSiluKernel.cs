@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Normalization;
 
-/// <summary>RMS normalisation over channels, SiLU, and each frame beside the two before it: <c>native/normalization/causal_rms_silu.cu</c>.</summary>
+/// <summary>
+/// RMS normalisation over channels, SiLU, and each frame beside the two before it: <c>native/normalization/causal_rms_silu.cu</c>.
+/// </summary>
 internal static unsafe class CausalRmsSiluKernel
 {
     private const string Name = "causal_rms_silu";
@@ -49,14 +51,16 @@ internal static unsafe class CausalRmsSiluKernel
         (KernelProgram program, KernelLaunch launch) = Configure(new(frames, height * width, channels, x.dtype));
         Tensor windows = empty([frames, height, width, 3 * channels], ScalarType.BFloat16, x.device);
         Tensor next = empty([2, height, width, channels], ScalarType.BFloat16, x.device);
-        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, x.shape), gammaAddress = KernelOperand.Address(gamma, ScalarType.Float32, channels);
+        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, x.shape),
+            gammaAddress = KernelOperand.Address(gamma, ScalarType.Float32, channels);
         void* biasAddress = bias is null ? null : KernelOperand.Address(bias, ScalarType.Float32, channels);
         void* pastAddress = past is null ? null : KernelOperand.Address(past, ScalarType.BFloat16, next.shape);
         void* windowsAddress = KernelOperand.Address(windows, ScalarType.BFloat16, windows.shape);
         void* nextAddress = KernelOperand.Address(next, ScalarType.BFloat16, next.shape);
         int count = (int)frames;
         ulong pixels = (ulong)(height * width);
-        void** arguments = stackalloc void*[] { &xAddress, &gammaAddress, &biasAddress, &pastAddress, &windowsAddress, &nextAddress, &count, &pixels };
+        void** arguments = stackalloc void*[] { &xAddress, &gammaAddress, &biasAddress, &pastAddress, &windowsAddress, &nextAddress,
+            &count, &pixels };
         KernelFunction.Of(x.device, program).Launch(launch, arguments);
         return (windows.MoveToOuterDisposeScope(), next.MoveToOuterDisposeScope());
     }

@@ -16,8 +16,10 @@ internal sealed class CudaContext
         CudaDriver.Check(CudaDriver.cuInit(0), "cuInit");
         CudaDriver.Check(CudaDriver.cuDeviceGet(out int handle, device), $"cuDeviceGet of cuda:{device}");
         CudaDriver.Check(CudaDriver.cuDevicePrimaryCtxRetain(out _handle, handle), $"cuDevicePrimaryCtxRetain of cuda:{device}");
-        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int shared, CudaDriver.MaxSharedBytesPerBlock, handle), "cuDeviceGetAttribute");
-        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int multiprocessors, CudaDriver.MultiprocessorCount, handle), "cuDeviceGetAttribute");
+        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int shared, CudaDriver.MaxSharedBytesPerBlock, handle),
+            "cuDeviceGetAttribute");
+        CudaDriver.Check(CudaDriver.cuDeviceGetAttribute(out int multiprocessors, CudaDriver.MultiprocessorCount, handle),
+            "cuDeviceGetAttribute");
         SharedBytes = shared;
         Multiprocessors = multiprocessors;
         Architecture = KernelArchitecture.Name(CudaDriver.Ask(device).Gpu!.Value);

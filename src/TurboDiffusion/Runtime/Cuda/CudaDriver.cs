@@ -20,10 +20,14 @@ internal static unsafe partial class CudaDriver
     private const string Library = "libcuda.so.1";
     private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76;
 
-    /// <summary>Whether the machine has the driver's library. Without it, every call here throws <see cref="DllNotFoundException"/>.</summary>
+    /// <summary>
+    /// Whether the machine has the driver's library. Without it, every call here throws <see cref="DllNotFoundException"/>.
+    /// </summary>
     public static bool IsPresent => NativeLibrary.TryLoad(Library, out _);
 
-    /// <summary>The driver's CUDA version and a GPU's compute capability, 13000 and 90 for 13.0 and 9.0; null for what is not there.</summary>
+    /// <summary>
+    /// The driver's CUDA version and a GPU's compute capability, 13000 and 90 for 13.0 and 9.0; null for what is not there.
+    /// </summary>
     /// <param name="device">The GPU's number.</param>
     public static (int? Driver, int? Gpu) Ask(int device)
     {
@@ -44,7 +48,8 @@ internal static unsafe partial class CudaDriver
     {
         if (result == 0) return;
         string name = cuGetErrorName(result, out nint text) == 0 ? Marshal.PtrToStringUTF8(text)! : "unknown";
-        throw new EnvironmentException("cuda", $"{call} failed with CUDA error {result} ({name}); {remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
+        throw new EnvironmentException("cuda",
+            $"{call} failed with CUDA error {result} ({name}); {remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
     }
 
     [LibraryImport(Library)]

@@ -63,7 +63,8 @@ public static class DeviceMemory
     {
         const string Remedy = "the driver or the GPU is not usable: see nvidia-smi, or choose the device cpu";
         if (!CudaDriver.IsPresent)
-            throw new EnvironmentException("cuda", "libcuda.so.1 is not on this machine: install the NVIDIA driver, or choose the device cpu.");
+            throw new EnvironmentException("cuda",
+                "libcuda.so.1 is not on this machine: install the NVIDIA driver, or choose the device cpu.");
         using CudaContext.Current current = CudaContext.Of(new torch.Device(DeviceType.CUDA, index)).Enter();
         CudaDriver.Check(CudaDriver.cuMemGetInfo(out nuint free, out nuint total), $"cuMemGetInfo of cuda:{index}", Remedy);
         return ((long)free, (long)total);

@@ -35,7 +35,8 @@ public sealed unsafe record GpuDevices(string? Driver, IReadOnlyList<GpuDevice?>
     /// <summary>What a device is called: a GPU's name, or the device's kind where it has none.</summary>
     /// <param name="device">CPU or a CUDA device.</param>
     public static string NameOf(torch.Device device) =>
-        device.type == DeviceType.CUDA && CudaDriver.IsPresent && CudaDriver.cuInit(0) == 0 && Describe(Math.Max(device.index, 0)) is { } gpu
+        device.type == DeviceType.CUDA && CudaDriver.IsPresent && CudaDriver.cuInit(0) == 0
+            && Describe(Math.Max(device.index, 0)) is { } gpu
             ? gpu.Name
             : device.ToString();
 

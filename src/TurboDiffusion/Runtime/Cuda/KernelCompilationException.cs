@@ -8,7 +8,8 @@ public sealed class KernelCompilationException : TurboDiffusionException
     /// <param name="architecture">What it was compiled for, such as <c>sm_90a</c>.</param>
     /// <param name="log">What the compiler said.</param>
     public KernelCompilationException(string kernel, string architecture, string log)
-        : base($"The CUDA kernel {kernel} does not compile for {architecture}; set {KernelSwitch.Variable}=off to run without kernels. The compiler says: {log.Trim()}")
+        : base($"The CUDA kernel {kernel} does not compile for {architecture}; set {KernelSwitch.Variable}=off to run without kernels. "
+            + $"The compiler says: {log.Trim()}")
     {
         Kernel = kernel;
         Architecture = architecture;

@@ -22,7 +22,8 @@ internal sealed unsafe class KernelFunction
         _context = context;
         _program = program;
         Nvrtc compiler = Nvrtc.Instance ?? throw new EnvironmentException("nvrtc",
-            $"There is no libnvrtc to compile the kernel {program.Name}: put its folder on LD_LIBRARY_PATH, or set {KernelSwitch.Variable}=off.");
+            $"There is no libnvrtc to compile the kernel {program.Name}: put its folder on LD_LIBRARY_PATH, or set "
+                + $"{KernelSwitch.Variable}=off.");
         IReadOnlyDictionary<string, string> sources = KernelSources.Closure(program.Name);
         string key = program.Key(context.Architecture, compiler.Version, sources);
         byte[] Build()
@@ -54,7 +55,8 @@ internal sealed unsafe class KernelFunction
     {
         CudaContext context = CudaContext.Of(device);
         (int Device, KernelProgram Program) key = (context.Device, program);
-        Lazy<KernelFunction> function = Functions.GetOrAdd(key, k => new Lazy<KernelFunction>(() => new KernelFunction(context, k.Program)));
+        Lazy<KernelFunction> function = Functions.GetOrAdd(key,
+            k => new Lazy<KernelFunction>(() => new KernelFunction(context, k.Program)));
         try
         {
             return function.Value;

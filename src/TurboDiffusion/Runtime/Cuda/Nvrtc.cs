@@ -106,7 +106,8 @@ internal sealed unsafe class Nvrtc
             folders = [torch, Path.Combine(packages, "cu13", "lib"), Path.Combine(packages, "cuda_nvrtc", "lib"), .. folders];
         }
         return folders.Where(Directory.Exists).SelectMany(f => Directory.EnumerateFiles(f, "libnvrtc*.so*").Order(StringComparer.Ordinal))
-            .Where(f => !Path.GetFileName(f).Contains("builtins", StringComparison.Ordinal) && !f.Contains(".alt.", StringComparison.Ordinal));
+            .Where(f => !Path.GetFileName(f).Contains("builtins", StringComparison.Ordinal)
+                && !f.Contains(".alt.", StringComparison.Ordinal));
     }
 
     private string Log(nint handle)
@@ -122,7 +123,8 @@ internal sealed unsafe class Nvrtc
 
     private void Require(int result)
     {
-        if (result != 0) throw new EnvironmentException("nvrtc", $"libnvrtc fails: {Error(result)}; set {KernelSwitch.Variable}=off to run without kernels.");
+        if (result != 0) throw new EnvironmentException("nvrtc",
+            $"libnvrtc fails: {Error(result)}; set {KernelSwitch.Variable}=off to run without kernels.");
     }
 
     // UTF-8 copies for the compiler, freed together.

@@ -15,7 +15,9 @@ internal static unsafe class TensorMap
     // CU_TENSOR_MAP_DATA_TYPE_UINT8, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B.
     private const int Bytes = 0, Swizzle128 = 3, Promotion256 = 3;
 
-    /// <summary>Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.</summary>
+    /// <summary>
+    /// Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.
+    /// </summary>
     /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
     /// <param name="address">The matrix, at a multiple of 16.</param>
     /// <param name="rows">Its rows.</param>
@@ -27,7 +29,8 @@ internal static unsafe class TensorMap
         ulong pitch = (ulong)columns;
         uint* box = stackalloc uint[] { Box, Box };
         uint* strides = stackalloc uint[] { 1, 1 };
-        CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &pitch, box, strides, 0, Swizzle128, Promotion256, 0),
+        CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &pitch, box, strides, 0, Swizzle128,
+            Promotion256, 0),
             $"cuTensorMapEncodeTiled of int8 [{rows}, {columns}]");
     }
 }

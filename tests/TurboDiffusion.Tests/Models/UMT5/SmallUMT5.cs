@@ -19,7 +19,8 @@ internal sealed class SmallUMT5 : ICheckpoint
         foreach ((string name, torch.Tensor tensor) in module.state_dict())
         {
             double scale = tensor.dim() == 2 && !name.Contains("embedding") ? Math.Pow(tensor.shape[1], -0.5) : 1;
-            _values[name] = (torch.randn(tensor.shape, generator: generator) * scale).to(torch.ScalarType.BFloat16).DetachFromDisposeScope();
+            _values[name] = (torch.randn(tensor.shape, generator: generator) * scale).to(torch.ScalarType.BFloat16)
+                .DetachFromDisposeScope();
         }
         Tensors = _values.ToDictionary(v => v.Key, v => new TensorInfo(v.Key, v.Value.dtype, v.Value.shape));
     }

@@ -33,7 +33,8 @@ public class UMT5ConfigTests
     [InlineData(300, 64, 64, 64, 4, 0, 32, 128)]
     [InlineData(300, 64, 64, 64, 4, 1, 31, 128)]
     [InlineData(300, 64, 64, 64, 4, 1, 32, 8)]
-    public void Impossible_sizes_are_refused(long vocab, long dim, long attn, long ffn, long heads, long layers, long buckets, long distance) =>
+    public void Impossible_sizes_are_refused(long vocab, long dim, long attn, long ffn, long heads, long layers, long buckets,
+        long distance) =>
         Assert.Throws<ArgumentException>(() => new UMT5Config(vocab, dim, attn, ffn, heads, layers, buckets, distance));
 
     [Fact]
@@ -47,6 +48,7 @@ public class UMT5ConfigTests
             (0, 1, 17), (0, 7, 23), (0, 8, 24), (0, 16, 26), (0, 127, 31), (0, 299, 31),
         ];
         foreach ((int query, int key, long bucket) in expected)
-            Assert.True(bucket == buckets[query, key].item<long>(), $"query {query}, key {key}: expected {bucket}, got {buckets[query, key].item<long>()}");
+            Assert.True(bucket == buckets[query, key].item<long>(),
+                $"query {query}, key {key}: expected {bucket}, got {buckets[query, key].item<long>()}");
     }
 }

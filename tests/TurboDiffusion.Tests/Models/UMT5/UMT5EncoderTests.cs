@@ -75,7 +75,8 @@ public class UMT5EncoderTests
         using var scope = torch.NewDisposeScope();
         using var checkpoint = new SmallUMT5();
         using UMT5Encoder whole = Load(checkpoint);
-        using var streamed = new StreamedUMT5Encoder(checkpoint, SmallUMT5.Config, Placement.Cpu with { Dtype = torch.ScalarType.BFloat16 });
+        using var streamed = new StreamedUMT5Encoder(checkpoint, SmallUMT5.Config,
+            Placement.Cpu with { Dtype = torch.ScalarType.BFloat16 });
         (torch.Tensor ids, torch.Tensor mask) = SmallUMT5.Batch(16, 5, 9);
         torch.Tensor embedding = streamed.Encode(ids, mask);
         Assert.Equal(torch.ScalarType.BFloat16, embedding.dtype);

@@ -110,7 +110,8 @@ public sealed class SparseLinearAttentionTests : AttentionConformance
         Tensor all = BlockSparseAttention.Attend(q, k, v, kept, options);
         for (int head = 0; head < 5; head++)
             Comparison.RelativeL2(
-                BlockSparseAttention.Attend(q.narrow(2, head, 1), k.narrow(2, head, 1), v.narrow(2, head, 1), kept.narrow(1, head, 1), options),
+                BlockSparseAttention.Attend(q.narrow(2, head, 1), k.narrow(2, head, 1), v.narrow(2, head, 1),
+                    kept.narrow(1, head, 1), options),
                 all.narrow(2, head, 1), 1e-6, $"head {head}");
     }
 

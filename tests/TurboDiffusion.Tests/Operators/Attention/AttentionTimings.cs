@@ -32,7 +32,8 @@ public class AttentionTimings
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, frames, rows, columns, _device);
         Tensor Draw(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
         Tensor q = Draw(1, tokens, width), k = Draw(1, tokens, width), v = Draw(1, tokens, width);
-        QueryKeyTransform transform = new(ones(width, ScalarType.BFloat16, _device), ones(width, ScalarType.BFloat16, _device), rotary, 1e-6);
+        QueryKeyTransform transform = new(ones(width, ScalarType.BFloat16, _device), ones(width, ScalarType.BFloat16, _device),
+            rotary, 1e-6);
         (Tensor Weight, Tensor Bias) projection = (randn([128, 128], device: _device), randn(128, device: _device));
         KernelForm form = SageAttention.Choose(KernelMachine.Best(0), SageAttention.Problem.Of(q, 128, options)).Form;
         bool hopper = form == KernelForm.Sm90;
@@ -41,7 +42,8 @@ public class AttentionTimings
         Bandwidth($"statistics, {size}", 2 * bytes, () => _ = SageStatisticsKernel.Run(q, k, transform));
         (Tensor queryInverse, Tensor keyInverse, Tensor mean) = SageStatisticsKernel.Run(q, k, transform);
         Bandwidth($"queries, {size}", 2.5 * bytes, () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock));
-        Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes, () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
+        Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes,
+            () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock);
         SageKeysKernel.Result right = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper);
         Time($"scores of the blocks, {size}", () => _ = SageAttention.Scores(left.Pooled, right.Pooled));
@@ -53,12 +55,15 @@ public class AttentionTimings
         (Tensor, Tensor) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
 
         double operations = 4.0 * tokens * count * options.KeyBlock * width;
-        if (hopper) Rate($"Hopper, both branches, {size}", operations, () => _ = Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias));
+        if (hopper) Rate($"Hopper, both branches, {size}", operations,
+            () => _ = Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias));
         Rate($"portable sparse branch, {size}", operations,
-            () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]), kept, options));
+            () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]),
+                kept, options));
         // What neighbouring query blocks share is loaded once: random projections share least.
         Tensor first = kept.narrow(2, 0, 1).expand_as(kept).contiguous();
-        if (hopper) Rate($"Hopper, all of one choice, {size}", operations, () => _ = Sm90SageAttentionKernel.Run(left, right, first, state, projection.Bias));
+        if (hopper) Rate($"Hopper, all of one choice, {size}", operations,
+            () => _ = Sm90SageAttentionKernel.Run(left, right, first, state, projection.Bias));
         Rate($"WHOLE OPERATOR, {size}", operations, () => _ = SageAttention.Attend(q, k, v, transform, options, projection, form));
         (Tensor a, Tensor b, Tensor c) = (q.unflatten(2, [-1, 128]), k.unflatten(2, [-1, 128]), v.unflatten(2, [-1, 128]));
         Rate($"torch dense attention, {size}", 4.0 * tokens * tokens * width, () => _ = DenseAttention.Attend(a, b, c));
@@ -76,7 +81,8 @@ public class AttentionTimings
         Print(what, ms, $"{operations / ms / 1e9:0} TOPS", operations / ms * 1e3 / MatrixCeiling);
     }
 
-    private void Time(string what, Action action) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-60} {Median(action),8:0.000} ms"));
+    private void Time(string what, Action action) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-60} {Median(action),8:0.000} ms"));
 
     // What an action makes dies with it.
     private double Median(Action action) => CudaTimer.Median(_device, () =>
@@ -86,5 +92,6 @@ public class AttentionTimings
     });
 
     private static void Print(string what, double ms, string rate, double share) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"TIME {what,-60} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"TIME {what,-60} {ms,8:0.000} ms  {rate,10}  {share,5:P0} of the ceiling"));
 }

@@ -21,7 +21,8 @@ public class BlockTopKKernelTests
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
         // Steps of 1/8: many are equal.
-        Tensor scores = ((KernelConformance.Random(device, 1, ScalarType.Float32, 1, 2, rows, columns) * 8).round() / 8 * scale).to_type(ScalarType.BFloat16);
+        Tensor scores = ((KernelConformance.Random(device, 1, ScalarType.Float32, 1, 2, rows, columns) * 8).round() / 8 * scale).to_type(
+            ScalarType.BFloat16);
         KernelConformance.PoisonMemory(device);
         Tensor actual = BlockTopKKernel.Run(scores, kept);
         Assert.Equal(ScalarType.Int32, actual.dtype);

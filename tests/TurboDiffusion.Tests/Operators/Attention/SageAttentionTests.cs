@@ -17,7 +17,8 @@ public class SageAttentionTests
     [InlineData(1, 1000, 12, 64, 128, false)]
     [InlineData(1, 1000, 2, 128, 64, false)]
     [InlineData(1, 1000, 40, 64, 128, true)]
-    public void Projections_become_what_the_plain_form_makes_of_them(int batch, int length, int heads, int queryBlock, int keyBlock, bool portable)
+    public void Projections_become_what_the_plain_form_makes_of_them(int batch, int length, int heads, int queryBlock, int keyBlock,
+        bool portable)
     {
         Device device = KernelConformance.RequireGpu();
         KernelForm form = portable ? KernelForm.Portable : Form(queryBlock, keyBlock);
@@ -31,7 +32,8 @@ public class SageAttentionTests
         Tensor[] parts = wide.chunk(3, 2);
         (Tensor, Tensor) projection = (Random(4, 128, 128).to_type(ScalarType.Float32), Random(5, 128).to_type(ScalarType.Float32));
 
-        (Tensor q, Tensor k) = RmsNormRotaryKernel.Run(parts[0], parts[1], t.QueryWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, 1e-6);
+        (Tensor q, Tensor k) = RmsNormRotaryKernel.Run(parts[0], parts[1], t.QueryWeight, t.KeyWeight, rotary.Cosines,
+            rotary.Sines, 128, 1e-6);
         Tensor v = parts[2].unflatten(2, [-1, 128]);
         Tensor sparse = BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, options), options);
         Tensor linear = nn.functional.linear(LinearAttention.Attend(q, k, v), projection.Item1, projection.Item2);
@@ -39,7 +41,8 @@ public class SageAttentionTests
         Tensor actual = SageAttention.Attend(parts[0], parts[1], parts[2], t, options, projection, form);
         Assert.Equal(ScalarType.BFloat16, actual.dtype);
         Comparison.RelativeL2(sparse + linear, actual, 0.05, "from projections");
-        Comparison.RelativeL2(sparse + linear, SageAttention.Attend(q.flatten(2), k.flatten(2), parts[2], null, options, projection, form), 0.05, "from q and k");
+        Comparison.RelativeL2(sparse + linear, SageAttention.Attend(q.flatten(2), k.flatten(2), parts[2], null, options, projection, form),
+            0.05, "from q and k");
     }
 
     [Fact]

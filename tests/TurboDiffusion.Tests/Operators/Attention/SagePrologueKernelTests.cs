@@ -84,17 +84,21 @@ public class SagePrologueKernelTests
         QueryKeyTransform t = Transform(heads, rotary, device);
         Tensor wide = KernelConformance.Random(device, 3, ScalarType.BFloat16, batch, length, 2 * heads * 128) * 2 + 0.5;
         Tensor k = wide.narrow(2, 0, heads * 128), v = wide.narrow(2, heads * 128, heads * 128);
-        Tensor x = transformed ? RmsNormRotaryKernel.Run(k, k, t.KeyWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps).K : k.unflatten(2, [-1, 128]);
+        Tensor x = transformed ? RmsNormRotaryKernel.Run(k, k, t.KeyWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps).K
+            : k.unflatten(2, [-1, 128]);
         Tensor values = v.unflatten(2, [-1, 128]), mean = SageQuantization.KeyMean(x);
         bool fp8 = block == 128 && (KernelMachine.Best(0).Form == KernelForm.Sm90);
         KernelConformance.PoisonMemory(device);
-        SageKeysKernel.Result keys = SageKeysKernel.Run(SageOperand.Rows(k), SageOperand.Rows(v), mean, transformed ? Inverse(k) : null, t, block, fp8);
+        SageKeysKernel.Result keys = SageKeysKernel.Run(SageOperand.Rows(k), SageOperand.Rows(v), mean, transformed
+            ? Inverse(k)
+            : null, t, block, fp8);
 
         KernelConformance.Quantized(SageQuantization.QuantizeKeys(x, block), (keys.Values, keys.Scales), "keys", transformed ? 1e-2 : 1e-5);
         Comparison.Elementwise(BlockSelection.MeanPool(x - mean, block), keys.Pooled, 8e-3, transformed ? 1e-3 : 1e-5, "pooled keys");
         Tensor features = x.transpose(1, 2).softmax(-1, ScalarType.Float32);
         Comparison.RelativeL2(features.sum(2), keys.Sums.sum(2), 2e-3, "sums of the features");
-        Comparison.RelativeL2(features.transpose(-1, -2).matmul(values.transpose(1, 2).to_type(ScalarType.Float32)), keys.Products.sum(2), 5e-3, "state");
+        Comparison.RelativeL2(features.transpose(-1, -2).matmul(values.transpose(1, 2).to_type(ScalarType.Float32)), keys.Products.sum(2),
+            5e-3, "state");
         if (!fp8) return;
         (Tensor expected, Tensor scales) = SageQuantization.QuantizeValueBlocks(values, block);
         Comparison.Elementwise(scales, keys.V!.Value.Scales, 1e-5, 0, "scales of v");
@@ -127,7 +131,8 @@ public class SagePrologueKernelTests
     }
 
     private static QueryKeyTransform Transform(int heads, RotaryEmbedding rotary, Device device) => new(
-        KernelConformance.Random(device, 11, ScalarType.BFloat16, heads * 128), KernelConformance.Random(device, 12, ScalarType.BFloat16, heads * 128),
+        KernelConformance.Random(device, 11, ScalarType.BFloat16, heads * 128),
+        KernelConformance.Random(device, 12, ScalarType.BFloat16, heads * 128),
         rotary, Eps);
 
     private static Tensor Inverse(Tensor x) => (x.to_type(ScalarType.Float32).pow(2).mean([-1]) + Eps).rsqrt();
@@ -138,7 +143,9 @@ public class SagePrologueKernelTests
         float[] table = [.. Enumerable.Range(0, 256).Select(code =>
         {
             int exponent = code >> 3 & 15, mantissa = code & 7;
-            float magnitude = (code & 127) == 127 ? float.NaN : exponent == 0 ? mantissa / 512f : (1 + mantissa / 8f) * MathF.Pow(2, exponent - 7);
+            float magnitude = (code & 127) == 127 ? float.NaN : exponent == 0
+                ? mantissa / 512f
+                : (1 + mantissa / 8f) * MathF.Pow(2, exponent - 7);
             return code >= 128 ? -magnitude : magnitude;
         })];
         return tensor(table, device: bytes.device).index_select(0, bytes.flatten().to_type(ScalarType.Int64)).reshape(bytes.shape);

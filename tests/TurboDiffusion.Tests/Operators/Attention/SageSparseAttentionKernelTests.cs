@@ -16,7 +16,8 @@ public class SageSparseAttentionKernelTests
     [InlineData(1, 1000, 2, 128, 64, 0.3)]
     [InlineData(1, 1025, 2, 64, 64, 0.2)]
     [InlineData(1, 2048, 12, 128, 128, 1)]
-    public void The_error_is_no_larger_than_that_of_the_plain_form(int batch, int length, int heads, int queryBlock, int keyBlock, double ratio)
+    public void The_error_is_no_larger_than_that_of_the_plain_form(int batch, int length, int heads, int queryBlock, int keyBlock,
+        double ratio)
     {
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
@@ -28,10 +29,13 @@ public class SageSparseAttentionKernelTests
         Tensor kept = BlockSelection.Select(q, k, options);
         Tensor exact = BlockSparseAttention.Attend(q, k, v, kept, options), plain = BlockSparseAttention.AttendSage(q, k, v, kept, options);
         KernelConformance.PoisonMemory(device);
-        Tensor actual = SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, queryBlock), SageQuantization.QuantizeKeys(k, keyBlock), v, kept.to_type(ScalarType.Int32), options);
+        Tensor actual = SageSparseAttentionKernel.Run(SageQuantization.QuantizeQueries(q, queryBlock),
+            SageQuantization.QuantizeKeys(k, keyBlock), v, kept.to_type(ScalarType.Int32), options);
         double plainError = Comparison.RelativeL2(exact, plain, 1, "plain form");
-        double error = Comparison.RelativeL2(exact, actual, plainError * 1.05 + 3e-3, $"L {length}, {heads} heads, blocks {queryBlock}×{keyBlock}");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"sage attention, L {length}, kept {kept.shape[3]}: error against float32 {error:G3}, plain form {plainError:G3}"));
+        double error = Comparison.RelativeL2(exact, actual, plainError * 1.05 + 3e-3,
+            $"L {length}, {heads} heads, blocks {queryBlock}×{keyBlock}");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"sage attention, L {length}, kept {kept.shape[3]}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
 
     [Fact]

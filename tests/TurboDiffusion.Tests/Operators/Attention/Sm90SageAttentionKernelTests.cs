@@ -25,7 +25,8 @@ public class Sm90SageAttentionKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(batch, length, heads, count);
-        Tensor exact = BlockSparseAttention.Attend(p.Q, p.K, p.V, p.Kept, Options), plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, p.Kept, Options);
+        Tensor exact = BlockSparseAttention.Attend(p.Q, p.K, p.V, p.Kept, Options),
+            plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, p.Kept, Options);
         Tensor actual = Run(p, zeros_like(p.Mix), zeros_like(p.Bias));
         double plainError = Comparison.RelativeL2(exact, plain, 1, "plain form");
         // Where hardly anything is averaged, what is left is the rounding of v: per block here, per channel in the plain form,
@@ -33,8 +34,10 @@ public class Sm90SageAttentionKernelTests
         (_, Tensor scales) = SageQuantization.QuantizeValueBlocks(p.V, Options.KeyBlock);
         Tensor unscaled = BlockSelection.Blocks(p.V.to_type(ScalarType.Float32), Options.KeyBlock) / scales.unsqueeze(-1).unsqueeze(-1);
         double valueError = Comparison.RelativeL2(unscaled, Fp8.Round(unscaled), 1, "v in fp8");
-        double error = Comparison.RelativeL2(exact, actual, Math.Max(plainError, valueError) * 1.05 + 3e-3, $"L {length}, {heads} heads, {count} blocks");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"sm90 sage attention, L {length}, kept {count}: error against float32 {error:G3}, plain form {plainError:G3}"));
+        double error = Comparison.RelativeL2(exact, actual, Math.Max(plainError, valueError) * 1.05 + 3e-3,
+            $"L {length}, {heads} heads, {count} blocks");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"sm90 sage attention, L {length}, kept {count}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
 
     [Theory]
@@ -48,7 +51,8 @@ public class Sm90SageAttentionKernelTests
         Problem p = Draw(batch, length, heads, 1);
         // Without values, the sparse branch is zero.
         Problem empty = p with { Keys = p.Keys with { V = (zeros_like(p.Keys.V!.Value.Values), p.Keys.V.Value.Scales) } };
-        Comparison.RelativeL2(SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
+        Comparison.RelativeL2(SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
+            Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
     }
 
     [Fact]
@@ -58,7 +62,8 @@ public class Sm90SageAttentionKernelTests
         using var noGradient = no_grad();
         Problem p = Draw(1, 1000, 2, 4);
         Tensor sparse = Run(p, zeros_like(p.Mix), zeros_like(p.Bias)).to_type(ScalarType.Float32);
-        Comparison.RelativeL2(sparse + SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias), Run(p, p.Mix, p.Bias), 5e-3, "sum");
+        Comparison.RelativeL2(sparse + SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
+            Run(p, p.Mix, p.Bias), 5e-3, "sum");
     }
 
     [Fact]
@@ -75,7 +80,8 @@ public class Sm90SageAttentionKernelTests
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();
-        (KernelProgram program, KernelLaunch launch) = Sm90SageAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
+        (KernelProgram program, KernelLaunch launch) =
+            Sm90SageAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
         KernelFunction function = KernelFunction.Of(device, program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.
@@ -100,8 +106,10 @@ public class Sm90SageAttentionKernelTests
         Tensor q = Values(1) * 2 * magnitude, k = Values(2) * magnitude + 3, v = Values(3);
         // Neighbouring query blocks share some of their key blocks.
         int queryBlocks = (length + 63) / 64, keyBlocks = (length + 127) / 128;
-        Tensor kept = BlockSelection.Highest(KernelConformance.Random(device, 4, ScalarType.Float32, batch, heads, queryBlocks, keyBlocks), count);
-        Tensor mix = KernelConformance.Random(device, 5, ScalarType.BFloat16, batch, heads, 128, 128) * length, bias = KernelConformance.Random(device, 6, ScalarType.Float32, 128);
+        Tensor kept =
+            BlockSelection.Highest(KernelConformance.Random(device, 4, ScalarType.Float32, batch, heads, queryBlocks, keyBlocks), count);
+        Tensor mix = KernelConformance.Random(device, 5, ScalarType.BFloat16, batch, heads, 128, 128) * length,
+            bias = KernelConformance.Random(device, 6, ScalarType.Float32, 128);
         return new Problem(q, k, v, kept, SageQueriesKernel.Run(q.flatten(2), null, default, 64),
             SageKeysKernel.Run(k.flatten(2), v.flatten(2), SageQuantization.KeyMean(k), null, default, 128, fp8: true), mix, bias);
     }

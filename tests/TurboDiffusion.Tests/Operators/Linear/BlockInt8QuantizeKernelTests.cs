@@ -16,7 +16,8 @@ public class BlockInt8QuantizeKernelTests
         {
             var data = new TheoryData<long, long, long, ScalarType>();
             foreach (ScalarType dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 })
-                foreach ((long batch, long length, long columns) in new (long, long, long)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264), (2, 65, 1536), (3, 77, 5120), (2, 200, 3080), (1, 300, 6144), (1, 1000, 8960) })
+                foreach ((long batch, long length, long columns) in new (long, long, long)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264),
+                    (2, 65, 1536), (3, 77, 5120), (2, 200, 3080), (1, 300, 6144), (1, 1000, 8960) })
                     data.Add(batch, length, columns, dtype);
             return data;
         }
@@ -41,7 +42,8 @@ public class BlockInt8QuantizeKernelTests
         using var scope = NewDisposeScope();
         // A mean far from zero, as the residual stream has.
         Tensor x = KernelConformance.Random(device, 2, dtype, batch, length, columns) * 3 + 20;
-        Tensor scale = KernelConformance.Random(device, 3, ScalarType.Float32, batch, 1, columns), shift = KernelConformance.Random(device, 4, ScalarType.Float32, batch, 1, columns);
+        Tensor scale = KernelConformance.Random(device, 3, ScalarType.Float32, batch, 1, columns),
+            shift = KernelConformance.Random(device, 4, ScalarType.Float32, batch, 1, columns);
         KernelConformance.PoisonMemory(device);
         var norm = Norm.Modulated(scale, shift, 1e-6);
         foreach (KernelForm form in Forms(batch * length, columns, dtype))
@@ -78,7 +80,8 @@ public class BlockInt8QuantizeKernelTests
         Tensor shift = KernelConformance.Random(device, 5, ScalarType.Float32, 1, 1, 136);
         if (Math.Abs(value) < 1e30)
             KernelConformance.Quantized(BlockInt8.QuantizePlain(shift.expand(1, 200, 136).flatten(0, 1)),
-                BlockInt8QuantizeKernel.Run(x.unsqueeze(0), Norm.Modulated(zeros_like(shift), shift, 1e-6), Forms(200, 136, x.dtype)[^1]), $"normalised, all {value}");
+                BlockInt8QuantizeKernel.Run(x.unsqueeze(0), Norm.Modulated(zeros_like(shift), shift, 1e-6), Forms(200, 136, x.dtype)[^1]),
+                $"normalised, all {value}");
     }
 
     [Fact]
@@ -96,5 +99,6 @@ public class BlockInt8QuantizeKernelTests
 
     // The portable kernel, and the GPU's own where it has one for the problem.
     private static KernelForm[] Forms(long rows, long columns, ScalarType dtype) =>
-        [.. new[] { KernelForm.Portable, BlockInt8QuantizeKernel.Choose(KernelMachine.Best(0), new(rows, columns, dtype, true)).Form }.Distinct()];
+        [.. new[] { KernelForm.Portable,
+            BlockInt8QuantizeKernel.Choose(KernelMachine.Best(0), new(rows, columns, dtype, true)).Form }.Distinct()];
 }

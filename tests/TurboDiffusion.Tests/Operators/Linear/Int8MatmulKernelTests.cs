@@ -12,7 +12,8 @@ public class Int8MatmulKernelTests
     // Every source with every tuning, by a name that the test's output shows.
     private static readonly Dictionary<string, (KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning)> Sources =
         Sm90Int8MatmulKernel.Tuning.All.Select(t => (KernelForm.Sm90, (Sm90Int8MatmulKernel.Tuning?)t)).Prepend((KernelForm.Portable, null))
-            .ToDictionary(s => s.Item2 is { } t ? $"{s.Item1} cluster {t.Cluster}, turns {t.Turns}, bits {t.PromotesByBits}" : $"{s.Item1}");
+            .ToDictionary(s => s.Item2 is { } t ? $"{s.Item1} cluster {t.Cluster}, turns {t.Turns}, bits {t.PromotesByBits}"
+                : $"{s.Item1}");
 
     public static TheoryData<string> Variants => [.. Sources.Keys];
 
@@ -24,7 +25,8 @@ public class Int8MatmulKernelTests
             foreach (string variant in Sources.Keys)
                 foreach (ScalarType dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 })
                     foreach ((long m, long n, long k) in new (long, long, long)[]
-                             { (1, 8, 16), (128, 128, 128), (130, 136, 272), (2, 8960, 1536), (513, 1536, 8960), (2500, 1528, 1520), (1153, 5120, 144), (4999, 2568, 528) })
+                             { (1, 8, 16), (128, 128, 128), (130, 136, 272), (2, 8960, 1536), (513, 1536, 8960), (2500, 1528, 1520),
+                                 (1153, 5120, 144), (4999, 2568, 528) })
                         data.Add(variant, m, n, k, dtype);
             return data;
         }
@@ -38,8 +40,10 @@ public class Int8MatmulKernelTests
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
-        Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32), Int8MatmulKernel.Multiply(a, b, bias, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
-        Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, null, ScalarType.Float32), Int8MatmulKernel.Multiply(a, b, null, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}, no bias");
+        Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
+            Int8MatmulKernel.Multiply(a, b, bias, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
+        Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, null, ScalarType.Float32),
+            Int8MatmulKernel.Multiply(a, b, null, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}, no bias");
     }
 
     [Theory]
@@ -50,7 +54,8 @@ public class Int8MatmulKernelTests
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
-        KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32), Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
+        KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
+            Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
@@ -61,7 +66,8 @@ public class Int8MatmulKernelTests
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         long batch = m % 2 == 0 ? 2 : 1;
-        Tensor residual = KernelConformance.Random(device, 4, dtype, batch, m / batch, n), gate = KernelConformance.Random(device, 5, ScalarType.Float32, batch, 1, n);
+        Tensor residual = KernelConformance.Random(device, 4, dtype, batch, m / batch, n),
+            gate = KernelConformance.Random(device, 5, ScalarType.Float32, batch, 1, n);
         KernelConformance.PoisonMemory(device);
         Comparison.RelativeL2(Int8Matmul.MultiplyAddPlain(a, b, bias, residual.to(ScalarType.Float32), gate, ScalarType.Float32),
             Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
@@ -93,8 +99,10 @@ public class Int8MatmulKernelTests
             (var a, var b, Tensor bias) = Operands(device, m, n, k, ScalarType.BFloat16);
             KernelConformance.PoisonMemory(device);
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
-                Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16), $"{variant} {m}×{n}×{k}");
-            KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32), Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning),
+                Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16),
+                $"{variant} {m}×{n}×{k}");
+            KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
+                Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning),
                 $"{variant} {m}×{n}×{k}");
         }
     }
@@ -109,7 +117,8 @@ public class Int8MatmulKernelTests
             using var scope = NewDisposeScope();
             var a = (full([256, 512], left, ScalarType.Int8, device), ones(2, 4, ScalarType.Float32, device));
             var b = (full([256, 512], right, ScalarType.Int8, device), ones(2, 4, ScalarType.Float32, device));
-            Comparison.Exact(full([256, 256], 512.0 * left * right), Int8MatmulKernel.Multiply(a, b, null, ScalarType.Float32, source, tuning), $"{variant} {left}·{right}");
+            Comparison.Exact(full([256, 256], 512.0 * left * right),
+                Int8MatmulKernel.Multiply(a, b, null, ScalarType.Float32, source, tuning), $"{variant} {left}·{right}");
         }
     }
 
@@ -121,7 +130,8 @@ public class Int8MatmulKernelTests
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 2000, 1536, 1536, ScalarType.BFloat16);
         Tensor first = Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning);
-        for (int i = 0; i < 5; i++) Comparison.Exact(first, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), $"run {i}");
+        for (int i = 0; i < 5; i++) Comparison.Exact(first, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning),
+            $"run {i}");
     }
 
     // setmaxnreg: 2 warpgroups of 240 registers and one of 24 come out of 3 of 168.
@@ -134,7 +144,8 @@ public class Int8MatmulKernelTests
             {
                 KernelFunction function = KernelFunction.Of(device,
                     Sm90Int8MatmulKernel.Configure(new(256, 256, 256, ScalarType.BFloat16, kind), 227 << 10, 132, tuning).Program);
-                Assert.True(function is { Registers: 168, LocalBytes: 0 }, $"{kind} {tuning}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
+                Assert.True(function is { Registers: 168, LocalBytes: 0 },
+                    $"{kind} {tuning}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
             }
     }
 

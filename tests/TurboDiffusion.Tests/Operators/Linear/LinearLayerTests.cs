@@ -28,8 +28,10 @@ public class LinearLayerTests
         Operand operand = layers.In.Prepare(i.X, i.Norm);
         // Only the last sums may be rounded otherwise.
         Comparison.RelativeL2(layers.In.call(normed), layers.In.Multiply(operand), 1e-6, "norm, product");
-        Comparison.RelativeL2(layers.Out.call(Gelu.Tanh(layers.In.call(normed))), layers.Out.Multiply(layers.In.MultiplyGelu(operand)), 1e-6, "product, GELU");
-        Comparison.RelativeL2(i.X + i.Gate * layers.Out.call(i.Wide), layers.Out.MultiplyAdd(layers.Out.Prepare(i.Wide), i.X, i.Gate), 1e-6, "gate, residual");
+        Comparison.RelativeL2(layers.Out.call(Gelu.Tanh(layers.In.call(normed))), layers.Out.Multiply(layers.In.MultiplyGelu(operand)),
+            1e-6, "product, GELU");
+        Comparison.RelativeL2(i.X + i.Gate * layers.Out.call(i.Wide), layers.Out.MultiplyAdd(layers.Out.Prepare(i.Wide), i.X, i.Gate), 1e-6,
+            "gate, residual");
         Comparison.RelativeL2(i.X + layers.Out.call(i.Wide), layers.Out.MultiplyAdd(layers.Out.Prepare(i.Wide), i.X), 1e-6, "residual");
     }
 
@@ -38,7 +40,8 @@ public class LinearLayerTests
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Layers floats = Layers.On(CPU, ScalarType.Float32, WeightFormat.Float), ints = Layers.On(CPU, ScalarType.Float32, WeightFormat.Int8);
+        Layers floats = Layers.On(CPU, ScalarType.Float32, WeightFormat.Float),
+            ints = Layers.On(CPU, ScalarType.Float32, WeightFormat.Int8);
         Inputs i = Inputs.On(CPU, ScalarType.Float32, 1);
         Assert.Contains("FloatOperand", Assert.Throws<ArgumentException>(() => ints.In.Multiply(floats.In.Prepare(i.X))).Message);
         Assert.Contains("Int8Operand", Assert.Throws<ArgumentException>(() => floats.In.Multiply(ints.In.Prepare(i.X))).Message);
@@ -60,7 +63,8 @@ public class LinearLayerTests
         RequiredGpu.Check(KernelMachine.Offer(KernelOperator.Int8Matmul, on.X).IsKernel, "the kernels do not run on this machine");
         Operand expected = plain.In.Prepare(i.X, i.Norm), actual = layers.In.Prepare(on.X, on.Norm);
         Comparison.RelativeL2(plain.In.Multiply(expected), layers.In.Multiply(actual), limit, "norm, product");
-        Comparison.RelativeL2(plain.Out.Multiply(plain.In.MultiplyGelu(expected)), layers.Out.Multiply(layers.In.MultiplyGelu(actual)), limit, "product, GELU");
+        Comparison.RelativeL2(plain.Out.Multiply(plain.In.MultiplyGelu(expected)), layers.Out.Multiply(layers.In.MultiplyGelu(actual)),
+            limit, "product, GELU");
         Comparison.RelativeL2(plain.Out.MultiplyAdd(plain.Out.Prepare(i.Wide), i.X, i.Gate),
             layers.Out.MultiplyAdd(layers.Out.Prepare(on.Wide), on.X, on.Gate), limit, "gate, residual");
     }
@@ -70,7 +74,8 @@ public class LinearLayerTests
         public static Inputs On(Device device, ScalarType dtype, int batch)
         {
             Tensor[] m = KernelConformance.Random(device, 13, ScalarType.Float32, batch, 3, Dim).chunk(3, dim: 1);
-            return new(KernelConformance.Random(device, 11, dtype, batch, Length, Dim), KernelConformance.Random(device, 12, dtype, batch, Length, Hidden),
+            return new(KernelConformance.Random(device, 11, dtype, batch, Length, Dim),
+                KernelConformance.Random(device, 12, dtype, batch, Length, Hidden),
                 Norm.Modulated(m[0], m[1], Eps), m[2]);
         }
     }

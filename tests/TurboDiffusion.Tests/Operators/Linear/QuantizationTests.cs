@@ -59,7 +59,8 @@ public class QuantizationTests
     public void An_int8_layer_is_close_to_its_float_layer()
     {
         using var scope = NewDisposeScope();
-        Tensor w = randn(200, 300, generator: new Generator(1)), b = randn(200, generator: new Generator(2)), x = randn(2, 70, 300, generator: new Generator(3));
+        Tensor w = randn(200, 300, generator: new Generator(1)), b = randn(200, generator: new Generator(2)),
+            x = randn(2, 70, 300, generator: new Generator(3));
         using var layer = new Int8Linear(300, 200, Placement.Cpu);
         (Tensor values, Tensor scales) = BlockInt8.Quantize(w);
         using (no_grad())
@@ -76,7 +77,8 @@ public class QuantizationTests
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor x = randn(2, 70, 300, generator: new Generator(1)), weight = randn(300, generator: new Generator(2)), bias = randn(300, generator: new Generator(3));
+        Tensor x = randn(2, 70, 300, generator: new Generator(1)), weight = randn(300, generator: new Generator(2)),
+            bias = randn(300, generator: new Generator(3));
         (Tensor values, Tensor scales) = BlockInt8.Quantize(x, new Norm(weight, bias, Offset: 0, 1e-6));
         (Tensor expected, Tensor expectedScales) = BlockInt8.Quantize(nn.functional.layer_norm(x, [300], weight, bias, 1e-6).flatten(0, 1));
         Comparison.Exact(expected, values, "values");
@@ -86,11 +88,13 @@ public class QuantizationTests
     [Fact]
     public void A_quantized_checkpoint_reads_each_float_weight_once()
     {
-        using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+        using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float,
+            Placement.Meta);
         using var file = new CountedReads(new RandomCheckpoint(shapes, 4));
         using var quantized = new QuantizedCheckpoint(file);
         const string name = "blocks.0.ffn.0.";
-        using Tensor weight = file.Read(name + "weight"), values = quantized.Read(name + "int8_weight"), scales = quantized.Read(name + "scale");
+        using Tensor weight = file.Read(name + "weight"), values = quantized.Read(name + "int8_weight"),
+            scales = quantized.Read(name + "scale");
         (Tensor expected, Tensor expectedScales) = BlockInt8.Quantize(weight);
         Assert.True(values.equal(expected).all().item<bool>() && scales.equal(expectedScales).all().item<bool>());
         Assert.Equal(expectedScales.shape, scales.shape);

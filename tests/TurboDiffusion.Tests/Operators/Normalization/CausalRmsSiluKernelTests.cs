@@ -20,11 +20,15 @@ public class CausalRmsSiluKernelTests
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
-        Tensor x = Draw(1, frames, height, width, channels) * 3, gamma = Draw(2, channels).to_type(ScalarType.Float32) * Math.Sqrt(channels);
-        Tensor? past = later ? Draw(3, 2, height, width, channels) : null, bias = biased ? Draw(4, channels).to_type(ScalarType.Float32) : null;
+        Tensor x = Draw(1, frames, height, width, channels) * 3,
+            gamma = Draw(2, channels).to_type(ScalarType.Float32) * Math.Sqrt(channels);
+        Tensor? past = later ? Draw(3, 2, height, width, channels) : null, bias = biased
+            ? Draw(4, channels).to_type(ScalarType.Float32)
+            : null;
         // A pixel of zeros has no direction.
         x[0, 0, 0] = 0;
-        (Tensor windows, Tensor next) = CausalRmsSilu.RunPlain(x.to_type(ScalarType.Float32), gamma, bias, past?.to_type(ScalarType.Float32));
+        (Tensor windows, Tensor next) = CausalRmsSilu.RunPlain(x.to_type(ScalarType.Float32), gamma, bias,
+            past?.to_type(ScalarType.Float32));
         KernelConformance.PoisonMemory(device);
         (Tensor actual, Tensor actualNext) = CausalRmsSiluKernel.Run(x, gamma, bias, past);
         Comparison.RelativeL2(windows, actual, 4e-3, "windows");
@@ -40,7 +44,8 @@ public class CausalRmsSiluKernelTests
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
-        Tensor x = Draw(1, frames, height, width, channels), residual = Draw(2, frames, height, width, channels), bias = Draw(3, channels).to_type(ScalarType.Float32);
+        Tensor x = Draw(1, frames, height, width, channels), residual = Draw(2, frames, height, width, channels),
+            bias = Draw(3, channels).to_type(ScalarType.Float32);
         Tensor expected = x.to_type(ScalarType.Float32) + bias + residual;
         Comparison.RelativeL2(expected, BiasResidualKernel.Run(x, bias, residual), 4e-3, "sum");
     }

@@ -24,15 +24,18 @@ public class RmsNormRotaryKernelTests
         using var noGradient = no_grad();
         using RotaryEmbedding rotary = RotaryEmbedding.Create(headDim, 3, 5, 7, device);
         using RmsNorm queryNorm = Norm(heads * headDim, dtype, 1, device), keyNorm = Norm(heads * headDim, dtype, 2, device);
-        using RmsNorm wideQueryNorm = Norm(heads * headDim, ScalarType.Float32, 1, device), wideKeyNorm = Norm(heads * headDim, ScalarType.Float32, 2, device);
+        using RmsNorm wideQueryNorm = Norm(heads * headDim, ScalarType.Float32, 1, device),
+            wideKeyNorm = Norm(heads * headDim, ScalarType.Float32, 2, device);
         // The values that the narrow weights have.
         wideQueryNorm.Weight.copy_(queryNorm.Weight);
         wideKeyNorm.Weight.copy_(keyNorm.Weight);
-        Tensor q = KernelConformance.Random(device, 3, dtype, batch, 105, heads * headDim) * 5, k = KernelConformance.Random(device, 4, dtype, batch, 105, heads * headDim);
+        Tensor q = KernelConformance.Random(device, 3, dtype, batch, 105, heads * headDim) * 5,
+            k = KernelConformance.Random(device, 4, dtype, batch, 105, heads * headDim);
         (Tensor expectedQ, Tensor expectedK) = new QueryKeyTransform(wideQueryNorm.Weight, wideKeyNorm.Weight, rotary, Eps)
             .ApplyPlain(q.to(ScalarType.Float32), k.to(ScalarType.Float32));
         KernelConformance.PoisonMemory(device);
-        (Tensor actualQ, Tensor actualK) = RmsNormRotaryKernel.Run(q, k, queryNorm.Weight, keyNorm.Weight, rotary.Cosines, rotary.Sines, headDim, Eps);
+        (Tensor actualQ, Tensor actualK) = RmsNormRotaryKernel.Run(q, k, queryNorm.Weight, keyNorm.Weight, rotary.Cosines, rotary.Sines,
+            headDim, Eps);
         Assert.Equal(dtype, actualQ.dtype);
         Comparison.RelativeL2(expectedQ, actualQ, limit, "q");
         Comparison.RelativeL2(expectedK, actualK, limit, "k");

@@ -109,7 +109,8 @@ public class KernelCompilationTests
     {
         using var folder = new TestFolder();
         var cache = new KernelCache(folder.Path);
-        Assert.Throws<KernelCompilationException>(() => cache.GetOrBuild("key", () => throw new KernelCompilationException("k", "sm_80", "k.cu(1): error")));
+        Assert.Throws<KernelCompilationException>(() =>
+            cache.GetOrBuild("key", () => throw new KernelCompilationException("k", "sm_80", "k.cu(1): error")));
         Assert.Empty(Directory.GetFiles(folder.Path));
     }
 
