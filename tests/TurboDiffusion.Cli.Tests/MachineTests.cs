@@ -105,7 +105,10 @@ public class MachineTests(Models models)
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.Equal(23.976, System.Text.Json.Nodes.JsonNode.Parse(run.Out)!["videos"]![0]!["framesPerSecond"]!.GetValue<double>());
         using var probe = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("ffprobe",
-            ["-v", "error", "-select_streams", "v", "-show_entries", "stream=avg_frame_rate", "-of", "csv=p=0", path]) { RedirectStandardOutput = true })!;
+            ["-v", "error", "-select_streams", "v", "-show_entries", "stream=avg_frame_rate", "-of", "csv=p=0", path])
+        {
+            RedirectStandardOutput = true,
+        })!;
         double[] rate = [.. probe.StandardOutput.ReadToEnd().Trim().Split('/').Select(n => double.Parse(n, CultureInfo.InvariantCulture))];
         Assert.InRange(rate[0] / rate[1], 23.97, 23.98);
     }

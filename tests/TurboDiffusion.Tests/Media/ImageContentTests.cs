@@ -26,7 +26,8 @@ public sealed class ImageContentTests : IDisposable
     {
         string path = _folder.File("image." + ending);
         FFmpegRun("-f", "lavfi", "-i", "color=c=0xC86428:s=32x32:r=10:d=0.1", "-f", "lavfi", "-i", "color=c=0x1450B4:s=32x32:r=10:d=0.1",
-            "-filter_complex", "hstack" + (pixels == "pal8" ? ",split[a][b];[a]palettegen[p];[b][p]paletteuse" : ""), "-frames:v", "1", "-pix_fmt", pixels, path);
+            "-filter_complex", "hstack" + (pixels == "pal8" ? ",split[a][b];[a]palettegen[p];[b][p]paletteuse" : ""),
+            "-frames:v", "1", "-pix_fmt", pixels, path);
         using torch.Tensor image = ImageReader.Read(path);
         Assert.Equal([3, 32, 64], image.shape);
         AssertColor(image, 8, 16, (200, 100, 40), tolerance);
@@ -42,7 +43,8 @@ public sealed class ImageContentTests : IDisposable
     public void Greys_become_three_equal_channels(string pixels, string ending)
     {
         string path = _folder.File("image." + ending);
-        FFmpegRun("-f", "lavfi", "-i", "color=c=black:s=32x32:r=10:d=0.1", "-f", "lavfi", "-i", "color=c=white:s=32x32:r=10:d=0.1", "-filter_complex", "hstack", "-frames:v", "1", "-pix_fmt", pixels, path);
+        FFmpegRun("-f", "lavfi", "-i", "color=c=black:s=32x32:r=10:d=0.1", "-f", "lavfi", "-i", "color=c=white:s=32x32:r=10:d=0.1",
+            "-filter_complex", "hstack", "-frames:v", "1", "-pix_fmt", pixels, path);
         using torch.Tensor image = ImageReader.Read(path);
         AssertColor(image, 8, 16, (0, 0, 0), 2);
         AssertColor(image, 56, 16, (255, 255, 255), 2);
@@ -54,7 +56,8 @@ public sealed class ImageContentTests : IDisposable
     public void Of_an_animation_the_first_picture_is_taken(string ending, int tolerance)
     {
         string path = _folder.File("image." + ending);
-        FFmpegRun("-f", "lavfi", "-i", "color=c=0xFF0000:s=32x32:r=5:d=0.4", "-f", "lavfi", "-i", "color=c=0x0000FF:s=32x32:r=5:d=0.4", "-filter_complex", "concat", path);
+        FFmpegRun("-f", "lavfi", "-i", "color=c=0xFF0000:s=32x32:r=5:d=0.4", "-f", "lavfi", "-i", "color=c=0x0000FF:s=32x32:r=5:d=0.4",
+            "-filter_complex", "concat", path);
         using torch.Tensor image = ImageReader.Read(path);
         AssertColor(image, 16, 16, (255, 0, 0), tolerance);
     }
@@ -132,6 +135,7 @@ public sealed class ImageContentTests : IDisposable
     private static void AssertColor(torch.Tensor image, int x, int y, (int R, int G, int B) expected, int tolerance)
     {
         int[] found = [.. Enumerable.Range(0, 3).Select(c => image[c, y, x].ToInt32())];
-        Assert.True(found.Zip([expected.R, expected.G, expected.B]).All(p => Math.Abs(p.First - p.Second) <= tolerance), $"found ({string.Join(", ", found)}), expected {expected}");
+        Assert.True(found.Zip([expected.R, expected.G, expected.B]).All(p => Math.Abs(p.First - p.Second) <= tolerance),
+            $"found ({string.Join(", ", found)}), expected {expected}");
     }
 }
