@@ -64,6 +64,21 @@ public sealed class VideoModel : IDisposable
     /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
+    /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
+    public IReadOnlyList<string>? ExamplePrompts { get; private init; }
+
+    /// <summary>What is to be said, before it is made, of a prompt with words that a model of a small world does not know.</summary>
+    /// <param name="prompt">The prompt.</param>
+    /// <returns>Null where it knows them all, or anything can be asked for.</returns>
+    public string? NoteOn(string prompt)
+    {
+        if (ExamplePrompts is not { Count: > 0 } examples || Components.Tokenizer is not SentencePieceTextTokenizer tokenizer) return null;
+        IReadOnlyList<string> unknown = tokenizer.UnknownWords(prompt);
+        if (unknown.Count == 0) return null;
+        string words = string.Join(", ", unknown.Select(word => $"'{word}'")), known = string.Join("; ", examples.Select(e => $"\"{e}\""));
+        return $"The model {Components.Name} does not know {words} and draws what it does know. Ask for instance for: {known}.";
+    }
+
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
 
@@ -145,7 +160,7 @@ public sealed class VideoModel : IDisposable
                     + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
             return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
-                placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings] };
+                placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings], ExamplePrompts = files.ExamplePrompts };
         }
         catch
         {

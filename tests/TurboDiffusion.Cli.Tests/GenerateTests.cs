@@ -80,7 +80,24 @@ public class GenerateTests(Models models)
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("model: shapes (", run.Out);
         Assert.DoesNotContain("random", run.Out);
+        Assert.DoesNotContain("note:", run.Error);
         Assert.True(new FileInfo(output).Length > 0);
+    }
+
+    [Fact]
+    public void A_prompt_from_outside_the_models_world_gets_a_note_before_the_work_begins()
+    {
+        CommandRun run = CommandRun.Of("generate", "A cat surfs on a wave, it is red.", "--device", "cpu", "--size", "64x32",
+            "--frames", "5", "--steps", "1", "-o", Path.Combine(models.NewFolder(), "video.mp4"));
+        Assert.Equal(0, run.ExitCode);
+        string note = Assert.Single(run.Error.Split('\n'), line => line.StartsWith("note:", StringComparison.Ordinal));
+        Assert.All(new[] { "'cat'", "'surfs'", "'wave'" }, word => Assert.Contains(word, note));
+        Assert.DoesNotContain("'red'", note);
+        foreach (string example in ModelFiles.FromFolder(Path.Combine(AppContext.BaseDirectory, "models", "shapes")).ExamplePrompts!)
+        {
+            Assert.Contains($"\"{example}\"", note);
+            Assert.NotNull(ShapeWorld.Captions.Parse(example));
+        }
     }
 
     [Fact]

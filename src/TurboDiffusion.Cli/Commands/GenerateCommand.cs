@@ -39,6 +39,7 @@ internal sealed class GenerateCommand : CliCommand
         VideoRequest request = _options.Request(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
+        if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
         if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));

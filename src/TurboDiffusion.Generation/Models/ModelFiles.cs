@@ -40,6 +40,9 @@ public sealed record ModelFiles
     /// <summary>What the model is best run with; null: as published (<see cref="TurboDiffusion.Models.ModelSpec"/>).</summary>
     public GenerationDefaults? Defaults { get; init; }
 
+    /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
+    public IReadOnlyList<string>? ExamplePrompts { get; init; }
+
     /// <summary>Reads the description in a model's folder.</summary>
     /// <param name="folder">A folder with a <c>model.json</c>.</param>
     /// <exception cref="CheckpointException">There is none, it is malformed, or a file that it names is missing.</exception>

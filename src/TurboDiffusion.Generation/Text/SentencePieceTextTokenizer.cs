@@ -51,4 +51,17 @@ public sealed class SentencePieceTextTokenizer : ITokenizer
         ids[length - 1] = _model.EndId;
         return new TokenizedPrompt(text, ids, length);
     }
+
+    /// <summary>
+    /// The words of a prompt that have no token of their own: in the vocabulary of a small language, those that it can only spell.
+    /// </summary>
+    /// <param name="prompt">The text.</param>
+    /// <returns>Each once, without punctuation around it, in the order of the text.</returns>
+    public IReadOnlyList<string> UnknownWords(string prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        return [.. TextCleaner.Clean(prompt).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+            .Select(word => new string([.. word.SkipWhile(char.IsPunctuation).Reverse().SkipWhile(char.IsPunctuation).Reverse()]))
+            .Where(word => word.Length > 0 && _segmenter.Encode(_normalizer.Normalize(word)).Count > 1).Distinct()];
+    }
 }
