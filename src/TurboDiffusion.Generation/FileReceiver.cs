@@ -6,7 +6,7 @@ namespace TurboDiffusion.Generation;
 
 /// <summary>Writes the videos of a request to their files as the frames come; what is not completed leaves nothing behind.</summary>
 internal sealed class FileReceiver(
-    VideoRequest request, PipelineRequest plan, int framesPerSecond, ModelIdentity model, IVideoReceiver? observer,
+    VideoRequest request, PipelineRequest plan, double framesPerSecond, ModelIdentity model, IVideoReceiver? observer,
     CancellationToken cancellationToken)
     : IVideoReceiver, IDisposable
 {

@@ -193,6 +193,15 @@ public sealed class VideoModel : IDisposable
             v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), Identity, times))];
     }
 
+    /// <summary>How much of a prompt the model does not read: it takes a number of tokens, and the rest is left out.</summary>
+    /// <param name="prompt">Any text.</param>
+    /// <returns>Tokens that are left out, of how many; 0 where all are read.</returns>
+    public (int Dropped, int Tokens) DroppedTokens(string prompt)
+    {
+        TokenizedPrompt tokens = Components.Tokenizer.Encode(prompt);
+        return (tokens.Dropped, tokens.Length - 1 + tokens.Dropped);
+    }
+
     /// <summary>Everything that <see cref="Generate"/> checks before heavy work: the request, the output, ffmpeg, memory.</summary>
     /// <param name="request">A request.</param>
     /// <returns>The request with every default filled in.</returns>
@@ -210,8 +219,9 @@ public sealed class VideoModel : IDisposable
     /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
     public PipelineRequest Plan(VideoRequest request)
     {
-        if (FramesPerSecond(request) is < 1 or > 240)
-            throw new InvalidRequestException("fps", $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second.");
+        if (FramesPerSecond(request) is not (>= 1 and <= 240))
+            throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
+                $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
         torch.Tensor? image = null;
         VideoSize size = request.Size ?? Spec.Size;
         if (request.StartImage is { } encoded)
@@ -331,7 +341,7 @@ public sealed class VideoModel : IDisposable
 
     private static ulong RandomSeed() => (ulong)RandomNumberGenerator.GetInt32(int.MaxValue);
 
-    private int FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Spec.FramesPerSecond;
+    private double FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Spec.FramesPerSecond;
 
     private void CheckMemory(PipelineRequest plan)
     {

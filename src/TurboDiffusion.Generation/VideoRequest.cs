@@ -29,7 +29,7 @@ public sealed record VideoRequest
     public int? Frames { get; init; }
 
     /// <summary>Frames per second of the file; changes the speed, not the frames.</summary>
-    public int? FramesPerSecond { get; init; }
+    public double? FramesPerSecond { get; init; }
 
     /// <summary>The sampler.</summary>
     public SamplerKind? Sampler { get; init; }

@@ -13,11 +13,11 @@ namespace TurboDiffusion.Generation;
 /// <param name="Model">The model's identity.</param>
 /// <param name="StageTimes">What each stage of the call took; shared by the videos of one call.</param>
 public sealed record VideoResult(
-    string Path, string Prompt, ulong Seed, int Width, int Height, int Frames, int FramesPerSecond, ModelIdentity Model,
+    string Path, string Prompt, ulong Seed, int Width, int Height, int Frames, double FramesPerSecond, ModelIdentity Model,
     IReadOnlyDictionary<GenerationStage, TimeSpan> StageTimes)
 {
     /// <summary>The length of the video.</summary>
-    public TimeSpan Duration => TimeSpan.FromSeconds((double)Frames / FramesPerSecond);
+    public TimeSpan Duration => TimeSpan.FromSeconds(Frames / FramesPerSecond);
 
     /// <summary>The sum of the stages.</summary>
     public TimeSpan Elapsed => StageTimes.Values.Aggregate(TimeSpan.Zero, (sum, t) => sum + t);

@@ -198,8 +198,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.UntilAsync("document.querySelector('#videos video').readyState >= 2");
         Assert.Equal(64, await page.Videos.First.Locator("video").EvaluateAsync<int>("video => video.videoWidth"));
 
-        // Far more steps than the test has time for.
-        await page.SubmitAsync("a green square", ("Steps", "100"), ("Size", "192x112"));
+        // Far larger than the test has time for.
+        await page.SubmitAsync("a green square", ("Steps", "4"), ("Size", "640x384"), ("Seconds", "2"));
         await page.StatusAsync("in_progress");
         await Assertions.Expect(page.Videos.First.Locator(".stage")).ToContainTextAsync("denoising", new() { Timeout = 120_000 });
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Cancel: a green square" }).ClickAsync();

@@ -87,6 +87,33 @@ public class MachineTests(Models models)
     }
 
     [Fact]
+    public void A_prompt_that_is_cut_says_so()
+    {
+        string path = Path.Combine(models.NewFolder(), "v.mp4");
+        string[] rest = models.Generate(path, "--quiet")[2..];
+        CommandRun cut = CommandRun.Of(["generate", string.Join(' ', Enumerable.Repeat("a red circle", 400)), .. rest]);
+        Assert.Equal(0, cut.ExitCode);
+        Assert.Matches("warning: the prompt has [0-9]+ tokens, and the model reads 511", cut.Error);
+        Assert.Equal("", CommandRun.Of(["generate", "a red circle", .. rest, "--overwrite"]).Error);
+    }
+
+    [Fact]
+    public void A_speed_of_fractions_is_written()
+    {
+        string path = Path.Combine(models.NewFolder(), "v.mp4");
+        CommandRun run = CommandRun.Of(models.Generate(path, "--fps", "23.976", "--json"));
+        Assert.True(run.ExitCode == 0, run.Error);
+        Assert.Equal(23.976, System.Text.Json.Nodes.JsonNode.Parse(run.Out)!["videos"]![0]!["framesPerSecond"]!.GetValue<double>());
+        using var probe = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("ffprobe",
+            ["-v", "error", "-select_streams", "v", "-show_entries", "stream=avg_frame_rate", "-of", "csv=p=0", path])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        double[] rate = [.. probe.StandardOutput.ReadToEnd().Trim().Split('/').Select(n => double.Parse(n, CultureInfo.InvariantCulture))];
+        Assert.InRange(rate[0] / rate[1], 23.97, 23.98);
+    }
+
+    [Fact]
     public void A_models_folder_is_inspected_as_its_checkpoints()
     {
         CommandRun run = CommandRun.Of("inspect", models.Folder);

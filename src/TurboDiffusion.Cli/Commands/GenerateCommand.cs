@@ -39,6 +39,10 @@ internal sealed class GenerateCommand : CliCommand
         VideoRequest request = _options.Request(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
+        (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
+        if (dropped > 0)
+            Terminal.Error.WriteLine(
+                $"warning: the prompt has {tokens} tokens, and the model reads {tokens - dropped}: its end is left out.");
         if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));

@@ -47,8 +47,8 @@ internal sealed class GenerateOptions
         $"{string.Join(", ", VideoSize.AspectRatios)}. Default: 16:9.");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N",
         $"Frames, 4k + 1. Default: the model's ({Published(s => s.Frames)}).", "-f");
-    private readonly Option<int?> _fps = Opt.Number<int>("--fps", "N",
-        $"Frames per second of the file. Default: the model's ({Published(s => s.FramesPerSecond)}).");
+    private readonly Option<double?> _fps = Opt.Number<double>("--fps", "X",
+        $"Frames per second of the file, such as 16 or 23.976. Default: the model's ({Published(s => s.FramesPerSecond)}).");
 
     private readonly Option<int?> _steps = Opt.Number<int>("--steps", "N",
         $"Denoising steps: 1 to {RcmSampler.MaxSteps} with rcm, any number with unipc and euler. Default: the model's (rcm "

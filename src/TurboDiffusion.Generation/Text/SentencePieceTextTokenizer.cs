@@ -49,7 +49,7 @@ public sealed class SentencePieceTextTokenizer : ITokenizer
         Array.Fill(ids, _model.PadId);
         for (int i = 0; i < length - 1; i++) ids[i] = pieces[i];
         ids[length - 1] = _model.EndId;
-        return new TokenizedPrompt(text, ids, length);
+        return new TokenizedPrompt(text, ids, length) { Dropped = pieces.Count - (length - 1) };
     }
 
     /// <summary>

@@ -13,7 +13,7 @@ internal sealed class FuzzRun
     /// <summary>The variable that asks for the long form.</summary>
     public const string Variable = "TURBODIFFUSION_FUZZ_CASES";
 
-    private const int Seconds = 1;
+    private const int Seconds = 1, Fewest = 60;
 
     // What one case may take and allocate, whatever it asks for. Time is generous: it counts what else the machine does.
     private const long MostBytes = 64L << 20;
@@ -60,6 +60,8 @@ internal sealed class FuzzRun
         else
         {
             cases.Sample(One, time: Seconds, threads: 1);
+            // A busy machine does few in that time.
+            while (counts._accepted + counts._refused < Fewest) cases.Sample(One, iter: Fewest / 4, threads: 1);
         }
         return counts;
     }

@@ -36,7 +36,7 @@ public class KeyRuleTests
     [Fact]
     public void VAE_and_umT5_names_go_to_every_layout_and_come_back()
     {
-        foreach (KeyRuleSet layout in VaeLayouts.All) RoundTrip(layout, VaeLayouts.All, Manifests.Load(Manifests.Vae));
+        foreach (KeyRuleSet layout in VaeLayouts.All) RoundTrip(layout, VaeLayouts.All, Manifests.VaeOf(layout));
         foreach (KeyRuleSet layout in UMT5Layouts.All) RoundTrip(layout, UMT5Layouts.All, Manifests.Load(Manifests.TextEncoder));
     }
 
@@ -111,7 +111,7 @@ public class KeyRuleTests
         (KeyRuleSet Layout, TensorInfo[] Tensors)[] cases =
         [
             .. WanLayouts.All.Select(l => (l, Tensors("Wan2.2-I2V-A14B.original"))),
-            .. VaeLayouts.All.Select(l => (l, Tensors(Manifests.Vae))),
+            .. VaeLayouts.All.Select(l => (l, Manifests.VaeOf(l).Tensors.Values.ToArray())),
             .. UMT5Layouts.All.Select(l => (l, Tensors(Manifests.TextEncoder))),
         ];
         (from c in Gen.Int[0, cases.Length - 1] from seed in Gen.Int select (c, seed)).Sample(

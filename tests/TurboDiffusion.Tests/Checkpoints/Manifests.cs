@@ -2,6 +2,9 @@ using System.IO.Compression;
 using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Tests.Golden;
 
 namespace TurboDiffusion.Tests.Checkpoints;
@@ -17,6 +20,14 @@ public static class Manifests
             select $"{preset}.{variant}"];
 
     public const string Vae = "Wan2.1_VAE", TextEncoder = "umt5-xxl-encoder";
+
+    /// <summary>The names of the VAE that a layout is for: the published list of Wan 2.1's, those of our module for Wan 2.2's.</summary>
+    public static HeaderCheckpoint VaeOf(KeyRuleSet layout)
+    {
+        if (layout != VaeLayouts.Wan22 && layout != VaeLayouts.Wan22Diffusers) return Load(Vae);
+        using var vae = new WanVae(VaeConfig.Wan22, Placement.Meta);
+        return new HeaderCheckpoint(vae.state_dict().Select(t => new TensorInfo(t.Key, torch.ScalarType.Float32, t.Value.shape)));
+    }
 
     public static HeaderCheckpoint Load(string name)
     {
