@@ -1,4 +1,5 @@
 using System.CommandLine;
+using TorchSharp;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Pipelines;
@@ -39,6 +40,8 @@ internal sealed class GenerateCommand : CliCommand
         VideoRequest request = _options.Request(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
+        // Notes on the prompt are for a request that can be met.
+        using (torch.NewDisposeScope()) model.Check(request);
         (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
         if (dropped > 0)
             Terminal.Error.WriteLine(
