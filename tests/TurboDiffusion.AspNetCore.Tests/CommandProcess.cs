@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using System.Text;
 using TurboDiffusion.Generation.Models;
 
@@ -25,15 +24,12 @@ internal sealed class CommandProcess : IAsyncDisposable
         Http = new HttpClient { BaseAddress = address };
     }
 
-    /// <summary>The repository.</summary>
-    public static string Root { get; } = Find();
-
     /// <summary>The built program.</summary>
     public static string Program { get; } = Built("src", "TurboDiffusion.Cli");
 
     /// <summary>A program of the repository, built as the tests are.</summary>
     public static string Built(string folder, string name) => Path.Combine(
-        Root, folder, name, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", name + ".dll");
+        Repository.Root, folder, name, "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", name + ".dll");
 
     /// <summary>A small model of random weights.</summary>
     public static string SmallModelFolder => Small.Value;
@@ -93,7 +89,4 @@ internal sealed class CommandProcess : IAsyncDisposable
 
         _process.Dispose();
     }
-
-    private static string Find([CallerFilePath] string path = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", ".."));
 }

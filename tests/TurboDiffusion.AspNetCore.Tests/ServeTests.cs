@@ -61,7 +61,7 @@ public sealed partial class ServeTests : IDisposable
     {
         await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model",
             CommandProcess.SmallModelFolder);
-        var page = await File.ReadAllTextAsync(Path.Combine(CommandProcess.Root, "docs", "service.md"));
+        var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "service.md"));
         var script = string.Join('\n', CurlBlock().Matches(page).Select(match => match.Groups[1].Value));
         Assert.True(Regex.Count(script, @"\bcurl ") >= 8, script);
         var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c",

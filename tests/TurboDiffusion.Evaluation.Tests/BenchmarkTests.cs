@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Models;
@@ -224,12 +223,10 @@ public class BenchmarkTests
     [Fact]
     public void The_baseline_has_the_presets_sizes()
     {
-        string script = File.ReadAllText(Path.Combine(Path.GetDirectoryName(Here())!, "../TurboDiffusion.Benchmarks/baseline.py"));
+        string script = File.ReadAllText(Path.Combine(Repository.Root, "tests", "TurboDiffusion.Benchmarks", "baseline.py"));
         foreach ((string name, WanConfig config) in ModelSpec.All.Select(s => (s.Name, s.Transformer)))
             Assert.Contains($"\"{name.ToLowerInvariant()}\": ({config.Dim}, {config.FfnDim}, {config.NumHeads}, {config.NumLayers}, "
                 + $"{config.InDim})", script);
-
-        static string Here([CallerFilePath] string path = "") => path;
     }
 
     private static BenchmarkRow Row(BenchmarkVariant variant, double ms) =>

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
@@ -56,13 +55,11 @@ public sealed class EvaluationPlanTests : IDisposable
     [Fact]
     public void The_plan_of_the_shapes_model_is_one()
     {
-        EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Path.GetDirectoryName(Here())!, "../../samples/ShapesModel/quality.json"));
+        EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Repository.Root, "samples", "ShapesModel", "quality.json"));
         plan.Check();
         Assert.Equal(5 + 4 * 3 * 2, plan.Variants.Count);
         Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null,
             Attention: not null, Weights: not null }));
-
-        static string Here([CallerFilePath] string path = "") => path;
     }
 
     private EvaluationPlan Load(string json)

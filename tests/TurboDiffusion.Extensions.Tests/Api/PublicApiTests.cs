@@ -35,7 +35,7 @@ public sealed class PublicApiTests
             ExcludeAttributes = [typeof(CompilerGeneratedAttribute).FullName!,
                 "System.Runtime.CompilerServices.AsyncIteratorStateMachineAttribute"],
         });
-        var path = Path.Combine(Folder(), assembly + ".approved.txt");
+        var path = Path.Combine(Repository.Root, "tests", "TurboDiffusion.Extensions.Tests", "Api", assembly + ".approved.txt");
         if (Environment.GetEnvironmentVariable("TURBODIFFUSION_APPROVE_API") == "1")
             File.WriteAllText(path, api.ReplaceLineEndings("\n"));
 
@@ -48,6 +48,4 @@ public sealed class PublicApiTests
         var attribute = typeof(IVideoGenerator).Assembly.GetCustomAttribute<ExperimentalAttribute>();
         Assert.Equal("TDIFF001", attribute!.DiagnosticId);
     }
-
-    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
 }

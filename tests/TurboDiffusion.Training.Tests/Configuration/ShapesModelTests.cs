@@ -31,13 +31,5 @@ public class ShapesModelTests
     }
 
     private static T Load<T>(string name)
-        where T : RunConfig => RunConfig.Load<T>(Path.Combine(Samples(), $"{name}.json"));
-
-    private static string Samples()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "samples", "ShapesModel")))
-                return Path.Combine(folder.FullName, "samples", "ShapesModel");
-        throw new DirectoryNotFoundException("samples/ShapesModel is not above the tests' folder.");
-    }
+        where T : RunConfig => RunConfig.Load<T>(Path.Combine(Repository.Root, "samples", "ShapesModel", $"{name}.json"));
 }
