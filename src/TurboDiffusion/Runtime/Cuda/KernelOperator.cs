@@ -19,4 +19,7 @@ public enum KernelOperator
 
     /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
     CausalRmsSilu,
+
+    /// <summary>A convolution of enlarged frames, without enlarging them.</summary>
+    UpsampleConvolution,
 }
