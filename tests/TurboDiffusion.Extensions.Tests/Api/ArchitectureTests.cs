@@ -29,6 +29,7 @@ public partial class ArchitectureTests
         new("Models/Vae", "frames to latents and back"),
         new("Models/TinyVae", "the same, coarser and fast"),
         new("Models/UMT5", "the text encoder"),
+        new("Models/Clip", "the image encoder"),
         new("Models", "what is in a file, random weights"),
         new("Pipelines", "WanPipeline, Denoiser, ImageCondition"),
     ];
