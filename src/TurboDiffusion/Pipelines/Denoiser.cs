@@ -1,4 +1,5 @@
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -20,6 +21,7 @@ public sealed class Denoiser : IDisposable
     private int _current = -1;
     private CrossContext? _context;
     private CrossContext? _negativeContext;
+    private RotaryEmbedding? _rotations;
 
     // Of the expert that serves.
     private double Guidance => _guidanceScale.Of(_current);
@@ -60,10 +62,12 @@ public sealed class Denoiser : IDisposable
         WanModel model = Select(timestep, cancellationToken);
         using var scope = NewDisposeScope();
         Tensor input = WithFirstFrame(x.to_type(ScalarType.Float32)), t = Timesteps(input, timestep);
-        Tensor velocity = model.Forward(input, t, _context!, _images.Condition, cancellationToken);
+        // Every step has the same positions, and so has the other expert.
+        _rotations ??= model.Rotations(input.shape);
+        Tensor velocity = model.Forward(input, t, _context!, _images.Condition, cancellationToken, rotary: _rotations);
         if (Guidance != 1)
         {
-            Tensor negative = model.Forward(input, t, _negativeContext!, _images.Condition, cancellationToken);
+            Tensor negative = model.Forward(input, t, _negativeContext!, _images.Condition, cancellationToken, rotary: _rotations);
             velocity = negative + Guidance * (velocity - negative);
         }
         return velocity.MoveToOuterDisposeScope();
@@ -88,9 +92,9 @@ public sealed class Denoiser : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        DisposeContext();
-        if (_current >= 0) _experts[_current].Release();
-        _current = -1;
+        Leave();
+        _rotations?.Dispose();
+        _rotations = null;
     }
 
     /// <summary>
@@ -103,7 +107,7 @@ public sealed class Denoiser : IDisposable
         int expert = ExpertFor(timestep / 1000, _boundary, _experts.Count);
         ModelSlot<WanModel> slot = _experts[expert];
         if (expert == _current) return slot.Get(null, cancellationToken);
-        Dispose();
+        Leave();
         if (!slot.IsLoaded) _loading?.Invoke(slot);
         WanModel model = slot.Get(null, cancellationToken);
         _current = expert;
@@ -120,10 +124,13 @@ public sealed class Denoiser : IDisposable
         return context;
     }
 
-    private void DisposeContext()
+    // The expert that served.
+    private void Leave()
     {
         _context?.Dispose();
         _negativeContext?.Dispose();
         _context = _negativeContext = null;
+        if (_current >= 0) _experts[_current].Release();
+        _current = -1;
     }
 }
