@@ -12,15 +12,25 @@
 //            issues when it is ready
 //   PROMOTE  how an int32 sum becomes a float32: 0: a conversion; 1: the sum starts at the bits of 1.5 · 2²³, which makes it
 //            the bits of 1.5 · 2²³ + sum, exactly, as |sum| ≤ 2²¹
+//   OUTBOXES how the results leave: 0: straight from the registers; 2 or 4: by way of so many boxes of shared memory a warpgroup, see
+//            sm90_int8_matmul_outbox.cuh
+//   FP8      1: the operands are e4m3 and a block's sums float32, for the trial that KernelTimings makes; 0: int8
 //   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh
 #include "ptx_sm90.cuh"
+#if OUTBOXES
+#include "sm90_int8_matmul_outbox.cuh"
+#else
 #include "sm90_int8_matmul_epilogue.cuh"
+#endif
 
 constexpr int kWarpgroups = 2;
 constexpr int kConsumers = kWarpgroups * kWarpgroup;
 constexpr int kThreads = kConsumers + kWarpgroup;
-// The launch gives each of the three warpgroups 168, and no more than these may be shared out anew.
-constexpr int kConsumerRegisters = 240, kProducerRegisters = 24;
+// The launch gives each of the three warpgroups 168, and no more than these may be shared out anew, in multiples of 8. At 24, the
+// producer of a cluster spills.
+constexpr int kLaunchRegisters = 168, kProducerRegisters = 40;
+constexpr int kConsumerRegisters = ((kWarpgroups + 1) * kLaunchRegisters - kProducerRegisters) / kWarpgroups;
+static_assert(kConsumerRegisters % 8 == 0 && kProducerRegisters % 8 == 0, "setmaxnreg takes multiples of 8");
 constexpr int kHalves = 2;
 constexpr int kMmaRows = 64, kMmaDepth = 32;
 constexpr int kBoxBytes = kBlock * kBlock;
@@ -30,8 +40,21 @@ constexpr int kTurnBarrier = 2;
 constexpr int kGroup = GROUP / CLUSTER;
 constexpr int kPromoteBits = 0x4b400000;
 constexpr float kPromoteBase = 12582912.0f;
+// Stages that a tile takes after its blocks of K: the residual of each half, in two boxes.
+constexpr int kResidualStages = OUTBOXES && EPILOGUE == 2 ? kHalves : 0;
+constexpr int kResidualBoxes = 2;
 
+#if FP8
+typedef float Sum;
+DEVICE float promoted(float sum) { return sum; }
+DEVICE void begin(float&) {}
+DEVICE void multiply(float (&d)[64], u64 a, u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
+#else
+typedef int Sum;
 DEVICE float promoted(int sum) { return PROMOTE ? __int_as_float(sum) - kPromoteBase : static_cast<float>(sum); }
+DEVICE void begin(int& sum) { sum = fresh_constant<kPromoteBits>(); }
+DEVICE void multiply(int (&d)[64], u64 a, u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
+#endif
 
 // Which tiles a thread block has: those of a cluster lie below each other, and the last may lie outside of the matrix.
 struct Tiles {
@@ -61,10 +84,11 @@ struct Turn {
 };
 
 // a [m, k] and b [n, k] through maps with boxes of 128×128; k % 16 == 0, n % 8 == 0; a_scales [⌈m/128⌉, ⌈k/128⌉],
-// b_scales [⌈n/128⌉, ⌈k/128⌉]. A grid of any multiple of CLUSTER.
+// b_scales [⌈n/128⌉, ⌈k/128⌉]. A grid of any multiple of CLUSTER. With OUTBOXES, result is a map of the bytes of y or values with boxes
+// of 64×128, residual of the residual's with boxes of 128×128; their rows are multiples of 16 bytes, and y is bf16.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(kThreads, 1)
 sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, const __grid_constant__ TensorMap b, const float* b_scales,
-                 Epilogue out, int m, int n, int k) {
+                 const __grid_constant__ TensorMap result, const __grid_constant__ TensorMap residual, Epilogue out, int m, int n, int k) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) u64 full[STAGES], empty[STAGES];
     // Two sets, since a warp may be a tile ahead.
@@ -91,6 +115,8 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         if (threadIdx.x == kConsumers) {
             prefetch_map(&a);
             prefetch_map(&b);
+            if (OUTBOXES) prefetch_map(&result);
+            if (kResidualStages) prefetch_map(&residual);
             // A fresh barrier's phase before the first counts as over: the first round does not wait.
             Turn turn = {0, 1};
             for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
@@ -98,10 +124,18 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 tiles.place(tiles.unit(i), tile_row, first_column);
 // Unrolled, it would need more registers than it keeps.
 #pragma unroll 1
-                for (int block = 0; block < blocks; block++, turn.next()) {
+                for (int block = 0; block < blocks + kResidualStages; block++, turn.next()) {
                     // Empty here and in the other thread block of the cluster, which this one writes to as well.
                     mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
                     u32 destination = ring + turn.stage * kStageBytes, barrier = shared_address(&full[turn.stage]);
+                    if (kResidualStages && block >= blocks) {
+                        mbarrier_arrive_expect(barrier, kResidualBoxes * kBoxBytes);
+#pragma unroll
+                        for (int part = 0; part < kResidualBoxes; part++)
+                            copy_box(destination + part * kBoxBytes, &residual,
+                                     ((first_column + block - blocks) * kResidualBoxes + part) * kBlock, tile_row * kTile, barrier);
+                        continue;
+                    }
                     mbarrier_arrive_expect(barrier, kStageBytes);
                     copy_box(destination, &a, block * kBlock, tile_row * kTile, barrier);
                     if (CLUSTER > 1)
@@ -121,6 +155,16 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize;
         // The first turn is the first warpgroup's.
         if (TURNS && warpgroup == 1 && tiles.unit(0) < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
+        // This warp has read a stage.
+        auto release = [&](int stage) {
+            u32 barrier = shared_address(&empty[stage]);
+            if (CLUSTER > 1) {
+                if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);
+            } else if (lane == 0) mbarrier_arrive(barrier);
+        };
+#if OUTBOXES
+        Outbox outbox = {ring + STAGES * kStageBytes + warpgroup * OUTBOXES * kOutboxBytes, warpgroup, 0};
+#endif
         Turn turn = {0, 0};
         for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
             int tile_row, first_column;
@@ -129,11 +173,15 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             const float* b_scale = b_scales + static_cast<u64>(first_column) * blocks;
             // The second half may lie outside of the matrix; its products are zeros.
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
-            if (EPILOGUE == 2)
-#pragma unroll
-                for (int half = 0; half < kHalves; half++)
-                    prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
             float total[kHalves][64] = {};
+#pragma unroll
+            for (int half = 0; half < kHalves; half++) {
+#if OUTBOXES
+                begin_with_bias(total[half], out.bias, (first_column + half) * kTile, n);
+#else
+                if (EPILOGUE == 2) prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
+#endif
+            }
 
             // Read a block ahead, so that no product waits for them.
             float next_a = a_scale[0], next_b[kHalves] = {b_scale[0], b_scale[second]};
@@ -146,38 +194,64 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 u64 left = swizzled_operand(operand + warpgroup * kMmaRows * kBlock), right = swizzled_operand(operand + kBoxBytes);
 #pragma unroll
                 for (int half = 0; half < kHalves; half++) {
-                    int sum[64];
+                    Sum sum[64];
                     if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
-                    // volatile, or the compiler keeps 64 registers of the constant and copies them.
                     if (PROMOTE)
 #pragma unroll
-                        for (int e = 0; e < 64; e++) asm volatile("mov.b32 %0, %1;" : "=r"(sum[e]) : "n"(kPromoteBits));
+                        for (int e = 0; e < 64; e++) begin(sum[e]);
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
+                        multiply(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
                                  PROMOTE || step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
                     if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))
                         named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
                     wgmma_wait<0>(sum);
-                    if (half + 1 == kHalves) {
-                        u32 barrier = shared_address(&empty[turn.stage]);
-                        if (CLUSTER > 1) {
-                            if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);
-                        } else if (lane == 0) mbarrier_arrive(barrier);
-                    }
+                    if (half + 1 == kHalves) release(turn.stage);
 #pragma unroll
                     for (int e = 0; e < 64; e++) total[half][e] += scales[half] * promoted(sum[e]);
                 }
             }
 
             int row = tile_row * kTile + threadIdx.x / kWarpSize * 16 + lane / 4;
+#if OUTBOXES
+            if constexpr (EPILOGUE == 1) {
+                send_gelu(total, out, outbox, &result, row, tile_row, first_column, m, n, partials[i % 2]);
+            } else {
+                int first_row = tile_row * kTile + warpgroup * kBoxRows;
+                // A box ahead of their use.
+                float2 gates[2][kRowsPerThread][kBoxChunks];
+                if (EPILOGUE == 2) load_gates(gates[0], out, row, first_column * kTile, m, n);
+#pragma unroll
+                for (int box = 0; box < kHalves * kTile / kBoxColumns; box++) {
+                    constexpr int kBoxesPerHalf = kTile / kBoxColumns;
+                    int half = box / kBoxesPerHalf, part = box % kBoxesPerHalf, column = first_column * kTile + box * kBoxColumns;
+                    if (EPILOGUE == 2) {
+                        if (box + 1 < kHalves * kBoxesPerHalf) load_gates(gates[(box + 1) % 2], out, row, column + kBoxColumns, m, n);
+                        if (part == 0) mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
+                    }
+                    u32 added = ring + turn.stage * kStageBytes + part * kBoxBytes + warpgroup * kOutboxBytes;
+                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2]);
+                    if (EPILOGUE == 2 && part + 1 == kBoxesPerHalf) {
+                        __syncwarp();
+                        release(turn.stage);
+                        turn.next();
+                    }
+                    outbox.send(&result, column * static_cast<int>(sizeof(OUTPUT)), first_row, first_row < m && column < n);
+                }
+            }
+#else
 #pragma unroll
             for (int half = 0; half < kHalves; half++)
                 finish_sums<kConsumers>(total[half], out, row, tile_row, first_column + half, m, n, partials[i % 2][half]);
+#endif
         }
+#if OUTBOXES
+        outbox.close();
+        __syncwarp();
+#endif
         // What the other thread block of the cluster still writes here or arrives at must find it.
         if (CLUSTER > 1) cluster_sync();
     }

@@ -82,7 +82,7 @@ public class KernelTimings
         Run("portable", KernelForm.Portable, null);
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
         foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
-            Run($"sm90 cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", KernelForm.Sm90, t);
+            Run($"sm90 {t}", KernelForm.Sm90, t);
 
         void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
             Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -164,18 +165,28 @@ internal static unsafe class Int8MatmulKernel
         void* bScales = KernelOperand.Address(b.Scales, ScalarType.Float32, BlockInt8.Blocks(columns), BlockInt8.Blocks(depth));
         targets.Bias = bias is null ? null : KernelOperand.Address(bias, output, columns);
         int m = (int)rows, n = (int)columns, k = (int)depth;
-        void* left = &aValues, right = &bValues;
-        if (form == KernelForm.Sm90)
+        KernelFunction function = KernelFunction.Of(device, program);
+        if (form != KernelForm.Sm90)
         {
-            byte* maps = stackalloc byte[2 * TensorMap.Size + TensorMap.Alignment];
-            maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
-            TensorMap.Describe(maps, aValues, rows, depth);
-            TensorMap.Describe(maps + TensorMap.Size, bValues, columns, depth);
-            left = maps;
-            right = maps + TensorMap.Size;
+            void** plain = stackalloc void*[] { &aValues, &aScales, &bValues, &bScales, &targets, &m, &n, &k };
+            function.Launch(launch, plain);
+            return;
         }
-        void** arguments = stackalloc void*[] { left, &aScales, right, &bScales, &targets, &m, &n, &k };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        byte* maps = stackalloc byte[4 * TensorMap.Size + TensorMap.Alignment];
+        maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
+        byte* aMap = maps, bMap = aMap + TensorMap.Size, resultMap = bMap + TensorMap.Size, residualMap = resultMap + TensorMap.Size;
+        TensorMap.Describe(aMap, aValues, rows, depth);
+        TensorMap.Describe(bMap, bValues, columns, depth);
+        // Without outboxes the kernel looks at neither of the others.
+        if (Sm90Int8MatmulKernel.Outboxes(problem, tuning ?? Sm90Int8MatmulKernel.Tuning.Of(problem)) > 0)
+        {
+            long rowBytes = kind == Epilogue.GeluQuantize ? columns : columns * ScalarTypes.Bytes(output);
+            TensorMap.Describe(resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
+                Sm90Int8MatmulKernel.OutboxRows);
+            if (kind == Epilogue.GatedResidual) TensorMap.Describe(residualMap, targets.Residual, rows, rowBytes);
+        }
+        void** arguments = stackalloc void*[] { aMap, &aScales, bMap, &bScales, resultMap, residualMap, &targets, &m, &n, &k };
+        function.Launch(launch, arguments);
     }
 
     // struct Epilogue of the source.

@@ -16,18 +16,19 @@ internal static unsafe class TensorMap
     private const int Bytes = 0, Swizzle128 = 3, Promotion256 = 3;
 
     /// <summary>
-    /// Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.
+    /// Describes a matrix by its bytes, in boxes of 128 bytes of some rows, swizzled as the matrix products read them, zeros outside.
     /// </summary>
     /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
     /// <param name="address">The matrix, at a multiple of 16.</param>
     /// <param name="rows">Its rows.</param>
-    /// <param name="columns">Its columns, a multiple of 16.</param>
+    /// <param name="columns">Bytes of a row, a multiple of 16.</param>
+    /// <param name="boxRows">Rows of a box.</param>
     /// <exception cref="EnvironmentException">The driver refuses it.</exception>
-    public static void Describe(byte* map, void* address, long rows, long columns)
+    public static void Describe(byte* map, void* address, long rows, long columns, uint boxRows = Box)
     {
         ulong* dimensions = stackalloc ulong[] { (ulong)columns, (ulong)rows };
         ulong pitch = (ulong)columns;
-        uint* box = stackalloc uint[] { Box, Box };
+        uint* box = stackalloc uint[] { Box, boxRows };
         uint* strides = stackalloc uint[] { 1, 1 };
         CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &pitch, box, strides, 0, Swizzle128,
             Promotion256, 0),
