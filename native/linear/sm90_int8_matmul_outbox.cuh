@@ -3,8 +3,8 @@
 //   OUTBOXES  boxes of a warpgroup, filled in turn: 2 or 4
 #pragma once
 #include "int8_matmul_epilogue.cuh"
+#include "sm90_box.cuh"
 
-constexpr int kBoxRows = 64, kBoxRowBytes = 128, kBoxChunk = 16;
 constexpr int kOutboxBytes = kBoxRows * kBoxRowBytes;
 constexpr int kOutboxBarrier = 4;
 constexpr int kRowsPerThread = 2, kRowStep = 8;
@@ -35,13 +35,6 @@ struct Outbox {
         if (threadIdx.x % kWarpgroup == 0) store_box_wait_read<0>();
     }
 };
-
-// Where ldmatrix_x4 and stmatrix_x4 find a warp's 16 rows of two neighbouring chunks of a box, as the sums lie in registers: rows
-// 0–7 and 8–15 of the first chunk, then of the second.
-DEVICE u32 fragment_address(u32 box, int chunk) {
-    int lane = threadIdx.x % kWarpSize, row = threadIdx.x % kWarpgroup / kWarpSize * 16 + lane % 16;
-    return box + row * kBoxRowBytes + ((chunk + lane / 16) ^ (row % 8)) * kBoxChunk;
-}
 
 // The sums of 64×128 begin with the bias, so that nobody waits for it at the end.
 DEVICE void begin_with_bias(float (&total)[64], const OUTPUT* bias, int first_column, int n) {
@@ -123,7 +116,7 @@ DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&ga
 #pragma unroll
     for (int chunk = 0; chunk < kBoxChunks; chunk += 2) {
         u32 added[4], words[4];
-        if (EPILOGUE == 2) ldmatrix_x4(added, fragment_address(residual, chunk));
+        if (EPILOGUE == 2) ldmatrix_x4(added, box_fragment(residual, chunk));
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             int r = i % 2, c = chunk + i / 2;
@@ -134,6 +127,6 @@ DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&ga
             }
             words[i] = pack_bf16(low, high);
         }
-        stmatrix_x4(fragment_address(box, chunk), words);
+        stmatrix_x4(box_fragment(box, chunk), words);
     }
 }

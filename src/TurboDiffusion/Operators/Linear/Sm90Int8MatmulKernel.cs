@@ -24,24 +24,29 @@ internal static class Sm90Int8MatmulKernel
     /// Boxes of shared memory by way of which a warpgroup's results leave, 2 or 4; 0: straight from the registers, as do float32 results
     /// and rows that the copy engine does not write.
     /// </param>
-    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits, int Outboxes)
+    /// <param name="Ahead">
+    /// Whether a warpgroup has its next product under way while it adds up the last one, with its activations in registers; without turns
+    /// and bits.
+    /// </param>
+    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false)
     {
-        /// <summary>Outboxes of a problem whose tuning is not given.</summary>
-        public static int DefaultOutboxes { get; set; }
+        /// <summary>What a problem has whose tuning is not given; in a cluster where there are two rows of tiles.</summary>
+        public static Tuning Default { get; set; } = new(2, Turns: true, PromotesByBits: false);
 
         /// <summary>Those that are tested and timed.</summary>
         public static IReadOnlyList<Tuning> All { get; } =
-            [.. from outboxes in new[] { 0, 2, 4 } from cluster in new[] { 1, 2 } from turns in new[] { false, true }
-                from bits in outboxes == 0 ? new[] { false, true } : [false] select new Tuning(cluster, turns, bits, outboxes)];
+            [.. from outboxes in new[] { 0, 2, 4 } from cluster in new[] { 1, 2 } from ahead in new[] { false, true }
+                from turns in ahead ? new[] { false } : [false, true] from bits in outboxes == 0 && !ahead ? new[] { false, true } : [false]
+                select new Tuning(cluster, turns, bits, outboxes, ahead)];
 
-        /// <summary>A problem's: a cluster where there are two rows of tiles.</summary>
+        /// <summary>A problem's.</summary>
         /// <param name="problem">The problem.</param>
         public static Tuning Of(Int8MatmulKernel.Problem problem) =>
-            new(BlockInt8.Blocks(problem.M) > 1 ? 2 : 1, Turns: true, PromotesByBits: false, DefaultOutboxes);
+            Default with { Cluster = BlockInt8.Blocks(problem.M) > 1 ? Default.Cluster : 1 };
 
         /// <inheritdoc/>
         public override string ToString() =>
-            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}";
+            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}";
     }
 
     /// <summary>Outboxes that a problem's results leave by.</summary>
@@ -72,7 +77,8 @@ internal static class Sm90Int8MatmulKernel
         int clusters = (int)Math.Min(units, Math.Max(multiprocessors / t.Cluster, 1));
         return new KernelConfiguration(
             new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={t.Cluster}",
-                $"TURNS={(t.Turns ? 1 : 0)}", $"PROMOTE={(t.PromotesByBits ? 1 : 0)}", $"OUTBOXES={outboxes}", $"FP8={(fp8 ? 1 : 0)}"]),
+                $"TURNS={(t.Turns ? 1 : 0)}", $"PROMOTE={(t.PromotesByBits ? 1 : 0)}", $"OUTBOXES={outboxes}", $"AHEAD={(t.Ahead ? 1 : 0)}",
+                $"FP8={(fp8 ? 1 : 0)}"]),
             new KernelLaunch(clusters * t.Cluster, 1, Threads, stages * stageBytes + sentBytes + Alignment));
     }
 }

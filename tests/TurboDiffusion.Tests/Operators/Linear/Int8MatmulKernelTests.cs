@@ -133,6 +133,25 @@ public class Int8MatmulKernelTests
             $"run {i}");
     }
 
+    [Theory]
+    [InlineData(1, 8, 16)]
+    [InlineData(130, 136, 272)]
+    [InlineData(513, 1536, 1536)]
+    [InlineData(2500, 1528, 528)]
+    public void The_trial_in_fp8_agrees_with_its_plain_form(long m, long n, long k)
+    {
+        Device device = KernelConformance.RequireSm90();
+        using var scope = NewDisposeScope();
+        Tensor rows = KernelConformance.Random(device, 8, ScalarType.Float32, m, 1).exp(), x = KernelConformance.Random(device, 1,
+            ScalarType.Float32, m, k) * rows, w = KernelConformance.Random(device, 2, ScalarType.Float32, n, k);
+        (Tensor, Tensor) a = Fp8Trial.Activations(x), b = Fp8Trial.Weights(w);
+        Tensor bias = KernelConformance.Random(device, 3, ScalarType.BFloat16, n), expected = Fp8Trial.Multiply(a, b) + bias;
+        KernelConformance.PoisonMemory(device);
+        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits))
+            Comparison.RelativeL2(expected, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, KernelForm.Sm90, tuning, fp8: true),
+                3e-3, $"{m}×{n}×{k}, {tuning}");
+    }
+
     // setmaxnreg: 2 warpgroups of 232 registers and one of 40 come out of 3 of 168.
     [Fact]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
