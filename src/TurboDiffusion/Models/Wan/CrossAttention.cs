@@ -46,15 +46,15 @@ public sealed class CrossAttention : AttentionLayer
     public CrossKeys Project(Tensor text, Tensor? image = null)
     {
         using var scope = NewDisposeScope();
-        KeyValues ofText = Project(text, KeyLayer, KeyNorm, ValueLayer);
+        KeyValues ofText = KeysAndValues(text, KeyLayer, KeyNorm, ValueLayer);
         KeyValues? ofImage = image is null || _imageKeyLayer is null ? null
-            : Project(image, _imageKeyLayer, _imageKeyNorm!, _imageValueLayer!);
+            : KeysAndValues(image, _imageKeyLayer, _imageKeyNorm!, _imageValueLayer!);
         return new CrossKeys(ofText, ofImage).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends.</summary>
     /// <param name="x">From <see cref="AttentionLayer.Prepare"/>.</param>
-    /// <param name="context">What <see cref="Project(Tensor, Tensor?)"/> gave.</param>
+    /// <param name="context">What <see cref="Project"/> gave.</param>
     /// <param name="observe">Told of the projection.</param>
     /// <returns>What the output layer multiplies.</returns>
     internal Operand Attend(Operand x, CrossKeys context, Observer? observe = null)
@@ -69,7 +69,7 @@ public sealed class CrossAttention : AttentionLayer
         return OutputLayer.Prepare(heads.flatten(2)).MoveToOuterDisposeScope();
     }
 
-    private KeyValues Project(Tensor sequence, LinearLayer keys, RmsNorm norm, LinearLayer values)
+    private KeyValues KeysAndValues(Tensor sequence, LinearLayer keys, RmsNorm norm, LinearLayer values)
     {
         Operand shared = keys.Prepare(sequence);
         return new KeyValues(Heads(norm.call(keys.Multiply(shared))), Heads(values.Multiply(shared)));
