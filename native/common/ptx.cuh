@@ -30,8 +30,23 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte. From sm_89 on.
+DEVICE u32 pack_fp8(float low, float high) {
+    u16 pair;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
 // A value that is the same in all lanes, so that the compiler knows.
 DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
+
+// A constant that the compiler makes anew: it does not keep a register of it to copy from.
+template <int Value>
+DEVICE int fresh_constant() {
+    int value;
+    asm volatile("mov.b32 %0, %1;" : "=r"(value) : "n"(Value));
+    return value;
+}
 
 // Waits at one of the 16 barriers of the block (0 is __syncthreads) until Threads threads have come to it.
 template <int Threads>

@@ -148,10 +148,9 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 for (int half = 0; half < kHalves; half++) {
                     int sum[64];
                     if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
-                    // volatile, or the compiler keeps 64 registers of the constant and copies them.
                     if (PROMOTE)
 #pragma unroll
-                        for (int e = 0; e < 64; e++) asm volatile("mov.b32 %0, %1;" : "=r"(sum[e]) : "n"(kPromoteBits));
+                        for (int e = 0; e < 64; e++) sum[e] = fresh_constant<kPromoteBits>();
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)

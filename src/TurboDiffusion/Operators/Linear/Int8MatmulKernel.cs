@@ -153,11 +153,11 @@ internal static unsafe class Int8MatmulKernel
     {
         long rows = a.Values.shape[0], columns = b.Values.shape[0], depth = a.Values.shape[1];
         Device device = a.Values.device;
-        CudaContext context = CudaContext.Of(device);
+        IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, context.SharedBytes, context.Multiprocessors, tuning)
-            : Configure(problem, context.SharedBytes);
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning)
+            : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
         void* aScales = KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
@@ -169,13 +169,13 @@ internal static unsafe class Int8MatmulKernel
         {
             byte* maps = stackalloc byte[2 * TensorMap.Size + TensorMap.Alignment];
             maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
-            TensorMap.Describe(maps, aValues, rows, depth);
-            TensorMap.Describe(maps + TensorMap.Size, bValues, columns, depth);
+            TensorMap.Describe(on, maps, aValues, rows, depth);
+            TensorMap.Describe(on, maps + TensorMap.Size, bValues, columns, depth);
             left = maps;
             right = maps + TensorMap.Size;
         }
         void** arguments = stackalloc void*[] { left, &aScales, right, &bScales, &targets, &m, &n, &k };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
     }
 
     // struct Epilogue of the source.
