@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using TorchSharp;
+using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
@@ -79,11 +80,13 @@ internal sealed class GenerateOptions
         "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
 
     private readonly Option<AttentionKind?> _attention =
-        Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sla where the checkpoint is made for it, dense otherwise.");
+        Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: where the checkpoint is made for it, sagesla on a GPU with "
+            + "kernels and sla elsewhere; dense otherwise.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         "sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: 0.1; 0.15 is better and slower.");
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights",
-        "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: the checkpoint's.");
+        "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: int8 where that of "
+            + "--attention is sagesla, the checkpoint's elsewhere.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<torch.ScalarType?> _dtype =
@@ -97,6 +100,10 @@ internal sealed class GenerateOptions
     private readonly Option<int?> _crf = Opt.Number<int>("--crf", "N",
         "Quality of MP4 and WebM: 0 is best and largest. Default: 18 for MP4, 30 for WebM.");
 
+    private readonly Option<string?> _preview = Opt.Text("--preview", "FILE",
+        "A PNG that shows frames of the video as the model predicts them, replaced after every denoising step. All along the video where "
+            + "the model has a tiny autoencoder, else the first frame.");
+
     /// <summary>Adds them to the command.</summary>
     /// <param name="argument">Takes the prompt.</param>
     /// <param name="group">Takes the options under a title.</param>
@@ -108,7 +115,7 @@ internal sealed class GenerateOptions
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
         group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
-        group("Output", [_output, _overwrite, _crf]);
+        group("Output", [_output, _overwrite, _crf, _preview]);
     }
 
     /// <summary>The request.</summary>
@@ -143,6 +150,11 @@ internal sealed class GenerateOptions
             Output = new VideoOptions { Overwrite = output is null || parsed.GetValue(_overwrite), Crf = parsed.GetValue(_crf) },
         };
     }
+
+    /// <summary>The picture that shows each step; null where none is asked for.</summary>
+    /// <param name="parsed">The arguments.</param>
+    /// <exception cref="InvalidRequestException">It cannot be written there.</exception>
+    public StepPicture? Preview(ParseResult parsed) => parsed.GetValue(_preview) is { } path ? new StepPicture(path) : null;
 
     /// <summary>How the model is run.</summary>
     /// <param name="parsed">The arguments.</param>

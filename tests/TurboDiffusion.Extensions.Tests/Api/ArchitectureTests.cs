@@ -23,6 +23,7 @@ public partial class ArchitectureTests
         new("Checkpoints", "safetensors · gguf · pth · key rules · strict loader"),
         new("Sampling", "DenoisingLoop, rCM · UniPC · Euler, PhiloxNoise"),
         new("Operators/Normalization", "LayerNorm, RmsNorm, rotary embedding"),
+        new("Operators/Convolution", "convolutions of the VAE"),
         new("Operators/Linear", "float and W8A8 layers"),
         new("Operators/Attention", "dense · SLA · SageSLA"),
         new("Models/Wan", "the transformer, its checkpoints"),

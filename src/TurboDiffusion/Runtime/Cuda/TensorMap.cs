@@ -9,24 +9,28 @@ internal static unsafe class TensorMap
     /// <summary>Where a map must lie.</summary>
     public const int Alignment = 64;
 
-    // Rows and bytes of what is copied at once: the widest row that the swizzle takes.
-    private const uint Box = 128;
+    // Bytes of a row of what is copied at once: the most that the swizzle takes. And its rows, where nothing else is said.
+    private const uint BoxBytes = 128;
+    private const int BoxRows = 128;
 
     // CU_TENSOR_MAP_L2_PROMOTION_L2_256B.
     private const int Promotion256 = 3;
 
     /// <summary>
-    /// Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.
+    /// Describes a matrix in boxes of rows of 128 bytes, swizzled as the matrix products read them, zeros outside.
     /// </summary>
     /// <param name="device">Whose copy engine reads it.</param>
     /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
     /// <param name="address">The matrix, at a multiple of 16.</param>
     /// <param name="rows">Its rows.</param>
-    /// <param name="columns">Its columns, a multiple of 16.</param>
+    /// <param name="columns">Bytes of a row, a multiple of 16.</param>
+    /// <param name="boxRows">Rows of a box, at most 256.</param>
+    /// <param name="pitch">Bytes from a row to the next, a multiple of 16; null: the rows lie side by side.</param>
     /// <exception cref="EnvironmentException">The device refuses it.</exception>
-    public static void Describe(IKernelDevice device, byte* map, void* address, long rows, long columns) =>
-        device.Describe(map, new TensorLayout((nint)address, TensorElement.Byte, [(ulong)columns, (ulong)rows], [(ulong)columns],
-            [Box, Box], TensorSwizzle.Bytes128));
+    public static void Describe(IKernelDevice device, byte* map, void* address, long rows, long columns, int boxRows = BoxRows,
+        long? pitch = null) =>
+        device.Describe(map, new TensorLayout((nint)address, TensorElement.Byte, [(ulong)columns, (ulong)rows], [(ulong)(pitch ?? columns)],
+            [BoxBytes, (uint)boxRows], TensorSwizzle.Bytes128));
 
     /// <summary>Writes a GPU's map.</summary>
     /// <param name="map">Where to.</param>

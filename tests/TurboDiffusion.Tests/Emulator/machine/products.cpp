@@ -43,18 +43,40 @@ void place_fragment(u8* rows, int lane, const u32* registers) {
         memcpy(rows + (lane / 4 + i % 2 * 8) * kDepthBytes + lane % 4 * 4 + i / 2 * 16, &registers[i], 4);
 }
 
-// The rows of 32 bytes that a descriptor says, with the swizzle between rows of 128, 64 or 32 bytes.
+// What a descriptor says: 8 rows of 128, 64 or 32 bytes, swizzled, and how far away the next are.
+struct Operand {
+    u32 start, next_columns, next_rows, row_bytes;
+
+    explicit Operand(u64 descriptor)
+        : start((descriptor & 0x3fff) << 4), next_columns((descriptor >> 16 & 0x3fff) << 4), next_rows((descriptor >> 32 & 0x3fff) << 4) {
+        int mode = static_cast<int>(descriptor >> 62);
+        if (descriptor >> 49 & 7) fail("a descriptor with a base offset, which the emulator does not know");
+        if (mode == 0) fail("a descriptor without swizzle, which the emulator does not know");
+        row_bytes = 128u >> (mode - 1);
+    }
+
+    const u8* at(u32 row, u32 byte) const {
+        u32 address = start + row / 8 * next_rows + row % 8 * row_bytes + byte;
+        address ^= (address >> 7 & (row_bytes / 16 - 1)) << 4;
+        return shared_memory(self->block, address, 16);
+    }
+};
+
+// Rows of 32 bytes.
 void read_operand(u64 descriptor, int rows, u8* to) {
-    u32 start = (descriptor & 0x3fff) << 4, group_stride = (descriptor >> 32 & 0x3fff) << 4;
-    int mode = static_cast<int>(descriptor >> 62);
-    if (descriptor >> 49 & 7) fail("a descriptor with a base offset, which the emulator does not know");
-    if (mode == 0) fail("a descriptor without swizzle, which the emulator does not know");
-    u32 row_bytes = 128u >> (mode - 1), swizzle = row_bytes / 16 - 1;
+    Operand operand(descriptor);
     for (int row = 0; row < rows; row++)
-        for (int chunk = 0; chunk < kDepthBytes / 16; chunk++) {
-            u32 address = start + row / 8 * group_stride + row % 8 * row_bytes + chunk * 16;
-            address ^= (address >> 7 & swizzle) << 4;
-            memcpy(to + row * kDepthBytes + chunk * 16, shared_memory(self->block, address, 16), 16);
+        for (int byte = 0; byte < kDepthBytes; byte += 16) memcpy(to + row * kDepthBytes + byte, operand.at(row, byte), 16);
+}
+
+// The same of 16-bit elements whose columns here are the rows there.
+void read_transposed(u64 descriptor, int rows, u8* to) {
+    Operand operand(descriptor);
+    int in_row = operand.row_bytes / 2;
+    for (int row = 0; row < rows; row += 8)
+        for (int k = 0; k < Bf16::kElements; k++) {
+            const u8* from = operand.at(k, row % in_row * 2 + row / in_row * operand.next_columns);
+            for (int i = 0; i < 8; i++) memcpy(to + (row + i) * kDepthBytes + 2 * k, from + 2 * i, 2);
         }
 }
 
@@ -65,7 +87,8 @@ void execute(Product& p) {
         for (int t = 0; t < kWarpgroupThreads; t++) place_fragment(a + t / kLanes * 16 * kDepthBytes, t % kLanes, p.registers[t]);
     else
         read_operand(p.a, kWarpgroupRows, a);
-    read_operand(p.b, p.columns, b);
+    if (p.b_transposed) read_transposed(p.b, p.columns, b);
+    else read_operand(p.b, p.columns, b);
     multiply(p.format, a, b, kWarpgroupRows, p.columns, sums);
     for (int t = 0; t < kWarpgroupThreads; t++)
         for (int i = 0; i < p.columns / 2; i++) {
@@ -114,14 +137,14 @@ void warp_product(Format format, void* d, const u32* a, u32 b0, u32 b1) {
     });
 }
 
-void warpgroup_product(Format format, int columns, void* d, const u32* registers, u64 a, u64 b, bool accumulate) {
+void warpgroup_product(Format format, int columns, void* d, const u32* registers, u64 a, u64 b, bool accumulate, bool b_transposed) {
     if (!self->registers_fenced) fail("wgmma without wgmma.fence since the thread last had its registers");
     Warpgroup& group = warpgroup();
     u64 number = self->products++;
     if (number - group.executed == group.products.size()) {
         Product& fresh = group.products.emplace_back();
         fresh.format = format, fresh.columns = columns, fresh.a = a, fresh.b = b, fresh.accumulate = accumulate;
-        fresh.a_in_registers = registers != nullptr;
+        fresh.a_in_registers = registers != nullptr, fresh.b_transposed = b_transposed;
     }
     Product& p = group.products[number - group.executed];
     if (p.format != format || p.columns != columns || p.a != a || p.b != b || p.accumulate != accumulate)

@@ -21,7 +21,7 @@ struct Product {
     Format format;
     int columns, arrived = 0;
     u64 a, b;
-    bool accumulate, a_in_registers;
+    bool accumulate, a_in_registers, b_transposed;
     void* d[kWarpgroupThreads];
     u32 registers[kWarpgroupThreads][4];
 };
@@ -33,8 +33,9 @@ struct Warpgroup {
     Queue waiting;
 };
 
-// Issues a product: d has columns / 2 elements; a of registers where they are given, else of shared memory.
-void warpgroup_product(Format format, int columns, void* d, const u32* registers, u64 a, u64 b, bool accumulate);
+// Issues a product: d has columns / 2 elements; a of registers where they are given, else of shared memory; b_transposed: the columns
+// of b are neighbours (Bf16).
+void warpgroup_product(Format format, int columns, void* d, const u32* registers, u64 a, u64 b, bool accumulate, bool b_transposed = false);
 void warpgroup_fence();
 void warpgroup_commit();
 void warpgroup_wait(int pending);

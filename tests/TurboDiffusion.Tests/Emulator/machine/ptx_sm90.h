@@ -43,6 +43,14 @@ template <int Count>
 void wgmma_bf16(float (&d)[Count], u64 a, u64 b, int accumulate) {
     emulator::warpgroup_product(emulator::Format::Bf16, 2 * Count, d, nullptr, a, b, accumulate);
 }
+template <int Count>
+void wgmma_bf16(float (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {
+    emulator::warpgroup_product(emulator::Format::Bf16, 2 * Count, d, a, 0, b, accumulate);
+}
+template <int Count>
+void wgmma_bf16_rows(float (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {
+    emulator::warpgroup_product(emulator::Format::Bf16, 2 * Count, d, a, 0, b, accumulate, true);
+}
 
 template <int Registers>
 void release_registers() {}
