@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "barriers.h"
 #include "products.h"
@@ -22,6 +23,12 @@ struct Block {
     std::vector<Warpgroup> warpgroups;
     NamedBarrier named_barriers[16];
     std::map<u32, Mbarrier> mbarriers;
+    // Of chunks of 16 bytes: who wrote last, and after how many fences.
+    struct Write {
+        Thread* thread;
+        u32 fences;
+    };
+    std::unordered_map<u32, Write> unfenced;
 };
 
 struct Cluster {

@@ -29,4 +29,9 @@ constexpr u64 kMapMark = 0x70616d726f736e74;
 // blocks 0: the own block.
 void copy_tensor(u32 blocks, u32 destination, const void* map, std::initializer_list<int> at, u32 barrier);
 
+// Copies a box of this block's shared memory to the map's tensor, but for what lies outside.
+void store_tensor(const void* map, u32 source, std::initializer_list<int> at);
+void stores_commit();
+void stores_wait_read(int pending);
+
 }  // namespace emulator

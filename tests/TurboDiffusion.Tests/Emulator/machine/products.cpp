@@ -4,6 +4,7 @@
 
 #include "block.h"
 #include "formats.h"
+#include "proxies.h"
 #include "shared_memory.h"
 
 namespace emulator {
@@ -58,6 +59,7 @@ struct Operand {
     const u8* at(u32 row, u32 byte) const {
         u32 address = start + row / 8 * next_rows + row % 8 * row_bytes + byte;
         address ^= (address >> 7 & (row_bytes / 16 - 1)) << 4;
+        read_by_engine(self->block, address);
         return shared_memory(self->block, address, 16);
     }
 };
@@ -83,10 +85,14 @@ void read_transposed(u64 descriptor, int rows, u8* to) {
 void execute(Product& p) {
     static thread_local u8 a[kWarpgroupRows * kDepthBytes], b[kMostColumns * kDepthBytes];
     static thread_local float sums[kWarpgroupRows * kMostColumns];
-    if (p.a_in_registers)
-        for (int t = 0; t < kWarpgroupThreads; t++) place_fragment(a + t / kLanes * 16 * kDepthBytes, t % kLanes, p.registers[t]);
-    else
+    if (p.a_in_registers) {
+        for (int t = 0; t < kWarpgroupThreads; t++) {
+            if (memcmp(p.registers[t], p.held[t], sizeof p.registers[t]) != 0) fail("registers of a wgmma changed before it was waited for");
+            place_fragment(a + t / kLanes * 16 * kDepthBytes, t % kLanes, p.registers[t]);
+        }
+    } else {
         read_operand(p.a, kWarpgroupRows, a);
+    }
     if (p.b_transposed) read_transposed(p.b, p.columns, b);
     else read_operand(p.b, p.columns, b);
     multiply(p.format, a, b, kWarpgroupRows, p.columns, sums);
@@ -151,6 +157,7 @@ void warpgroup_product(Format format, int columns, void* d, const u32* registers
         fail("threads of a warpgroup issue different products: operands %#llx, %#llx and %#llx, %#llx", p.a, p.b, a, b);
     int thread = self->index % kWarpgroupThreads;
     p.d[thread] = d;
+    p.held[thread] = registers;
     if (registers != nullptr) memcpy(p.registers[thread], registers, sizeof p.registers[thread]);
     // Until the thread has waited, its sums are nobody's.
     if (!accumulate) memset(d, 0xff, columns / 2 * sizeof(float));

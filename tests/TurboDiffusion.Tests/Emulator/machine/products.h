@@ -23,7 +23,9 @@ struct Product {
     u64 a, b;
     bool accumulate, a_in_registers, b_transposed;
     void* d[kWarpgroupThreads];
+    // Of a, as they were at the issue, and where they must still be the same.
     u32 registers[kWarpgroupThreads][4];
+    const u32* held[kWarpgroupThreads];
 };
 
 // Products in the order of their issue; executed counts those that are over.

@@ -4,6 +4,7 @@
 #include "cuda.h"
 #include "formats.h"
 #include "products.h"
+#include "proxies.h"
 
 inline u32 pack_bf16(float low, float high) { return emulator::to_bf16(low) | emulator::to_bf16(high) << 16; }
 inline u32 pack_fp8(float low, float high) { return emulator::to_e4m3(low) | emulator::to_e4m3(high) << 8; }
@@ -53,9 +54,26 @@ inline void load_matrices(u32 (&r)[4], u32 address, bool transposed) {
     });
 }
 
+// stmatrix, the inverse.
+inline void store_matrices(u32 address, const u32 (&r)[4]) {
+    if (address % 16 != 0) fail("stmatrix at %#x, which is no multiple of 16", address);
+    written_by_thread(address, 16);
+    MatrixLane mine = {address, const_cast<u32*>(r)};
+    together(0xffffffffu, "stmatrix", mine, [](MatrixLane* const* lanes) {
+        for (int matrix = 0; matrix < 4; matrix++)
+            for (int lane = 0; lane < kLanes; lane++)
+                memcpy(shared_memory(lanes[matrix * 8 + lane / 4]->address, 16) + lane % 4 * 4, &lanes[lane]->registers[matrix], 4);
+    });
+}
+
 }  // namespace emulator
 
 inline void ldmatrix_x4(u32 (&r)[4], u32 address) { emulator::load_matrices(r, address, false); }
 inline void ldmatrix_x4_transposed(u32 (&r)[4], u32 address) { emulator::load_matrices(r, address, true); }
+inline void stmatrix_x4(u32 address, const u32 (&r)[4]) { emulator::store_matrices(address, r); }
+inline void store_shared(u32 address, u32 word) {
+    memcpy(emulator::shared_memory(address, 4), &word, 4);
+    emulator::written_by_thread(address, 4);
+}
 inline void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) { emulator::warp_product(emulator::Format::Int8, d, a, b0, b1); }
 inline void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) { emulator::warp_product(emulator::Format::Bf16, d, a, b0, b1); }

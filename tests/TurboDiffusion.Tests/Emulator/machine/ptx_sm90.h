@@ -19,6 +19,12 @@ inline void copy_box_to(u16 blocks, u32 destination, const TensorMap* map, int c
     emulator::copy_tensor(blocks, destination, map, {column, row}, barrier);
 }
 
+inline void store_box(const TensorMap* map, u32 source, int column, int row) { emulator::store_tensor(map, source, {column, row}); }
+inline void store_box_commit() { emulator::stores_commit(); }
+template <int Pending>
+void store_box_wait_read() { emulator::stores_wait_read(Pending); }
+inline void fence_async_proxy() { emulator::proxy_fence(); }
+
 inline void cluster_arrive() { emulator::cluster_barrier_arrive(); }
 inline void cluster_wait() { emulator::cluster_barrier_wait(); }
 inline float2 load_from(int block, const float2* place) {
@@ -34,6 +40,14 @@ void wgmma_wait(Sum (&)[Count]) { emulator::warpgroup_wait(Pending); }
 template <int Count>
 void wgmma_s8(int (&d)[Count], u64 a, u64 b, int accumulate) {
     emulator::warpgroup_product(emulator::Format::Int8, 2 * Count, d, nullptr, a, b, accumulate);
+}
+template <int Count>
+void wgmma_s8(int (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {
+    emulator::warpgroup_product(emulator::Format::Int8, 2 * Count, d, a, 0, b, accumulate);
+}
+template <int Count>
+void wgmma_fp8(float (&d)[Count], u64 a, u64 b, int accumulate) {
+    emulator::warpgroup_product(emulator::Format::E4m3, 2 * Count, d, nullptr, a, b, accumulate);
 }
 template <int Count>
 void wgmma_fp8(float (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {

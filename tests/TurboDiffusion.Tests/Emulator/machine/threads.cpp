@@ -50,6 +50,7 @@ void enter() {
     launch->kernel(launch->arguments);
     if (self->products != 0 && self->block->warpgroups[self->index / kWarpgroupThreads].executed < self->products)
         fail("the thread ends before its products: wgmma.wait_group is missing");
+    if (!self->store_groups.empty()) fail("the thread ends before the copy engine has read its boxes: cp.async.bulk.wait_group is missing");
     self->ended = true;
     self->block->alive--;
     barriers_after_exit(self->block);

@@ -32,8 +32,9 @@ struct Thread {
     const char* waits_for = "";
     u32 waits_at = 0;
 
-    std::deque<Group> copy_groups;
-    Group open_group;
+    std::deque<Group> copy_groups, store_groups;
+    Group open_group, open_store_group;
+    u32 proxy_fences = 0;
     u64 products = 0;
     std::vector<u64> product_groups;
     bool registers_fenced = false;
