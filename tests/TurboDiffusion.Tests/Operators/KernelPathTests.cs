@@ -66,7 +66,7 @@ public class KernelPathTests
             using var shapes = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
             StrictLoader.Load(model, new QuantizedCheckpoint(new RandomCheckpoint(shapes, 4)));
             using var noGradient = no_grad();
-            using TextContext prepared = model.PrepareText(text.to(where));
+            using CrossContext prepared = model.PrepareContext(text.to(where));
             return model.Forward(latents.to(where), tensor(new[] { 700.0 }, device: where), prepared).cpu();
         }
 
