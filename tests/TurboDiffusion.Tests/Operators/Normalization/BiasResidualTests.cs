@@ -20,12 +20,12 @@ public class BiasResidualTests
     }
 
     [Theory]
-    [Trait("Category", "Gpu")]
-    [InlineData(1, 1, 1, 8)]
-    [InlineData(3, 17, 9, 96)]
-    public void The_kernel_agrees_with_the_plain_form(long frames, long height, long width, long channels)
+    [KernelCase(1, 1, 1, 8)]
+    [KernelCase(3, 17, 9, 96)]
+    public void The_kernel_agrees_with_the_plain_form(TestMachine machine, long frames, long height, long width, long channels)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
         Tensor x = Draw(1, frames, height, width, channels), residual = Draw(2, frames, height, width, channels),
