@@ -34,6 +34,9 @@ public class KilledTests(Models models)
         using Process process = Process.Start(new ProcessStartInfo("nohup",
             [Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli"), .. models.Generate(path, "--quiet")]) { RedirectStandardOutput =
                 true, RedirectStandardError = true })!;
+        // Until then it is nohup itself, which may not have said yet that it ignores the signal.
+        string name = $"/proc/{process.Id}/comm";
+        while (!process.HasExited && File.ReadAllText(name).Trim() == "nohup") await Task.Delay(10);
         await Task.Delay(500);
         await Send("-HUP", process);
         Assert.Equal(0, (await CommandRun.EndOf(process)).ExitCode);

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace TurboDiffusion.Pipelines;
 
 /// <summary>
@@ -9,8 +7,10 @@ namespace TurboDiffusion.Pipelines;
 /// <param name="videos">How many videos.</param>
 /// <param name="progress">Told of it.</param>
 /// <param name="earlier">Seconds per unit of work that stages took before; brought up to date by <see cref="Learn"/>.</param>
+/// <param name="time">What it reads.</param>
 internal sealed class GenerationClock(
-    GenerationPlan plan, int videos, IProgress<GenerationProgress>? progress, Dictionary<GenerationStage, double> earlier)
+    GenerationPlan plan, int videos, IProgress<GenerationProgress>? progress, Dictionary<GenerationStage, double> earlier,
+    TimeProvider time)
 {
     // Where there are more denoising steps than this in all, they are told by the percent, as tensors and frames are.
     private const int MostSteps = 100;
@@ -18,7 +18,7 @@ internal sealed class GenerationClock(
     private readonly Dictionary<GenerationStage, TimeSpan> _times = [];
     private readonly Dictionary<GenerationStage, double> _done = [];
     private readonly Stack<Running> _running = [];
-    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly long _begin = time.GetTimestamp();
     private double _fraction;
     private int _told = -1;
 
@@ -37,8 +37,8 @@ internal sealed class GenerationClock(
     /// <param name="work">Its part of the plan.</param>
     public IDisposable Begin(GenerationStage stage, int total, double work)
     {
-        if (_running.TryPeek(out Running? outer)) outer.Clock.Stop();
-        _running.Push(new Running(stage, work) { Total = total });
+        if (_running.TryPeek(out Running? outer)) outer.Pause();
+        _running.Push(new Running(stage, work, time) { Total = total });
         Tell(always: true);
         return new End(this);
     }
@@ -74,7 +74,8 @@ internal sealed class GenerationClock(
         double fraction = plan.Total == 0 || done >= plan.Total * (1 - 1e-9) ? 1 : done / plan.Total;
         _fraction = Math.Max(_fraction, fraction);
         Running stage = _running.Peek();
-        var now = new GenerationProgress(stage.Stage, Video, videos, stage.Done, stage.Total, _fraction, _clock.Elapsed, Remaining());
+        var now = new GenerationProgress(
+            stage.Stage, Video, videos, stage.Done, stage.Total, _fraction, time.GetElapsedTime(_begin), Remaining());
         if (!always && now.Percent == _told) return;
         _told = now.Percent;
         progress?.Report(now);
@@ -97,29 +98,37 @@ internal sealed class GenerationClock(
         _done.GetValueOrDefault(stage) + _running.Where(r => r.Stage == stage).Sum(r => r.DoneWork);
 
     private TimeSpan TimeOf(GenerationStage stage) =>
-        _running.Where(r => r.Stage == stage).Aggregate(_times.GetValueOrDefault(stage), (sum, r) => sum + r.Clock.Elapsed);
+        _running.Where(r => r.Stage == stage).Aggregate(_times.GetValueOrDefault(stage), (sum, r) => sum + r.Elapsed);
 
     private void Finish()
     {
         Running stage = _running.Pop();
-        _times[stage.Stage] = _times.GetValueOrDefault(stage.Stage) + stage.Clock.Elapsed;
+        _times[stage.Stage] = _times.GetValueOrDefault(stage.Stage) + stage.Elapsed;
         _done[stage.Stage] = _done.GetValueOrDefault(stage.Stage) + stage.Work;
-        if (_running.TryPeek(out Running? outer)) outer.Clock.Start();
+        if (_running.TryPeek(out Running? outer)) outer.Resume();
     }
 
-    private sealed class Running(GenerationStage stage, double work)
+    private sealed class Running(GenerationStage stage, double work, TimeProvider time)
     {
+        private TimeSpan _before;
+        private long? _since = time.GetTimestamp();
+
         public GenerationStage Stage => stage;
 
         public double Work => work;
 
-        public Stopwatch Clock { get; } = Stopwatch.StartNew();
+        // Without the stages within it.
+        public TimeSpan Elapsed => _since is { } since ? _before + time.GetElapsedTime(since) : _before;
 
         public int Done { get; set; }
 
         public int Total { get; set; }
 
         public double DoneWork => Total == 0 ? 0 : work * Done / Total;
+
+        public void Pause() => (_before, _since) = (Elapsed, null);
+
+        public void Resume() => _since = time.GetTimestamp();
     }
 
     private sealed class End(GenerationClock clock) : IDisposable

@@ -12,15 +12,22 @@ namespace TurboDiffusion.Pipelines;
 public sealed class WanPipeline : IDisposable
 {
     private readonly WanComponents _components;
+    private readonly TimeProvider _time;
     private readonly Dictionary<GenerationStage, double> _paces = [];
 
     /// <summary>Puts a pipeline together; it owns the components.</summary>
     /// <param name="components">The models.</param>
     /// <exception cref="CheckpointException">The models do not belong together.</exception>
     public WanPipeline(WanComponents components)
+        : this(components, TimeProvider.System)
+    {
+    }
+
+    /// <summary>As the public form, with a clock for the times of its stages.</summary>
+    internal WanPipeline(WanComponents components, TimeProvider time)
     {
         components.Check();
-        _components = components;
+        (_components, _time) = (components, time);
     }
 
     /// <summary>The models.</summary>
@@ -40,7 +47,7 @@ public sealed class WanPipeline : IDisposable
     {
         ClipStages stages = Check(request);
         var plan = new GenerationPlan(_components, request, stages.Sampler);
-        var clock = new GenerationClock(plan, request.Count, progress, _paces);
+        var clock = new GenerationClock(plan, request.Count, progress, _paces, _time);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         try

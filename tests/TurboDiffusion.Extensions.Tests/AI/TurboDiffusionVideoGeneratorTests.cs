@@ -319,7 +319,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
 
         Assert.Equal(VideoGenerationResponseUpdateKind.Queued, updates[0].Kind);
         Assert.Equal(1, updates[0].Progress!.Value.QueuePosition);
-        await running.WaitAsync(TimeSpan.FromSeconds(1), Token);
+        await running.WaitAsync(TimeSpan.FromMinutes(1), Token);
     }
 
     [Fact]

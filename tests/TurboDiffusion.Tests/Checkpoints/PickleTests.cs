@@ -101,7 +101,7 @@ public sealed class PickleTests : IDisposable
         string text = before + Encoding.Latin1.GetString(BitConverter.GetBytes(Length)) + new string('k', Length) + after;
         var clock = System.Diagnostics.Stopwatch.StartNew();
         Refused(text + string.Concat(Enumerable.Repeat(repeated, times)) + end + ".", "repeats itself|no need of");
-        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"it took {clock.Elapsed}");
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(15), $"it took {clock.Elapsed}");
     }
 
     [Fact]

@@ -140,8 +140,8 @@ public sealed class VideoSinkTests : IDisposable
             sink.Write(frames);
             int encoder;
             while ((encoder = ProcessIn(_folder.Path)) == 0) await Task.Delay(20);
-            using (var kill = System.Diagnostics.Process.Start("kill", ["-INT", $"{encoder}"])) await kill.WaitForExitAsync();
             if (cancelled) cancellation.CancelAfter(200);
+            using (var kill = System.Diagnostics.Process.Start("kill", ["-INT", $"{encoder}"])) await kill.WaitForExitAsync();
             Exception error = await Assert.ThrowsAnyAsync<Exception>(async () =>
             {
                 for (int i = 0; i < 1000; i++)
