@@ -60,14 +60,18 @@ public sealed class WanBlock : nn.Module
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
     public Tensor Forward(Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe = null)
-        => Forward(x, time, text, rotary, observe, default);
+    {
+        HiddenStates output = Forward(new HiddenStates(x), time, text, rotary, observe, default);
+        output.Moments?.Dispose();
+        return output.Values;
+    }
 
     /// <summary>
     /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
     /// dim]</c>.
     /// </summary>
-    internal Tensor Forward(
-        Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
+    internal HiddenStates Forward(
+        HiddenStates x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = [.. (time + _modulation).chunk(6, dim: 1).Select(times.Spread)];
@@ -75,26 +79,26 @@ public sealed class WanBlock : nn.Module
 
         // x + gate·o(attention(LN(x)·(1 + scale) + shift))
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
-        Operand a = PerToken(norm1) ? _selfAttention.Prepare(norm1.Apply(x, x.dtype)) : _selfAttention.Prepare(x, norm1);
-        observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
+        Operand a = PerToken(norm1) ? _selfAttention.Prepare(norm1.Apply(x.Values, x.Values.dtype)) : _selfAttention.Prepare(x, norm1);
+        observe?.Invoke("norm1", () => norm1.Apply(x.Values, x.Values.dtype));
         Operand attended = _selfAttention.Attend(a, rotary, observe);
-        Tensor y = AddGated(_selfAttention.Output, attended, x, gate1);
+        HiddenStates y = AddGated(_selfAttention.Output, attended, x, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
         // y + o(attention(norm3(y), text))
         Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
-        observe?.Invoke("norm3", () => _crossNorm.call(y));
+        observe?.Invoke("norm3", () => _crossNorm.call(y.Values));
         Operand crossed = _crossAttention.Attend(c, text, observe);
-        Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
+        HiddenStates z = _crossAttention.Output.MultiplyAdd(crossed, y.Values);
         observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
 
         // z + gate·ffn(LN(z)·(1 + scale) + shift)
         Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
-        Operand f = PerToken(norm2) ? _feedForward.In.Prepare(norm2.Apply(z, z.dtype)) : _feedForward.In.Prepare(z, norm2);
-        observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
+        Operand f = PerToken(norm2) ? _feedForward.In.Prepare(norm2.Apply(z.Values, z.Values.dtype)) : _feedForward.In.Prepare(z, norm2);
+        observe?.Invoke("norm2", () => norm2.Apply(z.Values, z.Values.dtype));
         Operand activated = _feedForward.In.MultiplyGelu(f);
         observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
-        Tensor output = AddGated(_feedForward.Out, activated, z, gate2);
+        HiddenStates output = AddGated(_feedForward.Out, activated, z, gate2);
         observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
         return output.MoveToOuterDisposeScope();
     }
@@ -102,6 +106,7 @@ public sealed class WanBlock : nn.Module
     // The fused forms take one vector for all tokens of a clip.
     private static bool PerToken(Norm norm) => norm.Scale.shape[1] > 1;
 
-    private static Tensor AddGated(LinearLayer layer, Operand x, Tensor residual, Tensor gate) =>
-        gate.shape[1] == 1 ? layer.MultiplyAdd(x, residual, gate) : residual.addcmul(layer.Multiply(x), gate.to_type(residual.dtype), 1);
+    private static HiddenStates AddGated(LinearLayer layer, Operand x, HiddenStates residual, Tensor gate) =>
+        gate.shape[1] == 1 ? layer.MultiplyAdd(x, residual.Values, gate)
+            : new HiddenStates(residual.Values.addcmul(layer.Multiply(x), gate.to_type(residual.Values.dtype), 1));
 }

@@ -134,6 +134,34 @@ public class Int8MatmulKernelTests
     }
 
     [Theory]
+    [InlineData(1, 128, 16)]
+    [InlineData(130, 384, 272)]
+    [InlineData(1000, 1536, 528)]
+    public void Moments_are_those_of_the_result(long m, long n, long k)
+    {
+        Device device = KernelConformance.RequireSm90();
+        using var scope = NewDisposeScope();
+        (var a, var b, Tensor bias) = Operands(device, m, n, k, ScalarType.BFloat16);
+        // A mean far from zero, as the residual stream has.
+        Tensor residual = KernelConformance.Random(device, 4, ScalarType.BFloat16, 1, m, n) * 3 + 20,
+            gate = KernelConformance.Random(device, 5, ScalarType.Float32, 1, 1, n);
+        var problem = new Int8MatmulKernel.Problem(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GatedResidual);
+        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
+        {
+            if (!Sm90Int8MatmulKernel.GivesMoments(problem, tuning)) continue;
+            KernelConformance.PoisonMemory(device);
+            Tensor moments = empty(m, n / 128, 2, ScalarType.Float32, device);
+            Tensor y = Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, KernelForm.Sm90, tuning, moments);
+            Comparison.Exact(Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, KernelForm.Sm90, tuning), y, $"y {tuning}");
+            Tensor parts = y.to_type(ScalarType.Float32).reshape(m, n / 128, 128), mean = parts.mean([2]);
+            // Of the values before they were rounded to bfloat16: relative to the deviations and to their squares.
+            Tensor squares = (parts - mean.unsqueeze(2)).square().sum([2]), deviation = (squares / 128).sqrt();
+            Assert.InRange(((moments[.., .., 0] - mean) / deviation).abs().max().item<float>(), 0, 0.01f);
+            Assert.InRange(((moments[.., .., 1] - squares) / squares).abs().max().item<float>(), 0, 0.01f);
+        }
+    }
+
+    [Theory]
     [InlineData(1, 8, 16)]
     [InlineData(130, 136, 272)]
     [InlineData(513, 1536, 1536)]
