@@ -88,7 +88,7 @@ internal static unsafe class BlockInt8QuantizeKernel
         // Hopper's own kernel has all parameters but the last.
         void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
             &offset, &eps, &moments };
-        KernelFunction.Of(x.device, program).Launch(launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 }
