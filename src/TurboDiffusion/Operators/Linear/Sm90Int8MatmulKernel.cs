@@ -28,7 +28,11 @@ internal static class Sm90Int8MatmulKernel
     /// Whether a warpgroup has its next product under way while it adds up the last one, with its activations in registers; without turns
     /// and bits.
     /// </param>
-    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false)
+    /// <param name="Moments">
+    /// Whether a product that ends in the residual stream gives the moments of its rows, where <see cref="GivesMoments"/> says that it can.
+    /// </param>
+    public readonly record struct Tuning(
+        int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false, bool Moments = true)
     {
         /// <summary>What a problem has whose tuning is not given; in a cluster where there are two rows of tiles.</summary>
         public static Tuning Default { get; set; } = new(2, Turns: true, PromotesByBits: false);
@@ -49,7 +53,8 @@ internal static class Sm90Int8MatmulKernel
 
         /// <inheritdoc/>
         public override string ToString() =>
-            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}";
+            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}"
+            + (Moments ? "" : ", no moments");
     }
 
     /// <summary>Outboxes that a problem's results leave by.</summary>
@@ -63,7 +68,8 @@ internal static class Sm90Int8MatmulKernel
     /// <param name="problem">The problem.</param>
     /// <param name="tuning">The choices.</param>
     public static bool GivesMoments(Int8MatmulKernel.Problem problem, Tuning tuning) =>
-        problem.Kind == Int8MatmulKernel.Epilogue.GatedResidual && Outboxes(problem, tuning) > 0 && problem.N % BlockInt8.BlockSize == 0;
+        tuning.Moments && problem.Kind == Int8MatmulKernel.Epilogue.GatedResidual && Outboxes(problem, tuning) > 0
+            && problem.N % BlockInt8.BlockSize == 0;
 
     /// <summary>
     /// How a problem is run: three warpgroups, tiles of 128×256, a thread block per multiprocessor, with as deep a ring as shared
