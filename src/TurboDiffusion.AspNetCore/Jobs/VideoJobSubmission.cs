@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>A request for a video, as it arrives.</summary>
@@ -13,4 +15,26 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
 
     /// <summary>The same key of the same owner gives the same job.</summary>
     public string? IdempotencyKey { get; init; }
+
+    /// <summary>Makes the job. It is complete from now on: one that is interrupted and runs again gives the same video.</summary>
+    /// <param name="model">The model that the request names, by its own name.</param>
+    /// <param name="now">When.</param>
+    public VideoJob Accept(string model, DateTimeOffset now) => new()
+    {
+        Id = VideoJobId.New(),
+        Owner = Owner,
+        Request = Request with { Model = model, Seed = Request.Seed ?? RandomNumberGenerator.GetInt32(int.MaxValue) },
+        CreatedAt = now,
+        RemixedFrom = RemixedFrom,
+        IdempotencyKey = IdempotencyKey,
+    };
+
+    /// <summary>Whether this asks for what a job was accepted for; what the service filled in then is no difference.</summary>
+    /// <param name="job">The job.</param>
+    /// <param name="model">The model that this request names, by its own name.</param>
+    public bool IsRepeatOf(VideoJob job, string model)
+    {
+        ArgumentNullException.ThrowIfNull(job);
+        return Request with { Model = model, Seed = Request.Seed ?? job.Request.Seed } == job.Request;
+    }
 }
