@@ -74,6 +74,11 @@ internal sealed class ServeCommand : CliCommand
                     cluster.Redis = parsed.GetValue(_cluster) ?? cluster.Redis;
                     cluster.Role = parsed.GetValue(_role) ?? cluster.Role;
                     cluster.Address = parsed.GetValue(_clusterAddress) ?? cluster.Address;
+                    if (cluster.Redis is null && (parsed.GetValue(_role) is not null || cluster.Address is not null))
+                    {
+                        throw new InvalidRequestException("cluster",
+                            "A role and an address are for machines of a cluster; name its Redis with --cluster.");
+                    }
                     (isClustered, isWorker) = (cluster.Redis is not null, cluster.Role == VideoClusterRole.Worker);
                 });
             await app.StartAsync(Terminal.Cancelled);
