@@ -8,6 +8,7 @@ using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -32,6 +33,7 @@ public sealed class VideoModel : IDisposable
 
     private readonly WanPipeline _pipeline;
     private readonly List<IDisposable> _files;
+    private IReadOnlyList<IDisposable> _aside = [];
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
@@ -79,6 +81,11 @@ public sealed class VideoModel : IDisposable
         return $"The model {Components.Name} does not know {words} and draws what it does know. Ask for instance for: {known}.";
     }
 
+    /// <summary>
+    /// Whether denoising steps can be watched (<see cref="IVideoReceiver.Preview"/>): not with low memory, unless there is a tiny VAE.
+    /// </summary>
+    public bool HasPreviews => Components.PreviewDecoder is not null;
+
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
 
@@ -94,7 +101,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
-        var opened = new List<IDisposable>();
+        List<IDisposable> opened = [], aside = [];
         try
         {
             ICheckpoint Open(string path)
@@ -107,23 +114,29 @@ public sealed class VideoModel : IDisposable
             ICheckpoint[] transformers = [.. new[] { files.Transformer, files.LowNoiseTransformer }.OfType<string>().Select(Open)];
             ICheckpoint vae = Open(options.TinyVae ? TinyVaeOf(files) : files.Vae), text = Open(files.TextEncoder);
             WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
+            // Of a model whose transformer has no use for it, the file is not looked at.
+            ICheckpoint? imageEncoder = config.HasImageBranch && files.ImageEncoder is { } file ? Open(file) : null;
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!,
                     "has other dimensions than the high-noise expert; the two do not belong together.");
             ModelSpec spec = SpecOf(files, ModelSpec.Of(config, transformers.Length), variant);
+            // Not among the files that shape the video.
+            ICheckpoint? preview = options.TinyVae || files.TinyVae is null ? null : Checkpoint.OpenModel(files.TinyVae);
+            if (preview is not null) aside.Add(preview);
             var loras = LoraSet.Open(options.Loras);
             opened.Add(loras);
             if (loras.HasDistillation) spec = spec.StepDistilled();
+            (AttentionKind defaultAttention, WeightFormat defaultWeights) = variant.DefaultOn(config, spec.AttentionBlock, placement);
             AttentionOptions attention = AttentionOptions.Of(
-                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio,
-                spec.AttentionBlock);
-            WeightFormat weights = options.Weights ?? variant.Weights;
+                options.Attention ?? defaultAttention, options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
+            WeightFormat weights = options.Weights ?? defaultWeights;
             transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
+            ClipConfig? imageConfig = imageEncoder is null ? null : ClipConfig.FromCheckpoint(imageEncoder);
 
             var components = new WanComponents
             {
@@ -141,6 +154,11 @@ public sealed class VideoModel : IDisposable
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
+                ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
+                    Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), !options.LowMemory),
+                ImageEncoderConfig = imageConfig,
+                PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
+                PreviewsEveryFrame = preview is not null || tinyConfig is not null,
             };
             var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights,
                 device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
@@ -149,6 +167,8 @@ public sealed class VideoModel : IDisposable
                 // As they are run: a float file asked for in int8 takes int8's room.
                 .. transformers.Zip(components.Experts, (t, slot) => new Part(
                     WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
+                .. components.ImageEncoder is { } clip
+                    ? [new Part(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<Part>(),
                 new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded,
@@ -160,11 +180,16 @@ public sealed class VideoModel : IDisposable
                     + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
             return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
-                placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings], ExamplePrompts = files.ExamplePrompts };
+                placement, files.Tokenizer, settings)
+            {
+                Warnings = [.. loras.Warnings],
+                ExamplePrompts = files.ExamplePrompts,
+                _aside = aside,
+            };
         }
         catch
         {
-            foreach (IDisposable file in opened) file.Dispose();
+            foreach (IDisposable file in opened.Concat(aside)) file.Dispose();
             throw;
         }
     }
@@ -172,7 +197,9 @@ public sealed class VideoModel : IDisposable
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
     /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
-    /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
+    /// <param name="frames">
+    /// Sees the frames too, chunk by chunk, before they are written, and before that what each denoising step predicts: for previews.
+    /// </param>
     /// <param name="cancellationToken">
     /// Ends the call within one transformer block or VAE layer; leaves no file of the video in work.
     /// </param>
@@ -222,24 +249,24 @@ public sealed class VideoModel : IDisposable
         if (FramesPerSecond(request) is not (>= 1 and <= 240))
             throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
                 $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
-        torch.Tensor? image = null;
+        if (request.StartImage is not null && !Components.TransformerConfig.TakesImage)
+            throw new InvalidRequestException("image",
+                $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+        if (request.EndImage is not null && !Components.TransformerConfig.TakesEndImage)
+            throw new InvalidRequestException("end image",
+                $"{Identity.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
+        torch.Tensor? start = request.StartImage is { } first ? ImageReader.Read(first, request.StartImageName) : null,
+            end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
         VideoSize size = request.Size ?? Spec.Size;
-        if (request.StartImage is { } encoded)
-        {
-            if (!Components.TransformerConfig.TakesImage)
-                throw new InvalidRequestException("image",
-                    $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
-            torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
-            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2],
-                Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
-            image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
-        }
+        if (request.AdaptiveSize && start is not null)
+            size = size.WithAspectOf((int)start.shape[^1], (int)start.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
         SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
             NegativePrompt = request.NegativePrompt ?? "",
-            StartImage = image,
+            StartImage = start is null ? null : ImageResize.ToModelInput(start, size.Width, size.Height),
+            EndImage = end is null ? null : ImageResize.ToModelInput(end, size.Width, size.Height),
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,
@@ -273,8 +300,9 @@ public sealed class VideoModel : IDisposable
     public void Dispose()
     {
         _pipeline.Dispose();
-        foreach (IDisposable file in _files) file.Dispose();
+        foreach (IDisposable file in _files.Concat(_aside)) file.Dispose();
         _files.Clear();
+        _aside = [];
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
@@ -290,6 +318,18 @@ public sealed class VideoModel : IDisposable
         ?? throw new InvalidRequestException("vae",
             $"{files.Name} has no tiny autoencoder; name the file of one (taew2_1.safetensors) as \"tinyVae\" in its model.json, or as "
                 + "the VAE.");
+
+    // Small enough to stay, even where others do not.
+    private static ModelSlot<IVideoAutoencoder> PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement)
+    {
+        TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(checkpoint);
+        if (config.LatentChannels != vae.ZDim || config.SpatialFactor != vae.SpatialFactor)
+            throw new CheckpointException(checkpoint.Path,
+                $"is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} pixels apart; the VAE has "
+                    + $"{vae.ZDim} and {vae.SpatialFactor}. Name the one that belongs to it: taew2_1, or taew2_2 for TI2V-5B.");
+        return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
+            TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+    }
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
         bool lowMemory) =>

@@ -29,9 +29,7 @@ internal sealed class OrleansVideoJobs(
 
         var model = VideoModelCatalog.Resolve(submission.Request.Model, models, options.Value.ModelAliases);
         var job = submission.Accept(model, time.GetUtcNow());
-        if (submission is { StartImage: { } image, Request.StartImage: { } name })
-            await files.SaveAsync(job.Id, name, image, cancellationToken).ConfigureAwait(false);
-
+        await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
         var result = await AskAsync(() => Owner(job.Owner).SubmitAsync(job), cancellationToken).ConfigureAwait(false);
         if (result.Job?.Id != job.Id)
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);

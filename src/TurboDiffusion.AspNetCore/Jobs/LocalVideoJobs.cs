@@ -24,9 +24,7 @@ internal sealed class LocalVideoJobs(
         var job = submission.Accept(model, time.GetUtcNow());
         try
         {
-            if (submission is { StartImage: { } image, Request.StartImage: { } name })
-                await files.SaveAsync(job.Id, name, image, cancellationToken).ConfigureAwait(false);
-
+            await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
             var stored = await store.AddAsync(job, options.Value.MaxQueuedJobs, options.Value.MaxJobsPerKey, cancellationToken)
                 .ConfigureAwait(false);
             if (stored.Id == job.Id)

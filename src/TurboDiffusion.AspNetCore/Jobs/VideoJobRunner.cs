@@ -7,7 +7,7 @@ using TurboDiffusion.Extensions.AI;
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>Runs one job on a generator, and stores the video with its pictures.</summary>
-/// <param name="files">Where the start image is and the results go.</param>
+/// <param name="files">Where the images are and the results go.</param>
 /// <param name="options">How many previews are made, and how long videos are kept.</param>
 /// <param name="time">Tells the time.</param>
 /// <param name="logger">Told why jobs failed.</param>
@@ -76,9 +76,11 @@ public sealed partial class VideoJobRunner(
                 video ??= update.Contents.FirstOrDefault(content => content is DataContent or UriContent);
 
             var before = progress;
-            progress = update.Progress is { } now ? Progress(now, before) : before;
+            progress = update is { Progress: { } now, Contents: [] } ? Progress(now, before) : before;
             var preview = update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating && update.Contents is [DataContent picture, ..]
-                ? pictures.Add(picture.Data) : null;
+                // With a step, it is what that step predicts, and no frame of the video.
+                ? update.Progress is null ? pictures.Add(picture.Data) : PreviewPictures.Small(picture.Data)
+                : (ReadOnlyMemory<byte>?)null;
             if (progress != before || preview is not null)
                 report(progress, preview);
         }
@@ -92,20 +94,26 @@ public sealed partial class VideoJobRunner(
     private static VideoJobProgress Progress(VideoGenerationProgress now, VideoJobProgress before) => new(
         Math.Min(now.PercentComplete ?? before.Percent, 99), now.Stage, now.Step, now.TotalSteps, now.Remaining?.TotalSeconds);
 
-    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken)
-    {
-        var request = new VideoGenerationRequest(job.Request.Prompt) { NegativePrompt = job.Request.NegativePrompt };
-        if (job.Request.StartImage is not { } name)
-            return request;
+    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken) =>
+        new(job.Request.Prompt)
+        {
+            NegativePrompt = job.Request.NegativePrompt,
+            StartFrame = await ImageAsync(job.Id, job.Request.StartImage, cancellationToken).ConfigureAwait(false),
+            EndFrame = await ImageAsync(job.Id, job.Request.EndImage, cancellationToken).ConfigureAwait(false),
+        };
 
-        var stream = await files.OpenAsync(job.Id, name, cancellationToken).ConfigureAwait(false)
-            ?? throw new InvalidOperationException($"The start image of the job {job.Id} is gone.");
+    private async Task<DataContent?> ImageAsync(string job, string? name, CancellationToken cancellationToken)
+    {
+        if (name is null)
+            return null;
+
+        var stream = await files.OpenAsync(job, name, cancellationToken).ConfigureAwait(false)
+            ?? throw new InvalidOperationException($"The image '{name}' of the job {job} is gone.");
         await using (stream.ConfigureAwait(false))
         {
             var bytes = new byte[stream.Length];
             await stream.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
-            request.StartFrame = new DataContent(bytes, VideoFileNames.MediaType(name));
-            return request;
+            return new DataContent(bytes, VideoFileNames.MediaType(name));
         }
     }
 
@@ -125,16 +133,16 @@ public sealed partial class VideoJobRunner(
             StreamingCount = options.Value.Previews,
         };
         // The generator's own knobs only where some are asked for, so that any generator serves the other requests.
-        if (request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null)
-        {
-            result.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions
+        var asked = request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null;
+        result.RawRepresentationFactory = generator => asked || generator is TurboDiffusionVideoGenerator
+            ? new TurboDiffusionRequestOptions
             {
                 Steps = request.Steps,
                 GuidanceScale = request.GuidanceScale,
                 Frames = request.Frames,
-            };
-        }
-
+                StreamSteps = options.Value.Previews > 0,
+            }
+            : null;
         return result;
     }
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using TurboDiffusion.AspNetCore.Files;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
@@ -9,6 +10,9 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
 {
     /// <summary>The bytes of the image to start from (JPEG, PNG or WebP), checked already; its name is in the request.</summary>
     public ReadOnlyMemory<byte>? StartImage { get; init; }
+
+    /// <summary>The bytes of the image to end with, likewise.</summary>
+    public ReadOnlyMemory<byte>? EndImage { get; init; }
 
     /// <summary>The job whose video this one varies.</summary>
     public string? RemixedFrom { get; init; }
@@ -28,6 +32,16 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
         RemixedFrom = RemixedFrom,
         IdempotencyKey = IdempotencyKey,
     };
+
+    /// <summary>Stores the images of the job that was made.</summary>
+    internal async Task SaveImagesAsync(IVideoFileStore files, string jobId, CancellationToken cancellationToken)
+    {
+        if (StartImage is { } start && Request.StartImage is { } startName)
+            await files.SaveAsync(jobId, startName, start, cancellationToken).ConfigureAwait(false);
+
+        if (EndImage is { } end && Request.EndImage is { } endName)
+            await files.SaveAsync(jobId, endName, end, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Whether this asks for what a job was accepted for; what the service filled in then is no difference.</summary>
     /// <param name="job">The job.</param>

@@ -18,6 +18,9 @@ internal sealed partial class VideoJobGrain(
     TimeProvider time,
     ILogger<VideoJobGrain> logger) : Grain, IVideoJobGrain
 {
+    // For watchers that are a little late.
+    private const int PreviewsKept = 16;
+
     private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
 
     // What is stored for certain: a write that fails changes nothing that anybody sees.
@@ -98,6 +101,7 @@ internal sealed partial class VideoJobGrain(
         _progress = progress;
         _version++;
         _previews.AddRange(previews.Select(picture => (_version, picture)));
+        _previews.RemoveRange(0, Math.Max(0, _previews.Count - PreviewsKept));
         Announce();
         return Task.CompletedTask;
     }

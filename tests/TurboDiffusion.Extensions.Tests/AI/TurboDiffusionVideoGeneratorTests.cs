@@ -107,6 +107,29 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task Each_step_is_shown_where_it_is_asked_for()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 3, StreamSteps = true };
+
+        var updates = await generator.GenerateStreamingAsync(new("a cat"), options, Token).ToListAsync(Token);
+
+        var shown = updates.Where(update => update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating).ToList();
+        Assert.Equal([("denoising", 1, 3), ("denoising", 2, 3), ("denoising", 3, 3)],
+            shown.Select(update => (update.Progress!.Value.Stage, update.Progress.Value.Step, update.Progress.Value.TotalSteps))
+                .Select(p => (p.Stage!, p.Step!.Value, p.TotalSteps!.Value)));
+        foreach (var update in shown)
+        {
+            var picture = Assert.IsType<DataContent>(Assert.Single(update.Contents));
+            using var image = Microsoft.ML.Data.MLImage.CreateFromStream(new MemoryStream(picture.Data.ToArray()));
+            Assert.Equal((48, 32), (image.Width, image.Height));
+        }
+
+        Assert.True(updates.IndexOf(shown[^1]) < updates.FindIndex(update => update.Progress?.Stage == "decoding"));
+    }
+
+    [Fact]
     public async Task An_image_becomes_the_start_of_a_video_in_its_own_shape()
     {
         using var generator = Generator(model: EngineModels.ImageToVideo);
@@ -123,6 +146,18 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             var info = (await generator.AnimateImageAsync(start, "it waves", options, Token)).Contents[0].GetVideoInfo()!;
             Assert.Equal(2.0, (double)info.Width / info.Height, 0.3);
         }
+
+        // With the same seed, another last frame is another video.
+        var videos = new List<byte[]>();
+        foreach (var end in new AIContent?[] { null, new UriContent(new Uri(png), "image/png") })
+        {
+            var request = new VideoGenerationRequest("it waves", new UriContent(new Uri(png), "image/png")) { EndFrame = end };
+            var content = (await generator.GenerateAsync(request, options, Token)).Contents[0];
+            videos.Add(content is DataContent data ? data.Data.ToArray()
+                : await File.ReadAllBytesAsync(((UriContent)content).Uri.LocalPath, Token));
+        }
+
+        Assert.NotEqual(videos[0], videos[1]);
     }
 
     [Fact]
@@ -140,6 +175,9 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         var error = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.AnimateImageAsync(
             new UriContent("http://example.com/a.png", "image/png"), "a cat", Options(), Token));
         Assert.Equal("image", error.Parameter);
+        error = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.GenerateAsync(
+            new VideoGenerationRequest("a cat") { EndFrame = new DataContent(new byte[] { 1 }, "image/png") }, Options(), Token));
+        Assert.Equal("end image", error.Parameter);
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
 
         async Task Refused(string parameter, string prompt, Action<VideoGenerationOptions> change)

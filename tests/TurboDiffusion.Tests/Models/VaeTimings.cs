@@ -2,6 +2,7 @@ using System.Globalization;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
@@ -30,9 +31,10 @@ public class VaeTimings
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
-        foreach (KernelOperator[] operators in (KernelOperator[][])[[], [KernelOperator.CausalRmsSilu]])
+        foreach (KernelOperator[] operators in (KernelOperator[][])
+            [[], [KernelOperator.CausalRmsSilu], [KernelOperator.CausalRmsSilu, KernelOperator.UpsampleConvolution]])
         {
-            string form = operators.Length == 0 ? "plain" : "kernels";
+            string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
             DeviceMemory.Release(_device);
             long before = DeviceMemory.OfGpu(0).Free;
@@ -83,9 +85,13 @@ public class VaeTimings
             using Tensor activated = nn.functional.silu(norm.forward(planes));
             convolution.forward(activated, plain).Dispose();
         }), "");
-        Tensor folded = x.permute(0, 3, 1, 2);
+        Tensor frame = x.permute(0, 3, 1, 2), half = randn([channels / 2, channels, 3, 3], ScalarType.BFloat16, _device),
+            halfBias = randn(channels / 2, ScalarType.BFloat16, _device), folded = UpsampleConvolution.Fold(half);
         Print("  nearest x2", CudaTimer.Median(_device,
-            () => nn.functional.interpolate(folded, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
+            () => nn.functional.interpolate(frame, scale_factor: [2, 2], mode: InterpolationMode.Nearest).Dispose()), "");
+        Print("  nearest x2 and convolution to half the channels",
+            CudaTimer.Median(_device, () => UpsampleConvolution.RunPlain(frame, half, halfBias).Dispose()), "");
+        Print("  the same, folded", CudaTimer.Median(_device, () => UpsampleConvolution.RunFolded(frame, folded, halfBias).Dispose()), "");
     }
 
     private static void Print(string what, double ms, string more) =>

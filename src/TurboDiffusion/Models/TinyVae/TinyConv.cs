@@ -1,5 +1,6 @@
 using TorchSharp.Utils;
 using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;
@@ -28,5 +29,5 @@ internal sealed class TinyConv : TinyLayer
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, FrameMemory? memory) =>
-        OfFrames(input, x => Convolution.Run(x, _weight, _bias, [_stride, _stride], [_padding, _padding]));
+        OfFrames(input, x => TorchConvolution.Run(x, _weight, _bias, [_stride, _stride], [_padding, _padding]));
 }

@@ -9,7 +9,7 @@ namespace TurboDiffusion.Models.Vae;
 internal sealed class CausalCache : IDisposable
 {
     private readonly Dictionary<CausalConv3d, Tensor> _past = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<CausalConv3d, WindowWeights> _weights = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<nn.Module, IDisposable> _prepared = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
@@ -30,17 +30,22 @@ internal sealed class CausalCache : IDisposable
         _past[convolution] = frames.DetachFromDisposeScope();
     }
 
-    /// <summary>A convolution's weights as its windows need them, made at the clip's first chunk.</summary>
-    public WindowWeights Weights(CausalConv3d convolution, Func<WindowWeights> make)
+    /// <summary>A layer's weights as it needs them for the chunks of a clip, made at the first one.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="make">Makes them, in no dispose scope.</param>
+    public T Prepared<T>(nn.Module layer, Func<T> make)
+        where T : IDisposable
     {
-        if (_weights.TryGetValue(convolution, out WindowWeights? known)) return known;
-        return _weights[convolution] = make().DetachFromDisposeScope();
+        if (_prepared.TryGetValue(layer, out IDisposable? known)) return (T)known;
+        T made = make();
+        _prepared[layer] = made;
+        return made;
     }
 
     public void Dispose()
     {
-        foreach (WindowWeights weights in _weights.Values) weights.Dispose();
-        _weights.Clear();
+        foreach (IDisposable weights in _prepared.Values) weights.Dispose();
+        _prepared.Clear();
         foreach (Tensor frames in _past.Values) frames.Dispose();
         _past.Clear();
     }

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
@@ -63,7 +64,7 @@ internal sealed class CausalConv3d : VaeLayer
         }
         if (x.shape[2] < _kernelFrames)
             return x.new_empty([x.shape[0], _bias.shape[0], 0, x.shape[3], x.shape[4]]).MoveToOuterDisposeScope();
-        return Convolution.Run(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
+        return TorchConvolution.Run(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -100,16 +101,16 @@ internal sealed class CausalConv3d : VaeLayer
         ChannelRmsNorm norm, Tensor input, CausalCache cache, KernelForm form, Tensor? inputBias = null, bool biased = true)
     {
         using var scope = NewDisposeScope();
-        WindowWeights weights = cache.Weights(this, () => Windowed(norm));
+        WindowWeights weights = cache.Prepared(this, () => Windowed(norm));
         (Tensor windows, Tensor past) = CausalRmsSilu.Run(ChannelsLast(input), weights.Gamma, inputBias, cache.Past(this), form);
         cache.Take(this, past);
-        Tensor y = Convolution.Run(windows.permute(0, 3, 1, 2), weights.Weight, biased ? _bias : null, [1, 1], _padding[1..]);
+        Tensor y = TorchConvolution.Run(windows.permute(0, 3, 1, 2), weights.Weight, biased ? _bias : null, [1, 1], _padding[1..]);
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
     internal Tensor WideBias(CausalCache cache) =>
-        cache.Weights(this, () => throw new InvalidOperationException("The convolution has not run yet.")).Bias;
+        cache.Prepared<WindowWeights>(this, () => throw new InvalidOperationException("The convolution has not run yet.")).Bias;
 
     /// <summary><c>[1, C, T, H, W]</c> as <c>[T, H, W, C]</c>, contiguous: a view where it lies so already.</summary>
     internal static Tensor ChannelsLast(Tensor video)
@@ -123,7 +124,7 @@ internal sealed class CausalConv3d : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor weight = _weight.detach().permute(0, 3, 4, 2, 1).flatten(3).contiguous().permute(0, 3, 1, 2);
-        return new WindowWeights(weight.MoveToOuterDisposeScope(), norm.Factors.detach().MoveToOuterDisposeScope(),
-            _bias.detach().to(ScalarType.Float32, copy: true).MoveToOuterDisposeScope());
+        return new WindowWeights(weight.DetachFromDisposeScope(), norm.Factors.detach().DetachFromDisposeScope(),
+            _bias.detach().to(ScalarType.Float32, copy: true).DetachFromDisposeScope());
     }
 }

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -35,7 +36,20 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input) => Convolution.Run(input, _weight, _bias, _stride, _padding);
+    public override Tensor forward(Tensor input) => TorchConvolution.Run(input, _weight, _bias, _stride, _padding);
+
+    /// <summary>
+    /// The convolution of frames enlarged to twice their height and width, their pixels repeated; of 3×3. With a cache, without gradients.
+    /// </summary>
+    /// <param name="frames"><c>[N, C, H, W]</c></param>
+    /// <param name="cache">The clip's past, or null.</param>
+    /// <returns><c>[N, O, 2·H, 2·W]</c></returns>
+    public Tensor OfEnlarged(Tensor frames, CausalCache? cache)
+    {
+        if (cache is null || !UpsampleConvolution.Choose(frames).IsKernel) return UpsampleConvolution.RunPlain(frames, _weight, _bias);
+        Tensor folded = cache.Prepared(this, () => UpsampleConvolution.Fold(_weight).DetachFromDisposeScope());
+        return UpsampleConvolution.RunFolded(frames, folded, _bias);
+    }
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)

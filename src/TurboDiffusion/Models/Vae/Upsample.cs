@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Runtime;
@@ -48,9 +47,7 @@ internal sealed class Upsample : VaeLayer
             Tensor doubled = Interleave(_timeConv.forward(later, cache));
             x = first ? cat([x.narrow(2, 0, 1), doubled], dim: 2) : doubled;
         }
-        // At a factor of exactly 2, PyTorch's nearest and nearest-exact are the same.
-        Tensor enlarged = nn.functional.interpolate(FrameConv2d.Fold(x), scale_factor: [2, 2], mode: InterpolationMode.Nearest);
-        return FrameConv2d.Unfold(_resample["1"].forward(enlarged), input.shape[0]).MoveToOuterDisposeScope();
+        return FrameConv2d.Unfold(_resample["1"].OfEnlarged(FrameConv2d.Fold(x), cache), input.shape[0]).MoveToOuterDisposeScope();
     }
 
     /// <summary><c>[B, 2·C, T, H, W] → [B, C, 2·T, H, W]</c>: the halves of the channels are alternate frames.</summary>

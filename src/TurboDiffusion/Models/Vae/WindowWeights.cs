@@ -11,15 +11,6 @@ namespace TurboDiffusion.Models.Vae;
 /// <param name="Bias">Float32 <c>[O]</c>.</param>
 internal sealed record WindowWeights(Tensor Weight, Tensor Gamma, Tensor Bias) : IDisposable
 {
-    /// <summary>Takes the tensors out of the current dispose scope: they live until <see cref="Dispose"/>.</summary>
-    public WindowWeights DetachFromDisposeScope()
-    {
-        Weight.DetachFromDisposeScope();
-        Gamma.DetachFromDisposeScope();
-        Bias.DetachFromDisposeScope();
-        return this;
-    }
-
     public void Dispose()
     {
         Weight.Dispose();

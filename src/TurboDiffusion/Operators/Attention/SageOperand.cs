@@ -14,6 +14,10 @@ internal static unsafe class SageOperand
 
     private const int Vector = 8;
 
+    /// <summary>The name in the sources of the format that q and k are attended to in.</summary>
+    /// <param name="element">int8 or bfloat16.</param>
+    public static string Element(ScalarType element) => element == ScalarType.Int8 ? "i8" : KernelOperand.Element(element);
+
     /// <summary>Sizes of a problem.</summary>
     /// <param name="Batch">Sequences.</param>
     /// <param name="Length">Tokens of a sequence.</param>
@@ -70,7 +74,7 @@ internal static unsafe class SageOperand
     /// <summary>The address of a tensor from <see cref="Rows"/>.</summary>
     public static void* Address(Tensor x, Size size)
     {
-        if (x.dtype != ScalarType.BFloat16 || x.device_type != TorchSharp.DeviceType.CUDA
+        if (x.dtype != ScalarType.BFloat16 || !KernelDevice.Takes(x.device)
             || !x.shape.AsSpan().SequenceEqual([size.Batch, size.Length, size.Width]))
             throw new ArgumentException(
                 $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "

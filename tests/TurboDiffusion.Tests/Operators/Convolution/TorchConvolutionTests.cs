@@ -1,12 +1,11 @@
 using TorchSharp;
-using TurboDiffusion.Models.Vae;
-using TurboDiffusion.Runtime;
+using TurboDiffusion.Operators.Convolution;
 using Xunit;
 using static TorchSharp.torch;
 
-namespace TurboDiffusion.Tests.Models;
+namespace TurboDiffusion.Tests.Operators.Convolution;
 
-public class ConvolutionTests
+public class TorchConvolutionTests
 {
     [Theory]
     [InlineData(3, 12)]
@@ -24,7 +23,7 @@ public class ConvolutionTests
             Tensor weight = randn([outChannels, inChannels, 3, 3], requires_grad: true), bias = randn([outChannels], requires_grad: true);
 
             LeaveNaN();
-            Tensor output = Convolution.Run(input, weight, bias, [1, 1], [1, 1]);
+            Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1], [1, 1]);
             LeaveNaN();
             Tensor[] gradients = [.. autograd.grad([output], [input, weight, bias], [upstream])];
 
@@ -45,11 +44,11 @@ public class ConvolutionTests
             using var scope = NewDisposeScope();
             Tensor input = randn([8, 24, 6, 14, 24]), weight = randn([24, 24, 3, 3, 3]), bias = randn([24]);
             LeaveNaN();
-            Tensor output = Convolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
+            Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
             Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32,
                 72, 14, 24);
             Tensor flat = weight.reshape(24, 72, 3, 3);
-            Tensor expected = Convolution.Run(columns, flat, bias, [1, 1], [1, 1]).view(8, 4, 24, 14, 24).transpose(1, 2);
+            Tensor expected = TorchConvolution.Run(columns, flat, bias, [1, 1], [1, 1]).view(8, 4, 24, 14, 24).transpose(1, 2);
             Comparison.Elementwise(expected, output, 1e-3, 1e-3, "output");
         }
     }

@@ -1,10 +1,10 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace TurboDiffusion.Models.Vae;
+namespace TurboDiffusion.Operators.Convolution;
 
 /// <summary>libtorch's convolution over two or three axes, around a fault of it.</summary>
-internal static class Convolution
+internal static class TorchConvolution
 {
     // Over numbers of channels that are no multiple of this (seen from 3 to 24), libtorch 2.10's convolution of several samples on
     // the CPU reads memory that nobody wrote, and now and then its result is NaN: forward it sums over the input's channels,

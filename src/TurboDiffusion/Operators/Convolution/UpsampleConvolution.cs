@@ -1,0 +1,68 @@
+using TorchSharp;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Convolution;
+
+/// <summary>
+/// A 3×3 convolution of a frame that was enlarged to twice its height and width by repeating its pixels. Two of the three taps of a
+/// row, or of a column, fall on one pixel of the small frame: the four output pixels of a pixel are four convolutions of 2×2 with
+/// summed weights, 4/9 of the work, and no frame is enlarged.
+/// </summary>
+internal static class UpsampleConvolution
+{
+    // Of an even and an odd output row: which of the three taps fall on the first and on the second of two neighbouring rows.
+    private static readonly float[,,] TapsOfRows =
+    {
+        { { 1, 0, 0 }, { 0, 1, 1 } },
+        { { 1, 1, 0 }, { 0, 0, 1 } },
+    };
+
+    /// <summary>Which form runs: <see cref="RunPlain"/>, or, as every other form, <see cref="RunFolded"/>.</summary>
+    /// <param name="x"><c>[N, C, H, W]</c></param>
+    public static KernelChoice Choose(Tensor x) => x.device_type == DeviceType.CPU && !is_grad_enabled()
+        ? new KernelChoice(KernelForm.Portable, "folded on the CPU")
+        : KernelMachine.Offer(KernelOperator.UpsampleConvolution, x).RequireForSm90(false, "folded");
+
+    /// <summary>The plain form: enlarges, with gradients.</summary>
+    /// <param name="x"><c>[N, C, H, W]</c></param>
+    /// <param name="weight"><c>[O, C, 3, 3]</c></param>
+    /// <param name="bias"><c>[O]</c></param>
+    /// <returns><c>[N, O, 2·H, 2·W]</c></returns>
+    public static Tensor RunPlain(Tensor x, Tensor weight, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        // At a factor of exactly 2, PyTorch's nearest and nearest-exact are the same.
+        Tensor enlarged = nn.functional.interpolate(x, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
+        return TorchConvolution.Run(enlarged, weight, bias, [1, 1], [1, 1]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The weights of <see cref="RunFolded"/>, summed in float32.</summary>
+    /// <param name="weight"><c>[O, C, 3, 3]</c></param>
+    /// <returns>
+    /// <c>[4·O, C, 2, 2]</c> with the strides of channels last: of the even output rows, their even columns first, then the odd ones.
+    /// </returns>
+    public static Tensor Fold(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor taps = tensor(TapsOfRows).to(weight.device);
+        Tensor folded = einsum("apk,bql,ockl->abopqc", taps, taps, weight.to_type(ScalarType.Float32));
+        return folded.flatten(0, 2).to_type(weight.dtype).contiguous().permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The folded form: one convolution gives every pixel its four, which are then put in place.</summary>
+    /// <param name="x"><c>[N, C, H, W]</c>, best with the strides of channels last.</param>
+    /// <param name="folded">From <see cref="Fold"/>.</param>
+    /// <param name="bias"><c>[O]</c></param>
+    /// <returns><c>[N, O, 2·H, 2·W]</c> with the strides of channels last.</returns>
+    public static Tensor RunFolded(Tensor x, Tensor folded, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        (long n, long h, long w, long o) = (x.shape[0], x.shape[2], x.shape[3], bias.shape[0]);
+        Tensor four = TorchConvolution.Run(x, folded, bias.repeat(4), [1, 1], [1, 1]).permute(0, 2, 3, 1).contiguous();
+        // [N, H + 1, W + 1, 2, 2, O]: an odd row's value lies a row further down, an odd column's a column further on.
+        long column = 4 * o, row = (w + 1) * column;
+        return four.as_strided([n, h, 2, w, 2, o], [(h + 1) * row, row, row + 2 * o, column, column + o, 1])
+            .reshape(n, 2 * h, 2 * w, o).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+    }
+}
