@@ -19,7 +19,7 @@ public sealed class ClusterFaultTests
     private const int Clients = 12;
 
     // A large run is one command: TURBODIFFUSION_CLUSTER_JOBS=10000 (docs/reliability.md).
-    private static readonly int Jobs = Number("TURBODIFFUSION_CLUSTER_JOBS", 150);
+    private static readonly int Jobs = Number("TURBODIFFUSION_CLUSTER_JOBS", 60);
     private static readonly int Milliseconds = Number("TURBODIFFUSION_CLUSTER_MILLISECONDS", 200);
     private static readonly bool IsReal = Environment.GetEnvironmentVariable("TURBODIFFUSION_CLUSTER_MODEL") == "tiny";
 
