@@ -7,6 +7,7 @@
 //   VALUE_TILES  1 or 2, as shared memory allows: with 2, the next block is on its way while one is worked on
 //   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128)
 //   ELEMENT      of the keys: i8 or bf16
+//   STATE        1: the state of the linear branch, too
 //   NORMALIZE    see sage.cuh
 #include "sage.cuh"
 
@@ -39,13 +40,6 @@ struct State {
 
 #if VALUES
 constexpr float kMaxFp8 = 448.0f;
-
-// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte.
-DEVICE u32 pack_fp8(float low, float high) {
-    u16 pair;
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
-    return pair;
-}
 #endif
 
 // mean [B, H, 128] of k. Grid: chunks, B · H. Dynamic shared memory: 1 + VALUE_TILES tiles.
@@ -74,6 +68,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         }
     };
     auto load_values = [&](int block) {
+        if (!VALUES && !STATE) return;
 #pragma unroll
         for (int pass = 0; pass < kPasses; pass++) {
             int row_in_block = pass * kRowsAtOnce + row_in_pass, row = block * BLOCK + row_in_block;
@@ -109,10 +104,12 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         for (int pass = 0; pass < kPasses; pass++) {
             int row = pass * kRowsAtOnce + row_in_pass, token = block * BLOCK + row;
             bool inside = token < length;
-            float x[kVector], feature[kVector];
-            unpack8(*reinterpret_cast<const uint4*>(value_tile + swizzled<kRowBytes>(row, chunk)), x);
+            float x[kVector];
+            if (VALUES) {
+                unpack8(*reinterpret_cast<const uint4*>(value_tile + swizzled<kRowBytes>(row, chunk)), x);
 #pragma unroll
-            for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
+                for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
+            }
 
             unpack8(raw_keys[pass], x);
             float weight[kVector] = {};
@@ -121,18 +118,20 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 #endif
             prepare(k, x, batch, length, min(token, length - 1), channel, weight);
             if (inside) store_unscaled(keys.values + (sequence * length + token) * kHeadDim + channel, x);
-            softmax_row(x, feature);
-            uint4 packed = inside ? pack8(feature) : uint4{};
-            *reinterpret_cast<uint4*>(shared + swizzled<kRowBytes>(row, chunk)) = packed;
-            // As the product below sees them.
-            unpack8(packed, feature);
+            if (STATE) {
+                float feature[kVector];
+                softmax_row(x, feature);
+                uint4 packed = inside ? pack8(feature) : uint4{};
+                *reinterpret_cast<uint4*>(shared + swizzled<kRowBytes>(row, chunk)) = packed;
+                // As the product below sees them.
+                unpack8(packed, feature);
+#pragma unroll
+                for (int i = 0; i < kVector; i++) feature_sum[i] += feature[i];
+            }
             float centre[kVector];
             load8(centres + channel, centre);
 #pragma unroll
-            for (int i = 0; i < kVector; i++) {
-                feature_sum[i] += feature[i];
-                x[i] = inside ? x[i] - centre[i] : 0;
-            }
+            for (int i = 0; i < kVector; i++) x[i] = inside ? x[i] - centre[i] : 0;
             // The difference is rounded to bf16, as in the plain form.
             centred[pass] = pack8(x);
             unpack8(centred[pass], x);
@@ -200,7 +199,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 
         int row_tile = warp / 4 * kWarpChannels, column_tile = warp % 4 * kWarpChannels;
 #pragma unroll
-        for (int depth = 0; depth < BLOCK / kMmaDepth; depth++) {
+        for (int depth = 0; depth < (STATE ? BLOCK / kMmaDepth : 0); depth++) {
             // Both lie with the tokens as rows. Left: channels of k by tokens; right: tokens by channels of v.
             u32 left[kWarpChannels / kMmaRows][4], right[kWarpChannels / kMmaColumns / 2][4];
 #pragma unroll
@@ -219,6 +218,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         if (VALUE_TILES == 1) load_keys(block + 1), load_values(block + 1);
     }
 
+    if (!STATE) return;
     u64 part = sequence * gridDim.x + blockIdx.x;
     float* out = state.products + part * kHeadDim * kHeadDim;
 #pragma unroll

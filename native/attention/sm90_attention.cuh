@@ -144,3 +144,16 @@ DEVICE void add_linear_branch(const float (&output)[64], const float (&sparse)[2
         if (y) *reinterpret_cast<uint4*>(y + chunk * kVector) = *reinterpret_cast<const uint4*>(features + tile_chunk<kRows>(at, chunk));
     }
 }
+
+// Ends attention without it for the 64 rows of a warpgroup: y = output · factor.
+DEVICE void store_rows(const float (&output)[64], const float (&factor)[2], const Output& out) {
+    int lane = threadIdx.x % kWarpSize, first = threadIdx.x / kWarpSize * 16 + lane / 4;
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        bf16* y = out.row(first + row * 8);
+        if (!y) continue;
+#pragma unroll
+        for (int i = 2 * row; i < 64; i += 4)
+            *reinterpret_cast<u32*>(y + i / 4 * 8 + lane % 4 * 2) = pack_bf16(output[i] * factor[row], output[i + 1] * factor[row]);
+    }
+}

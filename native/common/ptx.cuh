@@ -30,6 +30,13 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte. From sm_89 on.
+DEVICE u32 pack_fp8(float low, float high) {
+    u16 pair;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
 // A value that is the same in all lanes, so that the compiler knows.
 DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
 

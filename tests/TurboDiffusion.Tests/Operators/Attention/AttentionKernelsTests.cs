@@ -17,6 +17,10 @@ public class AttentionKernelsTests
     [InlineData(AttentionKind.SageSla, 1, 1000, 12, 64, 128, false)]
     [InlineData(AttentionKind.SageSla, 1, 1000, 2, 128, 64, false)]
     [InlineData(AttentionKind.SageSla, 1, 1000, 40, 64, 128, true)]
+    [InlineData(AttentionKind.Sage, 1, 1, 1, 64, 128, false)]
+    [InlineData(AttentionKind.Sage, 2, 300, 3, 64, 128, false)]
+    [InlineData(AttentionKind.Sage, 2, 300, 3, 64, 128, true)]
+    [InlineData(AttentionKind.Sage, 1, 1000, 12, 64, 128, false)]
     [InlineData(AttentionKind.Sla, 1, 1, 1, 128, 64, false)]
     [InlineData(AttentionKind.Sla, 2, 300, 3, 128, 64, false)]
     [InlineData(AttentionKind.Sla, 1, 1000, 12, 128, 64, false)]
@@ -29,26 +33,31 @@ public class AttentionKernelsTests
         double tolerance = kind == AttentionKind.Sla ? 1e-2 : 0.05;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        AttentionOptions options = kind == AttentionKind.Sla
-            ? AttentionOptions.Sla(1, queryBlock, keyBlock)
-            : AttentionOptions.SageSla(1, queryBlock, keyBlock);
+        AttentionOptions options = kind switch
+        {
+            AttentionKind.Sla => AttentionOptions.Sla(1, queryBlock, keyBlock),
+            AttentionKind.SageSla => AttentionOptions.SageSla(1, queryBlock, keyBlock),
+            _ => AttentionOptions.Of(kind),
+        };
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 1, length, 1, device);
         Tensor Random(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
         QueryKeyTransform t = new(Random(1, heads * 128), Random(2, heads * 128), rotary, 1e-6);
         Tensor wide = Random(3, batch, length, 3 * heads * 128);
         Tensor[] parts = wide.chunk(3, 2);
-        (Tensor, Tensor) projection = (Random(4, 128, 128).to_type(ScalarType.Float32), Random(5, 128).to_type(ScalarType.Float32));
+        (Tensor Weight, Tensor Bias)? projection = options.IsSparse
+            ? (Random(4, 128, 128).to_type(ScalarType.Float32), Random(5, 128).to_type(ScalarType.Float32))
+            : null;
 
         (Tensor q, Tensor k) = RmsNormRotaryKernel.Run(parts[0], parts[1], t.QueryWeight, t.KeyWeight, rotary.Cosines,
             rotary.Sines, 128, 1e-6);
         Tensor v = parts[2].unflatten(2, [-1, 128]);
-        Tensor sparse = BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, options), options);
-        Tensor linear = nn.functional.linear(LinearAttention.Attend(q, k, v), projection.Item1, projection.Item2);
+        Tensor expected = BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, options), options);
+        if (projection is { } mixing) expected += nn.functional.linear(LinearAttention.Attend(q, k, v), mixing.Weight, mixing.Bias);
         KernelConformance.PoisonMemory(device);
         Tensor actual = AttentionKernels.Attend(parts[0], parts[1], parts[2], t, options, projection, form);
         Assert.Equal(ScalarType.BFloat16, actual.dtype);
-        Comparison.RelativeL2(sparse + linear, actual, tolerance, "from projections");
-        Comparison.RelativeL2(sparse + linear,
+        Comparison.RelativeL2(expected, actual, tolerance, "from projections");
+        Comparison.RelativeL2(expected,
             AttentionKernels.Attend(q.flatten(2), k.flatten(2), parts[2], null, options, projection, form), tolerance, "from q and k");
     }
 
@@ -65,6 +74,10 @@ public class AttentionKernelsTests
         Comparison.RelativeL2(AttentionKernels.Attend(q, k, v, null, options, projection, KernelForm.Portable),
             AttentionKernels.Attend(q, k, v, null, options, projection, Form(options.Kind, options.QueryBlock, options.KeyBlock)), 0.05,
             "portable");
+        if (Form(options.Kind, options.QueryBlock, options.KeyBlock) != KernelForm.Sm90) return;
+        Comparison.RelativeL2(
+            AttentionKernels.Attend(q, k, v, null, options, projection, KernelForm.Sm90, new(PairedLists: false)),
+            AttentionKernels.Attend(q, k, v, null, options, projection, KernelForm.Sm90, new(PairedLists: true)), 0.03, "paired lists");
     }
 
     // The GPU's own kernels, where it has some for the blocks.

@@ -146,6 +146,14 @@ public sealed class SparseLinearAttentionTests : AttentionConformance
     }
 }
 
+public sealed class SageAttentionTests : AttentionConformance
+{
+    protected override AttentionKind Kind => AttentionKind.Sage;
+
+    // int8 scores and fp8 weights and values: three significant bits in P and V.
+    protected override double Tolerance => 0.05;
+}
+
 public sealed class SageSparseLinearAttentionTests : AttentionConformance
 {
     protected override AttentionKind Kind => AttentionKind.SageSla;
