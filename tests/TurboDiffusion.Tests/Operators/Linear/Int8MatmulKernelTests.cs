@@ -12,8 +12,7 @@ public class Int8MatmulKernelTests
     // Every source with every tuning, by a name that the test's output shows.
     private static readonly Dictionary<string, (KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning)> Sources =
         Sm90Int8MatmulKernel.Tuning.All.Select(t => (KernelForm.Sm90, (Sm90Int8MatmulKernel.Tuning?)t)).Prepend((KernelForm.Portable, null))
-            .ToDictionary(s => s.Item2 is { } t ? $"{s.Item1} cluster {t.Cluster}, turns {t.Turns}, bits {t.PromotesByBits}"
-                : $"{s.Item1}");
+            .ToDictionary(s => $"{s.Item1} {s.Item2}");
 
     public static TheoryData<string> Variants => [.. Sources.Keys];
 
@@ -134,7 +133,26 @@ public class Int8MatmulKernelTests
             $"run {i}");
     }
 
-    // setmaxnreg: 2 warpgroups of 240 registers and one of 24 come out of 3 of 168.
+    [Theory]
+    [InlineData(1, 8, 16)]
+    [InlineData(130, 136, 272)]
+    [InlineData(513, 1536, 1536)]
+    [InlineData(2500, 1528, 528)]
+    public void The_trial_in_fp8_agrees_with_its_plain_form(long m, long n, long k)
+    {
+        Device device = KernelConformance.RequireSm90();
+        using var scope = NewDisposeScope();
+        Tensor rows = KernelConformance.Random(device, 8, ScalarType.Float32, m, 1).exp(), x = KernelConformance.Random(device, 1,
+            ScalarType.Float32, m, k) * rows, w = KernelConformance.Random(device, 2, ScalarType.Float32, n, k);
+        (Tensor, Tensor) a = Fp8Trial.Activations(x), b = Fp8Trial.Weights(w);
+        Tensor bias = KernelConformance.Random(device, 3, ScalarType.BFloat16, n), expected = Fp8Trial.Multiply(a, b) + bias;
+        KernelConformance.PoisonMemory(device);
+        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits))
+            Comparison.RelativeL2(expected, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, KernelForm.Sm90, tuning, fp8: true),
+                3e-3, $"{m}×{n}×{k}, {tuning}");
+    }
+
+    // setmaxnreg: 2 warpgroups of 232 registers and one of 40 come out of 3 of 168.
     [Fact]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
