@@ -1,11 +1,11 @@
 // What sparse-linear attention needs of k and v, in one pass over them: k normalised and rotated (see sage.cuh), in bf16, or less
 // its mean in int8 with a scale per block of tokens and head; the mean of each block, less that of all; the state of the linear branch,
 //   S = Σ softmax(k)ᵀ · v, z = Σ softmax(k), over the channels of k;
-// and, for the copy engine, v in fp8 with a scale per block, transposed.
+// and, for the copy engine, v in fp8 or int8 with a scale per block, transposed.
 // A thread block takes blocks_per_chunk blocks of a head and keeps its part of the state in registers (mma.sync).
 //   BLOCK        tokens of a block: 64 or 128
 //   VALUE_TILES  1 or 2, as shared memory allows: with 2, the next block is on its way while one is worked on
-//   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128)
+//   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128); 2: in int8, with a scale per channel, too
 //   ELEMENT      of the keys: i8 or bf16
 //   STATE        1: the state of the linear branch, too
 //   NORMALIZE    see sage.cuh
@@ -30,6 +30,7 @@ struct Values {
     const bf16* x;  // [B, length, stride], head h in channels h · 128 …
     u8* values;     // [B, H, blocks, 128 channels, 128 tokens]; in each 16, token 8 · j + 2 · t + e is at 4 · t + 2 · j + e
     float* scales;  // [B, H, blocks]
+    const float* channels;  // [B, H, 128]: what the channels are divided by before anything else; of int8
     int stride;
 };
 
@@ -39,7 +40,13 @@ struct State {
 };
 
 #if VALUES
-constexpr float kMaxFp8 = 448.0f;
+constexpr float kMaxValue = VALUES == 2 ? 127.0f : 448.0f;
+
+// Two values to two bytes, low in the lower.
+DEVICE u32 pack_values(float low, float high) {
+    if constexpr (VALUES == 2) return to_int8_away(low) | to_int8_away(high) << 8;
+    else return pack_fp8(low, high);
+}
 #endif
 
 // mean [B, H, 128] of k. Grid: chunks, B · H. Dynamic shared memory: 1 + VALUE_TILES tiles.
@@ -86,6 +93,14 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
     __shared__ __align__(16) bf16 weights[kHeadDim];
     if (threadIdx.x < kHeadDim) weights[threadIdx.x] = k.weight[head * kHeadDim + threadIdx.x];
 #endif
+#if VALUES == 2
+    // 1 / what a channel is divided by.
+    __shared__ __align__(16) float channel_inverses[kHeadDim];
+    if (threadIdx.x < kHeadDim) {
+        float most = v.channels[sequence * kHeadDim + threadIdx.x];
+        channel_inverses[threadIdx.x] = most > 0 ? 1.0f / most : 0.0f;
+    }
+#endif
     __syncthreads();
 
     float product[kWarpChannels / kMmaRows][kWarpChannels / kMmaColumns][4] = {};
@@ -107,6 +122,12 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             float x[kVector];
             if (VALUES) {
                 unpack8(*reinterpret_cast<const uint4*>(value_tile + swizzled<kRowBytes>(row, chunk)), x);
+#if VALUES == 2
+                float inverses[kVector];
+                load8(channel_inverses + channel, inverses);
+#pragma unroll
+                for (int i = 0; i < kVector; i++) x[i] *= inverses[i];
+#endif
 #pragma unroll
                 for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
             }
@@ -176,9 +197,13 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             // A thread has two channels of 16 tokens.
             constexpr int kPairs = kHeadDim / 2, kGroup = 16;
             static_assert(BLOCK == kThreads / kPairs * kGroup);
-            float value_scale = fmaxf(max_over_warp(amaxes[1][lane % kWarps]), 1e-12f) / kMaxFp8, inverse = 1.0f / value_scale;
+            float value_scale = fmaxf(max_over_warp(amaxes[1][lane % kWarps]), 1e-12f) / kMaxValue, inverse = 1.0f / value_scale;
             if (threadIdx.x == 0) v.scales[index] = value_scale;
             int pair = threadIdx.x % kPairs, group = threadIdx.x / kPairs;
+            float low_inverse = inverse, high_inverse = inverse;
+#if VALUES == 2
+            low_inverse *= channel_inverses[2 * pair], high_inverse *= channel_inverses[2 * pair + 1];
+#endif
             u32 low[4], high[4];
 #pragma unroll
             for (int t = 0; t < 4; t++) {
@@ -186,10 +211,10 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 #pragma unroll
                 for (int i = 0; i < 4; i++)
                     quad[i] = *reinterpret_cast<const u32*>(value_tile + swizzled<kRowBytes>(group * kGroup + i / 2 * 8 + 2 * t + i % 2, pair / 4) + pair % 4 * 4);
-                low[t] = pack_fp8(low_bf16(quad[0]) * inverse, low_bf16(quad[1]) * inverse) |
-                         pack_fp8(low_bf16(quad[2]) * inverse, low_bf16(quad[3]) * inverse) << 16;
-                high[t] = pack_fp8(high_bf16(quad[0]) * inverse, high_bf16(quad[1]) * inverse) |
-                          pack_fp8(high_bf16(quad[2]) * inverse, high_bf16(quad[3]) * inverse) << 16;
+                low[t] = pack_values(low_bf16(quad[0]) * low_inverse, low_bf16(quad[1]) * low_inverse) |
+                         pack_values(low_bf16(quad[2]) * low_inverse, low_bf16(quad[3]) * low_inverse) << 16;
+                high[t] = pack_values(high_bf16(quad[0]) * high_inverse, high_bf16(quad[1]) * high_inverse) |
+                          pack_values(high_bf16(quad[2]) * high_inverse, high_bf16(quad[3]) * high_inverse) << 16;
             }
             uint4* out = reinterpret_cast<uint4*>(v.values + (index * kHeadDim + 2 * pair) * BLOCK + group * kGroup);
             out[0] = {low[0], low[1], low[2], low[3]};

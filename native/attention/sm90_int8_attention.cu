@@ -1,11 +1,12 @@
-// Attention in SageAttention's formats on Hopper (wgmma, TMA, mbarrier): over all keys, or over chosen key blocks with the linear branch.
+// Attention in 8 bits on Hopper (wgmma, TMA, mbarrier): over all keys, or over chosen key blocks with the linear branch.
 //   y = softmax over the keys of (q·kᵀ/√128) · v [+ φ(q)·M / (1e-5 + φ(q)·z) + bias]
-// q·kᵀ in int8, the softmax in float32 as the blocks come, P·V in fp8 with V in blocks of their own scale, and the linear branch in bf16:
-// φ(q) are the features, M the projected state of the head, z its sum of features.
+// q·kᵀ in int8, the softmax in float32 as the blocks come. Over chosen blocks P·V in fp8, with a scale for each block of V, and the
+// linear branch in bf16: φ(q) are the features, M the projected state of the head, z its sum of features. Over all keys P·V in int8,
+// which is half as far off: P against the block's own maximum, V with a scale for each channel and one for each block.
 // A thread block has two query blocks of 64, a warpgroup each. A stage of the ring is a block of 128 keys and its values; an entry of
 // the list says for whom. With the linear branch the last two stages are the features and M.
 //   STAGES  see sm90_attention.cuh
-//   CHOSEN  1: the key blocks of a list, and the linear branch; 0: all key blocks, and no linear branch
+//   CHOSEN  1: the key blocks of a list, P·V in fp8, and the linear branch; 0: all key blocks, and P·V in int8
 #include "sm90_attention.cuh"
 #include "block_list.cuh"
 
@@ -18,8 +19,9 @@ static_assert(2 * kBoxBytes == kStageBytes);
 // conversion.
 constexpr int kFloatBits = 0x4b400000;
 constexpr float kFloatOffset = 12582912.0f;
-// P is at most about 2⁸, where fp8 ends at 448: small weights stay above its smallest number.
-constexpr float kWeightExponent = 8.0f;
+// The exponent of the highest P. In fp8, which ends at 448, small weights stay above its smallest number; in int8 it is 127, and less
+// what rounding may add.
+constexpr float kWeightExponent = CHOSEN ? 8.0f : 6.988f;
 
 // The key blocks of the thread block.
 struct Blocks {
@@ -43,12 +45,13 @@ struct Blocks {
 
 // Through maps with boxes of 128 rows and 128 bytes: q, k int8 [B·H·length, 128]; v fp8 [B·H·key blocks·128 channels, 128] as sage_keys
 // leaves it; features bf16 [B·H·length, 128]; mix (M) bf16 [B·H·128 outputs, 128]. q_scales [B, H, query blocks]; sums (z) [B, H, 128];
-// bias [128]; y [B, length, H, 128]. Of the linear branch alone, and not read without it: features, mix, sums, bias.
+// bias [128]; y [B, length, H, 128]. With chosen blocks alone: features, mix, sums, bias; over all keys alone: channels [B, H, 128], what
+// the channels of v were divided by.
 // Grid: pairs of query blocks, B · H. factor: log₂e / √128.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
 sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v,
                     const __grid_constant__ TensorMap features, const __grid_constant__ TensorMap mix, const float* q_scales, Blocks blocks,
-                    const float* sums, const float* bias, bf16* y, int length, int heads, float factor) {
+                    const float* sums, const float* bias, const float* channels, bf16* y, int length, int heads, float factor) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) Barriers barriers;
     int query_blocks = (length + kQueryRows - 1) / kQueryRows, key_blocks = (length + kKeyBlock - 1) / kKeyBlock;
@@ -102,7 +105,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
     u32 query = queries + warpgroup * kQueryRows * kHeadDim;
     const float minus_infinity = __uint_as_float(kMinusInfinityBits);
     // Of rows lane / 4 and lane / 4 + 8 of the warp's 16: P is 2^(score − reference). The totals are this lane's share until
-    // the end. The output is in units of value_scale.
+    // the end. With fp8 the output is in units of value_scale.
     float reference[2] = {minus_infinity, minus_infinity}, total[2] = {0, 0};
     float output[64] = {};
     float value_scale = 1;
@@ -131,10 +134,11 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
                     if (i / 4 * 8 + lane % 4 * 2 + i % 2 >= valid) score[i] = kMinusInfinityBits;
             }
             float scale = query_scale * content.key_scale;
+            u32 weights[4][4];
+#if CHOSEN
             float unit = __fdividef(value_scale, content.value_scale);
             value_scale = content.value_scale;
             float rescale[2];
-            u32 weights[4][4];
 #pragma unroll
             for (int row = 0; row < 2; row++) {
                 float highest = minus_infinity;
@@ -179,6 +183,56 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
             wgmma_wait<0>(product);
 #pragma unroll
             for (int i = 0; i < 64; i++) output[i] = output[i] * rescale[i / 2 % 2] + product[i];
+#else
+            float rescale[2], unit[2];
+#pragma unroll
+            for (int row = 0; row < 2; row++) {
+                float highest = minus_infinity;
+#pragma unroll
+                for (int i = 2 * row; i < 64; i += 4) highest = fmaxf(highest, fmaxf(__int_as_float(score[i]), __int_as_float(score[i + 1])));
+                highest = (reduce_row<true>(highest) - kFloatOffset) * scale;
+                // As with fp8; but where scores are so large that it matters, half a unit of what is subtracted is below the scale.
+                float subtracted = __fmaf_rn(kFloatOffset, scale, highest - (kWeightExponent - scale));
+                float local = __fmaf_rn(-kFloatOffset, scale, subtracted), next = fmaxf(reference[row], local);
+                rescale[row] = exp2_fast(reference[row] - next);
+                float change = exp2_fast(local - next);
+                unit[row] = change * content.value_scale;
+                reference[row] = next;
+                // The lowest byte is the rounded weight.
+#pragma unroll
+                for (int i = 2 * row; i < 64; i += 4)
+#pragma unroll
+                    for (int e = i; e < i + 2; e++)
+                        score[e] = __float_as_int(exp2_fast(__fmaf_rn(__int_as_float(score[e]), scale, -subtracted)) + kFloatOffset);
+                u32 sum = 0;
+#pragma unroll
+                for (int depth = 0; depth < 4; depth++)
+#pragma unroll
+                    for (int half = 0; half < 2; half++) {
+                        int i = (depth * 4 + half * 2) * 4 + 2 * row;
+                        u32 four =
+                            __byte_perm(__byte_perm(score[i], score[i + 1], 0x0040), __byte_perm(score[i + 4], score[i + 5], 0x0040), 0x5410);
+                        weights[depth][2 * half + row] = four;
+                        sum = add_bytes(four, sum);
+                    }
+                // Of the rounded weights, so that they are shares of one whole.
+                total[row] = total[row] * rescale[row] + static_cast<float>(sum) * change;
+            }
+            int product[64];
+#pragma unroll
+            for (int i = 0; i < 64; i++) product[i] = fresh_constant<kFloatBits>();
+            wgmma_fence();
+#pragma unroll
+            for (int depth = 0; depth < kKeyBlock / kMmaBytes; depth++)
+                wgmma_s8(product, weights[depth], swizzled_operand(values + depth * kMmaBytes), 1);
+            wgmma_commit();
+            wgmma_wait<0>(product);
+#pragma unroll
+            for (int i = 0; i < 64; i++) {
+                int row = i / 2 % 2;
+                output[i] = __fmaf_rn(__int_as_float(product[i]), unit[row], __fmaf_rn(output[i], rescale[row], -kFloatOffset * unit[row]));
+            }
+#endif
         }
         ring.release(step);
     }
@@ -192,6 +246,6 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
         ring.wait(count + 1);
         add_linear_branch(output, sparse, aligned + ring.offset(count), aligned + ring.offset(count + 1), sums + sequence * kHeadDim, bias, out);
     } else {
-        store_rows(output, sparse, out);
+        store_rows(output, sparse, channels + sequence * kHeadDim, out);
     }
 }

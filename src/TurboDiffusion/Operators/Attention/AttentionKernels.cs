@@ -84,11 +84,12 @@ internal static class AttentionKernels
         else mean = SageQuantization.KeyMean(Heads(keys));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock,
             element, features: options.IsSparse);
+        Tensor? channels = hopper && options.Kind == AttentionKind.Sage ? SageQuantization.ValueChannels(Heads(values)) : null;
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock,
-            fp8: sage && hopper, element, state: options.IsSparse);
+            fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
         if (projection is not { } mixing)
             return (hopper
-                ? Sm90Int8AttentionKernel.Run(left, right)
+                ? Sm90Int8AttentionKernel.Run(left, right, channels!)
                 : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
                 .MoveToOuterDisposeScope();
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);

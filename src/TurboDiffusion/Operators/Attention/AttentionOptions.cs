@@ -9,7 +9,7 @@ public sealed record AttentionOptions
     /// <summary>Full softmax attention.</summary>
     public static AttentionOptions Dense { get; } = new(AttentionKind.Dense, 1, 0, 0);
 
-    /// <summary>Full softmax attention in int8 and fp8, with a scale for 64 queries and for 128 keys.</summary>
+    /// <summary>Full softmax attention in int8, with a scale for 64 queries and for 128 keys.</summary>
     public static AttentionOptions Sage { get; } = new(AttentionKind.Sage, 1, 64, 128);
 
     private AttentionOptions(AttentionKind kind, double topKRatio, int queryBlock, int keyBlock)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
-/// Attention on Hopper in int8 and fp8, over all keys, or over lists of key blocks with the linear branch:
+/// Attention on Hopper in 8 bits: over all keys in int8, or over lists of key blocks in int8 and fp8 with the linear branch:
 /// <c>native/sm90_int8_attention.cu</c>.
 /// </summary>
 internal static unsafe class Sm90Int8AttentionKernel
@@ -31,9 +31,10 @@ internal static unsafe class Sm90Int8AttentionKernel
 
     /// <summary>Attends to all keys.</summary>
     /// <param name="q">Queries in blocks of 64, int8.</param>
-    /// <param name="k">Keys in blocks of 128, int8, with v in fp8.</param>
+    /// <param name="k">Keys in blocks of 128, int8, with v in int8.</param>
+    /// <param name="channels">What the channels of v were divided by, float32 <c>[B, H, 128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k) => Run(q, k, null);
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) => Run(q, k, channels, null);
 
     /// <summary>Attends to the key blocks of lists, and adds the linear branch.</summary>
     /// <param name="q">Queries in blocks of 64, int8, with their features.</param>
@@ -45,16 +46,17 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="bias">Float32 <c>[128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, BlockPairsKernel.Result blocks,
-        (Tensor Mix, Tensor FeatureSums) state, Tensor bias) => Run(q, k, new Choice(blocks, state.Mix, state.FeatureSums, bias));
+        (Tensor Mix, Tensor FeatureSums) state, Tensor bias) => Run(q, k, null,
+        new Choice(blocks, state.Mix, state.FeatureSums, bias));
 
-    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Choice? choice)
+    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
         (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, CudaContext.Of(device).SharedBytes);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
-        (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in fp8.", nameof(k));
+        (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
 
         byte* maps = stackalloc byte[5 * TensorMap.Size + TensorMap.Alignment];
@@ -84,13 +86,14 @@ internal static unsafe class Sm90Int8AttentionKernel
             sums = KernelOperand.Address(c.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
             bias = KernelOperand.Address(c.Bias, ScalarType.Float32, HeadDim);
         }
+        void* valueChannels = channels is null ? null : KernelOperand.Address(channels, ScalarType.Float32, batch, headCount, HeadDim);
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)tokens, heads = (int)headCount;
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]
         {
-            qMap, kMap, vMap, featureMap, mixMap, &qScales, &blocks, &sums, &bias, &yAddress, &length, &heads, &factor,
+            qMap, kMap, vMap, featureMap, mixMap, &qScales, &blocks, &sums, &bias, &valueChannels, &yAddress, &length, &heads, &factor,
         };
         KernelFunction.Of(device, program).Launch(launch, arguments);
         return y;

@@ -25,11 +25,8 @@ public class Sm90Int8AttentionKernelTests
         using var noGradient = no_grad();
         Problem p = Draw(batch, length, heads);
         Tensor exact = DenseAttention.Attend(Wide(p.Q), Wide(p.K), Wide(p.V));
-        using var plain = new SageAttention();
-        double plainError = Comparison.RelativeL2(exact, plain.call(Wide(p.Q), Wide(p.K), Wide(p.V)), 1, "plain form");
-        KernelConformance.PoisonMemory(p.Q.device);
-        double error = Comparison.RelativeL2(exact, Sm90Int8AttentionKernel.Run(p.Queries, p.Keys),
-            Math.Max(plainError, ValueError(p.V)) * 1.05 + 3e-3, $"L {length}, {heads} heads");
+        double plainError = Comparison.RelativeL2(exact, SageAttention.AttendPlain(p.Q, p.K, p.V), 1, "plain form");
+        double error = Comparison.RelativeL2(exact, RunAll(p), plainError * 1.05 + 3e-3, $"L {length}, {heads} heads");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"sm90 int8 attention, L {length}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
@@ -121,9 +118,7 @@ public class Sm90Int8AttentionKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(1, 500, 2, 50);
-        using var plain = new SageAttention();
-        Comparison.RelativeL2(plain.call(Wide(p.Q), Wide(p.K), Wide(p.V)), Sm90Int8AttentionKernel.Run(p.Queries, p.Keys), 0.1,
-            "plain form");
+        Comparison.RelativeL2(SageAttention.AttendPlain(p.Q, p.K, p.V), RunAll(p), 0.1, "plain form");
     }
 
     [Fact]
@@ -132,8 +127,8 @@ public class Sm90Int8AttentionKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(1, 3000, 12);
-        Tensor first = Sm90Int8AttentionKernel.Run(p.Queries, p.Keys);
-        for (int i = 0; i < 5; i++) Comparison.Exact(first, Sm90Int8AttentionKernel.Run(p.Queries, p.Keys), $"run {i}");
+        Tensor first = RunAll(p);
+        for (int i = 0; i < 5; i++) Comparison.Exact(first, RunAll(p), $"run {i}");
     }
 
     private static Problem Draw(int batch, int length, int heads, double magnitude = 1)
@@ -150,12 +145,13 @@ public class Sm90Int8AttentionKernelTests
     private static Tensor Scores(Problem p, int length) => KernelConformance.Random(p.Q.device, 4, ScalarType.BFloat16, p.Q.shape[0],
         p.Q.shape[2], (length + 63) / 64, (length + 127) / 128);
 
-    // Where hardly anything is averaged, what is left is the rounding of v: per block here, per channel in the plain form.
-    private static double ValueError(Tensor v)
+    private static Tensor RunAll(Problem p)
     {
-        (_, Tensor scales) = SageQuantization.QuantizeValueBlocks(v, Options.KeyBlock);
-        Tensor unscaled = BlockSelection.Blocks(Wide(v), Options.KeyBlock) / scales.unsqueeze(-1).unsqueeze(-1);
-        return Comparison.RelativeL2(unscaled, Fp8.Round(unscaled), 1, "v in fp8");
+        Tensor channels = SageQuantization.ValueChannels(p.V);
+        SageKeysKernel.Result keys = SageKeysKernel.Run(p.K.flatten(2), p.V.flatten(2), SageQuantization.KeyMean(p.K), null, default, 128,
+            fp8: false, state: false, channels: channels);
+        KernelConformance.PoisonMemory(p.Q.device);
+        return Sm90Int8AttentionKernel.Run(p.Queries, keys, channels);
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
