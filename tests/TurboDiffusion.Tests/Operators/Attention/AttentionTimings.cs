@@ -63,7 +63,8 @@ public class AttentionTimings
         if (hopper)
         {
             (Tensor, Tensor) scales = (right.Scales, right.V!.Value.Scales);
-            Time($"choice of the blocks as paired lists, {size}", () => _ = BlockPairsKernel.Run(scores, count, scales.Item1, scales.Item2));
+            Time($"choice of the blocks as paired lists, {size}",
+                () => _ = BlockPairsKernel.Run(scores, count, scales.Item1, scales.Item2));
             BlockPairsKernel.Result pairs = BlockPairsKernel.Run(scores, count, scales.Item1, scales.Item2);
             Rate($"Hopper, both branches, paired lists, {size}", operations,
                 () => _ = Sm90Int8AttentionKernel.Run(left, right, pairs, state, projection.Bias));
