@@ -95,9 +95,30 @@ DEVICE void mbarrier_arrive_at(u32 barrier, u32 block) {
         : "memory");
 }
 
+DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+
+// Waits until every thread of the cluster has arrived.
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+
 // Every thread of the cluster comes here before any goes on.
 DEVICE void cluster_sync() {
-    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+    cluster_arrive();
+    cluster_wait();
+}
+
+// What another thread block of the cluster has at this place.
+DEVICE float2 load_from(int block, const float2* place) {
+    float2 value;
+    asm volatile(
+        "{\n"
+        ".reg .b32 remote;\n"
+        "mapa.shared::cluster.u32 remote, %2, %3;\n"
+        "ld.shared::cluster.v2.f32 {%0, %1}, [remote];\n"
+        "}"
+        : "=f"(value.x), "=f"(value.y)
+        : "r"(shared_address(place)), "r"(block)
+        : "memory");
+    return value;
 }
 
 // A matrix operand in shared memory: rows of 128 bytes, 16-byte chunks swizzled with the row modulo 8 as the copy engine

@@ -54,7 +54,7 @@ public class StepTimings
             else parameter.normal_(0, 0.02);
         }
         Tensor latents = randn([1, 16, 21, 60, 104], device: device), time = full(1, 900.0, ScalarType.Float64, device);
-        using TextContext text = model.PrepareText(randn([1, 512, 4096], ScalarType.BFloat16, device));
+        using CrossContext text = model.PrepareContext(randn([1, 512, 4096], ScalarType.BFloat16, device));
         double ms = CudaTimer.Median(device, () => model.Forward(latents, time, text).Dispose(), warmUp: 1, repeats: 3);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"STEP 1.3B 480p, {attention} attention, {weights} weights: {ms:0.0} ms"));

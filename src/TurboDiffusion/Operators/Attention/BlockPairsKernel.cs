@@ -54,7 +54,7 @@ internal static unsafe class BlockPairsKernel
         {
             &source, &keys, &values, &entriesAddress, &lengthsAddress, &rows, &columns, &count,
         };
-        KernelFunction.Of(scores.device, program).Launch(launch, arguments);
+        KernelDevice.Of(scores.device).Launch(program, launch, arguments);
         return new Result(entries.MoveToOuterDisposeScope(), lengths.MoveToOuterDisposeScope());
     }
 }

@@ -54,7 +54,8 @@ internal static unsafe class Sm90Int8AttentionKernel
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
-        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, CudaContext.Of(device).SharedBytes);
+        IKernelDevice on = KernelDevice.Of(device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
         (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
@@ -63,9 +64,9 @@ internal static unsafe class Sm90Int8AttentionKernel
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size,
             mixMap = featureMap + TensorMap.Size;
-        TensorMap.Describe(qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
-        TensorMap.Describe(kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
-        TensorMap.Describe(vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
+        TensorMap.Describe(on, qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
             size.Sequences * keyBlocks * HeadDim, KeyBlock);
         var blocks = new Blocks
         {
@@ -75,9 +76,9 @@ internal static unsafe class Sm90Int8AttentionKernel
         void* sums = null, bias = null;
         if (choice is { } c)
         {
-            TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
-                sizeof(short) * HeadDim);
-            TensorMap.Describe(mixMap, KernelOperand.Address(c.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
+            TensorMap.Describe(on, featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim),
+                rows, sizeof(short) * HeadDim);
+            TensorMap.Describe(on, mixMap, KernelOperand.Address(c.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
                 size.Sequences * HeadDim, sizeof(short) * HeadDim);
             blocks.Capacity = (int)c.Blocks.Entries.shape[3];
             blocks.Entries = KernelOperand.Address(c.Blocks.Entries, ScalarType.Int32, batch, headCount, launch.GridX, blocks.Capacity,
@@ -95,7 +96,7 @@ internal static unsafe class Sm90Int8AttentionKernel
         {
             qMap, kMap, vMap, featureMap, mixMap, &qScales, &blocks, &sums, &bias, &valueChannels, &yAddress, &length, &heads, &factor,
         };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
         return y;
     }
 

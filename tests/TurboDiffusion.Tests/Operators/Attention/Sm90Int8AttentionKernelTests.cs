@@ -7,23 +7,23 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sm90_int8_attention over all keys and over lists, and block_pairs, which makes the lists.</summary>
-[Trait("Category", "Gpu")]
 public class Sm90Int8AttentionKernelTests
 {
     private static readonly AttentionOptions Options = AttentionOptions.Sage;
 
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(1, 64, 1)]
-    [InlineData(1, 65, 2)]
-    [InlineData(2, 300, 3)]
-    [InlineData(1, 1000, 2)]
-    [InlineData(1, 4096, 12)]
-    public void Over_all_keys_the_error_is_no_larger_than_that_of_the_plain_form(int batch, int length, int heads)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(1, 64, 1)]
+    [KernelCase(1, 65, 2)]
+    [KernelCase(2, 300, 3)]
+    [KernelCase(1, 1000, 2, GpuOnly = true)]
+    [KernelCase(1, 4096, 12, GpuOnly = true)]
+    public void Over_all_keys_the_error_is_no_larger_than_that_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads);
+        Problem p = Draw(on.Device, batch, length, heads);
         Tensor exact = DenseAttention.Attend(Wide(p.Q), Wide(p.K), Wide(p.V));
         double plainError = Comparison.RelativeL2(exact, SageAttention.AttendPlain(p.Q, p.K, p.V), 1, "plain form");
         double error = Comparison.RelativeL2(exact, RunAll(p), plainError * 1.05 + 3e-3, $"L {length}, {heads} heads");
@@ -32,17 +32,20 @@ public class Sm90Int8AttentionKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1, 1)]
-    [InlineData(1, 128, 2, 1)]
-    [InlineData(2, 300, 3, 2)]
-    [InlineData(1, 1000, 2, 8)]
-    [InlineData(1, 2000, 2, 3)]
-    [InlineData(1, 4096, 12, 3)]
-    public void Over_lists_the_result_is_that_of_the_kernel_that_merges_as_it_goes(int batch, int length, int heads, int count)
+    [KernelCase(1, 1, 1, 1)]
+    [KernelCase(1, 128, 2, 1)]
+    [KernelCase(2, 300, 3, 2)]
+    [KernelCase(1, 1000, 2, 8, GpuOnly = true)]
+    [KernelCase(1, 600, 2, 3)]
+    [KernelCase(1, 2000, 2, 3, GpuOnly = true)]
+    [KernelCase(1, 4096, 12, 3, GpuOnly = true)]
+    public void Over_lists_the_result_is_that_of_the_kernel_that_merges_as_it_goes(TestMachine machine, int batch, int length, int heads,
+        int count)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads);
+        Problem p = Draw(on.Device, batch, length, heads);
         Tensor scores = Scores(p, length);
         Tensor mix = KernelConformance.Random(p.Q.device, 5, ScalarType.BFloat16, batch, heads, 128, 128) * length,
             bias = KernelConformance.Random(p.Q.device, 6, ScalarType.Float32, 128);
@@ -58,14 +61,16 @@ public class Sm90Int8AttentionKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(2, 5, 2)]
-    [InlineData(7, 4, 4)]
-    [InlineData(64, 256, 25)]
-    [InlineData(33, 591, 59)]
-    public void A_list_has_what_both_have_chosen_first_and_then_one_of_each_by_turns(int queryBlocks, int keyBlocks, int count)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(2, 5, 2)]
+    [KernelCase(7, 4, 4)]
+    [KernelCase(64, 256, 25)]
+    [KernelCase(33, 591, 59)]
+    public void A_list_has_what_both_have_chosen_first_and_then_one_of_each_by_turns(TestMachine machine, int queryBlocks, int keyBlocks,
+        int count)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor scores = KernelConformance.Random(device, 1, ScalarType.BFloat16, 1, 2, queryBlocks, keyBlocks);
         Tensor keyScales = KernelConformance.Random(device, 2, ScalarType.Float32, 1, 2, keyBlocks),
@@ -99,6 +104,7 @@ public class Sm90Int8AttentionKernelTests
     }
 
     [Theory]
+    [Trait("Category", "Gpu")]
     [InlineData(false)]
     [InlineData(true)]
     public void The_launch_has_the_registers_that_the_warpgroups_claim(bool chosen)
@@ -106,34 +112,37 @@ public class Sm90Int8AttentionKernelTests
         Device device = KernelConformance.RequireSm90();
         (KernelProgram program, KernelLaunch launch) =
             Sm90Int8AttentionKernel.Configure(new(1, 1000, 1), chosen, CudaContext.Of(device).SharedBytes);
-        KernelFunction function = KernelFunction.Of(device, program);
+        KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.
         Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
     }
 
-    [Fact]
-    public void Large_scores_do_not_overflow()
+    [Theory]
+    [KernelCase]
+    public void Large_scores_do_not_overflow(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 500, 2, 50);
+        Problem p = Draw(on.Device, 1, 300, 2, 50);
         Comparison.RelativeL2(SageAttention.AttendPlain(p.Q, p.K, p.V), RunAll(p), 0.1, "plain form");
     }
 
-    [Fact]
-    public void Equal_runs_are_equal()
+    [Theory]
+    [KernelCase(GpuOnly = true)]
+    public void Equal_runs_are_equal(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 3000, 12);
+        Problem p = Draw(on.Device, 1, 3000, 12);
         Tensor first = RunAll(p);
         for (int i = 0; i < 5; i++) Comparison.Exact(first, RunAll(p), $"run {i}");
     }
 
-    private static Problem Draw(int batch, int length, int heads, double magnitude = 1)
+    private static Problem Draw(Device device, int batch, int length, int heads, double magnitude = 1)
     {
-        Device device = KernelConformance.RequireSm90();
         Tensor Values(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, batch, length, heads, 128);
         // Keys with a common part, which the quantization takes off.
         Tensor q = Values(1) * 2 * magnitude, k = Values(2) * magnitude + 3, v = Values(3);
