@@ -130,6 +130,10 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, f32)));
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 12, bf16)));
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 8 * 9, bf16)));
+        Check(KernelForm.Portable, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, bf16)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, f32)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 12, 12, bf16)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(0, 96, bf16)));
         Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
