@@ -30,7 +30,8 @@ internal static class KernelPrograms
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
-            BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
+            Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
             BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
