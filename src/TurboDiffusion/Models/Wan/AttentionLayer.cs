@@ -49,10 +49,6 @@ public abstract class AttentionLayer : nn.Module
     /// <param name="norm">The block's normalisation.</param>
     internal Operand Prepare(HiddenStates x, Norm norm) => QueryLayer.Prepare(x, norm);
 
-    /// <summary>The same of hidden states that are normalised already.</summary>
-    /// <param name="x"><c>[B, L, dim]</c></param>
-    internal Operand Prepare(Tensor x) => QueryLayer.Prepare(x);
-
     // [B, L, dim] to [B, L, H, D].
     private protected Tensor Heads(Tensor x) => x.unflatten(2, [-1, _headDim]);
 }
