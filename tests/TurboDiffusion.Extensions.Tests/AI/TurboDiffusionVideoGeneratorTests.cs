@@ -144,7 +144,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             ]);
         }
 
-        IReadOnlyList<string>?[] wanted = [null, [loras[0]], [loras[1] + ":0.5"], []];
+        IReadOnlyList<string>?[] wanted = [null, [loras[0]], [loras[1] + ":0.8"], []];
         var alone = new List<byte[]>();
         foreach (var set in wanted)
             alone.Add(await VideoAsync(set));
