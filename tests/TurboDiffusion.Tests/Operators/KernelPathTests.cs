@@ -44,10 +44,10 @@ public class KernelPathTests
         Device device = KernelConformance.RequireSm90();
         foreach (KernelProgram program in KernelPrograms.All)
         {
-            KernelFunction function = KernelFunction.Of(device, program);
+            KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
             Console.WriteLine($"{program}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
         }
-        Assert.All(KernelPrograms.All, program => Assert.Equal(0, KernelFunction.Of(device, program).LocalBytes));
+        Assert.All(KernelPrograms.All, program => Assert.Equal(0, KernelFunction.Of(CudaContext.Of(device), program).LocalBytes));
     }
 
     [Fact]

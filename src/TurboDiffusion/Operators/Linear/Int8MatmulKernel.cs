@@ -158,11 +158,11 @@ internal static unsafe class Int8MatmulKernel
     {
         long rows = a.Values.shape[0], columns = b.Values.shape[0], depth = a.Values.shape[1];
         Device device = a.Values.device;
-        CudaContext context = CudaContext.Of(device);
+        IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, context.SharedBytes, context.Multiprocessors, tuning, fp8)
-            : Configure(problem, context.SharedBytes);
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8)
+            : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
         void* aScales = fp8 ? KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(depth), rows)
@@ -170,28 +170,27 @@ internal static unsafe class Int8MatmulKernel
         void* bScales = KernelOperand.Address(b.Scales, ScalarType.Float32, BlockInt8.Blocks(columns), BlockInt8.Blocks(depth));
         targets.Bias = bias is null ? null : KernelOperand.Address(bias, output, columns);
         int m = (int)rows, n = (int)columns, k = (int)depth;
-        KernelFunction function = KernelFunction.Of(device, program);
         if (form != KernelForm.Sm90)
         {
             void** plain = stackalloc void*[] { &aValues, &aScales, &bValues, &bScales, &targets, &m, &n, &k };
-            function.Launch(launch, plain);
+            on.Launch(program, launch, plain);
             return;
         }
         byte* maps = stackalloc byte[4 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* aMap = maps, bMap = aMap + TensorMap.Size, resultMap = bMap + TensorMap.Size, residualMap = resultMap + TensorMap.Size;
-        TensorMap.Describe(aMap, aValues, rows, depth);
-        TensorMap.Describe(bMap, bValues, columns, depth);
+        TensorMap.Describe(on, aMap, aValues, rows, depth);
+        TensorMap.Describe(on, bMap, bValues, columns, depth);
         // Without outboxes the kernel looks at neither of the others.
         if (Sm90Int8MatmulKernel.Outboxes(problem, tuning ?? Sm90Int8MatmulKernel.Tuning.Of(problem)) > 0)
         {
             long rowBytes = kind == Epilogue.GeluQuantize ? columns : columns * ScalarTypes.Bytes(output);
-            TensorMap.Describe(resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
+            TensorMap.Describe(on, resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
                 Sm90Int8MatmulKernel.OutboxRows);
-            if (kind == Epilogue.GatedResidual) TensorMap.Describe(residualMap, targets.Residual, rows, rowBytes);
+            if (kind == Epilogue.GatedResidual) TensorMap.Describe(on, residualMap, targets.Residual, rows, rowBytes);
         }
         void** arguments = stackalloc void*[] { aMap, &aScales, bMap, &bScales, resultMap, residualMap, &targets, &m, &n, &k };
-        function.Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
     }
 
     // struct Epilogue of the source.
