@@ -32,10 +32,18 @@ std::string error;
 std::deque<std::function<void()>> late;
 u32 coins;
 
-u8* stacks;
 
-// One mapping, of which a process may have only so many; the lowest bytes of each stay zero.
-u8* stack_of(Thread* thread) { return stacks + (thread->block->rank * launch->threads + thread->index) * kStackBytes; }
+// The stacks, and where each begins anew: for one thread block after another. One mapping, of which a process may have only so many;
+// the lowest bytes of each stack stay zero.
+u8* stacks;
+struct Fiber {
+    bool exists = false;
+    std::jmp_buf begin;
+};
+std::vector<Fiber> fibers;
+
+u32 place_of(Thread* thread) { return thread->block->rank * launch->threads + thread->index; }
+u8* stack_of(Thread* thread) { return stacks + place_of(thread) * kStackBytes; }
 
 bool is_whole(const u8* stack) {
     for (size_t i = 0; i < kStackBottom; i++)
@@ -46,6 +54,7 @@ bool is_whole(const u8* stack) {
 [[noreturn]] void go_on();
 
 void enter() {
+    _setjmp(fibers[place_of(self)].begin);
     launch->kernel(launch->arguments);
     if (self->products != 0 && self->block->warpgroups[self->index / kWarpgroupThreads].executed < self->products)
         fail("the thread ends before its products: wgmma.wait_group is missing");
@@ -101,6 +110,9 @@ void go_on() {
     blockIdx = {next->block->x, next->block->y, 0};
     if (next->started) _longjmp(next->at, 1);
     next->started = true;
+    Fiber& fiber = fibers[place_of(next)];
+    if (fiber.exists) _longjmp(fiber.begin, 1);
+    fiber.exists = true;
     ucontext_t context;
     getcontext(&context);
     context.uc_stack.ss_sp = stack_of(next);
@@ -135,7 +147,7 @@ void run_cluster(u32 x, u32 y) {
     cluster = {};
     cluster.dynamic_bytes = launch->dynamic_bytes;
     for (u32 rank = 0; rank < launch->cluster; rank++) start_block(x + rank, y, rank);
-    if (setjmp(outside) == 0) go_on();
+    if (_setjmp(outside) == 0) go_on();
 }
 
 void run_all() {
@@ -150,6 +162,7 @@ void run_all() {
         return;
     }
     stacks = static_cast<u8*>(memory);
+    fibers.assign(launch->cluster * launch->threads, {});
     for (u32 y = 0; y < launch->grid[1] && error.empty(); y++)
         for (u32 x = 0; x < launch->grid[0] && error.empty(); x += launch->cluster) run_cluster(x, y);
     cluster = {};
