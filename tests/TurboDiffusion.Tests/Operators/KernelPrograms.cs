@@ -18,6 +18,8 @@ internal static class KernelPrograms
         from program in (KernelProgram[])
         [
             SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element, features: false).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element, state: false).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
         ]
@@ -27,9 +29,15 @@ internal static class KernelPrograms
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
-            BiasResidualKernel.Configure(8).Program, SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program,
-            BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
-            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+            BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
+            BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
+            Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
+            BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
+            .. from normalize in new[] { false, true }
+               select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
+                   .Configuration.Program]);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
