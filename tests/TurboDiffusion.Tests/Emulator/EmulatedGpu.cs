@@ -9,9 +9,10 @@ namespace TurboDiffusion.Tests.Emulator;
 /// A Hopper GPU on the CPU: runs the kernels' own sources, with tensors on the CPU, from the launch on. What is functionally wrong on a
 /// GPU is wrong here too; what is only slow is not seen.
 /// </summary>
-internal sealed unsafe class EmulatedGpu : IKernelDevice
+/// <param name="edit">A change of the sources of what runs on it.</param>
+internal sealed unsafe class EmulatedGpu(SourceEdit? edit = null) : IKernelDevice
 {
-    private static readonly ConcurrentDictionary<KernelProgram, Lazy<EmulatedKernel>> Kernels = new();
+    private static readonly ConcurrentDictionary<(KernelProgram, SourceEdit?), Lazy<EmulatedKernel>> Kernels = new();
 
     /// <inheritdoc/>
     public int SharedBytes => 227 << 10;
@@ -23,7 +24,8 @@ internal sealed unsafe class EmulatedGpu : IKernelDevice
     public void Launch(KernelProgram program, KernelLaunch launch, void** arguments)
     {
         Assert.True(launch.SharedBytes <= SharedBytes, $"{program} asks for {launch.SharedBytes} bytes of shared memory");
-        Kernels.GetOrAdd(program, p => new Lazy<EmulatedKernel>(() => new EmulatedKernel(p))).Value.Launch(launch, arguments);
+        Kernels.GetOrAdd((program, edit), _ => new Lazy<EmulatedKernel>(() => new EmulatedKernel(program, edit))).Value
+            .Launch(launch, arguments);
     }
 
     /// <inheritdoc/>

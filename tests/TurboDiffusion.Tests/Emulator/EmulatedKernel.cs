@@ -4,13 +4,13 @@ using TurboDiffusion.Runtime.Cuda;
 namespace TurboDiffusion.Tests.Emulator;
 
 /// <summary>A kernel as a library of the host, which has one launch at a time.</summary>
-internal sealed unsafe class EmulatedKernel(KernelProgram program)
+internal sealed unsafe class EmulatedKernel(KernelProgram program, SourceEdit? edit)
 {
     private readonly Lock _lock = new();
 
     private readonly delegate* unmanaged<uint, uint, uint, uint, void**, byte*> _launch =
         (delegate* unmanaged<uint, uint, uint, uint, void**, byte*>)NativeLibrary.GetExport(
-            NativeLibrary.Load(HostCompiler.Build(program)), "launch");
+            NativeLibrary.Load(HostCompiler.Build(program, edit)), "launch");
 
     /// <summary>Runs it to its end.</summary>
     /// <param name="size">The size.</param>

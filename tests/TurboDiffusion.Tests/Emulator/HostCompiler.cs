@@ -13,7 +13,7 @@ namespace TurboDiffusion.Tests.Emulator;
 /// </summary>
 internal static partial class HostCompiler
 {
-    private const string Compiler = "g++";
+    private const string Compiler = "g++", KernelOptimization = "-O1";
 
     // As CUDA C++ is meant: memory is read as any type.
     private static readonly string[] Options = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-pthread",
@@ -25,20 +25,29 @@ internal static partial class HostCompiler
     private static readonly Lazy<string> MachineHash = new(() => Hash(Directory.GetFiles(Machine).Order(StringComparer.Ordinal)
         .SelectMany(f => new[] { Path.GetFileName(f), File.ReadAllText(f) }).Concat(Options).Append(Run("-dumpfullversion"))));
 
-    // Compiled once, for all kernels.
+    // Compiled once, for all kernels; and what their sources begin with, which takes longer than they do.
     private static readonly Lazy<string[]> Objects = new(() => [.. Directory.GetFiles(Machine, "*.cpp").AsParallel().Select(
         source => Make($"{Path.GetFileNameWithoutExtension(source)}-{MachineHash.Value}.o",
             target => Run([.. Options, "-O3", "-c", source, "-o", target])))]);
+
+    private static readonly Lazy<string> Header = new(() => Path.ChangeExtension(Make($"kernels-{MachineHash.Value}.h.gch",
+        target => Run([.. Options, KernelOptimization, "-x", "c++-header", Path.Combine(Machine, "ptx_sm90.h"), "-o", target])), null));
 
     /// <summary>Whether there is a compiler.</summary>
     public static bool IsPresent => Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(p => File.Exists(Path.Combine(p, Compiler)));
 
     /// <summary>The library of a kernel.</summary>
     /// <param name="program">The kernel and its constants.</param>
+    /// <param name="edit">A change of one place of its sources.</param>
     /// <returns>Its path.</returns>
-    public static string Build(KernelProgram program)
+    public static string Build(KernelProgram program, SourceEdit? edit = null)
     {
         Dictionary<string, string> sources = KernelSources.Closure(program.Name).ToDictionary(s => s.Key, s => WithoutAssembly(s.Value));
+        if (edit is { } e)
+        {
+            string file = Assert.Single(sources.Keys, f => sources[f].Contains(e.From, StringComparison.Ordinal));
+            sources[file] = sources[file].Replace(e.From, e.To, StringComparison.Ordinal);
+        }
         string kernel = sources[KernelSources.File(program.Name)];
         sources["library.cpp"] = $"""
             #include "launch.h"
@@ -52,8 +61,8 @@ internal static partial class HostCompiler
             string folder = Path.Combine(Made, name);
             Directory.CreateDirectory(folder);
             foreach ((string file, string text) in sources) File.WriteAllText(Path.Combine(folder, file), text);
-            Run([.. Options, "-O1", .. program.Constants.Select(c => "-D" + c), "-I", Machine, "-I", folder, "-shared",
-                Path.Combine(folder, "library.cpp"), .. Objects.Value, "-o", target]);
+            Run([.. Options, KernelOptimization, "-include", Header.Value, .. program.Constants.Select(c => "-D" + c),
+                "-I", Machine, "-I", folder, "-shared", Path.Combine(folder, "library.cpp"), .. Objects.Value, "-o", target]);
         });
     }
 

@@ -6,7 +6,8 @@ using Xunit.v3;
 namespace TurboDiffusion.Tests.Operators;
 
 /// <summary>
-/// A case of a theory whose first parameter is the <see cref="TestMachine"/>: once on the emulator and once on the GPU.
+/// A case of a theory whose first parameter is the <see cref="TestMachine"/>: once on the emulator and once on the GPU. Its class has the
+/// trait Category=Gpu: xUnit chooses theories by it, not cases.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method, AllowMultiple = true)]
 internal sealed class KernelCaseAttribute(params object?[] values) : DataAttribute
@@ -18,7 +19,7 @@ internal sealed class KernelCaseAttribute(params object?[] values) : DataAttribu
     public static IEnumerable<ITheoryDataRow> Rows(bool gpuOnly, params object?[] values)
     {
         if (!gpuOnly) yield return new TheoryDataRow([TestMachine.Emulator, .. values]);
-        yield return new TheoryDataRow([TestMachine.Gpu, .. values]) { Traits = new() { ["Category"] = ["Gpu"] } };
+        yield return new TheoryDataRow([TestMachine.Gpu, .. values]);
     }
 
     public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(MethodInfo testMethod, DisposalTracker disposalTracker) =>

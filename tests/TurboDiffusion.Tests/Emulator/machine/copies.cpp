@@ -79,10 +79,10 @@ struct Box {
     }
 };
 
-void finish(std::deque<Group>& groups, int pending) {
+void finish(std::vector<Group>& groups, int pending) {
     while (groups.size() > static_cast<size_t>(pending)) {
         for (auto& copy : groups.front().copies) copy();
-        groups.pop_front();
+        groups.erase(groups.begin());
     }
 }
 

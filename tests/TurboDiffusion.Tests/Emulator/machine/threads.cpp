@@ -24,7 +24,7 @@ Cluster cluster;
 
 namespace {
 
-constexpr size_t kStackBytes = 64 << 10, kPage = 4096;
+constexpr size_t kStackBytes = 64 << 10, kStackBottom = 64;
 
 const Launch* launch;
 std::jmp_buf outside;
@@ -32,25 +32,34 @@ std::string error;
 std::deque<std::function<void()>> late;
 u32 coins;
 
-// Stacks stay for later launches, a page that nobody may touch below each.
-u8* stack_of(size_t index) {
-    static std::vector<u8*> stacks;
-    while (stacks.size() <= index) {
-        void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) fail("no memory for a thread's stack");
-        mprotect(memory, kPage, PROT_NONE);
-        stacks.push_back(static_cast<u8*>(memory));
-    }
-    return stacks[index];
+
+// The stacks, and where each begins anew: for one thread block after another. One mapping, of which a process may have only so many;
+// the lowest bytes of each stack stay zero.
+u8* stacks;
+struct Fiber {
+    bool exists = false;
+    std::jmp_buf begin;
+};
+std::vector<Fiber> fibers;
+
+u32 place_of(Thread* thread) { return thread->block->rank * launch->threads + thread->index; }
+u8* stack_of(Thread* thread) { return stacks + place_of(thread) * kStackBytes; }
+
+bool is_whole(const u8* stack) {
+    for (size_t i = 0; i < kStackBottom; i++)
+        if (stack[i] != 0) return false;
+    return true;
 }
 
 [[noreturn]] void go_on();
 
 void enter() {
+    _setjmp(fibers[place_of(self)].begin);
     launch->kernel(launch->arguments);
     if (self->products != 0 && self->block->warpgroups[self->index / kWarpgroupThreads].executed < self->products)
         fail("the thread ends before its products: wgmma.wait_group is missing");
     if (!self->store_groups.empty()) fail("the thread ends before the copy engine has read its boxes: cp.async.bulk.wait_group is missing");
+    if (!is_whole(stack_of(self))) fail("the thread's variables take more than %zu bytes", kStackBytes);
     self->ended = true;
     self->block->alive--;
     barriers_after_exit(self->block);
@@ -101,9 +110,12 @@ void go_on() {
     blockIdx = {next->block->x, next->block->y, 0};
     if (next->started) _longjmp(next->at, 1);
     next->started = true;
+    Fiber& fiber = fibers[place_of(next)];
+    if (fiber.exists) _longjmp(fiber.begin, 1);
+    fiber.exists = true;
     ucontext_t context;
     getcontext(&context);
-    context.uc_stack.ss_sp = stack_of(next->block->rank * launch->threads + next->index);
+    context.uc_stack.ss_sp = stack_of(next);
     context.uc_stack.ss_size = kStackBytes;
     context.uc_link = nullptr;
     makecontext(&context, enter, 0);
@@ -135,7 +147,7 @@ void run_cluster(u32 x, u32 y) {
     cluster = {};
     cluster.dynamic_bytes = launch->dynamic_bytes;
     for (u32 rank = 0; rank < launch->cluster; rank++) start_block(x + rank, y, rank);
-    if (setjmp(outside) == 0) go_on();
+    if (_setjmp(outside) == 0) go_on();
 }
 
 void run_all() {
@@ -143,9 +155,18 @@ void run_all() {
     coins = 12345;
     blockDim = {launch->threads, 1, 1};
     gridDim = {launch->grid[0], launch->grid[1], 1};
+    size_t bytes = static_cast<size_t>(launch->cluster) * launch->threads * kStackBytes;
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        error = "there is no memory for the threads' stacks";
+        return;
+    }
+    stacks = static_cast<u8*>(memory);
+    fibers.assign(launch->cluster * launch->threads, {});
     for (u32 y = 0; y < launch->grid[1] && error.empty(); y++)
         for (u32 x = 0; x < launch->grid[0] && error.empty(); x += launch->cluster) run_cluster(x, y);
     cluster = {};
+    munmap(memory, bytes);
 }
 
 }  // namespace

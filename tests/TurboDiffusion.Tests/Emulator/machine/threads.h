@@ -32,7 +32,7 @@ struct Thread {
     const char* waits_for = "";
     u32 waits_at = 0;
 
-    std::deque<Group> copy_groups, store_groups;
+    std::vector<Group> copy_groups, store_groups;
     Group open_group, open_store_group;
     u32 proxy_fences = 0;
     u64 products = 0;

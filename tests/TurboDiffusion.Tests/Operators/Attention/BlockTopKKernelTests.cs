@@ -5,6 +5,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>block_top_k chooses exactly what its plain twin chooses, ties included.</summary>
+[Trait("Category", "Gpu")]
 public class BlockTopKKernelTests
 {
     [Theory]

@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sage_statistics, sage_queries and sage_keys agree with their plain twins.</summary>
+[Trait("Category", "Gpu")]
 public class SagePrologueKernelTests
 {
     private const double Eps = 1e-6;

@@ -6,6 +6,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sage_sparse_attention against float32 attention over the same blocks, and against its plain twin.</summary>
+[Trait("Category", "Gpu")]
 public class SageSparseAttentionKernelTests
 {
     [Theory]

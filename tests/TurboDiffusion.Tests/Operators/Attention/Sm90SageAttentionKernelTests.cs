@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sm90_sage_attention: each branch against float32, and their sum.</summary>
+[Trait("Category", "Gpu")]
 public class Sm90SageAttentionKernelTests
 {
     private static readonly AttentionOptions Options = AttentionOptions.SageSla(1);
@@ -82,7 +83,6 @@ public class Sm90SageAttentionKernelTests
     }
 
     [Fact]
-    [Trait("Category", "Gpu")]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();

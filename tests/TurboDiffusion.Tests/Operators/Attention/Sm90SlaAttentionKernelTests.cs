@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sm90_sla_attention: each branch against float32, and their sum.</summary>
+[Trait("Category", "Gpu")]
 public class Sm90SlaAttentionKernelTests
 {
     // P is rounded to bfloat16, and so is y.
@@ -88,7 +89,6 @@ public class Sm90SlaAttentionKernelTests
     }
 
     [Fact]
-    [Trait("Category", "Gpu")]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();

@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Linear;
 
 /// <summary>block_int8_quantize and sm90_block_int8_quantize agree with their plain twin.</summary>
+[Trait("Category", "Gpu")]
 public class BlockInt8QuantizeKernelTests
 {
     public static IEnumerable<ITheoryDataRow> Shapes =>

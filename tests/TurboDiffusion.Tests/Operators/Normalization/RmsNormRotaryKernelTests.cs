@@ -6,6 +6,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Normalization;
 
 /// <summary>rms_norm_rotary agrees with its plain twin, computed in float32.</summary>
+[Trait("Category", "Gpu")]
 public class RmsNormRotaryKernelTests
 {
     private const double Eps = 1e-6;
