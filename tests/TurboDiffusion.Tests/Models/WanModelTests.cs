@@ -53,7 +53,8 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using var attention = new CrossAttention(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), WeightFormat.Float, Placement.Cpu);
+        var config = new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32);
+        using var attention = new CrossAttention(config, WeightFormat.Float, Placement.Cpu);
         foreach ((_, var parameter) in attention.named_parameters()) parameter.normal_(0, 0.1);
         Tensor text = cat([randn(1, 3, 256), zeros(1, 5, 256)], 1);
         long distinct = DenseAttention.DistinctRows(text);
