@@ -160,3 +160,21 @@ DEVICE void store_rows(const float (&output)[64], const float (&factor)[2], cons
         }
     }
 }
+
+// The same for the 16 rows of a warp, in whole lines by way of a tile of 128 rows, of which it takes its own.
+DEVICE void store_rows_by_tile(const float (&output)[64], const float (&factor)[2], u8* tile, const Output& out) {
+    int lane = threadIdx.x % kWarpSize, first = threadIdx.x / kWarpSize * 16;
+#pragma unroll
+    for (int i = 0; i < 64; i += 2) {
+        int row = i / 2 % 2;
+        *reinterpret_cast<u32*>(tile + tile_chunk<kRows>(first + row * 8 + lane / 4, i / 4) + lane % 4 * 4) =
+            pack_bf16(output[i] * factor[row], output[i + 1] * factor[row]);
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        int at = first + i * 2 + lane / 16, chunk = lane % 16;
+        bf16* y = out.row(at);
+        if (y) *reinterpret_cast<uint4*>(y + chunk * kVector) = *reinterpret_cast<const uint4*>(tile + tile_chunk<kRows>(at, chunk));
+    }
+}

@@ -49,6 +49,23 @@ public class WanModelTests
     }
 
     [Fact]
+    public void The_padding_of_a_text_may_be_taken_as_one_row()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var config = new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32);
+        using var attention = new CrossAttention(config, WeightFormat.Float, Placement.Cpu);
+        foreach ((_, var parameter) in attention.named_parameters()) parameter.normal_(0, 0.1);
+        Tensor text = cat([randn(1, 3, 256), zeros(1, 5, 256)], 1);
+        long distinct = DenseAttention.DistinctRows(text);
+        Assert.Equal(4, distinct);
+        KeyValues plain = attention.Project(text).Text, padded = attention.Project(text, null, distinct).Text;
+        Assert.Equal((null, (long?)distinct), (plain.Distinct, padded.Distinct));
+        Comparison.RelativeL2(plain.Keys, padded.Keys, 1e-6, "keys");
+        Comparison.RelativeL2(plain.Values, padded.Values, 1e-6, "values");
+    }
+
+    [Fact]
     public void A_forward_pass_leaves_nothing_but_its_result()
     {
         using var scope = NewDisposeScope();

@@ -145,6 +145,10 @@ public class KernelConfigurationTests
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
+        Check(KernelForm.Sm90, Sm90CrossAttentionKernel.Choose(Hopper, 128, bf16));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Ada, 128, bf16));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 64, bf16));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 128, f32));
         Check(KernelForm.Portable, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 64, bf16, Kind: AttentionKind.Sla)));
 
@@ -232,6 +236,14 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}"),
             new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, 227 << 10));
+
+    [Theory]
+    [InlineData(78, 2)]
+    [InlineData(512, 6)]
+    public void Cross_attention_has_a_ring_as_deep_as_the_keys_fill(int keys, int stages) => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_cross_attention", $"STAGES={stages}"),
+            new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
+        Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10));
 
     [Fact]
     public void Lists_take_a_warp_per_pair_of_query_blocks() => Assert.Equal(

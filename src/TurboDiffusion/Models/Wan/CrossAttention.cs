@@ -43,10 +43,22 @@ public sealed class CrossAttention : AttentionLayer
     /// <summary>The keys and values of a text and an image.</summary>
     /// <param name="text">Embedded text <c>[B, S, dim]</c>.</param>
     /// <param name="image">Embedded image <c>[B, S, dim]</c>, for a model with an image branch; null: none.</param>
-    public CrossKeys Project(Tensor text, Tensor? image = null)
+    public CrossKeys Project(Tensor text, Tensor? image = null) => Project(text, image, null);
+
+    /// <summary>The same of a padded text.</summary>
+    /// <param name="text">As above.</param>
+    /// <param name="image">As above.</param>
+    /// <param name="distinct">From this row on the text's rows are that of the row before it; null: they may all differ.</param>
+    internal CrossKeys Project(Tensor text, Tensor? image, long? distinct)
     {
         using var scope = NewDisposeScope();
-        KeyValues ofText = KeysAndValues(text, KeyLayer, KeyNorm, ValueLayer);
+        KeyValues ofText = KeysAndValues(text, KeyLayer, KeyNorm, ValueLayer) with { Distinct = distinct };
+        if (distinct is { } rows)
+        {
+            // In int8, a padding row that shares its block with the text is rounded more coarsely than the others, and stands for all.
+            foreach (Tensor x in new[] { ofText.Keys, ofText.Values })
+                x.narrow(1, rows - 1, 1).copy_(x.narrow(1, x.shape[1] - 1, 1));
+        }
         KeyValues? ofImage = image is null || _imageKeyLayer is null ? null
             : KeysAndValues(image, _imageKeyLayer, _imageKeyNorm!, _imageValueLayer!);
         return new CrossKeys(ofText, ofImage).MoveToOuterDisposeScope();
@@ -62,7 +74,8 @@ public sealed class CrossAttention : AttentionLayer
         using var scope = NewDisposeScope();
         Tensor q = QueryLayer.Multiply(x);
         observe?.Invoke("cross_attn.q", () => q);
-        Tensor queries = Heads(QueryNorm.call(q)), heads = DenseAttention.Attend(queries, context.Text.Keys, context.Text.Values);
+        Tensor queries = Heads(QueryNorm.call(q)), heads = DenseAttention.Attend(
+            queries, context.Text.Keys, context.Text.Values, context.Text.Distinct);
         // One image may serve a batch.
         if (context.Image?.Expand(queries.shape[0]) is { } image) heads += DenseAttention.Attend(queries, image.Keys, image.Values);
         observe?.Invoke("cross_attn.attn_op", () => heads);

@@ -7,6 +7,9 @@ namespace TurboDiffusion.Models.Wan;
 /// <param name="Values"><c>[B, S, H, D]</c></param>
 public readonly record struct KeyValues(Tensor Keys, Tensor Values) : IDisposable
 {
+    /// <summary>From this row on all rows are that of the row before it; null: they may all differ.</summary>
+    internal long? Distinct { get; init; }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -16,7 +19,8 @@ public readonly record struct KeyValues(Tensor Keys, Tensor Values) : IDisposabl
 
     /// <summary>The same for every member of a batch, where they are of one.</summary>
     internal KeyValues Expand(long batch) =>
-        Keys.shape[0] == batch ? this : new KeyValues(Keys.expand(batch, -1, -1, -1), Values.expand(batch, -1, -1, -1));
+        Keys.shape[0] == batch ? this
+            : this with { Keys = Keys.expand(batch, -1, -1, -1), Values = Values.expand(batch, -1, -1, -1) };
 
     internal void DetachFromDisposeScope()
     {

@@ -53,6 +53,8 @@ public sealed class WanBlock : nn.Module
     /// <param name="image">Embedded image <c>[B, S, dim]</c>, for a model with an image branch; null: none.</param>
     public CrossKeys Project(Tensor text, Tensor? image = null) => _crossAttention.Project(text, image);
 
+    internal CrossKeys Project(Tensor text, Tensor? image, long? distinct) => _crossAttention.Project(text, image, distinct);
+
     /// <summary>Runs the block.</summary>
     /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
     /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>

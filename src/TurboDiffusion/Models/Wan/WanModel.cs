@@ -99,11 +99,13 @@ public sealed class WanModel : nn.Module
         observe?.Invoke("text_embedding", () => embedded);
         Tensor? embeddedImage = image is null ? null : _imageEmbedding!.call(image.to(_placement.Dtype, _placement.Device));
         if (embeddedImage is not null) observe?.Invoke("img_emb", () => embeddedImage);
+        // Where a kernel may make use of it: the answer has to come from the device.
+        long? distinct = AttentionTuning.Default.CrossAttention ? DenseAttention.DistinctRows(text) : null;
         var blocks = new List<CrossKeys>(_blocks.Count);
         foreach (WanBlock block in _blocks)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            blocks.Add(block.Project(embedded, embeddedImage));
+            blocks.Add(block.Project(embedded, embeddedImage, distinct));
         }
         foreach (CrossKeys block in blocks) block.MoveToOuterDisposeScope();
         return new CrossContext(blocks);

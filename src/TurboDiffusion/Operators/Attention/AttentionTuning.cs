@@ -5,7 +5,11 @@ namespace TurboDiffusion.Operators.Attention;
 /// Whether SageSLA on Hopper has the lists of two query blocks merged beforehand (<see cref="BlockPairsKernel"/>,
 /// <see cref="Sm90Int8AttentionKernel"/>), shared blocks first, instead of as it goes (<see cref="Sm90SageAttentionKernel"/>).
 /// </param>
-internal sealed record AttentionTuning(bool PairedLists)
+/// <param name="CrossAttention">
+/// Whether cross-attention on Hopper runs in <see cref="Sm90CrossAttentionKernel"/>, which takes the padding of a text as one key, instead
+/// of torch's attention.
+/// </param>
+internal sealed record AttentionTuning(bool PairedLists, bool CrossAttention = false)
 {
     /// <summary>What runs where nothing else is said.</summary>
     public static AttentionTuning Default { get; } = new(PairedLists: false);

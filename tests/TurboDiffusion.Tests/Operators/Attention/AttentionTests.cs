@@ -93,6 +93,28 @@ public sealed class DenseAttentionTests : AttentionConformance
     protected override double Tolerance => 1e-6;
 }
 
+public sealed class DistinctRowsTests
+{
+    [Theory]
+    [InlineData(new[] { 1, 2, 3, 3, 3 }, 3)]
+    [InlineData(new[] { 3, 3, 3 }, 1)]
+    [InlineData(new[] { 1, 3, 1, 2 }, 4)]
+    [InlineData(new[] { 3, 1, 3 }, 3)]
+    [InlineData(new[] { 5 }, 1)]
+    public void Rows_that_equal_the_last_are_counted_from_the_end(int[] rows, long expected)
+    {
+        using var scope = NewDisposeScope();
+        Assert.Equal(expected, DenseAttention.DistinctRows(tensor(rows).reshape(1, -1, 1).expand(2, -1, 4)));
+    }
+
+    [Fact]
+    public void Of_a_batch_it_is_the_longest()
+    {
+        using var scope = NewDisposeScope();
+        Assert.Equal(4, DenseAttention.DistinctRows(tensor(new[] { 1, 2, 3, 3, 3, 4, 5, 6, 7, 7 }).reshape(2, 5, 1)));
+    }
+}
+
 public sealed class SparseLinearAttentionTests : AttentionConformance
 {
     protected override AttentionKind Kind => AttentionKind.Sla;

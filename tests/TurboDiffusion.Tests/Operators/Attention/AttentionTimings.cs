@@ -115,6 +115,23 @@ public class AttentionTimings
         Rate($"torch dense attention, {size}", 4.0 * tokens * tokens * width, () => _ = DenseAttention.Attend(a, b, c), Bf16Ceiling);
     }
 
+    /// <summary>To a text of 77 tokens padded to 512, against torch's attention to all 512.</summary>
+    [Theory]
+    [InlineData(32760, 12)]
+    [InlineData(75600, 40)]
+    public void Cross_attention(long tokens, int heads)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor Draw(long rows) => randn([1, rows, heads, 128], ScalarType.BFloat16, _device);
+        Tensor q = Draw(tokens), k = Draw(512), v = Draw(512);
+        Time($"cross-attention, L {tokens}, {heads} heads, torch", () => _ = DenseAttention.Attend(q, k, v));
+        if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
+        foreach (long distinct in new[] { 512L, 78 })
+            Time($"cross-attention, L {tokens}, {heads} heads, own kernel, {distinct} keys",
+                () => _ = Sm90CrossAttentionKernel.Run(q, k, v, distinct));
+    }
+
     // Neighbours in the video are alike, as in a trained model: half of the variance is a field a sixth as fine as the tokens.
     private Tensor Correlated(int frames, int rows, int columns, long width)
     {

@@ -1,0 +1,70 @@
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Attention;
+
+/// <summary>
+/// Attention on Hopper in bfloat16 to another, short sequence, whose equal last keys are taken as one:
+/// <c>native/sm90_cross_attention.cu</c>.
+/// </summary>
+internal static unsafe class Sm90CrossAttentionKernel
+{
+    private const string Name = "sm90_cross_attention";
+    private const int HeadDim = SageOperand.HeadDim, QueryBlock = 128, KeyBlock = 64;
+    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, MaxStages = 6;
+
+    // Barriers, and what the runtime takes for itself.
+    private const int StaticSharedBytes = 2 << 10, Alignment = 1 << 10;
+
+    /// <summary>Which form runs: this kernel, or torch's.</summary>
+    /// <param name="offered">What the machine offers.</param>
+    /// <param name="headDim">Channels of a head.</param>
+    /// <param name="dtype">The element type of q, k and v.</param>
+    public static KernelChoice Choose(KernelChoice offered, long headDim, ScalarType dtype) => offered
+        .Require(offered.Form == KernelForm.Sm90, "cross-attention has a kernel for Hopper alone")
+        .Require(dtype == ScalarType.BFloat16 && headDim == HeadDim, "the kernel takes bfloat16 in heads of 128 channels");
+
+    /// <summary>How a problem is run: as deep a ring as the keys fill and shared memory holds.</summary>
+    /// <param name="size">Sizes of the queries.</param>
+    /// <param name="keys">Keys that are attended to.</param>
+    /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes)
+    {
+        int stages = (int)Math.Clamp((keys + KeyBlock - 1) / KeyBlock, 2,
+            Math.Min(MaxStages, (sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes));
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
+            new KernelLaunch((int)size.Blocks(QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
+    }
+
+    /// <summary>Attends.</summary>
+    /// <param name="q">Queries, bfloat16 <c>[B, L, H, 128]</c>.</param>
+    /// <param name="k">Keys, bfloat16 <c>[B, S, H, 128]</c>.</param>
+    /// <param name="v">Values, as the keys.</param>
+    /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct)
+    {
+        using var scope = NewDisposeScope();
+        Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
+        SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
+        IKernelDevice on = KernelDevice.Of(q.device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes);
+        const int Row = sizeof(short) * HeadDim;
+        Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
+        byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
+        maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
+        byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size;
+        Describe(qMap, queries, size, QueryBlock);
+        Describe(kMap, keys, of, KeyBlock);
+        Describe(vMap, values, of, KeyBlock);
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+        int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct;
+        float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
+        void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor };
+        on.Launch(program, launch, arguments);
+        return y.MoveToOuterDisposeScope();
+
+        void Describe(byte* map, Tensor x, SageOperand.Size s, int box) => TensorMap.Describe(
+            on, map, SageOperand.Address(x, s), s.Batch * s.Length, s.Heads * Row, box, sizeof(short) * x.stride()[1]);
+    }
+}
