@@ -29,6 +29,7 @@ internal static class RequestTranslation
             Size = options.VideoSize is { } size ? new VideoSize(size.Width, size.Height)
                 : options.AspectRatio is { } ratio ? Size(ratio, spec) : null,
             Loras = raw.ParsedLoras(),
+            CausalFrames = raw.CausalFrames,
             Frames = raw.Frames ?? Frames(options, spec),
             FramesPerSecond = options.FramesPerSecond,
             Sampler = raw.Sampler,

@@ -41,6 +41,12 @@ public sealed class TurboDiffusionRequestOptions
     /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
     public IList<string>? LowNoiseLoras { get; set; }
 
+    /// <summary>
+    /// Causal generation: latent frames that are denoised together; with <see cref="StreamFrames"/>, their frames come before the next
+    /// group is begun. Needs a model that was distilled for it.
+    /// </summary>
+    public int? CausalFrames { get; set; }
+
     /// <summary>Frames, 4k + 1. Wins over the duration.</summary>
     public int? Frames { get; set; }
 

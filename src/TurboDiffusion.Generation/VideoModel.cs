@@ -314,6 +314,7 @@ public sealed class VideoModel : IDisposable
                 Shift = request.Shift ?? sampler.Shift,
             },
             GuidanceScale = request.GuidanceScale ?? sampling.GuidanceScale,
+            CausalFrames = request.CausalFrames,
             Seed = request.Seed ?? RandomSeed(),
             Count = request.Count,
         };
@@ -431,6 +432,9 @@ public sealed class VideoModel : IDisposable
         // A clean first frame: six float32 vectors of modulation for each token.
         if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
             needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
+        // Keys and values of every block.
+        if (plan.CausalFrames is not null)
+            needed += 2L * elementSize * tokens * Components.TransformerConfig.Dim * Components.TransformerConfig.NumLayers;
         // What stays is loaded beside what is there; of what does not, one at a time.
         needed += parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + parts.Where(p => !p.Stays).Select(p => p.Bytes)
             .DefaultIfEmpty().Max();

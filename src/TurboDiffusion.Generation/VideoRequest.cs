@@ -38,6 +38,12 @@ public sealed record VideoRequest
     /// </summary>
     public IReadOnlyList<LoraOptions>? Loras { get; init; }
 
+    /// <summary>
+    /// Causal generation: latent frames that are denoised together, each group seeing those before it, and written before the next is
+    /// begun; null: the whole clip at once. Needs a model that was distilled for it.
+    /// </summary>
+    public int? CausalFrames { get; init; }
+
     /// <summary>Width and height.</summary>
     public VideoSize? Size { get; init; }
 

@@ -77,6 +77,9 @@ internal sealed class GenerateOptions
         "With two experts: the time in (0, 1) at which the low-noise one takes over. "
             + $"Default: the model's ({Published(s => s.Boundary)}).");
 
+    private readonly Option<int?> _causal = Opt.Number<int>("--causal", "N",
+        "Denoise N latent frames (4 frames each) at a time, each group after the ones before it; only for models distilled for it.");
+
     private readonly Option<ulong?> _seed =
         Opt.Seed("The same seed gives the same video on every device: 0 to 18446744073709551615. Default, or -1: a new one, which the "
             + "result shows.");
@@ -117,7 +120,7 @@ internal sealed class GenerateOptions
         group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _imageEncoder, _tokenizer, .. _loras.Options]);
         group("Image to video", [_image, _endImage, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
-        group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
+        group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary, _causal]);
         group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
         group("Output", [_output, _overwrite, _crf, _preview]);
     }
@@ -152,6 +155,7 @@ internal sealed class GenerateOptions
             SigmaMax = parsed.GetValue(_sigmaMax),
             Shift = parsed.GetValue(_shift),
             GuidanceScale = parsed.GetValue(_guidance),
+            CausalFrames = parsed.GetValue(_causal),
             Seed = parsed.GetValue(_seed),
             Count = parsed.GetValue(_count) ?? 1,
             OutputPath = output ?? DefaultOutput,

@@ -97,6 +97,64 @@ public sealed class ClipStages
         return denoiser.WithFirstFrame(latents).MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// Denoises group after group of latent frames, each seeing the finished ones before it, as they are asked for: text to video with one
+    /// transformer, without guidance.
+    /// </summary>
+    /// <param name="text">The embeddings of B prompts.</param>
+    /// <param name="seeds">The seeds of the B clips' noise.</param>
+    /// <param name="framesPerGroup">Latent frames of a group; the last one may have fewer.</param>
+    /// <param name="denoising">Called where a group begins; what it gives is disposed where the group is done.</param>
+    /// <param name="progress">Told before the first step of a group and after every step.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns>Clean latents of the groups in order, <c>[B, C, t, H, W]</c>, float32; each lives until the next is asked for.</returns>
+    public IEnumerable<Tensor> DenoiseCausally(
+        PromptEmbeddings text, IReadOnlyList<ulong> seeds, int framesPerGroup, Func<IDisposable?>? denoising = null,
+        IProgress<DenoisingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        WanModel model = _components.Experts[0].Get(null, cancellationToken);
+        var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
+        using var cache = new KeyValueCache();
+        // An iterator keeps no dispose scope open while others run: what it holds is detached, and disposed here.
+        using Tensor start = noise.Normal(_components.VaeConfig.LatentShape(seeds.Count, _settings.Frames, _settings.Height,
+            _settings.Width)).DetachFromDisposeScope();
+        using CrossContext context = model.PrepareContext(text.Prompts, null, cancellationToken);
+        context.DetachFromDisposeScope();
+        for (long first = 0; first < start.shape[2]; first += framesPerGroup)
+        {
+            using Tensor group = DenoiseGroup(first);
+            yield return group;
+        }
+        _components.Experts[0].Release();
+
+        Tensor DenoiseGroup(long first)
+        {
+            using IDisposable? stage = denoising?.Invoke();
+            using IDisposable noGradient = no_grad();
+            using var scope = NewDisposeScope();
+            Tensor of = start.narrow(2, first, Math.Min(framesPerGroup, start.shape[2] - first)).contiguous().to(_components.Device);
+            Tensor Times(double timestep) => full([of.shape[0]], timestep, ScalarType.Float32, of.device);
+            Tensor clean = DenoisingLoop.Run(Sampler, of, (x, timestep, _, cancelled) =>
+                model.ForwardCausal(x.to_type(ScalarType.Float32), Times(timestep), context, cache, cancellationToken: cancelled),
+                noise, progress, cancellationToken).to_type(ScalarType.Float32);
+            // The last group's keys serve nobody.
+            if (first + framesPerGroup < start.shape[2])
+                model.ForwardCausal(clean, Times(0), context, cache, keep: true, cancellationToken);
+            return clean.DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Decodes latents that come in groups, as the frames are asked for.</summary>
+    /// <param name="groups">From <see cref="DenoiseCausally"/>.</param>
+    /// <param name="cancellationToken">Checked at each layer.</param>
+    /// <returns>As the other form.</returns>
+    public IEnumerable<Tensor> Decode(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    {
+        IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
+        foreach (Tensor frames in vae.DecodeChunks(groups, cancellationToken)) yield return frames;
+        _components.Vae.Release();
+    }
+
     /// <summary>Decodes latents as the frames are asked for.</summary>
     /// <param name="latents"><c>[B, C, T, H, W]</c>.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>

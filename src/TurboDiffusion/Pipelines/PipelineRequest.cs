@@ -16,6 +16,13 @@ public sealed record PipelineRequest : ClipSettings
     /// </summary>
     public Tensor? EndImage { get; init; }
 
+    /// <summary>
+    /// Causal generation: latent frames that are denoised together, each group seeing those before it; null: the whole clip at once. Frames
+    /// are given as soon as their group is denoised. Needs a model that was distilled for it (Self Forcing, CausVid): of any other, the
+    /// later groups drift.
+    /// </summary>
+    public int? CausalFrames { get; init; }
+
     /// <summary>The seed of the first video; the next ones use seed + 1, seed + 2, …</summary>
     public ulong Seed { get; init; }
 

@@ -60,8 +60,14 @@ public sealed class WanPipeline : IDisposable
                 using var perVideo = NewDisposeScope();
                 clock.Video = video;
                 ulong seed = request.Seed + (ulong)video;
+                if (request.CausalFrames is { } group)
+                {
+                    Stream(stages, seed, text, group, request.Frames, video, receiver, clock, cancellationToken);
+                    continue;
+                }
                 Tensor latents = Denoise(stages, seed, text, images, receiver, clock, cancellationToken);
-                Decode(stages, latents, request.Frames, video, seed, receiver, clock, cancellationToken);
+                Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+                Write(stages.Decode(latents, cancellationToken), request.Frames, video, seed, receiver, clock, cancellationToken);
             }
             clock.Learn();
             return clock.Times;
@@ -94,6 +100,7 @@ public sealed class WanPipeline : IDisposable
         if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
             throw new InvalidRequestException("image",
                 $"{_components.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+        CheckCausal(request);
         if (request.EndImage is not null && !_components.TransformerConfig.TakesEndImage)
             throw new InvalidRequestException("end image",
                 $"{_components.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
@@ -114,6 +121,19 @@ public sealed class WanPipeline : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _components.Dispose();
+
+    private void CheckCausal(PipelineRequest request)
+    {
+        if (request.CausalFrames is not { } group) return;
+        string? reason = group is < 1 or > 1024 ? $"{group} latent frames cannot be a group; give 1 to 1024, 3 for most models"
+            : _components.Experts.Count > 1 || _components.TransformerConfig.IsImageToVideo
+                ? $"{_components.Name} is not a text-to-video model of one transformer"
+            : request.StartImage is not null ? "a start image is given; leave it out"
+            : !request.GuidanceScale.IsNone ? "guidance is asked for; distilled models have none (guidance 1)"
+            : null;
+        if (reason is not null)
+            throw new InvalidRequestException("causal", $"The video cannot be generated causally: {reason}.");
+    }
 
     private PromptEmbeddings EncodeText(ClipStages stages, string prompt, GenerationClock clock, CancellationToken cancellationToken)
     {
@@ -172,15 +192,29 @@ public sealed class WanPipeline : IDisposable
                 Load(experts[expert], clock.Plan.LoadExpert, clock, cancellationToken);
     }
 
-    private void Decode(
-        ClipStages stages, Tensor latents, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock,
+    // Denoising and decoding in turns: the frames of a group are written before the next one is begun.
+    private void Stream(
+        ClipStages stages, ulong seed, PromptEmbeddings text, int framesPerGroup, int frames, int video, IVideoReceiver receiver,
+        GenerationClock clock, CancellationToken cancellationToken)
+    {
+        LoadExperts(clock, cancellationToken);
+        Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        int steps = stages.Sampler.Timesteps.Count;
+        long latentFrames = _components.VaeConfig.LatentShape(1, frames, 16, 16)[2];
+        double work = clock.Plan.Denoise / ((latentFrames + framesPerGroup - 1) / framesPerGroup);
+        IEnumerable<Tensor> groups = stages.DenoiseCausally(text, [seed], framesPerGroup,
+            () => clock.Begin(GenerationStage.Denoising, steps, work), clock.Steps(), cancellationToken);
+        Write(stages.Decode(groups, cancellationToken), frames, video, seed, receiver, clock, cancellationToken);
+    }
+
+    private static void Write(
+        IEnumerable<Tensor> chunks, int frames, int video, ulong seed, IVideoReceiver receiver, GenerationClock clock,
         CancellationToken cancellationToken)
     {
-        Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Decoding, frames, clock.Plan.Decode);
         receiver.Begin(video, seed);
         int done = 0;
-        foreach (Tensor chunk in stages.Decode(latents, cancellationToken))
+        foreach (Tensor chunk in chunks)
             using (chunk)
             {
                 cancellationToken.ThrowIfCancellationRequested();

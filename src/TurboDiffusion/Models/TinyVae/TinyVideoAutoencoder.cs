@@ -78,13 +78,19 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return Chunks();
+        return DecodeChunks([latents], cancellationToken);
+    }
 
-        IEnumerable<Tensor> Chunks()
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> DecodeChunks(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    {
+        using var memory = new FrameMemory();
+        bool first = true;
+        foreach (Tensor latents in groups)
         {
-            using var memory = new FrameMemory();
-            for (long frame = 0; frame < latents.shape[2]; frame++)
-                yield return Decode(latents.narrow(2, frame, 1), memory, frame == 0, cancellationToken);
+            CheckLatents(latents);
+            for (long frame = 0; frame < latents.shape[2]; frame++, first = false)
+                yield return Decode(latents.narrow(2, frame, 1), memory, first, cancellationToken);
         }
     }
 

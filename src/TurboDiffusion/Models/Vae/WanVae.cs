@@ -119,11 +119,16 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return Chunks();
+        return DecodeChunks([latents], cancellationToken);
+    }
 
-        IEnumerable<Tensor> Chunks()
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> DecodeChunks(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    {
+        using var cache = new CausalCache();
+        foreach (Tensor latents in groups)
         {
-            using var cache = new CausalCache();
+            CheckLatents(latents);
             for (long frame = 0; frame < latents.shape[2]; frame++)
                 yield return DecodeChunk(latents, frame, cache, cancellationToken);
         }

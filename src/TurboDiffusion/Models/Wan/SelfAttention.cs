@@ -29,8 +29,9 @@ public sealed class SelfAttention : AttentionLayer
     /// <param name="x">From <see cref="AttentionLayer.Prepare"/>.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
     /// <param name="observe">Told of the projections.</param>
+    /// <param name="causal">What attends in place of the block's operator; null: that one.</param>
     /// <returns>What the output layer multiplies.</returns>
-    internal Operand Attend(Operand x, RotaryEmbedding rotary, Observer? observe = null)
+    internal Operand Attend(Operand x, RotaryEmbedding rotary, Observer? observe = null, CausalAttention? causal = null)
     {
         using var scope = NewDisposeScope();
         Tensor q = QueryLayer.Multiply(x);
@@ -39,7 +40,17 @@ public sealed class SelfAttention : AttentionLayer
         observe?.Invoke("self_attn.k", () => k);
         Tensor v = ValueLayer.Multiply(x);
         observe?.Invoke("self_attn.v", () => v);
-        Tensor heads = _operator.AttendProjections(q, k, v, new(QueryNorm.Weight, KeyNorm.Weight, rotary, QueryNorm.Eps));
+        var transform = new QueryKeyTransform(QueryNorm.Weight, KeyNorm.Weight, rotary, QueryNorm.Eps);
+        Tensor heads;
+        if (causal is null)
+        {
+            heads = _operator.AttendProjections(q, k, v, transform);
+        }
+        else
+        {
+            (Tensor queries, Tensor keys) = transform.Apply(q, k);
+            heads = causal(queries, keys, Heads(v));
+        }
         observe?.Invoke("self_attn.attn_op", () => heads);
         return OutputLayer.Prepare(heads.flatten(2)).MoveToOuterDisposeScope();
     }

@@ -74,7 +74,8 @@ public sealed class WanBlock : nn.Module
     /// dim]</c>.
     /// </summary>
     internal HiddenStates Forward(
-        HiddenStates x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
+        HiddenStates x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times,
+        CausalAttention? causal = null)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = [.. (time + _modulation).chunk(6, dim: 1).Select(times.Spread)];
@@ -84,7 +85,7 @@ public sealed class WanBlock : nn.Module
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
         Operand a = _selfAttention.Prepare(x, norm1);
         observe?.Invoke("norm1", () => norm1.Apply(x.Values, x.Values.dtype));
-        Operand attended = _selfAttention.Attend(a, rotary, observe);
+        Operand attended = _selfAttention.Attend(a, rotary, observe, causal);
         HiddenStates y = _selfAttention.Output.MultiplyAdd(attended, x.Values, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 

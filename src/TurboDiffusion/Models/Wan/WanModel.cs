@@ -123,7 +123,55 @@ public sealed class WanModel : nn.Module
     /// <exception cref="ArgumentException">A shape does not fit the model.</exception>
     public Tensor Forward(
         Tensor x, Tensor timesteps, CrossContext context, Tensor? condition = null, CancellationToken cancellationToken = default,
-        Observer? observe = null, RotaryEmbedding? rotary = null)
+        Observer? observe = null, RotaryEmbedding? rotary = null) =>
+        Forward(x, timesteps, context, condition, cancellationToken, observe, rotary, null);
+
+    /// <summary>
+    /// Predicts the velocity of a group of latent frames that sees itself and the finished frames before it: one step of a causal,
+    /// streaming generation. Self-attention is dense, whatever the model's kind.
+    /// </summary>
+    /// <param name="x">Noisy latents of the group <c>[B, 16, t, H, W]</c>.</param>
+    /// <param name="timesteps">t·1000, in [0, 1000], <c>[B]</c>.</param>
+    /// <param name="context">From <see cref="PrepareContext"/> of this model.</param>
+    /// <param name="cache">The finished frames.</param>
+    /// <param name="keep">
+    /// Whether the group is finished: its keys and values are then held. That is done once for a group, with its clean latents at time 0.
+    /// </param>
+    /// <param name="cancellationToken">Checked at each block. A cancelled call that keeps leaves the cache unusable.</param>
+    /// <returns>v <c>[B, 16, t, H, W]</c>, float32.</returns>
+    /// <remarks>Self Forcing, arXiv 2506.08009. <see cref="ForwardMasked"/> is the plain form.</remarks>
+    public Tensor ForwardCausal(
+        Tensor x, Tensor timesteps, CrossContext context, KeyValueCache cache, bool keep = false,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(cache);
+        using RotaryEmbedding rotary = Rotations(x.shape, cache.Frames);
+        Tensor velocity = Forward(x, timesteps, context, null, cancellationToken, null, rotary, block => cache.Attention(block, keep));
+        if (keep) cache.Add(x.shape[2] / WanConfig.PatchFrames);
+        return velocity;
+    }
+
+    /// <summary>
+    /// The plain form of <see cref="ForwardCausal"/>: all groups of a clip at once, each with a time of its own, and a mask over the whole
+    /// sequence. With the clean latents of earlier groups at time 0, the last group's velocity is the same.
+    /// </summary>
+    /// <param name="x">Latents <c>[B, 16, T, H, W]</c>.</param>
+    /// <param name="timesteps">t·1000, one for each token, <c>[B, L]</c>, or for each clip.</param>
+    /// <param name="context">From <see cref="PrepareContext"/> of this model.</param>
+    /// <param name="framesPerGroup">Latent frames of a group.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns>v <c>[B, 16, T, H, W]</c>, float32.</returns>
+    public Tensor ForwardMasked(
+        Tensor x, Tensor timesteps, CrossContext context, int framesPerGroup, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(framesPerGroup);
+        using Tensor mask = CausalMask.Of(x.shape[2], framesPerGroup, Patches.Count(1, x.shape[3], x.shape[4]), _placement.Device);
+        return Forward(x, timesteps, context, null, cancellationToken, null, null, _ => CausalMask.Attention(mask));
+    }
+
+    private Tensor Forward(
+        Tensor x, Tensor timesteps, CrossContext context, Tensor? condition, CancellationToken cancellationToken, Observer? observe,
+        RotaryEmbedding? rotary, Func<int, CausalAttention>? causal)
     {
         using var scope = NewDisposeScope();
         Tensor input = condition is null ? x : cat([x, condition.to(x.dtype, x.device)], dim: 1);
@@ -149,9 +197,9 @@ public sealed class WanModel : nn.Module
         {
             cancellationToken.ThrowIfCancellationRequested();
             Observer? observeBlock = observe is null ? null : Named(observe, i);
-            HiddenStates next = RecomputesActivations && is_grad_enabled() && times.Rows is null
+            HiddenStates next = RecomputesActivations && is_grad_enabled() && times.Rows is null && causal is null
                 ? new HiddenStates(Recomputed(_blocks[i], stream.Values, projected, context.Blocks[i], frames, height, width))
-                : _blocks[i].Forward(stream, projected, context.Blocks[i], rotations, observeBlock, times);
+                : _blocks[i].Forward(stream, projected, context.Blocks[i], rotations, observeBlock, times, causal?.Invoke(i));
             stream.Dispose();
             stream = next;
             observe?.Invoke($"blocks.{i}", () => next.Values);
@@ -164,9 +212,11 @@ public sealed class WanModel : nn.Module
 
     /// <summary>The rotations of the positions of latents.</summary>
     /// <param name="latents">The latents' axes <c>[B, C, T, H, W]</c>.</param>
+    /// <param name="firstFrame">The position of the first of the latent frames.</param>
     /// <returns>The caller disposes it.</returns>
-    public RotaryEmbedding Rotations(long[] latents) => RotaryEmbedding.Create(Config.HeadDim, latents[2] / WanConfig.PatchFrames,
-        latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device);
+    public RotaryEmbedding Rotations(long[] latents, long firstFrame = 0) => RotaryEmbedding.Create(Config.HeadDim,
+        latents[2] / WanConfig.PatchFrames, latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device,
+        firstFrame);
 
     /// <summary>One block alone, as <see cref="Forward"/> runs it, on hidden states that may come from anywhere.</summary>
     /// <param name="block">Its number.</param>

@@ -35,13 +35,14 @@ public sealed class RotaryEmbedding : IDisposable
     /// <param name="rows">Patches along the height.</param>
     /// <param name="columns">Patches along the width.</param>
     /// <param name="device">Where q and k are.</param>
-    public static RotaryEmbedding Create(int headDim, long frames, long rows, long columns, Device device)
+    /// <param name="firstFrame">The position of the first of the frames.</param>
+    public static RotaryEmbedding Create(int headDim, long frames, long rows, long columns, Device device, long firstFrame = 0)
     {
         using var scope = NewDisposeScope();
         int spatial = headDim / 6 * 2, temporal = headDim - 2 * spatial;
         Tensor[] angles =
         [
-            Angles(frames, temporal).reshape(frames, 1, 1, -1),
+            Angles(frames, temporal, firstFrame).reshape(frames, 1, 1, -1),
             Angles(rows, spatial).reshape(1, rows, 1, -1),
             Angles(columns, spatial).reshape(1, 1, columns, -1),
         ];
@@ -74,7 +75,7 @@ public sealed class RotaryEmbedding : IDisposable
         _rotations?.Dispose();
     }
 
-    private static Tensor Angles(long positions, int channels) =>
-        outer(arange(positions, ScalarType.Float64),
+    private static Tensor Angles(long positions, int channels, long first = 0) =>
+        outer(arange(first, first + positions, ScalarType.Float64),
             pow(Theta, -arange(0, channels, 2, ScalarType.Float64) / channels));
 }
