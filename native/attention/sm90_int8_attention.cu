@@ -7,6 +7,7 @@
 // the list says for whom. With the linear branch the last two stages are the features and M.
 //   STAGES  see sm90_attention.cuh
 //   CHOSEN  1: the key blocks of a list, P·V in fp8, and the linear branch; 0: all key blocks, and P·V in int8
+// Over all keys, the thread blocks of a cluster read the same key blocks: with two, one loads the keys for both, the other the values.
 #include "sm90_attention.cuh"
 #include "block_list.cuh"
 
@@ -14,6 +15,7 @@ constexpr int kKeyBlock = 128;
 constexpr int kBoxBytes = kKeyBlock * kBoxWidth;
 constexpr int kQueryBytes = kRows * kHeadDim;
 static_assert(2 * kBoxBytes == kStageBytes);
+static_assert(CLUSTER == 1 || CLUSTER == 2 && !CHOSEN);
 
 // An int32 of this plus n, |n| < 2²², has the bits of the float32 12582912 + n: integer sums that start from it are floats without a
 // conversion.
@@ -47,8 +49,8 @@ struct Blocks {
 // leaves it; features bf16 [B·H·length, 128]; mix (M) bf16 [B·H·128 outputs, 128]. q_scales [B, H, query blocks]; sums (z) [B, H, 128];
 // bias [128]; y [B, length, H, 128]. With chosen blocks alone: features, mix, sums, bias; over all keys alone: channels [B, H, 128], what
 // the channels of v were divided by.
-// Grid: pairs of query blocks, B · H. factor: log₂e / √128.
-extern "C" __global__ void __launch_bounds__(kThreads, 1)
+// Grid: pairs of query blocks, to a multiple of CLUSTER, B · H. factor: log₂e / √128.
+extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(kThreads, 1)
 sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v,
                     const __grid_constant__ TensorMap features, const __grid_constant__ TensorMap mix, const float* q_scales, Blocks blocks,
                     const float* sums, const float* bias, const float* channels, bf16* y, int length, int heads, float factor) {
@@ -62,10 +64,14 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
     u32 queries = ring.data + STAGES * kStageBytes;
     if (threadIdx.x == 0) ring.init();
     __syncthreads();
+    if (CLUSTER > 1) cluster_sync();
 
     if (threadIdx.x >= kConsumers) {
         release_registers<kProducerRegisters>();
-        if (threadIdx.x >= kConsumers + kWarpSize) return;
+        if (threadIdx.x >= kConsumers + kWarpSize) {
+            if (CLUSTER > 1) cluster_sync();
+            return;
+        }
         int lane = threadIdx.x % kWarpSize, row = static_cast<int>(sequence) * length;
         if (lane == 0) {
             prefetch_map(&q), prefetch_map(&k), prefetch_map(&v);
@@ -77,8 +83,14 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
         auto fill = [&](int step, const TensorMap* left, int left_row, const TensorMap* right, int right_column, int right_row) {
             ring.begin(step);
             u32 destination = ring.data + ring.offset(step), barrier = ring.full(step);
-            copy_box(destination, left, 0, left_row, barrier);
-            copy_box(destination + kBoxBytes, right, right_column, right_row, barrier);
+            if (CLUSTER == 1) {
+                copy_box(destination, left, 0, left_row, barrier);
+                copy_box(destination + kBoxBytes, right, right_column, right_row, barrier);
+            } else if (blockIdx.x % CLUSTER == 0) {
+                copy_box_to((1 << CLUSTER) - 1, destination, left, 0, left_row, barrier);
+            } else {
+                copy_box_to((1 << CLUSTER) - 1, destination + kBoxBytes, right, right_column, right_row, barrier);
+            }
         };
         // A warp's worth of the list at a time, and the next on its way: so its entries are in L1 when the consumers want them.
         int next = lane < count ? blocks.block(lane) : 0;
@@ -95,6 +107,8 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
             fill(count, &features, row + first_row, &features, kBoxWidth, row + first_row);
             fill(count + 1, &mix, state, &mix, kBoxWidth, state);
         }
+        __syncwarp();
+        if (CLUSTER > 1) cluster_sync();
         return;
     }
 
@@ -248,4 +262,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
     } else {
         store_rows(output, sparse, channels + sequence * kHeadDim, out);
     }
+    // What the other thread block of the cluster still writes here or arrives at must find it.
+    __syncwarp();
+    if (CLUSTER > 1) cluster_sync();
 }

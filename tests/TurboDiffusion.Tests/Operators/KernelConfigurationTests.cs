@@ -233,7 +233,7 @@ public class KernelConfigurationTests
     [InlineData(false, 0)]
     [InlineData(true, 1)]
     public void Hopper_attention_over_all_keys_or_lists_takes_a_thread_block_per_pair(bool chosen, int constant) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}"),
+        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}", "CLUSTER=1"),
             new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, 227 << 10));
 
@@ -244,6 +244,12 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_cross_attention", $"STAGES={stages}"),
             new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
         Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10));
+
+    [Fact]
+    public void Over_all_keys_thread_blocks_may_go_by_twos() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", "CHOSEN=0", "CLUSTER=2"),
+            new KernelLaunch(4, 1, 384, (6 << 15) + (17 << 10))),
+        Sm90Int8AttentionKernel.Configure(new(1, 300, 1), false, 227 << 10, 2));
 
     [Fact]
     public void Lists_take_a_warp_per_pair_of_query_blocks() => Assert.Equal(

@@ -35,6 +35,7 @@ internal static class KernelPrograms
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
             BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10, 2).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 78, 227 << 10).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 512, 227 << 10).Program,
             .. from normalize in new[] { false, true }

@@ -89,7 +89,7 @@ internal static class AttentionKernels
             fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
         if (projection is not { } mixing)
             return (hopper
-                ? Sm90Int8AttentionKernel.Run(left, right, channels!)
+                ? Sm90Int8AttentionKernel.Run(left, right, channels!, (tuning ?? AttentionTuning.Default).Cluster)
                 : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
                 .MoveToOuterDisposeScope();
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);

@@ -9,7 +9,10 @@ namespace TurboDiffusion.Operators.Attention;
 /// Whether cross-attention on Hopper runs in <see cref="Sm90CrossAttentionKernel"/>, which takes the padding of a text as one key, instead
 /// of torch's attention.
 /// </param>
-internal sealed record AttentionTuning(bool PairedLists, bool CrossAttention = false)
+/// <param name="Cluster">
+/// How many thread blocks of <see cref="Sm90Int8AttentionKernel"/> over all keys read them together: 1 or 2.
+/// </param>
+internal sealed record AttentionTuning(bool PairedLists, bool CrossAttention = false, int Cluster = 1)
 {
     /// <summary>What runs where nothing else is said.</summary>
     public static AttentionTuning Default { get; } = new(PairedLists: false);

@@ -21,11 +21,12 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="size">Its sizes.</param>
     /// <param name="chosen">Whether it attends to lists of key blocks.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes)
+    /// <param name="cluster">Thread blocks that read all keys together.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes, int cluster = 1)
     {
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}"),
-            new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}", $"CLUSTER={cluster}"),
+            new KernelLaunch((int)size.Blocks(cluster * Warpgroups * QueryBlock) * cluster, (int)size.Sequences, Threads,
                 stages * StageBytes + QueryBytes + Alignment));
     }
 
@@ -33,8 +34,10 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="q">Queries in blocks of 64, int8.</param>
     /// <param name="k">Keys in blocks of 128, int8, with v in int8.</param>
     /// <param name="channels">What the channels of v were divided by, float32 <c>[B, H, 128]</c>.</param>
+    /// <param name="cluster">Thread blocks that read the keys together, 1 or 2.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) => Run(q, k, channels, null);
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels, int cluster = 1) =>
+        Run(q, k, channels, null, cluster);
 
     /// <summary>Attends to the key blocks of lists, and adds the linear branch.</summary>
     /// <param name="q">Queries in blocks of 64, int8, with their features.</param>
@@ -49,13 +52,14 @@ internal static unsafe class Sm90Int8AttentionKernel
         (Tensor Mix, Tensor FeatureSums) state, Tensor bias) => Run(q, k, null,
         new Choice(blocks, state.Mix, state.FeatureSums, bias));
 
-    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
+    private static Tensor Run(
+        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice, int cluster = 1)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes, cluster);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
         (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);

@@ -91,6 +91,8 @@ public class AttentionTimings
             Time($"Sage: largest values of the channels, {size}", () => _ = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128])));
             Rate($"Sage: Hopper, all keys, {size}", 4.0 * tokens * tokens * width,
                 () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels));
+            Rate($"Sage: Hopper, all keys, in clusters of 2, {size}", 4.0 * tokens * tokens * width,
+                () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels, 2));
             Rate($"Sage: WHOLE OPERATOR, {size}", 4.0 * tokens * tokens * width,
                 () => _ = AttentionKernels.Attend(q, k, v, transform, AttentionOptions.Sage, null, form));
         }

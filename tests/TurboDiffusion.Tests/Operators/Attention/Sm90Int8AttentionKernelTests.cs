@@ -26,7 +26,9 @@ public class Sm90Int8AttentionKernelTests
         Problem p = Draw(on.Device, batch, length, heads);
         Tensor exact = DenseAttention.Attend(Wide(p.Q), Wide(p.K), Wide(p.V));
         double plainError = Comparison.RelativeL2(exact, SageAttention.AttendPlain(p.Q, p.K, p.V), 1, "plain form");
-        double error = Comparison.RelativeL2(exact, RunAll(p), plainError * 1.05 + 3e-3, $"L {length}, {heads} heads");
+        Tensor actual = RunAll(p);
+        Comparison.Exact(actual, RunAll(p, 2), "in clusters");
+        double error = Comparison.RelativeL2(exact, actual, plainError * 1.05 + 3e-3, $"L {length}, {heads} heads");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"sm90 int8 attention, L {length}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
@@ -154,13 +156,13 @@ public class Sm90Int8AttentionKernelTests
     private static Tensor Scores(Problem p, int length) => KernelConformance.Random(p.Q.device, 4, ScalarType.BFloat16, p.Q.shape[0],
         p.Q.shape[2], (length + 63) / 64, (length + 127) / 128);
 
-    private static Tensor RunAll(Problem p)
+    private static Tensor RunAll(Problem p, int cluster = 1)
     {
         Tensor channels = SageQuantization.ValueChannels(p.V);
         SageKeysKernel.Result keys = SageKeysKernel.Run(p.K.flatten(2), p.V.flatten(2), SageQuantization.KeyMean(p.K), null, default, 128,
             fp8: false, state: false, channels: channels);
         KernelConformance.PoisonMemory(p.Q.device);
-        return Sm90Int8AttentionKernel.Run(p.Queries, keys, channels);
+        return Sm90Int8AttentionKernel.Run(p.Queries, keys, channels, cluster);
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
