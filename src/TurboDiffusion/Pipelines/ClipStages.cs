@@ -147,11 +147,11 @@ public sealed class ClipStages
     /// <summary>Decodes latents that come in groups, as the frames are asked for.</summary>
     /// <param name="groups">From <see cref="DenoiseCausally"/>.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>
-    /// <returns>As the other form.</returns>
-    public IEnumerable<Tensor> Decode(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    /// <returns>As <see cref="Decode"/>.</returns>
+    public IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
     {
         IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
-        foreach (Tensor frames in vae.DecodeChunks(groups, cancellationToken)) yield return frames;
+        foreach (Tensor frames in vae.DecodeGroups(groups, cancellationToken)) yield return frames;
         _components.Vae.Release();
     }
 

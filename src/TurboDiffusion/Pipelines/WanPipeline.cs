@@ -204,7 +204,7 @@ public sealed class WanPipeline : IDisposable
         double work = clock.Plan.Denoise / ((latentFrames + framesPerGroup - 1) / framesPerGroup);
         IEnumerable<Tensor> groups = stages.DenoiseCausally(text, [seed], framesPerGroup,
             () => clock.Begin(GenerationStage.Denoising, steps, work), clock.Steps(), cancellationToken);
-        Write(stages.Decode(groups, cancellationToken), frames, video, seed, receiver, clock, cancellationToken);
+        Write(stages.DecodeGroups(groups, cancellationToken), frames, video, seed, receiver, clock, cancellationToken);
     }
 
     private static void Write(

@@ -78,11 +78,11 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return DecodeChunks([latents], cancellationToken);
+        return DecodeGroups([latents], cancellationToken);
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Tensor> DecodeChunks(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    public IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
     {
         using var memory = new FrameMemory();
         bool first = true;

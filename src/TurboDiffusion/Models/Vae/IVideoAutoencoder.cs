@@ -19,10 +19,10 @@ public interface IVideoAutoencoder : IDisposable
     /// <exception cref="ArgumentException">The latents have another shape.</exception>
     IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default);
 
-    /// <summary>As the other form, of latents that come in groups: a group is asked for when the frames before it are read.</summary>
+    /// <summary>As <see cref="DecodeChunks"/>, of latents that come in groups: each is asked for when those before are read.</summary>
     /// <param name="groups">Normalised latents, <c>[B, C, t, h, w]</c> each; each must live until the next is asked for.</param>
     /// <param name="cancellationToken">Checked before every layer.</param>
     /// <returns>Chunks <c>[B, 3, 1 or 4, H, W]</c>, about [−1, 1]; each is the caller's to dispose.</returns>
     /// <exception cref="ArgumentException">The latents have another shape.</exception>
-    IEnumerable<Tensor> DecodeChunks(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default);
+    IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default);
 }

@@ -119,11 +119,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return DecodeChunks([latents], cancellationToken);
+        return DecodeGroups([latents], cancellationToken);
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Tensor> DecodeChunks(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
+    public IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
     {
         using var cache = new CausalCache();
         foreach (Tensor latents in groups)

@@ -124,7 +124,7 @@ public sealed class WanModel : nn.Module
     public Tensor Forward(
         Tensor x, Tensor timesteps, CrossContext context, Tensor? condition = null, CancellationToken cancellationToken = default,
         Observer? observe = null, RotaryEmbedding? rotary = null) =>
-        Forward(x, timesteps, context, condition, cancellationToken, observe, rotary, null);
+        Run(x, timesteps, context, condition, cancellationToken, observe, rotary, null);
 
     /// <summary>
     /// Predicts the velocity of a group of latent frames that sees itself and the finished frames before it: one step of a causal,
@@ -146,7 +146,7 @@ public sealed class WanModel : nn.Module
     {
         ArgumentNullException.ThrowIfNull(cache);
         using RotaryEmbedding rotary = Rotations(x.shape, cache.Frames);
-        Tensor velocity = Forward(x, timesteps, context, null, cancellationToken, null, rotary, block => cache.Attention(block, keep));
+        Tensor velocity = Run(x, timesteps, context, null, cancellationToken, null, rotary, block => cache.Attention(block, keep));
         if (keep) cache.Add(x.shape[2] / WanConfig.PatchFrames);
         return velocity;
     }
@@ -166,10 +166,10 @@ public sealed class WanModel : nn.Module
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(framesPerGroup);
         using Tensor mask = CausalMask.Of(x.shape[2], framesPerGroup, Patches.Count(1, x.shape[3], x.shape[4]), _placement.Device);
-        return Forward(x, timesteps, context, null, cancellationToken, null, null, _ => CausalMask.Attention(mask));
+        return Run(x, timesteps, context, null, cancellationToken, null, null, _ => CausalMask.Attention(mask));
     }
 
-    private Tensor Forward(
+    private Tensor Run(
         Tensor x, Tensor timesteps, CrossContext context, Tensor? condition, CancellationToken cancellationToken, Observer? observe,
         RotaryEmbedding? rotary, Func<int, CausalAttention>? causal)
     {
