@@ -6,6 +6,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.TinyVae;
@@ -33,18 +34,22 @@ public sealed class VideoModel : IDisposable
     private readonly WanPipeline _pipeline;
     private readonly List<IDisposable> _files;
     private IReadOnlyList<IDisposable> _aside = [];
-    private readonly Part[] _parts;
+    private readonly ModelFootprint _footprint;
+    private readonly Residency _residency;
+    private readonly IReadOnlyList<long> _int8ExpertBytes;
     private readonly Placement _placement;
 
     private readonly string _tokenizer;
     private readonly string _settings;
 
     private VideoModel(
-        WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
-        Placement placement, string tokenizer, string settings)
+        WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, ModelSpec spec, bool randomWeights,
+        ModelFootprint footprint, IReadOnlyList<long> int8ExpertBytes, Residency residency, Placement placement, string tokenizer,
+        string settings)
     {
-        (_pipeline, _files, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
-            (pipeline, files, identity, spec, randomWeights, parts, placement, tokenizer, settings);
+        (_pipeline, _files, Identity, Spec, HasRandomWeights, _tokenizer, _settings) =
+            (pipeline, files, identity, spec, randomWeights, tokenizer, settings);
+        (_footprint, _int8ExpertBytes, _residency, _placement) = (footprint, int8ExpertBytes, residency, placement);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -134,6 +139,9 @@ public sealed class VideoModel : IDisposable
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
 
+            var notes = new List<string>();
+            ModelSlot<IVideoAutoencoder>? previewSlot =
+                preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement, notes);
             var components = new WanComponents
             {
                 Name = files.Name,
@@ -150,30 +158,39 @@ public sealed class VideoModel : IDisposable
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
-                PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
-                PreviewsEveryFrame = preview is not null || tinyConfig is not null,
+                PreviewVae = previewSlot,
+                PreviewsEveryFrame = (previewSlot ?? (object?)tinyConfig) is not null,
             };
             var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights,
                 device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
-            Part[] parts =
-            [
-                // As they are run: a float file asked for in int8 takes int8's room.
-                .. transformers.Zip(components.Experts, (t, slot) => new Part(
-                    WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
-                new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
-                // A text encoder that does not stay is streamed, block by block.
-                new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded,
-                    () => components.TextEncoder.IsLoaded),
-            ];
+            // As they are run: a float file asked for in int8 takes int8's room.
+            long[] ExpertBytes(WeightFormat format) =>
+                [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, format), dtype))];
+            var footprint = new ModelFootprint
+            {
+                Name = files.Name,
+                Transformer = config,
+                ExpertBytes = ExpertBytes(weights),
+                Vae = vaeConfig,
+                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
+                TextEncoder = textConfig,
+                TextEncoderBytes = WeightBytes(text, dtype),
+                StreamsText = !options.LowMemory && !components.TextEncoder.KeepsLoaded,
+                TextLength = spec.TextLength,
+                Attention = attention,
+                Weights = weights,
+                Dtype = dtype,
+            };
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
                 $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
                     + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
-            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
-                placement, files.Tokenizer, settings)
+            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false,
+                footprint, ExpertBytes(WeightFormat.Int8), options.LowMemory ? Residency.Staged : Residency.Resident, placement,
+                files.Tokenizer, settings)
             {
-                Warnings = [.. loras.Warnings],
+                Warnings = [.. loras.Warnings, .. notes],
                 ExamplePrompts = files.ExamplePrompts,
                 _aside = aside,
             };
@@ -230,6 +247,24 @@ public sealed class VideoModel : IDisposable
         for (int video = 0; video < plan.Count; video++) VideoSink.Check(request.PathOf(video), request.Output);
         CheckMemory(plan);
         return plan;
+    }
+
+    /// <summary>What the model takes in memory, as it is opened and, where its weights are floats, as it would be in int8.</summary>
+    /// <param name="onGpu">Whether for a GPU; for the CPU otherwise.</param>
+    /// <returns>The model's own form first; the other with what the change is called.</returns>
+    public IReadOnlyList<(string? Change, ModelFootprint Model)> Footprints(bool onGpu)
+    {
+        ModelFootprint own = _footprint with { RunsFused = onGpu && ModelFootprint.Fuses(_footprint.Attention, _footprint.Weights) };
+        return own.Weights == WeightFormat.Int8 ? [(null, own)] :
+        [
+            (null, own),
+            ("int8 weights", own with
+            {
+                ExpertBytes = _int8ExpertBytes,
+                Weights = WeightFormat.Int8,
+                RunsFused = onGpu && ModelFootprint.Fuses(own.Attention, WeightFormat.Int8),
+            }),
+        ];
     }
 
     /// <summary>A request with every default filled in, checked but for its output and the memory.</summary>
@@ -311,15 +346,16 @@ public sealed class VideoModel : IDisposable
                 + "the VAE.");
 
     // Small enough to stay, even where others do not.
-    private static ModelSlot<IVideoAutoencoder> PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement)
+    private static ModelSlot<IVideoAutoencoder>? PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement, List<string> notes)
     {
         TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(checkpoint);
-        if (config.LatentChannels != vae.ZDim || config.SpatialFactor != vae.SpatialFactor)
-            throw new CheckpointException(checkpoint.Path,
-                $"is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} pixels apart; the VAE has "
-                    + $"{vae.ZDim} and {vae.SpatialFactor}. Name the one that belongs to it: taew2_1, or taew2_2 for TI2V-5B.");
-        return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
-            TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+        if (config.LatentChannels == vae.ZDim && config.SpatialFactor == vae.SpatialFactor)
+            return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
+                TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+        // Of a model whose VAE another one was named for: no reason to refuse it.
+        notes.Add($"{checkpoint.Path} is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} "
+            + $"pixels apart, and shows no previews; the VAE has {vae.ZDim} and {vae.SpatialFactor}.");
+        return null;
     }
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
@@ -376,38 +412,32 @@ public sealed class VideoModel : IDisposable
 
     private void CheckMemory(PipelineRequest plan)
     {
-        int elementSize = _placement.ElementSize;
-        VaeConfig vae = Components.VaeConfig;
-        long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
-        long needed = Math.Max(
-            MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
-            MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
-        // A clean first frame: six float32 vectors of modulation for each token.
-        if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
-            needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
-        // What stays is loaded beside what is there; of what does not, one at a time.
-        needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes)
-            .DefaultIfEmpty().Max();
-        long available = DeviceMemory.Available(Components.Device);
-        if (needed > available)
-        {
-            // The generation before may have left the room with libtorch.
-            DeviceMemory.Release(Components.Device);
-            available = DeviceMemory.Available(Components.Device);
-        }
-        if (needed > available)
-            throw new InsufficientMemoryException(
-                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})",
-                needed, available,
-                _parts.Any(p => p.Stays)
-                    ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller "
-                        + "model."
-                    : "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
+        var clip = new ClipExtent(new VideoSize(plan.Width, plan.Height), plan.Frames, plan.StartImage is not null);
+        IReadOnlyList<(string? Change, ModelFootprint Model)> forms = Footprints(_placement.Device.type == DeviceType.CUDA);
+        ModelFootprint footprint = forms[0].Model;
+        long needed = MemoryPlan.Of(footprint, clip, _residency).Peak.Bytes - LoadedBytes, available = AvailableBytes(needed);
+        if (needed <= available) return;
+        // What is loaded now can be freed for a plan with low memory.
+        IReadOnlyList<NearestRequest> nearest = _residency == Residency.Resident && MemoryPlan.Of(footprint, clip, Residency.Staged) is var
+            staged && staged.Peak.Bytes <= available + LoadedBytes
+            ? [new("low memory", clip, staged)]
+            : NearestRequest.Find(forms, clip, available + LoadedBytes);
+        throw new InsufficientMemoryException($"A video of {clip} on {Identity.Name} ({Components.Device})", needed, available,
+            NearestRequest.Remedy(nearest));
     }
 
-    /// <summary>A model's weights as they are run.</summary>
-    /// <param name="Bytes">Their size.</param>
-    /// <param name="Stays">Whether they stay in memory once they are loaded.</param>
-    /// <param name="IsLoaded">Whether they are in memory.</param>
-    private sealed record Part(long Bytes, bool Stays, Func<bool> IsLoaded);
+    // What is in memory already.
+    private long LoadedBytes =>
+        Components.Experts.Zip(_footprint.ExpertBytes).Sum(e => e.First.IsLoaded ? e.Second : 0)
+            + (Components.Vae.IsLoaded ? _footprint.VaeBytes : 0)
+            + (Components.TextEncoder is { IsLoaded: true, KeepsLoaded: true } ? _footprint.TextEncoderBytes : 0);
+
+    private long AvailableBytes(long needed)
+    {
+        long available = DeviceMemory.Available(Components.Device);
+        if (needed <= available) return available;
+        // The generation before may have left the room with libtorch.
+        DeviceMemory.Release(Components.Device);
+        return DeviceMemory.Available(Components.Device);
+    }
 }

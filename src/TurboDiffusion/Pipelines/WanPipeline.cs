@@ -13,6 +13,7 @@ public sealed class WanPipeline : IDisposable
 {
     private readonly WanComponents _components;
     private readonly Dictionary<GenerationStage, double> _paces = [];
+    private readonly EmbeddingCache _texts = new(EmbeddingCache.UsualBytes);
 
     /// <summary>Puts a pipeline together; it owns the components.</summary>
     /// <param name="components">The models.</param>
@@ -45,7 +46,7 @@ public sealed class WanPipeline : IDisposable
         using var scope = NewDisposeScope();
         try
         {
-            PromptEmbeddings text = EncodeText(stages, request.Prompt, clock, cancellationToken);
+            PromptEmbeddings text = EncodeText(stages, request, clock, cancellationToken);
             Tensor? condition = request.StartImage is { } image ? EncodeImage(stages, image, clock, cancellationToken) : null;
             for (int video = 0; video < request.Count; video++)
             {
@@ -92,13 +93,27 @@ public sealed class WanPipeline : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _components.Dispose();
-
-    private PromptEmbeddings EncodeText(ClipStages stages, string prompt, GenerationClock clock, CancellationToken cancellationToken)
+    public void Dispose()
     {
+        _texts.Dispose();
+        _components.Dispose();
+    }
+
+    private PromptEmbeddings EncodeText(
+        ClipStages stages, PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)
+    {
+        string prompt = request.Prompt;
+        string? negative = request.GuidanceScale.IsNone ? null : request.NegativePrompt;
+        if (_texts.Find(prompt, negative) is { } known)
+        {
+            using IDisposable at = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
+            clock.Report(1);
+            return known;
+        }
         Load(_components.TextEncoder, clock.Plan.LoadTextEncoder, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
         PromptEmbeddings text = stages.EncodeText([prompt], cancellationToken);
+        _texts.Add(prompt, negative, text);
         clock.Report(1);
         return text;
     }
