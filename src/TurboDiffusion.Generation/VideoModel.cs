@@ -9,6 +9,7 @@ using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -118,6 +119,8 @@ public sealed class VideoModel : IDisposable
             ICheckpoint[] transformers = [.. new[] { files.Transformer, files.LowNoiseTransformer }.OfType<string>().Select(Open)];
             ICheckpoint vae = Open(options.TinyVae ? TinyVaeOf(files) : files.Vae), text = Open(files.TextEncoder);
             WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
+            // Of a model whose transformer has no use for it, the file is not looked at.
+            ICheckpoint? imageEncoder = config.HasImageBranch && files.ImageEncoder is { } file ? Open(file) : null;
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!,
@@ -138,6 +141,7 @@ public sealed class VideoModel : IDisposable
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
+            ClipConfig? imageConfig = imageEncoder is null ? null : ClipConfig.FromCheckpoint(imageEncoder);
 
             var notes = new List<string>();
             ModelSlot<IVideoAutoencoder>? previewSlot =
@@ -158,6 +162,9 @@ public sealed class VideoModel : IDisposable
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
+                ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
+                    Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), !options.LowMemory),
+                ImageEncoderConfig = imageConfig,
                 PreviewVae = previewSlot,
                 PreviewsEveryFrame = (previewSlot ?? (object?)tinyConfig) is not null,
             };
@@ -173,6 +180,7 @@ public sealed class VideoModel : IDisposable
                 ExpertBytes = ExpertBytes(weights),
                 Vae = vaeConfig,
                 VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
+                ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
                 TextEncoder = textConfig,
                 TextEncoderBytes = WeightBytes(text, dtype),
                 StreamsText = !options.LowMemory && !components.TextEncoder.KeepsLoaded,
@@ -275,24 +283,24 @@ public sealed class VideoModel : IDisposable
         if (FramesPerSecond(request) is not (>= 1 and <= 240))
             throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
                 $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
-        torch.Tensor? image = null;
+        if (request.StartImage is not null && !Components.TransformerConfig.TakesImage)
+            throw new InvalidRequestException("image",
+                $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+        if (request.EndImage is not null && !Components.TransformerConfig.TakesEndImage)
+            throw new InvalidRequestException("end image",
+                $"{Identity.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
+        torch.Tensor? start = request.StartImage is { } first ? ImageReader.Read(first, request.StartImageName) : null,
+            end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
         VideoSize size = request.Size ?? Spec.Size;
-        if (request.StartImage is { } encoded)
-        {
-            if (!Components.TransformerConfig.TakesImage)
-                throw new InvalidRequestException("image",
-                    $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
-            torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
-            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2],
-                Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
-            image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
-        }
+        if (request.AdaptiveSize && start is not null)
+            size = size.WithAspectOf((int)start.shape[^1], (int)start.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
         SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
             NegativePrompt = request.NegativePrompt ?? "",
-            StartImage = image,
+            StartImage = start is null ? null : ImageResize.ToModelInput(start, size.Width, size.Height),
+            EndImage = end is null ? null : ImageResize.ToModelInput(end, size.Width, size.Height),
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,
@@ -430,6 +438,7 @@ public sealed class VideoModel : IDisposable
     private long LoadedBytes =>
         Components.Experts.Zip(_footprint.ExpertBytes).Sum(e => e.First.IsLoaded ? e.Second : 0)
             + (Components.Vae.IsLoaded ? _footprint.VaeBytes : 0)
+            + (Components.ImageEncoder is { IsLoaded: true } ? _footprint.ImageEncoderBytes : 0)
             + (Components.TextEncoder is { IsLoaded: true, KeepsLoaded: true } ? _footprint.TextEncoderBytes : 0);
 
     private long AvailableBytes(long needed)

@@ -22,7 +22,8 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
         ArgumentNullException.ThrowIfNull(clip);
         bool stays = residency == Residency.Resident;
         long block = TextBlockBytes(model), text = stays && !model.StreamsText ? model.TextEncoderBytes : block;
-        long together = stays ? model.ExpertBytes.Sum() + model.VaeBytes + (model.StreamsText ? 0 : model.TextEncoderBytes) : 0;
+        long together = !stays ? 0 : model.ExpertBytes.Sum() + model.VaeBytes + model.ImageEncoderBytes
+            + (model.StreamsText ? 0 : model.TextEncoderBytes);
         int size = ScalarTypes.Bytes(model.Dtype);
         long tokens = clip.Tokens(model.Vae);
         long coding = MemoryEstimate.Decoding(model.Vae, clip.Size.Width, clip.Size.Height, size);
@@ -38,7 +39,9 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
             new(GenerationStage.EncodingText, stays && model.StreamsText ? together + block : Weights(text),
                 MemoryEstimate.EncodingText(model.TextEncoder, model.TextLength, size)),
         };
-        if (clip.FromImage) stages.Add(new(GenerationStage.EncodingImage, Weights(model.VaeBytes), coding));
+        // Image encoder and autoencoder, one after the other.
+        if (clip.FromImage)
+            stages.Add(new(GenerationStage.EncodingImage, Weights(Math.Max(model.VaeBytes, model.ImageEncoderBytes)), coding));
         stages.Add(new(GenerationStage.Denoising, Weights(model.ExpertBytes.Max()), denoising));
         stages.Add(new(GenerationStage.Decoding, Weights(model.VaeBytes), coding));
         return new MemoryPlan(residency, stages);

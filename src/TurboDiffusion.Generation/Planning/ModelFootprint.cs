@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -29,6 +30,9 @@ public sealed record ModelFootprint
 
     /// <summary>Bytes of the autoencoder.</summary>
     public required long VaeBytes { get; init; }
+
+    /// <summary>Bytes of the image encoder; 0 where the model has none.</summary>
+    public long ImageEncoderBytes { get; init; }
 
     /// <summary>The text encoder.</summary>
     public required UMT5Config TextEncoder { get; init; }
@@ -74,6 +78,7 @@ public sealed record ModelFootprint
             ExpertBytes = [.. Enumerable.Repeat(transformer, spec.Experts)],
             Vae = tinyVae ? tiny.Equivalent : spec.Vae,
             VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, placement)) : Bytes(new WanVae(spec.Vae, placement)),
+            ImageEncoderBytes = spec.ImageEncoder is { } encoder ? Bytes(new ClipVisionEncoder(encoder, placement)) : 0,
             TextEncoder = UMT5Config.Xxl,
             TextEncoderBytes = Bytes(new UMT5Encoder(UMT5Config.Xxl, placement)),
             StreamsText = !onGpu,

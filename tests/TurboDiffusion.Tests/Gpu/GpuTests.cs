@@ -119,7 +119,8 @@ public class GpuTests(SmallModelFixture models)
 
         (Tensor exactLatents, Tensor exactVideo) = Run(ScalarType.Float32);
         (Tensor plainLatents, Tensor plainVideo) = Run(ScalarType.BFloat16);
-        (Tensor fastLatents, Tensor fastVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.UpsampleConvolution);
+        (Tensor fastLatents, Tensor fastVideo) = Run(
+            ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual, KernelOperator.UpsampleConvolution);
         double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"),
             videoError = Comparison.RelativeL2(exactVideo, plainVideo, 0.1, "plain video");
         Comparison.RelativeL2(exactLatents, fastLatents, 1.1 * latentError + 1e-3, "latents");

@@ -32,7 +32,8 @@ public class VaeTimings
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
         foreach (KernelOperator[] operators in (KernelOperator[][])
-            [[], [KernelOperator.CausalRmsSilu], [KernelOperator.CausalRmsSilu, KernelOperator.UpsampleConvolution]])
+            [[], [KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual],
+                [KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual, KernelOperator.UpsampleConvolution]])
         {
             string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
@@ -77,7 +78,7 @@ public class VaeTimings
         Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
         using var cache = new CausalCache();
         Print("  norm, SiLU, convolution",
-            CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
+            CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache).Dispose()), "");
         using var plain = new CausalCache();
         Tensor planes = video.contiguous();
         Print("  norm, SiLU, convolution over time", CudaTimer.Median(_device, () =>

@@ -27,8 +27,9 @@ internal static class KernelPrograms
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
-            BiasResidualKernel.Configure(8).Program, SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program,
-            BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
+            BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
+            Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
 
     private static IEnumerable<KernelProgram> PerType =>

@@ -9,7 +9,7 @@ using Parameter = TorchSharp.Modules.Parameter;
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>
-/// One transformer block: modulated self-attention, cross-attention to the text, modulated feed-forward, each added to
+/// One transformer block: modulated self-attention, cross-attention to the text (and an image), modulated feed-forward, each added to
 /// the residual stream.
 /// </summary>
 public sealed class WanBlock : nn.Module
@@ -48,26 +48,27 @@ public sealed class WanBlock : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>The text's keys and values for this block.</summary>
+    /// <summary>The text's and the image's keys and values for this block.</summary>
     /// <param name="text">Embedded text <c>[B, S, dim]</c>.</param>
-    public (Tensor Keys, Tensor Values) ProjectText(Tensor text) => _crossAttention.Project(text);
+    /// <param name="image">Embedded image <c>[B, S, dim]</c>, for a model with an image branch; null: none.</param>
+    public CrossKeys Project(Tensor text, Tensor? image = null) => _crossAttention.Project(text, image);
 
     /// <summary>Runs the block.</summary>
     /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
     /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>
-    /// <param name="text">What <see cref="ProjectText"/> gave.</param>
+    /// <param name="context">What <see cref="Project"/> gave.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
-    public Tensor Forward(Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe = null)
-        => Forward(x, time, text, rotary, observe, default);
+    public Tensor Forward(Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe = null)
+        => Forward(x, time, context, rotary, observe, default);
 
     /// <summary>
     /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
     /// dim]</c>.
     /// </summary>
     internal Tensor Forward(
-        Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
+        Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = [.. (time + _modulation).chunk(6, dim: 1).Select(times.Spread)];
@@ -75,33 +76,27 @@ public sealed class WanBlock : nn.Module
 
         // x + gate·o(attention(LN(x)·(1 + scale) + shift))
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
-        Operand a = PerToken(norm1) ? _selfAttention.Prepare(norm1.Apply(x, x.dtype)) : _selfAttention.Prepare(x, norm1);
+        Operand a = _selfAttention.Prepare(x, norm1);
         observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
         Operand attended = _selfAttention.Attend(a, rotary, observe);
-        Tensor y = AddGated(_selfAttention.Output, attended, x, gate1);
+        Tensor y = _selfAttention.Output.MultiplyAdd(attended, x, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
-        // y + o(attention(norm3(y), text))
+        // y + o(attention(norm3(y), context))
         Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
         observe?.Invoke("norm3", () => _crossNorm.call(y));
-        Operand crossed = _crossAttention.Attend(c, text, observe);
+        Operand crossed = _crossAttention.Attend(c, context, observe);
         Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
         observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
 
         // z + gate·ffn(LN(z)·(1 + scale) + shift)
         Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
-        Operand f = PerToken(norm2) ? _feedForward.In.Prepare(norm2.Apply(z, z.dtype)) : _feedForward.In.Prepare(z, norm2);
+        Operand f = _feedForward.In.Prepare(z, norm2);
         observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
         Operand activated = _feedForward.In.MultiplyGelu(f);
         observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
-        Tensor output = AddGated(_feedForward.Out, activated, z, gate2);
+        Tensor output = _feedForward.Out.MultiplyAdd(activated, z, gate2);
         observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
         return output.MoveToOuterDisposeScope();
     }
-
-    // The fused forms take one vector for all tokens of a clip.
-    private static bool PerToken(Norm norm) => norm.Scale.shape[1] > 1;
-
-    private static Tensor AddGated(LinearLayer layer, Operand x, Tensor residual, Tensor gate) =>
-        gate.shape[1] == 1 ? layer.MultiplyAdd(x, residual, gate) : residual.addcmul(layer.Multiply(x), gate.to_type(residual.dtype), 1);
 }
