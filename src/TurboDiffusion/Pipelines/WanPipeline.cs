@@ -113,6 +113,9 @@ public sealed class WanPipeline : IDisposable
         _components.Dispose();
     }
 
+    /// <summary>Frees the embeddings of earlier prompts.</summary>
+    internal void ForgetTexts() => _texts.Dispose();
+
     private PromptEmbeddings EncodeText(
         ClipStages stages, PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)
     {

@@ -72,7 +72,7 @@ public class KernelConfigurationTests
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}",
-            "TURNS=1", "PROMOTE=0", "OUTBOXES=0", "AHEAD=0", "FP8=0"), c.Program);
+            "TURNS=1", "PROMOTE=0", "OUTBOXES=0", "AHEAD=0", "FP8=0", "MOMENTS=0"), c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
     }
 
@@ -80,7 +80,7 @@ public class KernelConfigurationTests
     public void A_matrix_product_may_be_tuned()
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, false, true, 2));
-        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1", "OUTBOXES=2", "AHEAD=0", "FP8=0"], c.Program.Constants[^6..]);
+        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1", "OUTBOXES=2", "AHEAD=0", "FP8=0", "MOMENTS=0"], c.Program.Constants[^7..]);
         Assert.Equal(132, c.Launch.GridX);
     }
 
@@ -144,6 +144,8 @@ public class KernelConfigurationTests
         Check(KernelForm.Portable, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
+        Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
+        Check(KernelForm.Portable, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 64, bf16, Kind: AttentionKind.Sla)));
 
         static void Check(KernelForm form, KernelChoice choice)
@@ -198,7 +200,7 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "NORMALIZE=1"),
+        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
             new KernelLaunch(512, 12, 256, 0)),
         SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
 
@@ -213,7 +215,7 @@ public class KernelConfigurationTests
         (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
         Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
-            "NORMALIZE=1"), c.Program);
+            "STATE=1", "NORMALIZE=1"), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
     }
 
@@ -222,6 +224,19 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"),
             new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
+
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 1)]
+    public void Hopper_attention_over_all_keys_or_lists_takes_a_thread_block_per_pair(bool chosen, int constant) => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}"),
+            new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
+        Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, 227 << 10));
+
+    [Fact]
+    public void Lists_take_a_warp_per_pair_of_query_blocks() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("block_pairs", "ITEMS=8"), new KernelLaunch(64, 12, 128, 0)),
+        BlockPairsKernel.Configure(12, 256, 256));
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(

@@ -18,6 +18,8 @@ internal static class KernelPrograms
         from program in (KernelProgram[])
         [
             SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element, features: false).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element, state: false).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
         ]
@@ -30,7 +32,12 @@ internal static class KernelPrograms
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
             Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
-            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
+            BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
+            .. from normalize in new[] { false, true }
+               select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
+                   .Configuration.Program]);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
@@ -38,11 +45,14 @@ internal static class KernelPrograms
         [
             BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
             BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
+            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true, GivenMoments: true)).Program,
             RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
             RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
             .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
                let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
                from matmul in Sm90Int8MatmulKernel.Tuning.All.Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
+                   .Concat(Sm90Int8MatmulKernel.Tuning.All.Where(t => Sm90Int8MatmulKernel.GivesMoments(problem, t))
+                       .Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t, moments: true)))
                    .Append(Int8MatmulKernel.Configure(problem, 227 << 10))
                select matmul.Program,
         ]
