@@ -67,6 +67,7 @@ internal static class CommandLine
             new ServeCommand(terminal),
             new McpCommand(terminal),
             new ModelsCommand(terminal),
+            new PlanCommand(terminal),
             new InspectCommand(terminal),
             new ConvertCommand(terminal),
             new QuantizeCommand(terminal),

@@ -19,6 +19,7 @@ internal sealed record ModelVariant(
     /// <summary>Frees its transformers; they are loaded and merged again when they are next used.</summary>
     public void Unload()
     {
+        Pipeline.ForgetTexts();
         foreach (ModelSlot<WanModel> expert in Pipeline.Components.Experts) expert.Dispose();
     }
 

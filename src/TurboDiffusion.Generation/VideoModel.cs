@@ -6,6 +6,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Clip;
@@ -34,6 +35,10 @@ public sealed class VideoModel : IDisposable
     private readonly ModelVariants _variants;
     private readonly List<IDisposable> _files;
     private IReadOnlyList<IDisposable> _aside = [];
+    private IReadOnlyList<string> _notes = [];
+    private ModelFootprint _footprint = null!;
+    private IReadOnlyList<long> _int8ExpertBytes = [];
+    private Residency _residency;
     private readonly ModelPart[] _sharedParts;
     private readonly Placement _placement;
 
@@ -64,12 +69,13 @@ public sealed class VideoModel : IDisposable
     public bool HasRandomWeights { get; }
 
     /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
-    public IReadOnlyList<string> Warnings => _variants.Own.Loras.Warnings;
+    public IReadOnlyList<string> Warnings => [.. _variants.Own.Loras.Warnings, .. _notes];
 
     /// <summary>As <see cref="Warnings"/>, with the LoRAs of a request.</summary>
     /// <param name="request">The request.</param>
     /// <exception cref="TurboDiffusionException">One of its LoRAs cannot be read, or is of another model.</exception>
-    public IReadOnlyList<string> WarningsOf(VideoRequest request) => _variants.Get(request.Loras).Loras.Warnings;
+    public IReadOnlyList<string> WarningsOf(VideoRequest request) =>
+        [.. _variants.Get(request.Loras).Loras.Warnings, .. _notes];
 
     /// <summary>The sets of LoRAs of requests that are kept.</summary>
     internal ModelVariants Variants => _variants;
@@ -141,6 +147,9 @@ public sealed class VideoModel : IDisposable
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
             ClipConfig? imageConfig = imageEncoder is null ? null : ClipConfig.FromCheckpoint(imageEncoder);
 
+            var notes = new List<string>();
+            ModelSlot<IVideoAutoencoder>? previewSlot =
+                preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement, notes);
             var shared = new WanComponents
             {
                 Name = files.Name,
@@ -159,8 +168,8 @@ public sealed class VideoModel : IDisposable
                 ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
                     Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), !options.LowMemory),
                 ImageEncoderConfig = imageConfig,
-                PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
-                PreviewsEveryFrame = preview is not null || tinyConfig is not null,
+                PreviewVae = previewSlot,
+                PreviewsEveryFrame = (previewSlot ?? (object?)tinyConfig) is not null,
             };
             ModelPart[] parts =
             [
@@ -172,6 +181,22 @@ public sealed class VideoModel : IDisposable
                     () => shared.TextEncoder.IsLoaded),
             ];
             ModelVariant own = Variant(options.Loras);
+            var footprint = new ModelFootprint
+            {
+                Name = files.Name,
+                Transformer = config,
+                ExpertBytes = [.. own.Parts.Select(p => p.Bytes)],
+                Vae = vaeConfig,
+                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
+                ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
+                TextEncoder = textConfig,
+                TextEncoderBytes = WeightBytes(text, dtype),
+                StreamsText = !options.LowMemory && !shared.TextEncoder.KeepsLoaded,
+                TextLength = spec.TextLength,
+                Attention = attention,
+                Weights = weights,
+                Dtype = dtype,
+            };
 
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
@@ -183,6 +208,11 @@ public sealed class VideoModel : IDisposable
             {
                 ExamplePrompts = files.ExamplePrompts,
                 _aside = aside,
+                _notes = notes,
+                _footprint = footprint,
+                _int8ExpertBytes =
+                    [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, WeightFormat.Int8), dtype))],
+                _residency = options.LowMemory ? Residency.Staged : Residency.Resident,
             };
 
             // The transformers with a set of LoRAs. The files stay open for as long as the model: views of them are never disposed.
@@ -274,6 +304,24 @@ public sealed class VideoModel : IDisposable
         return plan;
     }
 
+    /// <summary>What the model takes in memory, as it is opened and, where its weights are floats, as it would be in int8.</summary>
+    /// <param name="onGpu">Whether for a GPU; for the CPU otherwise.</param>
+    /// <returns>The model's own form first; the other with what the change is called.</returns>
+    public IReadOnlyList<(string? Change, ModelFootprint Model)> Footprints(bool onGpu)
+    {
+        ModelFootprint own = _footprint with { RunsFused = onGpu && ModelFootprint.Fuses(_footprint.Attention, _footprint.Weights) };
+        return own.Weights == WeightFormat.Int8 ? [(null, own)] :
+        [
+            (null, own),
+            ("int8 weights", own with
+            {
+                ExpertBytes = _int8ExpertBytes,
+                Weights = WeightFormat.Int8,
+                RunsFused = onGpu && ModelFootprint.Fuses(own.Attention, WeightFormat.Int8),
+            }),
+        ];
+    }
+
     /// <summary>A request with every default filled in, checked but for its output and the memory.</summary>
     /// <param name="request">A request.</param>
     /// <exception cref="TurboDiffusionException">The request cannot be met.</exception>
@@ -357,15 +405,16 @@ public sealed class VideoModel : IDisposable
                 + "the VAE.");
 
     // Small enough to stay, even where others do not.
-    private static ModelSlot<IVideoAutoencoder> PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement)
+    private static ModelSlot<IVideoAutoencoder>? PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement, List<string> notes)
     {
         TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(checkpoint);
-        if (config.LatentChannels != vae.ZDim || config.SpatialFactor != vae.SpatialFactor)
-            throw new CheckpointException(checkpoint.Path,
-                $"is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} pixels apart; the VAE has "
-                    + $"{vae.ZDim} and {vae.SpatialFactor}. Name the one that belongs to it: taew2_1, or taew2_2 for TI2V-5B.");
-        return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
-            TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+        if (config.LatentChannels == vae.ZDim && config.SpatialFactor == vae.SpatialFactor)
+            return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
+                TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+        // Of a model whose VAE another one was named for: no reason to refuse it.
+        notes.Add($"{checkpoint.Path} is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} "
+            + $"pixels apart, and shows no previews; the VAE has {vae.ZDim} and {vae.SpatialFactor}.");
+        return null;
     }
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
@@ -422,22 +471,12 @@ public sealed class VideoModel : IDisposable
 
     private void CheckMemory(PipelineRequest plan, ModelVariant variant)
     {
-        int elementSize = _placement.ElementSize;
-        VaeConfig vae = Components.VaeConfig;
-        ModelPart[] parts = [.. variant.Parts, .. _sharedParts];
-        long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
-        long needed = Math.Max(
-            MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
-            MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
-        // A clean first frame: six float32 vectors of modulation for each token.
-        if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
-            needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
-        // Keys and values of every block.
-        if (plan.CausalFrames is not null)
-            needed += 2L * elementSize * tokens * Components.TransformerConfig.Dim * Components.TransformerConfig.NumLayers;
-        // What stays is loaded beside what is there; of what does not, one at a time.
-        needed += parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + parts.Where(p => !p.Stays).Select(p => p.Bytes)
-            .DefaultIfEmpty().Max();
+        IReadOnlyList<(string? Change, ModelFootprint Model)> forms = Footprints(_placement.Device.type == DeviceType.CUDA);
+        ModelFootprint footprint = forms[0].Model;
+        var clip = new ClipExtent(new VideoSize(plan.Width, plan.Height), plan.Frames, plan.StartImage is not null,
+            plan.CausalFrames is not null);
+        long loaded = variant.Parts.Concat(_sharedParts).Where(p => p.IsLoaded()).Sum(p => p.Bytes);
+        long needed = MemoryPlan.Of(footprint, clip, _residency).Peak.Bytes - loaded;
         long available = DeviceMemory.Available(Components.Device);
         if (needed > available)
         {
@@ -446,13 +485,13 @@ public sealed class VideoModel : IDisposable
             DeviceMemory.Release(Components.Device);
             available = DeviceMemory.Available(Components.Device);
         }
-        if (needed > available)
-            throw new InsufficientMemoryException(
-                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {variant.Identity.Name} ({Components.Device})",
-                needed, available,
-                parts.Any(p => p.Stays)
-                    ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller "
-                        + "model."
-                    : "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
+        if (needed <= available) return;
+        // What is loaded now can be freed for a plan with low memory.
+        MemoryPlan staged = MemoryPlan.Of(footprint, clip, Residency.Staged);
+        IReadOnlyList<NearestRequest> nearest = _residency == Residency.Resident && staged.Peak.Bytes <= available + loaded
+            ? [new NearestRequest("low memory", clip, staged)]
+            : NearestRequest.Find(forms, clip, available + loaded);
+        throw new InsufficientMemoryException($"A video of {clip} on {variant.Identity.Name} ({Components.Device})", needed, available,
+            NearestRequest.Remedy(nearest));
     }
 }

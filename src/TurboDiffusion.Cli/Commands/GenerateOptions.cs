@@ -107,6 +107,7 @@ internal sealed class GenerateOptions
     private readonly Option<int?> _crf = Opt.Number<int>("--crf", "N",
         "Quality of MP4 and WebM: 0 is best and largest. Default: 18 for MP4, 30 for WebM.");
 
+    private readonly Option<bool> _nvenc = Opt.Flag("--nvenc", "MP4: encode on the NVIDIA GPU's encoder, where ffmpeg has it.");
     private readonly Option<string?> _preview = Opt.Text("--preview", "FILE",
         "A PNG that shows frames of the video as the model predicts them, replaced after every denoising step. All along the video where "
             + "the model has a tiny autoencoder, else the first frame.");
@@ -122,7 +123,7 @@ internal sealed class GenerateOptions
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary, _causal]);
         group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
-        group("Output", [_output, _overwrite, _crf, _preview]);
+        group("Output", [_output, _overwrite, _crf, _nvenc, _preview]);
     }
 
     /// <summary>The request.</summary>
@@ -159,7 +160,12 @@ internal sealed class GenerateOptions
             Seed = parsed.GetValue(_seed),
             Count = parsed.GetValue(_count) ?? 1,
             OutputPath = output ?? DefaultOutput,
-            Output = new VideoOptions { Overwrite = output is null || parsed.GetValue(_overwrite), Crf = parsed.GetValue(_crf) },
+            Output = new VideoOptions
+            {
+                Overwrite = output is null || parsed.GetValue(_overwrite),
+                Crf = parsed.GetValue(_crf),
+                Nvenc = parsed.GetValue(_nvenc),
+            },
         };
     }
 

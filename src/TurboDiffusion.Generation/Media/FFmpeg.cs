@@ -8,6 +8,8 @@ public sealed record FFmpeg
     /// <summary>The environment variable that names ffmpeg, or the folder that it is in, where it is not on the PATH.</summary>
     public const string Variable = "TURBODIFFUSION_FFMPEG";
 
+    internal const string Nvenc = "h264_nvenc";
+
     internal const string Remedy =
         "Install it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg; Windows: winget install ffmpeg), or set "
             + $"{Variable} to its folder";
@@ -15,6 +17,9 @@ public sealed record FFmpeg
     private static readonly string FileName = OperatingSystem.IsWindows() ? "ffmpeg.exe" : "ffmpeg";
 
     private static readonly ConcurrentDictionary<string, (DateTime Installed, FFmpeg Program)> Known = new(StringComparer.Ordinal);
+
+    // Why NVENC does not encode, by the program; null where it does.
+    private static readonly ConcurrentDictionary<string, string?> Trials = new(StringComparer.Ordinal);
 
     private FFmpeg(string path, string version, IReadOnlySet<string> encoders) => (Path, Version, Encoders) = (path, version, encoders);
 
@@ -68,6 +73,26 @@ public sealed record FFmpeg
         if (encoder is not null && !Encoders.Contains(encoder))
             throw new EnvironmentException("ffmpeg",
                 $"{Path} (version {Version}) was built without the encoder {encoder}, which {container} needs. {Remedy}.");
+    }
+
+    /// <summary>Checks that NVENC encodes on this machine, by encoding a black frame: that this ffmpeg knows it does not say so.</summary>
+    /// <exception cref="EnvironmentException">It does not.</exception>
+    public void RequireNvenc()
+    {
+        string? reason = Encoders.Contains(Nvenc) ? Trials.GetOrAdd(Path, _ => Try()) : $"it was built without the encoder {Nvenc}";
+        if (reason is not null)
+            throw new EnvironmentException("ffmpeg",
+                $"{Path} (version {Version}) does not encode with NVENC here: {reason}. Leave NVENC out, or install the NVIDIA driver "
+                    + "and an ffmpeg with NVENC.");
+    }
+
+    private string? Try()
+    {
+        using FFmpegProcess process = FFmpegProcess.Start(this,
+            ["-f", "lavfi", "-i", "color=black:size=256x256:rate=1:duration=1", "-c:v", Nvenc, "-f", "null", "-"]);
+        process.Input.Close();
+        process.EndAsync().GetAwaiter().GetResult();
+        return process.ExitCode == 0 ? null : process.Reason;
     }
 
     /// <summary>How long it may do nothing at all before it counts as hung.</summary>

@@ -40,7 +40,7 @@ internal sealed class FFmpegSink : IFrameSink
         _pipe = new FramePipe(format);
         _output = target.Begin();
         _abort = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _encoding = Task.Run(() => EncodeAsync(options.Crf), CancellationToken.None);
+        _encoding = Task.Run(() => EncodeAsync(options), CancellationToken.None);
     }
 
     public void Write(torch.Tensor frames)
@@ -98,11 +98,11 @@ internal sealed class FFmpegSink : IFrameSink
         _abort.Dispose();
     }
 
-    private async Task EncodeAsync(int? crf)
+    private async Task EncodeAsync(VideoOptions options)
     {
         try
         {
-            using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg, Arguments(crf), _output.Path);
+            using FFmpegProcess process = FFmpegProcess.Start(_ffmpeg, Arguments(options), _output.Path);
             using CancellationTokenRegistration ending = _abort.Token.Register(process.Kill);
             bool fed = await _pipe.FeedAsync(process, _abort.Token).ConfigureAwait(false);
             await process.EndAsync().ConfigureAwait(false);
@@ -153,15 +153,17 @@ internal sealed class FFmpegSink : IFrameSink
         return count;
     }
 
-    private string[] Arguments(int? crf) =>
+    private string[] Arguments(VideoOptions options) =>
     [
         "-xerror", "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", $"{_format.Width}x{_format.Height}",
         "-framerate", _format.FramesPerSecond.ToString(CultureInfo.InvariantCulture), "-i", "pipe:0",
-        .. Encoder(crf), "-y", FileName,
+        .. Encoder(options.Crf, options.Nvenc), "-y", FileName,
     ];
 
-    private string[] Encoder(int? crf) => _target.Container switch
+    private string[] Encoder(int? crf, bool nvenc) => _target.Container switch
     {
+        VideoContainer.Mp4 when nvenc => ["-c:v", FFmpeg.Nvenc, "-preset", "p5", "-rc", "vbr", "-cq", Crf(crf ?? 18), "-b:v", "0",
+            .. Yuv420, "-movflags", "+faststart", .. Tags(), "-f", "mp4"],
         VideoContainer.Mp4 => ["-c:v", "libx264", "-preset", "medium", "-crf", Crf(crf ?? 18), .. Yuv420, "-movflags", "+faststart",
             .. Tags(), "-f", "mp4"],
         VideoContainer.WebM =>

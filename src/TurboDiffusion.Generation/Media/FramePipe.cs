@@ -5,16 +5,14 @@ using TorchSharp;
 namespace TurboDiffusion.Generation.Media;
 
 /// <summary>
-/// Frames on their way from the decoder to ffmpeg, as raw RGB. A few may wait; then the decoder waits, and memory stays
-/// flat whatever the video's length.
+/// Frames on their way from the decoder to ffmpeg, as raw RGB. Some may wait (<see cref="VideoFormat.FramesWaiting"/>); then the decoder
+/// waits, and memory stays flat whatever the video's length.
 /// </summary>
 internal sealed class FramePipe(VideoFormat format)
 {
-    private const int FramesWaiting = 8;
-
-    private readonly int _frameBytes = checked(format.Width * format.Height * 3);
+    private readonly int _frameBytes = format.FrameBytes;
     private readonly Channel<byte[]> _frames = Channel.CreateBounded<byte[]>(
-        new BoundedChannelOptions(FramesWaiting) { SingleReader = true, SingleWriter = true });
+        new BoundedChannelOptions(format.FramesWaiting) { SingleReader = true, SingleWriter = true });
 
     /// <summary>Adds one frame, <c>[H, W, 3]</c> uint8 on the CPU, waiting for room.</summary>
     /// <exception cref="ChannelClosedException">Nobody reads any more.</exception>

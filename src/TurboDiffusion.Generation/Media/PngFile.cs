@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using SkiaSharp;
 using TorchSharp;
@@ -30,7 +31,36 @@ internal static class PngFile
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using SKImage? image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
         return image?.Encode(SKEncodedImageFormat.Png, 100)
-            ?? throw new EnvironmentException("memory",
-                $"A picture of {width}×{height} pixels could not be encoded: there is not enough memory for it.");
+            ?? throw NoRoom(width, height);
     }
+
+    /// <summary>A frame as a PNG file, quickly: one filter, the fastest compression. The same pixels in a larger file.</summary>
+    /// <param name="rgb">Its bytes, row by row.</param>
+    /// <param name="width">Pixels per row.</param>
+    /// <param name="height">Rows.</param>
+    /// <returns>The file's bytes; the caller disposes them.</returns>
+    /// <exception cref="EnvironmentException">The frame cannot be encoded.</exception>
+    public static SKData EncodeFast(ReadOnlySpan<byte> rgb, int width, int height)
+    {
+        var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        byte[] rgba = ArrayPool<byte>.Shared.Rent(info.BytesSize);
+        try
+        {
+            for (int from = 0, to = 0; to < info.BytesSize; from += 3, to += 4)
+            {
+                rgb.Slice(from, 3).CopyTo(rgba.AsSpan(to));
+                rgba[to + 3] = byte.MaxValue;
+            }
+            using SKImage? image = SKImage.FromPixelCopy(info, rgba.AsSpan(0, info.BytesSize));
+            using SKPixmap? pixels = image?.PeekPixels();
+            return pixels?.Encode(new SKPngEncoderOptions(SKPngEncoderFilterFlags.Up, zLibLevel: 1)) ?? throw NoRoom(width, height);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rgba);
+        }
+    }
+
+    private static EnvironmentException NoRoom(int width, int height) => new("memory",
+        $"A picture of {width}×{height} pixels could not be encoded: there is not enough memory for it.");
 }

@@ -1,16 +1,22 @@
+using System.Buffers;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.RegularExpressions;
+using System.Threading.Channels;
 using SkiaSharp;
 using TorchSharp;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation.Media;
 
-/// <summary>A folder of PNG files, one per frame.</summary>
+/// <summary>A folder of PNG files, one per frame, encoded by several threads while the next frames are decoded.</summary>
 internal sealed partial class PngFolderSink : IFrameSink
 {
     private const string MetadataFile = "metadata.json";
+
+    // Encoding a frame takes some ten milliseconds of one core; a decoder gives some hundred frames a second at most.
+    private const int MostWriters = 8;
 
     private readonly VideoFormat _format;
     private readonly VideoMetadata _metadata;
@@ -18,14 +24,22 @@ internal sealed partial class PngFolderSink : IFrameSink
     private readonly bool _overwrite;
     private readonly PartialOutput _output;
     private readonly CancellationToken _cancellationToken;
+    private readonly CancellationTokenSource _abort;
+    private readonly Channel<(int Number, byte[] Pixels)> _frames;
+    private readonly Task[] _writers;
+    private ExceptionDispatchInfo? _failure;
     private int _count;
-    private bool _ended;
+    private bool _ended, _disposed;
 
     public PngFolderSink(VideoTarget target, VideoFormat format, VideoMetadata metadata, VideoOptions options,
         CancellationToken cancellationToken)
     {
         (_target, _format, _metadata, _overwrite, _cancellationToken) = (target, format, metadata, options.Overwrite, cancellationToken);
         _output = target.Begin();
+        _abort = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _frames = Channel.CreateBounded<(int, byte[])>(new BoundedChannelOptions(format.FramesWaiting) { SingleWriter = true });
+        int writers = Math.Clamp(Environment.ProcessorCount - 1, 1, MostWriters);
+        _writers = [.. Enumerable.Range(0, writers).Select(_ => Task.Run(WriteFramesAsync, CancellationToken.None))];
     }
 
     /// <summary>Whether a file of this name is one that this sink writes.</summary>
@@ -35,20 +49,35 @@ internal sealed partial class PngFolderSink : IFrameSink
     {
         _format.Check(frames);
         using var scope = torch.NewDisposeScope();
-        for (long t = 0; t < frames.shape[0]; t++)
+        torch.Tensor bytes = frames.cpu().contiguous();
+        for (long t = 0; t < bytes.shape[0]; t++)
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            using SKData png = PngFile.Encode(frames[t]);
-            Add(string.Create(CultureInfo.InvariantCulture, $"frame_{_count++:00000}.png"), png.SaveTo);
+            byte[] pixels = ArrayPool<byte>.Shared.Rent(_format.FrameBytes);
+            bytes[t].bytes.CopyTo(pixels);
+            try
+            {
+                if (!_frames.Writer.TryWrite((_count, pixels)))
+                    _frames.Writer.WriteAsync((_count, pixels), _cancellationToken).AsTask().GetAwaiter().GetResult();
+                _count++;
+            }
+            catch (ChannelClosedException)
+            {
+                _failure?.Throw();
+                throw new InvalidOperationException("The video is complete; frames cannot be added to it.");
+            }
         }
     }
 
-    public Task CompleteAsync(CancellationToken cancellationToken = default)
+    public async Task CompleteAsync(CancellationToken cancellationToken = default)
     {
         _cancellationToken.ThrowIfCancellationRequested();
         cancellationToken.ThrowIfCancellationRequested();
-        if (_ended) return Task.CompletedTask;
+        if (_ended) return;
         if (_count == 0) throw new InvalidOperationException("A video needs at least one frame.");
+        _frames.Writer.TryComplete();
+        using (cancellationToken.Register(_abort.Cancel)) await Task.WhenAll(_writers).ConfigureAwait(false);
+        _failure?.Throw();
         byte[] metadata = Encoding.UTF8.GetBytes(_metadata.ToJson());
         Add(MetadataFile, file => file.Write(metadata));
         try
@@ -60,14 +89,38 @@ internal sealed partial class PngFolderSink : IFrameSink
             throw VideoTarget.NotWritten(_target.Path, e);
         }
         _ended = true;
-        return Task.CompletedTask;
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        if (_disposed) return;
+        _disposed = true;
+        _frames.Writer.TryComplete();
+        await _abort.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_writers).ConfigureAwait(false);
         _output.Dispose();
+        _abort.Dispose();
         _ended = true;
-        return ValueTask.CompletedTask;
+    }
+
+    // Until there are no more frames, or one of the writers fails. Never throws: what went wrong is thrown to the caller of the sink.
+    private async Task WriteFramesAsync()
+    {
+        try
+        {
+            await foreach ((int number, byte[] pixels) in _frames.Reader.ReadAllAsync(_abort.Token).ConfigureAwait(false))
+            {
+                using (SKData png = PngFile.EncodeFast(pixels.AsSpan(0, _format.FrameBytes), _format.Width, _format.Height))
+                    Add(string.Create(CultureInfo.InvariantCulture, $"frame_{number:00000}.png"), png.SaveTo);
+                ArrayPool<byte>.Shared.Return(pixels);
+            }
+        }
+        catch (Exception e)
+        {
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
+            _frames.Writer.TryComplete();
+            await _abort.CancelAsync().ConfigureAwait(false);
+        }
     }
 
     // The folder as a whole takes its name at the end, so that its files need not.

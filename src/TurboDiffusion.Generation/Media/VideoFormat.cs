@@ -6,6 +6,8 @@ namespace TurboDiffusion.Generation.Media;
 /// <summary>The size and speed of a video.</summary>
 public sealed record VideoFormat
 {
+    private const long MostWaitingBytes = 256L << 20, FewestWaiting = 8, MostWaiting = 128;
+
     /// <summary>Creates a format and checks it.</summary>
     /// <param name="width">Pixels per row; even, as 4:2:0 chroma asks.</param>
     /// <param name="height">Rows; even.</param>
@@ -31,6 +33,14 @@ public sealed record VideoFormat
 
     /// <summary>Frames per second.</summary>
     public double FramesPerSecond { get; }
+
+    /// <summary>Bytes of a frame as raw RGB.</summary>
+    internal int FrameBytes => checked(Width * Height * 3);
+
+    /// <summary>
+    /// Frames that may wait for a writer before the decoder waits for it: those of a whole video of usual length, in bounded memory.
+    /// </summary>
+    internal int FramesWaiting => (int)Math.Clamp(MostWaitingBytes / FrameBytes, FewestWaiting, MostWaiting);
 
     /// <summary>Checks that frames are <c>[T, Height, Width, 3]</c>, uint8.</summary>
     internal void Check(torch.Tensor frames)

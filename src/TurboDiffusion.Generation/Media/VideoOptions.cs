@@ -14,4 +14,9 @@ public sealed record VideoOptions
     /// is better and larger. Null takes 18 for MP4 and 30 for WebM.
     /// </summary>
     public int? Crf { get; init; }
+
+    /// <summary>
+    /// MP4: encode on an NVIDIA GPU's encoder (NVENC) in place of x264. Whether it works here is tried before the work begins.
+    /// </summary>
+    public bool Nvenc { get; init; }
 }

@@ -42,9 +42,13 @@ public static class VideoSink
         int highestCrf = target.Container == VideoContainer.Mp4 ? 51 : 63;
         if (options.Crf is { } crf && (crf < 0 || crf > highestCrf))
             throw new InvalidRequestException("crf", $"The quality (CRF) is {crf}; {target.Container} takes 0 (best) to {highestCrf}.");
+        if (options.Nvenc && target.Container != VideoContainer.Mp4)
+            throw new InvalidRequestException("nvenc",
+                $"NVENC writes MP4, and {path} is {target.Container}; leave it out, or name an .mp4.");
         if (target.Container == VideoContainer.PngFrames) return (target, null);
         FFmpeg ffmpeg = FFmpeg.Locate();
-        ffmpeg.Require(target.Container);
+        if (options.Nvenc) ffmpeg.RequireNvenc();
+        else ffmpeg.Require(target.Container);
         return (target, ffmpeg);
     }
 }

@@ -28,6 +28,9 @@ public abstract class CheckpointView : ICheckpoint
     public abstract torch.Tensor Read(string name);
 
     /// <inheritdoc/>
+    public virtual TensorLocation? Locate(string name) => null;
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         Inner.Dispose();

@@ -22,4 +22,9 @@ public interface ICheckpoint : IDisposable
     /// <returns>A new contiguous CPU tensor with the dtype and shape of the header; the caller owns it.</returns>
     /// <exception cref="CheckpointException">There is no such tensor, or its data cannot be read.</exception>
     torch.Tensor Read(string name);
+
+    /// <summary>Where a tensor's values lie in a file as they do in memory.</summary>
+    /// <param name="name">A key of <see cref="Tensors"/>.</param>
+    /// <returns>Null where <see cref="Read"/> computes them, or the file has them in another form.</returns>
+    TensorLocation? Locate(string name) => null;
 }

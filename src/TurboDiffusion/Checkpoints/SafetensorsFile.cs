@@ -56,5 +56,11 @@ public sealed class SafetensorsFile : ICheckpoint
     }
 
     /// <inheritdoc/>
+    public TensorLocation? Locate(string name) =>
+        _header.Tensors.TryGetValue(name, out TensorInfo? info) && Float8.Find(info.Encoding) is null
+            ? new TensorLocation(_file, _header.Positions[name], info)
+            : null;
+
+    /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 }

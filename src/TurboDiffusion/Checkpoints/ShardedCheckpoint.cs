@@ -55,6 +55,9 @@ public sealed class ShardedCheckpoint : ICheckpoint
         : throw new CheckpointException(Path, $"has no tensor named {Quoted.Name(name)}.");
 
     /// <inheritdoc/>
+    public TensorLocation? Locate(string name) => _owners.GetValueOrDefault(name)?.Locate(name);
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (ICheckpoint shard in _shards.Values) shard.Dispose();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchSharp;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Checkpoints;
 
@@ -11,9 +12,9 @@ namespace TurboDiffusion.Checkpoints;
 public static class StrictLoader
 {
     /// <summary>
-    /// Copies every tensor of the checkpoint into the module's parameters and buffers, one at a time, onto the device
-    /// where each of them lives. A float parameter takes any float type and converts it to its own; every other type
-    /// must be the same in the file.
+    /// Copies every tensor of the checkpoint into the module's parameters and buffers, onto the device where each of them lives: by
+    /// several threads where the file has the bytes of the parameter, one tensor at a time where they are computed. A float
+    /// parameter takes any float type and converts it to its own; every other type must be the same in the file.
     /// </summary>
     /// <param name="module">The module; its parameters have memory (they are not on the meta device).</param>
     /// <param name="checkpoint">A checkpoint with the module's names.</param>
@@ -39,13 +40,35 @@ public static class StrictLoader
 
         int done = 0;
         // In the file's order, so that a disk is read from front to back.
-        foreach (string name in checkpoint.Tensors.Keys)
+        (string Name, TensorLocation? Source)[] located =
+            [.. checkpoint.Tensors.Keys.Select(name => (name, checkpoint.Locate(name)))];
+        using var readers = new TensorReaders(PieceReader(state), cancellationToken);
+        foreach ((string name, TensorLocation? source) in located)
+            if (TensorReaders.Takes(state[name], source)) readers.Add(name, state[name], source!);
+        readers.Start();
+        // What has to be computed, one at a time, beside what has only to be read.
+        foreach ((string name, TensorLocation? location) in located)
         {
+            if (TensorReaders.Takes(state[name], location)) continue;
             cancellationToken.ThrowIfCancellationRequested();
             using torch.Tensor source = checkpoint.Read(name);
             state[name].copy_(source);
             progress?.Report((++done, state.Count));
         }
+        while (readers.WaitForNext() is not null)
+        {
+            progress?.Report((++done, state.Count));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    // Straight into the memory of the CPU; through pinned memory to a GPU.
+    private static Func<IPieceReader> PieceReader(Dictionary<string, torch.Tensor> state)
+    {
+        if (state.Values.FirstOrDefault(t => t.device_type == DeviceType.CUDA) is not { } onGpu) return () => new HostPieceReader();
+        torch.Device device = onGpu.device;
+        PinnedCopies.WaitForTorch(device);
+        return () => new StagedPieceReader(new PinnedCopies(device));
     }
 
     /// <summary>The check of <see cref="Load"/> alone; the module may be on the meta device.</summary>

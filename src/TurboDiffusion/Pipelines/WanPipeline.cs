@@ -14,6 +14,7 @@ public sealed class WanPipeline : IDisposable
     private readonly WanComponents _components;
     private readonly TimeProvider _time;
     private readonly Dictionary<GenerationStage, double> _paces = [];
+    private readonly EmbeddingCache _texts = new(EmbeddingCache.UsualBytes);
 
     /// <summary>Puts a pipeline together; it owns the components.</summary>
     /// <param name="components">The models.</param>
@@ -52,7 +53,7 @@ public sealed class WanPipeline : IDisposable
         using var scope = NewDisposeScope();
         try
         {
-            PromptEmbeddings text = EncodeText(stages, request.Prompt, clock, cancellationToken);
+            PromptEmbeddings text = EncodeText(stages, request, clock, cancellationToken);
             EncodedImages? images = request.StartImage is { } image
                 ? EncodeImages(stages, image, request.EndImage, clock, cancellationToken) : null;
             for (int video = 0; video < request.Count; video++)
@@ -120,7 +121,11 @@ public sealed class WanPipeline : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _components.Dispose();
+    public void Dispose()
+    {
+        _texts.Dispose();
+        _components.Dispose();
+    }
 
     private void CheckCausal(PipelineRequest request)
     {
@@ -135,11 +140,24 @@ public sealed class WanPipeline : IDisposable
             throw new InvalidRequestException("causal", $"The video cannot be generated causally: {reason}.");
     }
 
-    private PromptEmbeddings EncodeText(ClipStages stages, string prompt, GenerationClock clock, CancellationToken cancellationToken)
+    /// <summary>Frees the embeddings of earlier prompts.</summary>
+    internal void ForgetTexts() => _texts.Dispose();
+
+    private PromptEmbeddings EncodeText(
+        ClipStages stages, PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)
     {
+        string prompt = request.Prompt;
+        string? negative = request.GuidanceScale.IsNone ? null : request.NegativePrompt;
+        if (_texts.Find(prompt, negative) is { } known)
+        {
+            using IDisposable at = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
+            clock.Report(1);
+            return known;
+        }
         Load(_components.TextEncoder, clock.Plan.LoadTextEncoder, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingText, 1, clock.Plan.EncodeText);
         PromptEmbeddings text = stages.EncodeText([prompt], cancellationToken);
+        _texts.Add(prompt, negative, text);
         clock.Report(1);
         return text;
     }

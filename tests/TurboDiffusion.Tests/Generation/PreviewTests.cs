@@ -67,7 +67,7 @@ public class PreviewTests(SmallModelFixture models)
     }
 
     [Fact]
-    public void A_tiny_autoencoder_that_is_none_or_of_other_latents_is_refused_when_the_model_is_opened()
+    public void A_tiny_autoencoder_that_is_none_is_refused_and_one_of_other_latents_is_left_out_with_a_warning()
     {
         ModelFiles files = models.TextToVideo;
         Assert.Contains("is not a tiny autoencoder",
@@ -77,8 +77,9 @@ public class PreviewTests(SmallModelFixture models)
             TurboDiffusion.Runtime.Placement.Meta))
         using (var random = new TurboDiffusion.Models.RandomCheckpoint(network, 0))
             TurboDiffusion.Checkpoints.SafetensorsWriter.Write(other, TurboDiffusion.Checkpoints.TensorSource.From(random));
-        Assert.Contains("48 channels, 16 pixels apart",
-            Assert.Throws<CheckpointException>(() => VideoModel.Open(files with { TinyVae = other }, Cpu)).Message);
+        using VideoModel model = VideoModel.Open(files with { TinyVae = other }, Cpu);
+        Assert.Contains("48 channels, 16 pixels apart", Assert.Single(model.Warnings));
+        Assert.Null(model.Components.PreviewVae);
     }
 
     [Fact]

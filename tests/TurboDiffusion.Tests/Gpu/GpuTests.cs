@@ -56,6 +56,28 @@ public class GpuTests(SmallModelFixture models)
         Comparison.RelativeL2(Run(Placement.Cpu), Run(Cuda), 1e-3, "W8A8");
     }
 
+    // Pieces through pinned memory, beside tensors that are converted on the way.
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void Weights_arrive_on_the_GPU_as_they_are_in_the_file(ScalarType dtype)
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        string path = System.IO.Path.Combine(models.NewFolder(), "vae.safetensors");
+        using (var network = new WanVae(VaeConfig.Wan21, Placement.Meta))
+            SafetensorsWriter.Write(path, TensorSource.From(new RandomCheckpoint(network, 4)));
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var vae = new WanVae(VaeConfig.Wan21, Cuda with { Dtype = dtype });
+        for (int i = 0; i < 3; i++)
+        {
+            foreach (Tensor tensor in vae.state_dict().Values) tensor.fill_(7);
+            StrictLoader.Load(vae, file, null, TestContext.Current.CancellationToken);
+            foreach ((string name, Tensor tensor) in vae.state_dict())
+                Comparison.Exact(file.Read(name).to(tensor.dtype), tensor.cpu(), name);
+        }
+    }
+
     [Fact]
     public void The_VAE_agrees_with_the_CPU()
     {

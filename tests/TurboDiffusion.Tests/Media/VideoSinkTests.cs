@@ -76,6 +76,59 @@ public sealed class VideoSinkTests : IDisposable
         Comparison.Exact(expected, image, "frame 8");
     }
 
+    [Fact]
+    public async Task Many_png_frames_are_each_their_own_whoever_wrote_them()
+    {
+        string path = _folder.File("frames/");
+        await using (IFrameSink sink = VideoSink.Open(path, Format, Metadata))
+        {
+            // Enough to keep every writer busy.
+            for (int i = 0; i < 300; i++)
+            {
+                using torch.Tensor frame = torch.full([1, Height, Width, 3], i % 251, torch.uint8);
+                sink.Write(frame);
+            }
+            await sink.CompleteAsync();
+        }
+        for (int i = 0; i < 300; i += 7)
+        {
+            using SKBitmap picture = SKBitmap.Decode(Path.Combine(path, $"frame_{i:00000}.png"));
+            Assert.Equal(new SKColor((byte)(i % 251), (byte)(i % 251), (byte)(i % 251)), picture.GetPixel(Width - 1, Height - 1));
+        }
+    }
+
+    [Fact]
+    public void As_many_frames_may_wait_as_fit_into_bounded_memory()
+    {
+        Assert.Equal(128, new VideoFormat(832, 480, 16).FramesWaiting);
+        Assert.Equal(97, new VideoFormat(1280, 720, 16).FramesWaiting);
+        Assert.Equal(8, new VideoFormat(8192, 8192, 16).FramesWaiting);
+        Assert.Equal(128, Format.FramesWaiting);
+    }
+
+    [Fact]
+    public async Task Nvenc_is_tried_before_the_work_begins()
+    {
+        var nvenc = new VideoOptions { Nvenc = true };
+        Assert.Equal("nvenc", Assert.Throws<InvalidRequestException>(() => VideoSink.Check(_folder.File("video.webm"), nvenc)).Parameter);
+        try
+        {
+            VideoSink.Check(_folder.File("video.mp4"), nvenc);
+        }
+        catch (EnvironmentException e)
+        {
+            // This machine has no such GPU, driver or ffmpeg: said with the reason, and nothing was begun.
+            Assert.Contains("does not encode with NVENC here", e.Message);
+            Assert.Empty(_folder.Entries);
+            return;
+        }
+        await using IFrameSink sink = VideoSink.Open(_folder.File("video.mp4"), new VideoFormat(256, 256, 16), Metadata, nvenc);
+        using torch.Tensor frames = torch.zeros([9, 256, 256, 3], torch.uint8);
+        sink.Write(frames);
+        await sink.CompleteAsync();
+        Assert.Equal("h264", (await FFProbe.AnalyseAsync(_folder.File("video.mp4"))).PrimaryVideoStream!.CodecName);
+    }
+
     [Theory]
     [InlineData("video.mp4", 6)]
     [InlineData("video.webm", 8)]
@@ -206,8 +259,8 @@ public sealed class VideoSinkTests : IDisposable
         await using IFrameSink sink = VideoSink.Open(_folder.File("video.mp4"), new VideoFormat(320, 240, 16), Metadata);
         // The writing thread takes the buffers: were frames to pile up, it would have to allocate ever more of them.
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 50; i++) sink.Write(frames);
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before, written = 50 * frames.numel();
+        for (int i = 0; i < 200; i++) sink.Write(frames);
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before, written = 200 * frames.numel();
         Assert.True(allocated < written / 4, $"{allocated} bytes were allocated to write {written} bytes of frames");
         await sink.CompleteAsync();
     }

@@ -18,4 +18,8 @@ internal sealed class RenamedCheckpoint(ICheckpoint inner, Dictionary<string, Re
         if (tensor.shape.SequenceEqual(renaming.Shown.Shape)) return tensor;
         using (tensor) return tensor.reshape([.. renaming.Shown.Shape]);
     }
+
+    // Another shape is the same values in the same order.
+    public override TensorLocation? Locate(string name) =>
+        renamed.TryGetValue(name, out Renaming? renaming) ? Inner.Locate(renaming.Source) : null;
 }

@@ -75,5 +75,8 @@ public sealed class LoraCheckpoint : CheckpointView
         return sum.MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override TensorLocation? Locate(string name) => _changes.ContainsKey(name) ? null : Inner.Locate(name);
+
     private sealed record Change(LoraFile File, LoraLayer Layer, LoraPart Part, double Strength);
 }

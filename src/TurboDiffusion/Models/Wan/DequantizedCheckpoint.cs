@@ -29,6 +29,10 @@ public sealed class DequantizedCheckpoint : CheckpointView
             .MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override TensorLocation? Locate(string name) =>
+        Tensors.ContainsKey(name) && !_layers.ContainsKey(name) ? Inner.Locate(name) : null;
+
     private TensorInfo? Convert(TensorInfo info)
     {
         if (Int8Names.Layer(info.Name, Int8Names.Scale) is not null) return null;

@@ -37,4 +37,7 @@ public sealed class ProjectionView : CheckpointView
     public override Tensor Read(string name) => _added.Contains(name)
         ? zeros([.. Tensors[name].Shape], ScalarType.Float32)
         : Inner.Read(name);
+
+    /// <inheritdoc/>
+    public override TensorLocation? Locate(string name) => Tensors.ContainsKey(name) && !_added.Contains(name) ? Inner.Locate(name) : null;
 }

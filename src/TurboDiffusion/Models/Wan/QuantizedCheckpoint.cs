@@ -46,6 +46,10 @@ public sealed class QuantizedCheckpoint : CheckpointView
         return (info.Dtype == ScalarType.Int8 ? values : scales).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override TensorLocation? Locate(string name) =>
+        Tensors.ContainsKey(name) && !_sources.ContainsKey(name) ? Inner.Locate(name) : null;
+
     private IEnumerable<TensorInfo> Convert(TensorInfo info)
     {
         if (Int8Names.Layer(info.Name, Int8Names.Weight) is not { } layer || info.Shape.Count != 2)

@@ -14,6 +14,12 @@ internal static unsafe partial class CudaDriver
     /// <summary>CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN.</summary>
     public const int MaxSharedBytesPerBlock = 97;
 
+    /// <summary>CU_STREAM_NON_BLOCKING: it does not wait for <see cref="TorchStream"/>.</summary>
+    public const uint NonBlockingStream = 1;
+
+    /// <summary>CU_EVENT_DISABLE_TIMING.</summary>
+    public const uint EventWithoutTiming = 2;
+
     /// <summary>Its number of multiprocessors.</summary>
     public const int MultiprocessorCount = 16;
 
@@ -122,6 +128,24 @@ internal static unsafe partial class CudaDriver
     // The function of this name in every driver.
     [LibraryImport(Library)]
     public static partial int cuEventElapsedTime(out float milliseconds, nint start, nint end);
+
+    [LibraryImport(Library)]
+    public static partial int cuMemHostAlloc(out nint buffer, nuint bytes, uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuMemFreeHost(nint buffer);
+
+    [LibraryImport(Library, EntryPoint = "cuMemcpyHtoDAsync_v2")]
+    public static partial int cuMemcpyHtoDAsync(ulong target, nint source, nuint bytes, nint stream);
+
+    [LibraryImport(Library)]
+    public static partial int cuStreamCreate(out nint stream, uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuStreamSynchronize(nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamDestroy_v2")]
+    public static partial int cuStreamDestroy(nint stream);
 
     [LibraryImport(Library, EntryPoint = "cuEventDestroy_v2")]
     public static partial int cuEventDestroy(nint handle);

@@ -1,0 +1,104 @@
+using TorchSharp;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
+using TurboDiffusion.Models.TinyVae;
+using TurboDiffusion.Models.UMT5;
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime;
+
+namespace TurboDiffusion.Generation.Planning;
+
+/// <summary>
+/// What a model takes in memory as it is run: the bytes of its parts, and the dimensions that its working memory follows from.
+/// </summary>
+public sealed record ModelFootprint
+{
+    /// <summary>The model's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The dimensions of its transformers.</summary>
+    public required WanConfig Transformer { get; init; }
+
+    /// <summary>Bytes of each transformer.</summary>
+    public required IReadOnlyList<long> ExpertBytes { get; init; }
+
+    /// <summary>The autoencoder; of a tiny one, a full one of about as much work.</summary>
+    public required VaeConfig Vae { get; init; }
+
+    /// <summary>Bytes of the autoencoder.</summary>
+    public required long VaeBytes { get; init; }
+
+    /// <summary>Bytes of the image encoder; 0 where the model has none.</summary>
+    public long ImageEncoderBytes { get; init; }
+
+    /// <summary>The text encoder.</summary>
+    public required UMT5Config TextEncoder { get; init; }
+
+    /// <summary>Bytes of the text encoder.</summary>
+    public required long TextEncoderBytes { get; init; }
+
+    /// <summary>Whether the text encoder is read block by block in every residency, as one that is too large to stay.</summary>
+    public bool StreamsText { get; init; }
+
+    /// <summary>Tokens of a text, padding included.</summary>
+    public required int TextLength { get; init; }
+
+    /// <summary>The self-attention.</summary>
+    public required AttentionOptions Attention { get; init; }
+
+    /// <summary>The number format of the blocks' linear layers.</summary>
+    public required WeightFormat Weights { get; init; }
+
+    /// <summary>The element type of float weights and hidden states.</summary>
+    public required torch.ScalarType Dtype { get; init; }
+
+    /// <summary>Whether the transformer's blocks run as fused int8 kernels: on a GPU, SageSLA with int8 weights.</summary>
+    public bool RunsFused { get; init; }
+
+    /// <summary>The footprint of a published model, counted on the modules themselves without memory.</summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="attention">The self-attention.</param>
+    /// <param name="weights">The number format.</param>
+    /// <param name="onGpu">Whether it runs on a GPU (bfloat16, kernels) or on the CPU (float32).</param>
+    /// <param name="tinyVae">Whether a tiny autoencoder decodes.</param>
+    public static ModelFootprint Of(ModelSpec spec, AttentionOptions attention, WeightFormat weights, bool onGpu, bool tinyVae = false)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(attention);
+        var placement = new Placement(torch.META, onGpu ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
+        long transformer = Bytes(new WanModel(spec.Transformer, attention, weights, placement));
+        TinyVaeConfig tiny = spec.Vae.ZDim == TinyVaeConfig.Wan22.LatentChannels ? TinyVaeConfig.Wan22 : TinyVaeConfig.Wan21;
+        return new ModelFootprint
+        {
+            Name = spec.Name,
+            Transformer = spec.Transformer,
+            ExpertBytes = [.. Enumerable.Repeat(transformer, spec.Experts)],
+            Vae = tinyVae ? tiny.Equivalent : spec.Vae,
+            VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, placement)) : Bytes(new WanVae(spec.Vae, placement)),
+            ImageEncoderBytes = spec.ImageEncoder is { } encoder ? Bytes(new ClipVisionEncoder(encoder, placement)) : 0,
+            TextEncoder = UMT5Config.Xxl,
+            TextEncoderBytes = Bytes(new UMT5Encoder(UMT5Config.Xxl, placement)),
+            StreamsText = !onGpu,
+            TextLength = spec.TextLength,
+            Attention = attention,
+            Weights = weights,
+            Dtype = placement.Dtype,
+            RunsFused = onGpu && Fuses(attention, weights),
+        };
+    }
+
+    /// <summary>Whether blocks of such layers run as fused kernels where there are kernels.</summary>
+    /// <param name="attention">The self-attention.</param>
+    /// <param name="weights">The number format.</param>
+    public static bool Fuses(AttentionOptions attention, WeightFormat weights) =>
+        attention.Kind == AttentionKind.SageSla && weights == WeightFormat.Int8;
+
+    /// <summary>The bytes of a module's tensors; the module is disposed.</summary>
+    internal static long Bytes(torch.nn.Module module)
+    {
+        using (module) return module.state_dict().Values.Sum(t => t.numel() * ScalarTypes.Bytes(t.dtype));
+    }
+}

@@ -1,0 +1,55 @@
+using System.Text.Json;
+using Xunit;
+
+namespace TurboDiffusion.Cli.Tests;
+
+public class PlanTests(Models models)
+{
+    [Fact]
+    public void A_published_model_is_planned_without_files_and_what_does_not_fit_is_refused_with_what_does()
+    {
+        CommandRun fits = CommandRun.Of(["plan", "wan2.1-t2v-1.3b", "--card", "rtx4090", "--json"]);
+        Assert.Equal(0, fits.ExitCode);
+        JsonElement plan = JsonDocument.Parse(fits.Out).RootElement;
+        Assert.Equal(("resident", true, "RTX 4090"), (plan.GetProperty("residency").GetString(), plan.GetProperty("fits").GetBoolean(),
+            plan.GetProperty("card").GetProperty("name").GetString()));
+        Assert.Equal(JsonValueKind.Null, plan.GetProperty("seconds").ValueKind);
+        Assert.Equal(plan.GetProperty("peakBytes").GetInt64(),
+            plan.GetProperty("stages").EnumerateArray().Max(s => s.GetProperty("bytes").GetInt64()));
+
+        CommandRun staged = CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "12GB"]);
+        Assert.Equal(0, staged.ExitCode);
+        Assert.Contains("--low-memory", staged.Out);
+
+        CommandRun refused = CommandRun.Of(["plan", "Wan2.2-T2V-A14B", "--card", "RTX 4090", "--size", "1280x720", "--weights", "float"]);
+        Assert.Equal(1, refused.ExitCode);
+        string error = string.Join('\n', refused.Errors);
+        Assert.Contains("Nearest that fit: int8 weights, low memory", error);
+        Assert.Contains("frames", error);
+    }
+
+    [Fact]
+    public void Seconds_are_told_where_they_were_measured()
+    {
+        string Seconds(string card, params string[] more) =>
+            CommandRun.Of(["plan", "Wan2.1-T2V-14B", "--size", "1280x720", "--card", card, .. more]).Out;
+        Assert.Contains("expected: denoising 11.6 s, decoding 2.1 s", Seconds("H100"));
+        Assert.Contains("measured on an H100 80GB", Seconds("H100"));
+        Assert.Contains("none is told", Seconds("H100", "--attention", "dense"));
+        Assert.Contains("none is told", Seconds("RTX PRO 6000"));
+    }
+
+    [Fact]
+    public void A_model_of_files_is_planned_from_their_headers_and_bad_values_are_refused()
+    {
+        CommandRun run = CommandRun.Of(["plan", models.Folder, "--size", "32x32", "--frames", "5", "--card", "cpu"]);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("decoding", run.Out);
+        foreach ((string[] bad, string word) in new (string[], string)[]
+                 {
+                     (["--card", "RTX 9999"], "RTX 4090"), (["--frames", "6"], "4k + 1"), (["--vae", "big"], "tiny"),
+                     (["--steps", "0"], "at least 1"),
+                 })
+            Assert.Contains(word, string.Join('\n', CommandRun.Of(["plan", models.Folder, .. bad]).Errors));
+    }
+}
