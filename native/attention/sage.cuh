@@ -85,6 +85,12 @@ DEVICE void store8_int8_away(i8* destination, const float (&v)[kVector], float i
     *reinterpret_cast<uint2*>(destination) = raw;
 }
 
+// Eight values of a row: bf16 ones are stored when they are known, int8 ones when the scale of their block is.
+DEVICE void store_unscaled(bf16* destination, const float (&v)[kVector]) { store8(destination, v); }
+DEVICE void store_unscaled(i8*, const float (&)[kVector]) {}
+DEVICE void store_scaled(bf16*, const float (&)[kVector], float) {}
+DEVICE void store_scaled(i8* destination, const float (&v)[kVector], float scale) { store8_int8_away(destination, v, 1.0f / scale); }
+
 // The scale of int8 values.
 DEVICE float int8_scale(float amax) { return amax / 127.0f + 1e-7f; }
 

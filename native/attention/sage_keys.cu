@@ -1,11 +1,12 @@
-// What sparse-linear attention needs of k and v, in one pass over them: k normalised and rotated (see sage.cuh), less its
-// mean in int8 with a scale per block of tokens and head, and the mean of each block; the state of the linear branch,
+// What sparse-linear attention needs of k and v, in one pass over them: k normalised and rotated (see sage.cuh), in bf16, or less
+// its mean in int8 with a scale per block of tokens and head; the mean of each block, less that of all; the state of the linear branch,
 //   S = Σ softmax(k)ᵀ · v, z = Σ softmax(k), over the channels of k;
 // and, for the copy engine, v in fp8 with a scale per block, transposed.
 // A thread block takes blocks_per_chunk blocks of a head and keeps its part of the state in registers (mma.sync).
 //   BLOCK        tokens of a block: 64 or 128
 //   VALUE_TILES  1 or 2, as shared memory allows: with 2, the next block is on its way while one is worked on
 //   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128)
+//   ELEMENT      of the keys: i8 or bf16
 //   NORMALIZE    see sage.cuh
 #include "sage.cuh"
 
@@ -19,8 +20,8 @@ constexpr int kTileBytes = BLOCK * kRowBytes;
 constexpr int kWarpChannels = 32, kMmaRows = 16, kMmaColumns = 8, kMmaDepth = 16;
 
 struct Keys {
-    i8* values;    // [B, H, length, 128]
-    float* scales; // [B, H, blocks]
+    ELEMENT* values; // [B, H, length, 128]
+    float* scales; // [B, H, blocks]; of int8
     bf16* pooled;  // [B, H, blocks, 128]
 };
 
@@ -119,6 +120,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             load8(weights + channel, weight);
 #endif
             prepare(k, x, batch, length, min(token, length - 1), channel, weight);
+            if (inside) store_unscaled(keys.values + (sequence * length + token) * kHeadDim + channel, x);
             softmax_row(x, feature);
             uint4 packed = inside ? pack8(feature) : uint4{};
             *reinterpret_cast<uint4*>(shared + swizzled<kRowBytes>(row, chunk)) = packed;
@@ -167,7 +169,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             if (token >= length) continue;
             float x[kVector];
             unpack8(centred[pass], x);
-            store8_int8_away(keys.values + (sequence * length + token) * kHeadDim + channel, x, 1.0f / scale);
+            store_scaled(keys.values + (sequence * length + token) * kHeadDim + channel, x, scale);
         }
 
 #if VALUES

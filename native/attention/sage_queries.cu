@@ -1,8 +1,9 @@
-// What sparse-linear attention needs of q, in one pass over it: normalised and rotated (see sage.cuh), int8 with a scale per
-// block of tokens and head, the mean of each block, by which key blocks are chosen, and the features of the linear branch.
+// What sparse-linear attention needs of q, in one pass over it: normalised and rotated (see sage.cuh), in bf16 or in int8 with a scale
+// per block of tokens and head; the mean of each block, by which key blocks are chosen; and the features of the linear branch.
 //   value = round half away from zero x / scale, scale = amax / 127 + 1e-7; features = softmax over the channels
 // One thread block per token block and head, the values held in registers.
 //   BLOCK      tokens of a block: 64 or 128
+//   ELEMENT    of the values: i8 or bf16
 //   NORMALIZE  see sage.cuh
 #include "sage.cuh"
 
@@ -14,7 +15,7 @@ constexpr int kPasses = BLOCK / kRowsAtOnce;
 // values [B, H, length, 128], scales [B, H, blocks], pooled [B, H, blocks, 128], features [B, H, length, 128].
 // Grid: blocks, B · H.
 extern "C" __global__ void __launch_bounds__(kThreads)
-sage_queries(Tokens q, i8* values, float* scales, bf16* pooled, bf16* features, int length, int heads) {
+sage_queries(Tokens q, ELEMENT* values, float* scales, bf16* pooled, bf16* features, int length, int heads) {
     __shared__ float partials[kWarps];
     __shared__ float sums[kWarps][kHeadDim];
     int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
@@ -43,6 +44,7 @@ sage_queries(Tokens q, i8* values, float* scales, bf16* pooled, bf16* features, 
         // Rows past the end are zeros; their position is one that exists.
         prepare(q, v, batch, length, min(row, length - 1), channel, weight);
         raw[pass] = pack8(v);
+        if (row < length) store_unscaled(values + (sequence * length + row) * kHeadDim + channel, v);
 #pragma unroll
         for (int i = 0; i < kVector; i++) {
             amax = fmaxf(amax, fabsf(v[i]));
@@ -75,6 +77,6 @@ sage_queries(Tokens q, i8* values, float* scales, bf16* pooled, bf16* features, 
         if (row >= length) continue;
         float v[kVector];
         unpack8(raw[pass], v);
-        store8_int8_away(values + (sequence * length + row) * kHeadDim + channel, v, 1.0f / scale);
+        store_scaled(values + (sequence * length + row) * kHeadDim + channel, v, scale);
     }
 }

@@ -89,6 +89,12 @@ DEVICE u64 swizzled_operand(u32 address) {
     return kSwizzle128 | kGroupStride | kUnused | ((address & 0x3ffff) >> 4);
 }
 
+// The same of a matrix whose rows run along the sum: rows of 64 16-bit columns, and the next 64 columns stride bytes on. Starts at a
+// multiple of 1024, which is 8 rows.
+DEVICE u64 swizzled_operand_rows(u32 address, int stride) {
+    return (swizzled_operand(address) & ~(0xffffull << 16)) | static_cast<u64>(stride >> 4) << 16;
+}
+
 // The same of rows of RowBytes, 64 or 128: chunks of 16 bytes swizzled with the row modulo 8, or half of that, groups of 8 rows one
 // after another. Starts at a multiple of 8 rows.
 template <int RowBytes>
@@ -192,7 +198,56 @@ DEVICE void wgmma_bf16(float (&d)[64], u64 a, u64 b, int accumulate) {
         : "l"(a), "l"(b), "r"(accumulate));
 }
 
-// The same over other numbers of columns, two sums of a thread for every four of them: 96 and 192.
+// As wgmma_wait of 128 columns.
+template <int Pending>
+DEVICE void wgmma_wait(float (&d)[32]) {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+#pragma unroll
+    for (int i = 0; i < 32; i++) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+// d [64, 64] = a [64, 16] · b [64, 16]ᵀ (+ d where accumulate), bf16 with float32 sums; d as in wgmma_s8. a in registers: thread t of
+// a warp has rows t / 4 (a[0], a[2]) and t / 4 + 8 (a[1], a[3]), columns 2 · (t % 4) and the next, a[2] and a[3] 8 columns on.
+DEVICE void wgmma_bf16(float (&d)[32], const u32 (&a)[4], u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %37, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, {%32, %33, %34, %35}, %36, p, 1, 1, 0;\n"
+        "}"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]),
+          "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]),
+          "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]),
+          "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
+}
+
+// d [64, 128] = a [64, 16] · b [16, 128] (+ d where accumulate), likewise; b is a swizzled_operand_rows.
+DEVICE void wgmma_bf16_rows(float (&d)[64], const u32 (&a)[4], u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %69, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, {%64, %65, %66, %67}, %68, p, 1, 1, 1;\n"
+        "}"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]),
+          "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]),
+          "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]),
+          "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]),
+          "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]),
+          "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]),
+          "+f"(d[54]), "+f"(d[55]), "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]),
+          "+f"(d[63])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
+}
+
+// As wgmma_bf16 of 128 columns, both operands in shared memory, over 96 and 192.
 DEVICE void wgmma_bf16(float (&d)[48], u64 a, u64 b, int accumulate) {
     asm volatile(
         "{\n"
@@ -239,7 +294,7 @@ DEVICE void wgmma_bf16(float (&d)[96], u64 a, u64 b, int accumulate) {
         : "l"(a), "l"(b), "r"(accumulate));
 }
 
-// As wgmma_wait of integers, for any number of sums.
+// As wgmma_wait of 128 columns, over any other number.
 template <int Pending, int Sums>
 DEVICE void wgmma_wait(float (&d)[Sums]) {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");

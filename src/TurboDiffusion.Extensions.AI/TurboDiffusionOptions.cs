@@ -17,13 +17,13 @@ public sealed class TurboDiffusionOptions
     /// <summary><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
     public string Device { get; set; } = "auto";
 
-    /// <summary>The self-attention; <see langword="null"/> leaves it to the checkpoint.</summary>
+    /// <summary>The self-attention; <see langword="null"/> leaves it to the checkpoint and the device.</summary>
     public AttentionKind? Attention { get; set; }
 
     /// <summary>The share of key blocks that sparse attention keeps, in (0, 1]; <see langword="null"/> leaves it to the model.</summary>
     public double? TopKRatio { get; set; }
 
-    /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint.</summary>
+    /// <summary>The number format of the linear layers; <see langword="null"/> leaves it to the checkpoint and the device.</summary>
     public WeightFormat? Weights { get; set; }
 
     /// <summary>

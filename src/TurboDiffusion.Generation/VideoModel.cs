@@ -115,10 +115,10 @@ public sealed class VideoModel : IDisposable
             var loras = LoraSet.Open(options.Loras);
             opened.Add(loras);
             if (loras.HasDistillation) spec = spec.StepDistilled();
+            (AttentionKind defaultAttention, WeightFormat defaultWeights) = variant.DefaultOn(config, spec.AttentionBlock, placement);
             AttentionOptions attention = AttentionOptions.Of(
-                options.Attention ?? (variant.HasProjection ? AttentionKind.Sla : AttentionKind.Dense), options.TopKRatio ?? spec.TopKRatio,
-                spec.AttentionBlock);
-            WeightFormat weights = options.Weights ?? variant.Weights;
+                options.Attention ?? defaultAttention, options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
+            WeightFormat weights = options.Weights ?? defaultWeights;
             transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
             CheckBeforeLoading(transformers, config, attention, weights);
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;

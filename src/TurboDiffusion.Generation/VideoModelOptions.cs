@@ -14,14 +14,17 @@ public sealed record VideoModelOptions
     /// <summary>The element type of the weights; null: bfloat16 on a GPU, float32 on the CPU.</summary>
     public torch.ScalarType? Dtype { get; init; }
 
-    /// <summary>The self-attention; null: SLA where the checkpoint has its projection, dense otherwise.</summary>
+    /// <summary>
+    /// The self-attention; null: for a checkpoint with SLA's projection SageSLA on a GPU with the kernels, SLA elsewhere; dense otherwise.
+    /// </summary>
     public AttentionKind? Attention { get; init; }
 
     /// <summary>The share of key blocks that sparse attention keeps, in (0, 1]; null: the model's default.</summary>
     public double? TopKRatio { get; init; }
 
     /// <summary>
-    /// The number format of the blocks' linear layers; null: the checkpoint's. Float weights are quantized at load when int8 is asked for.
+    /// The number format of the blocks' linear layers; null: int8 for a checkpoint with SLA's projection on a GPU with the kernels, the
+    /// checkpoint's elsewhere. Float weights are quantized as they are read.
     /// </summary>
     public WeightFormat? Weights { get; init; }
 

@@ -79,11 +79,13 @@ internal sealed class GenerateOptions
         "How many videos, from consecutive seeds: video-1.mp4, video-2.mp4, … Default: 1.", "-n");
 
     private readonly Option<AttentionKind?> _attention =
-        Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sla where the checkpoint is made for it, dense otherwise.");
+        Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: where the checkpoint is made for it, sagesla on a GPU with "
+            + "kernels and sla elsewhere; dense otherwise.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         "sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: 0.1; 0.15 is better and slower.");
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights",
-        "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: the checkpoint's.");
+        "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: int8 where that of "
+            + "--attention is sagesla, the checkpoint's elsewhere.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<torch.ScalarType?> _dtype =

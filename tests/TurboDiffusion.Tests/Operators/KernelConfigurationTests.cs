@@ -3,6 +3,7 @@ using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
@@ -112,15 +113,38 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 12, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, ScalarType.Float16, Int8MatmulKernel.Epilogue.Bias)));
-        Check(KernelForm.Sm90, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16)));
-        Check(KernelForm.Portable, SageAttention.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16)));
-        Check(KernelForm.Portable, SageAttention.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
+        Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16)));
+        Check(KernelForm.Portable, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
+        Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
+        Check(KernelForm.Plain, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
+        Check(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 64, bf16, Kind: AttentionKind.Sla)));
 
         static void Check(KernelForm form, KernelChoice choice)
         {
             Assert.Equal(form, choice.Form);
             Assert.NotEmpty(choice.Reason);
         }
+    }
+
+    [Fact]
+    public void A_turbo_checkpoint_runs_by_default_in_the_fastest_way_that_the_device_has_kernels_for()
+    {
+        WanConfig config = ModelSpec.T2V1_3B.Transformer;
+        var turbo = new WanVariant(true, WeightFormat.Float);
+        KernelChoice off = new(KernelForm.Plain, "off");
+        (AttentionKind, WeightFormat) slow = (AttentionKind.Sla, WeightFormat.Float), fast = (AttentionKind.SageSla, WeightFormat.Int8);
+        Assert.Equal(slow, turbo.DefaultOn(config, null, Placement.Cpu));
+        Assert.Equal(fast, turbo.DefaultOn(config, null, ScalarType.BFloat16, _ => Hopper));
+        Assert.Equal(fast, turbo.DefaultOn(config, null, ScalarType.BFloat16, _ => Ada));
+        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.BFloat16, k => k == KernelOperator.Int8Matmul ? off : Hopper));
+        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.BFloat16, k => k == KernelOperator.Attention ? off : Hopper));
+        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.Float32, _ => Hopper));
+        Assert.Equal(slow, turbo.DefaultOn(config, 16, ScalarType.BFloat16, _ => Hopper));
+        Assert.Equal((AttentionKind.Sla, WeightFormat.Int8),
+            new WanVariant(true, WeightFormat.Int8).DefaultOn(config, null, Placement.Cpu));
+        Assert.Equal((AttentionKind.Dense, WeightFormat.Float),
+            new WanVariant(false, WeightFormat.Float).DefaultOn(config, null, ScalarType.BFloat16, _ => Hopper));
     }
 
     [Fact]
@@ -148,7 +172,8 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "NORMALIZE=1"), new KernelLaunch(512, 12, 256, 0)),
+        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "NORMALIZE=1"),
+            new KernelLaunch(512, 12, 256, 0)),
         SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
 
     [Theory]
@@ -161,7 +186,8 @@ public class KernelConfigurationTests
     {
         (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
-        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "NORMALIZE=1"), c.Program);
+        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
+            "NORMALIZE=1"), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
     }
 
@@ -170,6 +196,12 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"),
             new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
+
+    [Fact]
+    public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6"),
+            new KernelLaunch(256, 12, 384, (7 << 15) + (1 << 10))),
+        Sm90SlaAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
 
     [Theory]
     [InlineData(1, 8)]
@@ -204,7 +236,7 @@ public class KernelConfigurationTests
     [InlineData(128, 64, 256, ScalarType.BFloat16)]
     [InlineData(128, 64, 128, ScalarType.Float32)]
     public void Attention_that_the_kernels_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
-        Assert.Equal(KernelForm.Plain, SageAttention.Choose(Hopper, new(1, 1000, 2, headDim, queryBlock, keyBlock, dtype)).Form);
+        Assert.Equal(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 2, headDim, queryBlock, keyBlock, dtype)).Form);
 
     // sm90_sage_attention.cu in native/attention is launched by Operators/Attention/Sm90SageAttentionKernel.
     [Fact]

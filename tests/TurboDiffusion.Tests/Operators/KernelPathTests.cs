@@ -34,7 +34,7 @@ public class KernelPathTests
         IReadOnlyList<KernelReportEntry> report = KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), 32760);
         foreach (KernelReportEntry entry in report) Console.WriteLine(entry);
         Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
-        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.SageAttention),
+        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.Attention),
             e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
     }
 

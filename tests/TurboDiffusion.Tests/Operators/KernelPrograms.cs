@@ -14,11 +14,12 @@ internal static class KernelPrograms
         select SageSparseAttentionKernel.Configure(new(1, 1, 128, blocks.Item1, blocks.Item2, ScalarType.BFloat16)).Program).Concat(
         from block in new[] { 64, 128 }
         from normalize in new[] { false, true }
+        from element in new[] { ScalarType.Int8, ScalarType.BFloat16 }
         from program in (KernelProgram[])
         [
-            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize).Program,
-            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10).Configuration.Program,
-            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10).Configuration.Program,
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
         ]
         select program).Concat(
         from columns in new[] { 136, 1536, 5120 }
@@ -27,7 +28,8 @@ internal static class KernelPrograms
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             BiasResidualKernel.Configure(8).Program, SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program,
-            BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+            BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -1,6 +1,7 @@
 using TorchSharp.Utils;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -46,6 +47,8 @@ internal sealed class ResidualBranch : VaeLayer
     public Tensor Add(Tensor input, Tensor skip, CausalCache? cache)
     {
         using var scope = NewDisposeScope();
+        if (_conv1.FormOfFrames(input, cache) == KernelForm.Sm90 && _conv2.FormOfFrames(skip, cache) == KernelForm.Sm90)
+            return AddInFrames(input, skip, cache!).MoveToOuterDisposeScope();
         if (!_conv1.TakesWindows(input, cache) || !CausalRmsSilu.Choose(input).IsKernel || !CausalRmsSilu.Choose(skip).IsKernel)
             return (forward(input, cache) + skip).MoveToOuterDisposeScope();
         Tensor hidden = _conv1.AfterNormInWindows(_norm1, input, cache!, CausalRmsSilu.Choose(input).Form, biased: false);
@@ -53,5 +56,24 @@ internal sealed class ResidualBranch : VaeLayer
             biased: false);
         Tensor sum = BiasResidualKernel.Run(CausalConv3d.ChannelsLast(output), _conv2.WideBias(cache!), CausalConv3d.ChannelsLast(skip));
         return sum.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    // Normalised frames are what both convolutions read, and what is kept of the past.
+    private Tensor AddInFrames(Tensor input, Tensor skip, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] hidden = Hidden(CausalConv3d.ChannelsLast(input), input, cache);
+        Tensor sum = _conv2.OfFrames(hidden, CausalConv3d.ChannelsLast(skip), cache);
+        return sum.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    private Tensor[] Hidden(Tensor x, Tensor input, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] frames = RmsSiluKernel.Run(x, _norm1.Factors);
+        Tensor[] hidden = _conv1.NormalisesFrames(input)
+            ? _conv1.OfFramesNormalised(frames, _norm2, cache)
+            : RmsSiluKernel.Run(_conv1.OfFrames(frames, null, cache), _norm2.Factors);
+        return [.. hidden.Select(frame => frame.MoveToOuterDisposeScope())];
     }
 }

@@ -41,16 +41,19 @@ public static class KernelReport
             new(KernelOperator.Int8Matmul,
             $"{what}: [{tokens}, {depth}] · [{depth}, {columns}]",
             Int8MatmulKernel.Choose(offer(KernelOperator.Int8Matmul), new(tokens, columns, depth, dtype, epilogue)));
+        KernelReportEntry? operation = attention.Kind == AttentionKind.Dense ? null
+            : new(KernelOperator.Attention, $"attention: {tokens} tokens, {config.NumHeads} heads of {config.HeadDim}",
+                AttentionKernels.Choose(offer(KernelOperator.Attention), new(1, tokens, config.NumHeads, config.HeadDim,
+                    attention.QueryBlock, attention.KeyBlock, dtype, Kind: attention.Kind)));
+        // Without kernels of its own, attention is given normalised and rotated q and k.
+        KernelReportEntry? rotation = operation is { Choice.IsKernel: true } ? null
+            : new(KernelOperator.RmsNormRotary, $"norms and rotation of q, k: [{tokens}, {dim}]",
+                RmsNormRotaryKernel.Choose(offer(KernelOperator.RmsNormRotary), new(tokens, dim, config.HeadDim, dtype)));
         return
         [
             Quantize("norms", dim, normalises: true),
             Product("q, k, v", dim, dim, Int8MatmulKernel.Epilogue.Bias),
-            attention.Kind == AttentionKind.SageSla
-                ? new(KernelOperator.SageAttention, $"attention: {tokens} tokens, {config.NumHeads} heads of {config.HeadDim}",
-                    SageAttention.Choose(offer(KernelOperator.SageAttention),
-                        new(1, tokens, config.NumHeads, config.HeadDim, attention.QueryBlock, attention.KeyBlock, dtype)))
-                : new(KernelOperator.RmsNormRotary, $"norms and rotation of q, k: [{tokens}, {dim}]",
-                    RmsNormRotaryKernel.Choose(offer(KernelOperator.RmsNormRotary), new(tokens, dim, config.HeadDim, dtype))),
+            .. new[] { rotation, operation }.OfType<KernelReportEntry>(),
             Quantize("attention's output", dim, normalises: false),
             Product("o", dim, dim, Int8MatmulKernel.Epilogue.GatedResidual),
             Product("ffn.0 with GELU", ffn, dim, Int8MatmulKernel.Epilogue.GeluQuantize),

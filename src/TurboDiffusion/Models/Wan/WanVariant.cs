@@ -1,5 +1,9 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
 
@@ -18,6 +22,35 @@ public sealed record WanVariant(bool HasProjection, WeightFormat Weights)
         (true, WeightFormat.Int8) => "sla-quant",
         _ => "quant",
     };
+
+    /// <summary>
+    /// What the variant is run with where nothing else is asked for. With the projection of sparse-linear attention, which the published
+    /// Turbo checkpoints have, that is the fastest way whose quality their authors accept: SageSLA and int8 weights (float ones are
+    /// quantized as they are read) on a GPU that runs both in kernels, SLA and the checkpoint's own weights elsewhere. Without, dense
+    /// attention and the checkpoint's own weights everywhere.
+    /// </summary>
+    /// <param name="config">The dimensions.</param>
+    /// <param name="attentionBlock">Tokens of a block of the attention, where they are not the kind's own.</param>
+    /// <param name="placement">Where it is run, and in which element type.</param>
+    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    public (AttentionKind Attention, WeightFormat Weights) DefaultOn(WanConfig config, int? attentionBlock, Placement placement) =>
+        DefaultOn(config, attentionBlock, placement.Dtype, kernel => placement.Device.type == TorchSharp.DeviceType.CUDA
+            ? KernelMachine.Offer(kernel, Math.Max(placement.Device.index, 0))
+            : new KernelChoice(KernelForm.Plain, "not on a GPU"));
+
+    /// <summary>As above, of what is offered.</summary>
+    internal (AttentionKind Attention, WeightFormat Weights) DefaultOn(
+        WanConfig config, int? attentionBlock, ScalarType dtype, Func<KernelOperator, KernelChoice> offer)
+    {
+        if (!HasProjection) return (AttentionKind.Dense, Weights);
+        AttentionOptions sage = AttentionOptions.Of(AttentionKind.SageSla, block: attentionBlock);
+        // The choice of a form does not depend on how many tokens there are.
+        bool fast = AttentionKernels.Choose(offer(KernelOperator.Attention),
+                new(1, 1, config.NumHeads, config.HeadDim, sage.QueryBlock, sage.KeyBlock, dtype)).IsKernel
+            && Int8MatmulKernel.Choose(offer(KernelOperator.Int8Matmul),
+                new(1, config.Dim, config.Dim, dtype, Int8MatmulKernel.Epilogue.Bias)).IsKernel;
+        return fast ? (AttentionKind.SageSla, WeightFormat.Int8) : (AttentionKind.Sla, Weights);
+    }
 
     /// <summary>The variant of a checkpoint, from its names alone.</summary>
     /// <param name="checkpoint">A checkpoint with the official names.</param>

@@ -16,8 +16,8 @@ internal static unsafe class SageKeysKernel
     private const int StaticSharedBytes = 11 << 10;
 
     /// <summary>What the kernel makes of k and v.</summary>
-    /// <param name="Values">k − mean, int8 <c>[B, H, L, 128]</c></param>
-    /// <param name="Scales">Float32 <c>[B, H, blocks]</c></param>
+    /// <param name="Values">k − mean, int8 <c>[B, H, L, 128]</c>; or k, bfloat16.</param>
+    /// <param name="Scales">Of int8 values, float32 <c>[B, H, blocks]</c></param>
     /// <param name="Pooled">Means of the blocks of k − mean, bfloat16 <c>[B, H, blocks, 128]</c></param>
     /// <param name="Products">Parts of Σ φ(k)ᵀ·v, float32 <c>[B, H, chunks, 128, 128]</c></param>
     /// <param name="Sums">Parts of Σ φ(k), float32 <c>[B, H, chunks, 128]</c></param>
@@ -38,16 +38,18 @@ internal static unsafe class SageKeysKernel
     /// <param name="values">Whether v in fp8 is asked for.</param>
     /// <param name="multiprocessors">Those of the GPU.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+    /// <param name="element">Of the keys: int8 or bfloat16.</param>
     /// <returns>The configuration and the blocks of a chunk.</returns>
     public static (KernelConfiguration Configuration, int BlocksPerChunk) Configure(
-        SageOperand.Size size, int block, bool normalize, bool values, int multiprocessors, int sharedBytes)
+        SageOperand.Size size, int block, bool normalize, bool values, int multiprocessors, int sharedBytes,
+        ScalarType element = ScalarType.Int8)
     {
         long blocks = size.Blocks(block), tile = 2L * SageOperand.HeadDim * block;
         int perChunk = (int)Math.Clamp((blocks * size.Sequences + multiprocessors - 1) / multiprocessors, 1, MaxBlocksPerChunk);
         int valueTiles = 3 * tile + StaticSharedBytes <= sharedBytes ? 2 : 1;
         return (new KernelConfiguration(
             new KernelProgram(Name, $"BLOCK={block}", $"VALUE_TILES={valueTiles}", $"VALUES={(values ? 1 : 0)}",
-                $"NORMALIZE={(normalize ? 1 : 0)}"),
+                $"ELEMENT={SageOperand.Element(element)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
             new KernelLaunch((int)((blocks + perChunk - 1) / perChunk), (int)size.Sequences, Threads, (int)((1 + valueTiles) * tile))),
                 perChunk);
     }
@@ -60,16 +62,19 @@ internal static unsafe class SageKeysKernel
     /// <param name="transform">Weights and rotation; not used where there is no inverse.</param>
     /// <param name="block">Tokens of a block.</param>
     /// <param name="fp8">Whether v in fp8 is asked for; for blocks of 128.</param>
-    public static Result Run(Tensor k, Tensor v, Tensor mean, Tensor? inverse, QueryKeyTransform transform, int block, bool fp8)
+    /// <param name="element">Of the keys: int8 or bfloat16.</param>
+    public static Result Run(
+        Tensor k, Tensor v, Tensor mean, Tensor? inverse, QueryKeyTransform transform, int block, bool fp8,
+        ScalarType element = ScalarType.Int8)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(k);
         CudaContext context = CudaContext.Of(k.device);
         ((KernelProgram program, KernelLaunch launch), int blocksPerChunk) =
-            Configure(size, block, inverse is not null, fp8, context.Multiprocessors, context.SharedBytes);
+            Configure(size, block, inverse is not null, fp8, context.Multiprocessors, context.SharedBytes, element);
         long batch = size.Batch, headCount = size.Heads, blocks = size.Blocks(block);
         const int HeadDim = SageOperand.HeadDim;
-        Tensor values = empty([batch, headCount, size.Length, HeadDim], ScalarType.Int8, k.device);
+        Tensor values = empty([batch, headCount, size.Length, HeadDim], element, k.device);
         Tensor scales = empty([batch, headCount, blocks], ScalarType.Float32, k.device);
         Tensor pooled = empty([batch, headCount, blocks, HeadDim], ScalarType.BFloat16, k.device);
         Tensor products = empty([batch, headCount, launch.GridX, HeadDim, HeadDim], ScalarType.Float32, k.device);
@@ -82,7 +87,7 @@ internal static unsafe class SageKeysKernel
         void* meanAddress = KernelOperand.Address(mean, ScalarType.BFloat16, batch, 1, headCount, HeadDim);
         var keys = new KeyTargets
         {
-            Values = KernelOperand.Address(values, ScalarType.Int8, values.shape),
+            Values = KernelOperand.Address(values, element, values.shape),
             Scales = KernelOperand.Address(scales, ScalarType.Float32, scales.shape),
             Pooled = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape),
         };

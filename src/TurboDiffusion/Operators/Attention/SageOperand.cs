@@ -14,6 +14,10 @@ internal static unsafe class SageOperand
 
     private const int Vector = 8;
 
+    /// <summary>The name in the sources of the format that q and k are attended to in.</summary>
+    /// <param name="element">int8 or bfloat16.</param>
+    public static string Element(ScalarType element) => element == ScalarType.Int8 ? "i8" : KernelOperand.Element(element);
+
     /// <summary>Sizes of a problem.</summary>
     /// <param name="Batch">Sequences.</param>
     /// <param name="Length">Tokens of a sequence.</param>

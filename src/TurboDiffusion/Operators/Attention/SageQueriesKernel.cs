@@ -11,8 +11,8 @@ internal static unsafe class SageQueriesKernel
     private const int Threads = 256;
 
     /// <summary>What the kernel makes of q.</summary>
-    /// <param name="Values">int8 <c>[B, H, L, 128]</c></param>
-    /// <param name="Scales">Float32 <c>[B, H, blocks]</c></param>
+    /// <param name="Values">int8 or bfloat16 <c>[B, H, L, 128]</c></param>
+    /// <param name="Scales">Of int8 values, float32 <c>[B, H, blocks]</c></param>
     /// <param name="Pooled">Means of the blocks, bfloat16 <c>[B, H, blocks, 128]</c></param>
     /// <param name="Features">softmax over the channels, bfloat16 <c>[B, H, L, 128]</c></param>
     public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Features);
@@ -21,8 +21,10 @@ internal static unsafe class SageQueriesKernel
     /// <param name="size">Its sizes.</param>
     /// <param name="block">Tokens of a block, 64 or 128.</param>
     /// <param name="normalize">Whether q comes as the projection left it.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, int block, bool normalize) => new(
-        new KernelProgram(Name, $"BLOCK={block}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+    /// <param name="element">int8 or bfloat16.</param>
+    public static KernelConfiguration Configure(
+        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8) => new(
+        new KernelProgram(Name, $"BLOCK={block}", $"ELEMENT={SageOperand.Element(element)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
         new KernelLaunch((int)size.Blocks(block), (int)size.Sequences, Threads, 0));
 
     /// <summary>Runs it.</summary>
@@ -30,17 +32,19 @@ internal static unsafe class SageQueriesKernel
     /// <param name="inverse">Float32 <c>[B, L]</c>, of <see cref="SageStatisticsKernel"/>; null where q is normalised and rotated.</param>
     /// <param name="transform">Weights and rotation; not used where there is no inverse.</param>
     /// <param name="block">Tokens of a block.</param>
-    public static Result Run(Tensor q, Tensor? inverse, QueryKeyTransform transform, int block)
+    /// <param name="element">int8 or bfloat16.</param>
+    public static Result Run(
+        Tensor q, Tensor? inverse, QueryKeyTransform transform, int block, ScalarType element = ScalarType.Int8)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null);
-        Tensor values = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], ScalarType.Int8, q.device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element);
+        Tensor values = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], element, q.device);
         Tensor scales = empty([size.Batch, size.Heads, launch.GridX], ScalarType.Float32, q.device);
         Tensor pooled = empty([size.Batch, size.Heads, launch.GridX, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
         Tensor features = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
         SageOperand.Tokens tokens = SageOperand.Of(q, inverse, inverse is null ? null : transform.QueryWeight, transform);
-        void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8, values.shape);
+        void* valuesAddress = KernelOperand.Address(values, element, values.shape);
         void* scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
         void* pooledAddress = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape);
         void* featuresAddress = KernelOperand.Address(features, ScalarType.BFloat16, features.shape);

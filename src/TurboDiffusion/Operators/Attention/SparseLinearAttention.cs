@@ -1,6 +1,8 @@
 using TorchSharp.Utils;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
@@ -38,8 +40,19 @@ public class SparseLinearAttention : AttentionOperator
     public override Tensor forward(Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
-        Tensor output = AttendSparse(q, k, v) + _linear.call(q, k, v);
-        return output.to_type(q.dtype).MoveToOuterDisposeScope();
+        Tensor flat = q.flatten(2);
+        KernelChoice choice = Choose(flat, AttentionKernels.Problem.Of(flat, q.shape[3], Options));
+        return (choice.IsKernel
+            ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form)
+            : (AttendSparse(q, k, v) + _linear.call(q, k, v)).to_type(q.dtype)).MoveToOuterDisposeScope();
+    }
+
+    internal override Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
+    {
+        AttentionKernels.Problem problem = AttentionKernels.Problem.Of(q, transform.Rotary.HeadDim, Options);
+        KernelChoice choice = Choose(q,
+            problem with { SameDtype = transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype });
+        return choice.IsKernel ? InKernels(q, k, v, transform, choice.Form) : base.AttendProjections(q, k, v, transform);
     }
 
     /// <summary>The sparse branch: chooses the key blocks and attends to them.</summary>
@@ -52,6 +65,12 @@ public class SparseLinearAttention : AttentionOperator
         using var scope = NewDisposeScope();
         return BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
     }
+
+    private static KernelChoice Choose(Tensor q, AttentionKernels.Problem problem) =>
+        AttentionKernels.Choose(KernelMachine.Offer(KernelOperator.Attention, q), problem);
+
+    private Tensor InKernels(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, KernelForm form) =>
+        AttentionKernels.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), form);
 
     private sealed class LinearBranch : nn.Module<Tensor, Tensor, Tensor, Tensor>
     {

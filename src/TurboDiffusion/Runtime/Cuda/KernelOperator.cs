@@ -12,12 +12,20 @@ public enum KernelOperator
     /// <summary>W8A8 matrix product with its epilogue.</summary>
     Int8Matmul,
 
-    /// <summary>Sparse-linear attention in int8 and fp8, from the projections of q, k and v to its output.</summary>
-    SageAttention,
+    /// <summary>
+    /// Sparse self-attention, from the projections of q, k and v to its output: in int8 and fp8, or on Hopper in bfloat16.
+    /// </summary>
+    Attention,
 
     /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
     CausalRmsSilu,
 
     /// <summary>A convolution of enlarged frames, without enlarging them.</summary>
     UpsampleConvolution,
+
+    /// <summary>A causal convolution of the VAE, straight from the frames; also what <see cref="UpsampleConvolution"/> runs on.</summary>
+    CausalConvolution,
+
+    /// <summary>The RMS normalisation and SiLU after a <see cref="CausalConvolution"/>, at its end.</summary>
+    CausalConvolutionNorm,
 }

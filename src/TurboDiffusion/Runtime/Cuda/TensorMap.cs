@@ -9,29 +9,32 @@ internal static unsafe class TensorMap
     /// <summary>Where a map must lie.</summary>
     public const int Alignment = 64;
 
-    // Rows and bytes of what is copied at once: the widest row that the swizzle takes.
-    private const uint Box = 128;
+    // Bytes of a row of what is copied at once: the most that the swizzle takes. And its rows, where nothing else is said.
+    private const uint BoxBytes = 128;
+    private const int BoxRows = 128;
 
     // CU_TENSOR_MAP_DATA_TYPE_UINT8 and _BFLOAT16, CU_TENSOR_MAP_SWIZZLE_64B and _128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B.
     private const int Bytes = 0, BFloat16 = 9, Swizzle64 = 2, Swizzle128 = 3, Promotion256 = 3;
 
     /// <summary>
-    /// Describes an int8 matrix in boxes of 128 rows and 128 bytes, swizzled as the matrix products read them, zeros outside.
+    /// Describes a matrix in boxes of rows of 128 bytes, swizzled as the matrix products read them, zeros outside.
     /// </summary>
     /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
     /// <param name="address">The matrix, at a multiple of 16.</param>
     /// <param name="rows">Its rows.</param>
-    /// <param name="columns">Its columns, a multiple of 16.</param>
+    /// <param name="columns">Bytes of a row, a multiple of 16.</param>
+    /// <param name="boxRows">Rows of a box, at most 256.</param>
+    /// <param name="pitch">Bytes from a row to the next, a multiple of 16; null: the rows lie side by side.</param>
     /// <exception cref="EnvironmentException">The driver refuses it.</exception>
-    public static void Describe(byte* map, void* address, long rows, long columns)
+    public static void Describe(byte* map, void* address, long rows, long columns, int boxRows = BoxRows, long? pitch = null)
     {
         ulong* dimensions = stackalloc ulong[] { (ulong)columns, (ulong)rows };
-        ulong pitch = (ulong)columns;
-        uint* box = stackalloc uint[] { Box, Box };
+        ulong distance = (ulong)(pitch ?? columns);
+        uint* box = stackalloc uint[] { BoxBytes, (uint)boxRows };
         uint* strides = stackalloc uint[] { 1, 1 };
-        CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &pitch, box, strides, 0, Swizzle128,
+        CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, Bytes, 2, address, dimensions, &distance, box, strides, 0, Swizzle128,
             Promotion256, 0),
-            $"cuTensorMapEncodeTiled of int8 [{rows}, {columns}]");
+            $"cuTensorMapEncodeTiled of bytes [{rows}, {columns}]");
     }
 
     /// <summary>
@@ -51,7 +54,7 @@ internal static unsafe class TensorMap
         ulong* pitches = stackalloc ulong[] { pitch, pitch * (ulong)sizes.Rows };
         uint* box = stackalloc uint[] { (uint)boxes.Columns, (uint)boxes.Rows, (uint)boxes.Planes };
         uint* strides = stackalloc uint[] { 1, 1, 1 };
-        int swizzle = boxes.Columns * sizeof(ushort) == Box ? Swizzle128 : Swizzle64;
+        int swizzle = boxes.Columns * sizeof(ushort) == BoxBytes ? Swizzle128 : Swizzle64;
         CudaDriver.Check(CudaDriver.cuTensorMapEncodeTiled(map, BFloat16, 3, address, dimensions, pitches, box, strides, 0, swizzle,
             Promotion256, 0),
             $"cuTensorMapEncodeTiled of bfloat16 {sizes} in boxes {boxes}");

@@ -117,7 +117,7 @@ public class SagePrologueKernelTests
         Tensor products = Draw(1, 2, heads, parts, 128, 128), sums = Draw(2, 2, heads, parts, 128), weight = Draw(3, 128, 128);
         KernelConformance.PoisonMemory(device);
         (Tensor mix, Tensor total) = SageStateKernel.Run(products, sums, weight);
-        (Tensor expected, Tensor expectedTotal) = SageAttention.ProjectState(products, sums, weight);
+        (Tensor expected, Tensor expectedTotal) = AttentionKernels.ProjectState(products, sums, weight);
         Comparison.RelativeL2(expected, mix, 3e-3, "projected state");
         Comparison.RelativeL2(expectedTotal, total, 1e-6, "sums");
     }

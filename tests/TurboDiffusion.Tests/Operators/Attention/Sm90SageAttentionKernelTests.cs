@@ -51,7 +51,7 @@ public class Sm90SageAttentionKernelTests
         Problem p = Draw(batch, length, heads, 1);
         // Without values, the sparse branch is zero.
         Problem empty = p with { Keys = p.Keys with { V = (zeros_like(p.Keys.V!.Value.Values), p.Keys.V.Value.Scales) } };
-        Comparison.RelativeL2(SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
+        Comparison.RelativeL2(AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
     }
 
@@ -62,7 +62,7 @@ public class Sm90SageAttentionKernelTests
         using var noGradient = no_grad();
         Problem p = Draw(1, 1000, 2, 4);
         Tensor sparse = Run(p, zeros_like(p.Mix), zeros_like(p.Bias)).to_type(ScalarType.Float32);
-        Comparison.RelativeL2(sparse + SageAttention.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
+        Comparison.RelativeL2(sparse + AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(p, p.Mix, p.Bias), 5e-3, "sum");
     }
 

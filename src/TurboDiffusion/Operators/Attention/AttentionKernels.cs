@@ -5,11 +5,10 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
-/// The whole of sparse-linear attention in SageAttention's formats as a sequence of kernels: statistics of all tokens, one
-/// pass over q, one over k and v, the choice of blocks, then both branches. The plain form is
-/// <see cref="SageSparseLinearAttention"/>'s own.
+/// The whole of sparse-linear attention as a sequence of kernels: statistics of all tokens, one pass over q, one over k and v, the
+/// choice of blocks, then both branches; in SageAttention's formats, or on Hopper in bfloat16. The plain form is the operators' own.
 /// </summary>
-internal static class SageAttention
+internal static class AttentionKernels
 {
     /// <summary>What the choice of a form depends on.</summary>
     /// <param name="Batch">Sequences.</param>
@@ -20,15 +19,18 @@ internal static class SageAttention
     /// <param name="KeyBlock">Keys of a block.</param>
     /// <param name="Dtype">The element type of q, k and v.</param>
     /// <param name="SameDtype">Whether it is that of the norms' weights, too.</param>
+    /// <param name="Kind">The operator.</param>
     public readonly record struct Problem(
-        long Batch, long Length, long Heads, long HeadDim, int QueryBlock, int KeyBlock, ScalarType Dtype, bool SameDtype = true)
+        long Batch, long Length, long Heads, long HeadDim, int QueryBlock, int KeyBlock, ScalarType Dtype, bool SameDtype = true,
+        AttentionKind Kind = AttentionKind.SageSla)
     {
         /// <summary>That of projections.</summary>
         /// <param name="q"><c>[B, L, H·D]</c></param>
         /// <param name="headDim">D.</param>
         /// <param name="options">Block sizes.</param>
         public static Problem Of(Tensor q, long headDim, AttentionOptions options) =>
-            new(q.shape[0], q.shape[1], q.shape[2] / headDim, headDim, options.QueryBlock, options.KeyBlock, q.dtype);
+            new(q.shape[0], q.shape[1], q.shape[2] / headDim, headDim, options.QueryBlock, options.KeyBlock, q.dtype,
+                Kind: options.Kind);
     }
 
     /// <summary>Which form runs.</summary>
@@ -41,7 +43,10 @@ internal static class SageAttention
         .Require(p.Length is > 0 and < int.MaxValue && p.Batch * p.Heads is > 0 and <= ushort.MaxValue
             && SageStatisticsKernel.Supports(p.Heads * p.HeadDim),
             "the number of tokens or heads is out of the kernels' range")
-        .RequireForSm90(Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
+        .Require(p.Kind != AttentionKind.Sla
+            || offered.Form == KernelForm.Sm90 && Sm90SlaAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
+            "SLA in bfloat16 has a kernel for Hopper alone, in blocks of 128 queries and 64 keys; SageSLA has one for every GPU")
+        .RequireForSm90(p.Kind == AttentionKind.Sla || Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
             "Hopper's own kernel takes blocks of 64 queries and 128 keys");
 
     /// <summary>Attends.</summary>
@@ -49,7 +54,7 @@ internal static class SageAttention
     /// <param name="k">Keys, as q.</param>
     /// <param name="v">Values, as q.</param>
     /// <param name="transform">What is still to be done to q and k; null where they are normalised and rotated.</param>
-    /// <param name="options">Block sizes and ratio.</param>
+    /// <param name="options">Kind, block sizes and ratio.</param>
     /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>.</param>
     /// <param name="form">The kernels.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
@@ -59,17 +64,19 @@ internal static class SageAttention
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
-        bool hopper = form == KernelForm.Sm90;
+        bool sage = options.Kind != AttentionKind.Sla, hopper = form == KernelForm.Sm90;
+        ScalarType element = sage ? ScalarType.Int8 : ScalarType.BFloat16;
         Tensor? queryInverse = null, keyInverse = null, mean;
         if (transform is { } todo) (queryInverse, keyInverse, mean) = SageStatisticsKernel.Run(queries, keys, todo);
         else mean = SageQuantization.KeyMean(Heads(keys));
-        SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock);
+        SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock,
+            element);
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock,
-            fp8: hopper);
+            fp8: sage && hopper, element);
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
-        return (hopper
-            ? Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias)
+        return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, projection.Bias)
+            : hopper ? Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias)
             : AttendPortable(left, right, Heads(values), kept, options, state, projection.Bias))
             .MoveToOuterDisposeScope();
     }
