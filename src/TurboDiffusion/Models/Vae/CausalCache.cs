@@ -11,7 +11,13 @@ internal sealed class CausalCache : IDisposable
 {
     private readonly Dictionary<CausalConv3d, Tensor> _past = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<CausalConv3d, Tensor[]> _frames = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<nn.Module, IDisposable> _prepared = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<nn.Module, IDisposable> _prepared;
+    private readonly bool _ownsPrepared;
+
+    /// <summary>Begins a clip.</summary>
+    /// <param name="sibling">Another clip's, which lives at least as long, to share its prepared weights; or null.</param>
+    public CausalCache(CausalCache? sibling = null) =>
+        (_prepared, _ownsPrepared) = (sibling?._prepared ?? new(ReferenceEqualityComparer.Instance), sibling is null);
 
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
@@ -63,8 +69,11 @@ internal sealed class CausalCache : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable weights in _prepared.Values) weights.Dispose();
-        _prepared.Clear();
+        if (_ownsPrepared)
+        {
+            foreach (IDisposable weights in _prepared.Values) weights.Dispose();
+            _prepared.Clear();
+        }
         foreach (Tensor frame in _frames.Values.SelectMany(frames => frames)) frame.Dispose();
         _frames.Clear();
         foreach (Tensor frames in _past.Values) frames.Dispose();

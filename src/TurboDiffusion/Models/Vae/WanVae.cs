@@ -65,10 +65,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         CheckVideo(video);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var cache = new CausalCache();
+        using var clips = new ClipCaches(video.shape[0]);
         var features = new List<Tensor>();
         for (long start = 0, length = 1; start < video.shape[2]; start += length, length = Config.TemporalFactor)
-            features.Add(_encoder.forward(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype), cache, cancellationToken));
+            features.Add(clips.Run(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype),
+                (chunk, cache) => _encoder.forward(chunk, cache, cancellationToken)));
         return Normalise(Posterior(cat(features, dim: 2)).Mean).MoveToOuterDisposeScope();
     }
 
@@ -123,9 +124,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 
         IEnumerable<Tensor> Chunks()
         {
-            using var cache = new CausalCache();
+            using var clips = new ClipCaches(latents.shape[0]);
             for (long frame = 0; frame < latents.shape[2]; frame++)
-                yield return DecodeChunk(latents, frame, cache, cancellationToken);
+                yield return DecodeChunk(latents, frame, clips, cancellationToken);
         }
     }
 
@@ -152,12 +153,12 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     }
 
     // Not part of the iterator: a dispose scope or no_grad must not stay open while the consumer runs.
-    private Tensor DecodeChunk(Tensor latents, long frame, CausalCache cache, CancellationToken cancellationToken)
+    private Tensor DecodeChunk(Tensor latents, long frame, ClipCaches clips, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor z = _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null);
-        return Unpatchify(_decoder.forward(z, cache, cancellationToken)).MoveToOuterDisposeScope();
+        return Unpatchify(clips.Run(z, (chunk, cache) => _decoder.forward(chunk, cache, cancellationToken))).MoveToOuterDisposeScope();
     }
 
     // [B, 3, T, H, W] to [B, 3·p², T, H/p, W/p]: the column within the patch is slower than the row.

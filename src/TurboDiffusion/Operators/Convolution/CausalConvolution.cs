@@ -1,3 +1,4 @@
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -10,9 +11,6 @@ namespace TurboDiffusion.Operators.Convolution;
 /// </summary>
 internal static class CausalConvolution
 {
-    // Of ‖x‖, as torch.nn.functional.normalize.
-    private const double Eps = 1e-12;
-
     /// <summary>What a launch depends on.</summary>
     /// <param name="Frames">Frames of the output.</param>
     /// <param name="Height">Rows of the input.</param>
@@ -47,14 +45,40 @@ internal static class CausalConvolution
     /// <returns><c>[frames, columns, rows, O, C]</c>, contiguous.</returns>
     public static Tensor Pack(Tensor weight) => weight.permute(2, 4, 3, 0, 1).contiguous();
 
-    /// <summary>The plain form: what the kernel gives, in float32.</summary>
+    /// <summary>Runs it.</summary>
     /// <param name="frames">
     /// <c>[H, W, C]</c> each: of the past those that there are, up to the kernel's frames less one, then those of the output.
     /// </param>
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
-    /// <returns><c>[count, H, W, O]</c>, float32.</returns>
+    /// <param name="form">A kernel, or the plain form.</param>
+    /// <returns><c>[count, H, W, O]</c> in the frames' dtype.</returns>
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, KernelForm form)
+    {
+        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.Run(frames, count, packed, epilogue);
+        using var scope = NewDisposeScope();
+        return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>As <see cref="Run"/>, then normalised over the channels, and SiLU.</summary>
+    /// <param name="frames">As for <see cref="Run"/>.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="packed">From <see cref="Pack"/>.</param>
+    /// <param name="epilogue">How it ends before that.</param>
+    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
+    /// <param name="form">A kernel, or the plain form.</param>
+    /// <returns>Frames <c>[H, W, O]</c> in the frames' dtype, each with its own memory.</returns>
+    public static Tensor[] RunNormalised(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma, KernelForm form)
+    {
+        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.RunNormalised(frames, count, packed, epilogue, gamma);
+        using var scope = NewDisposeScope();
+        return [.. RunNormalisedPlain(frames, count, packed, epilogue, gamma)
+            .Select(z => z.to_type(frames[0].dtype).MoveToOuterDisposeScope())];
+    }
+
+    /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
     public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
     {
         using var scope = NewDisposeScope();
@@ -67,19 +91,11 @@ internal static class CausalConvolution
         return y.contiguous().MoveToOuterDisposeScope();
     }
 
-    /// <summary>As <see cref="RunPlain"/>, then normalised over the channels, and SiLU.</summary>
-    /// <param name="frames">As for <see cref="RunPlain"/>.</param>
-    /// <param name="count">Frames of the output.</param>
-    /// <param name="packed">From <see cref="Pack"/>.</param>
-    /// <param name="epilogue">How it ends before that.</param>
-    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
-    /// <returns>Frames <c>[H, W, O]</c>, float32.</returns>
+    /// <summary>The plain form of <see cref="RunNormalised"/>, in float32.</summary>
     public static Tensor[] RunNormalisedPlain(
         IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma)
     {
         using var scope = NewDisposeScope();
-        Tensor y = RunPlain(frames, count, packed, epilogue);
-        Tensor z = nn.functional.silu(nn.functional.normalize(y, p: 2, dim: 3, eps: Eps) * gamma);
-        return [.. z.unbind(0).Select(frame => frame.clone().MoveToOuterDisposeScope())];
+        return [.. RmsSilu.RunPlain(RunPlain(frames, count, packed, epilogue), gamma).Select(frame => frame.MoveToOuterDisposeScope())];
     }
 }

@@ -76,7 +76,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
     }
 
     /// <summary>Runs it.</summary>
-    /// <param name="frames">bfloat16, as for <see cref="CausalConvolution.RunPlain"/>, each contiguous.</param>
+    /// <param name="frames">bfloat16, as for <see cref="CausalConvolution.Run"/>, each contiguous.</param>
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="CausalConvolution.Pack"/>.</param>
     /// <param name="epilogue">How it ends; a residual is bfloat16.</param>
