@@ -7,16 +7,44 @@ using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Extensions.AI;
 
-/// <summary>Turns frames into streaming updates as they are decoded: previews, and all finished frames where asked for.</summary>
+/// <summary>
+/// Turns frames into streaming updates as they are decoded: previews, and all finished frames and each step's prediction where asked for.
+/// </summary>
 /// <param name="previews">How many previews of each video.</param>
 /// <param name="allFrames">Whether every frame is wanted.</param>
+/// <param name="steps">Whether a picture of each denoising step's prediction is wanted.</param>
 /// <param name="totalFrames">Frames of each video.</param>
 /// <param name="yield">Takes the updates.</param>
-internal sealed class FrameStream(int previews, bool allFrames, int totalFrames, Action<VideoGenerationResponseUpdate> yield)
+internal sealed class FrameStream(int previews, bool allFrames, bool steps, int totalFrames, Action<VideoGenerationResponseUpdate> yield)
     : IVideoReceiver
 {
     private int _next;
     private int _shown;
+
+    public void Preview(ClipPreview preview)
+    {
+        if (!steps)
+            return;
+
+        using var scope = torch.NewDisposeScope();
+        var (middle, before) = (preview.FrameCount / 2, 0);
+        foreach (var frames in preview.Frames())
+        {
+            if (before + frames.shape[2] > middle)
+            {
+                var levels = VideoFrames.FromModelOutput(frames.narrow(2, middle - before, 1).squeeze(0));
+                yield(new VideoGenerationResponseUpdate([Encode(levels[0], $"step_{preview.Step}.png")])
+                {
+                    Kind = VideoGenerationResponseUpdateKind.VideoUpdating,
+                    Progress = new(StageTelemetry.NameOf(GenerationStage.Denoising), preview.Step, preview.TotalSteps),
+                });
+                return;
+            }
+
+            before += (int)frames.shape[2];
+            frames.Dispose();
+        }
+    }
 
     public void Begin(int video, ulong seed) => (_next, _shown) = (0, 0);
 
@@ -32,7 +60,7 @@ internal sealed class FrameStream(int previews, bool allFrames, int totalFrames,
             if (!preview && !allFrames)
                 continue;
 
-            var image = Encode(levels[i], _next);
+            var image = Encode(levels[i], $"frame_{_next:00000}.png");
             if (allFrames)
                 finished.Add(image);
             if (preview)
@@ -51,7 +79,7 @@ internal sealed class FrameStream(int previews, bool allFrames, int totalFrames,
     }
 
     /// <summary>Encodes one frame <c>[H, W, 3]</c>, uint8, as PNG.</summary>
-    private static DataContent Encode(torch.Tensor frame, int number)
+    private static DataContent Encode(torch.Tensor frame, string name)
     {
         var (height, width) = ((int)frame.shape[0], (int)frame.shape[1]);
         var opaque = torch.full([height, width, 1], 255, torch.uint8);
@@ -59,6 +87,6 @@ internal sealed class FrameStream(int previews, bool allFrames, int totalFrames,
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using var image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
         using var png = image.Encode(SKEncodedImageFormat.Png, 100);
-        return new DataContent(png.ToArray(), "image/png") { Name = $"frame_{number:00000}.png" };
+        return new DataContent(png.ToArray(), "image/png") { Name = name };
     }
 }

@@ -37,6 +37,14 @@ public sealed class TurboDiffusionRequestOptions
     public bool StreamFrames { get; set; }
 
     /// <summary>
+    /// Whether a streaming call yields a picture after each denoising step, of what the video will be as the model predicts it then: an
+    /// update of the kind <see cref="VideoGenerationResponseUpdateKind.VideoUpdating"/> with its step as
+    /// <see cref="VideoGenerationResponseUpdate.Progress"/>. It shows the middle of the video where the model has a tiny autoencoder, else
+    /// the first frame; none comes with low memory and without a tiny one. The video is the same with and without.
+    /// </summary>
+    public bool StreamSteps { get; set; }
+
+    /// <summary>
     /// The file to write: .mp4, .webm, .gif, or a folder of PNG frames (ends in /). Wins over the media type. An existing
     /// file is not overwritten.
     /// </summary>

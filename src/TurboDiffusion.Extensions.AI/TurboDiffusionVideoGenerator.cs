@@ -246,8 +246,8 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
                         StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed,
                         progress.Remaining),
                 }),
-                totalFrames => options.StreamingCount > 0 || raw.StreamFrames
-                    ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, totalFrames, update =>
+                totalFrames => options.StreamingCount > 0 || raw.StreamFrames || raw.StreamSteps
+                    ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, raw.StreamSteps, totalFrames, update =>
                     {
                         update.ResponseId = responseId;
                         updates.TryWrite(update);

@@ -16,6 +16,8 @@ internal sealed class FileReceiver(
 
     public IReadOnlyList<(string Path, ulong Seed)> Finished => _finished;
 
+    public void Preview(ClipPreview preview) => observer?.Preview(preview);
+
     public void Begin(int video, ulong seed)
     {
         observer?.Begin(video, seed);

@@ -32,6 +32,7 @@ public sealed class VideoModel : IDisposable
 
     private readonly WanPipeline _pipeline;
     private readonly List<IDisposable> _files;
+    private IReadOnlyList<IDisposable> _aside = [];
     private readonly Part[] _parts;
     private readonly Placement _placement;
 
@@ -79,6 +80,11 @@ public sealed class VideoModel : IDisposable
         return $"The model {Components.Name} does not know {words} and draws what it does know. Ask for instance for: {known}.";
     }
 
+    /// <summary>
+    /// Whether denoising steps can be watched (<see cref="IVideoReceiver.Preview"/>): not with low memory, unless there is a tiny VAE.
+    /// </summary>
+    public bool HasPreviews => Components.PreviewDecoder is not null;
+
     /// <summary>The dimensions of its parts.</summary>
     public WanComponents Components => _pipeline.Components;
 
@@ -94,7 +100,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
-        var opened = new List<IDisposable>();
+        List<IDisposable> opened = [], aside = [];
         try
         {
             ICheckpoint Open(string path)
@@ -112,6 +118,9 @@ public sealed class VideoModel : IDisposable
                 throw new CheckpointException(files.LowNoiseTransformer!,
                     "has other dimensions than the high-noise expert; the two do not belong together.");
             ModelSpec spec = SpecOf(files, ModelSpec.Of(config, transformers.Length), variant);
+            // Not among the files that shape the video.
+            ICheckpoint? preview = options.TinyVae || files.TinyVae is null ? null : Checkpoint.OpenModel(files.TinyVae);
+            if (preview is not null) aside.Add(preview);
             var loras = LoraSet.Open(options.Loras);
             opened.Add(loras);
             if (loras.HasDistillation) spec = spec.StepDistilled();
@@ -141,6 +150,8 @@ public sealed class VideoModel : IDisposable
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
+                PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
+                PreviewsEveryFrame = preview is not null || tinyConfig is not null,
             };
             var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights,
                 device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
@@ -160,11 +171,16 @@ public sealed class VideoModel : IDisposable
                     + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
             return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
-                placement, files.Tokenizer, settings) { Warnings = [.. loras.Warnings], ExamplePrompts = files.ExamplePrompts };
+                placement, files.Tokenizer, settings)
+            {
+                Warnings = [.. loras.Warnings],
+                ExamplePrompts = files.ExamplePrompts,
+                _aside = aside,
+            };
         }
         catch
         {
-            foreach (IDisposable file in opened) file.Dispose();
+            foreach (IDisposable file in opened.Concat(aside)) file.Dispose();
             throw;
         }
     }
@@ -172,7 +188,9 @@ public sealed class VideoModel : IDisposable
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
     /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
-    /// <param name="frames">Sees the frames too, chunk by chunk, before they are written: for previews.</param>
+    /// <param name="frames">
+    /// Sees the frames too, chunk by chunk, before they are written, and before that what each denoising step predicts: for previews.
+    /// </param>
     /// <param name="cancellationToken">
     /// Ends the call within one transformer block or VAE layer; leaves no file of the video in work.
     /// </param>
@@ -273,8 +291,9 @@ public sealed class VideoModel : IDisposable
     public void Dispose()
     {
         _pipeline.Dispose();
-        foreach (IDisposable file in _files) file.Dispose();
+        foreach (IDisposable file in _files.Concat(_aside)) file.Dispose();
         _files.Clear();
+        _aside = [];
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
@@ -290,6 +309,18 @@ public sealed class VideoModel : IDisposable
         ?? throw new InvalidRequestException("vae",
             $"{files.Name} has no tiny autoencoder; name the file of one (taew2_1.safetensors) as \"tinyVae\" in its model.json, or as "
                 + "the VAE.");
+
+    // Small enough to stay, even where others do not.
+    private static ModelSlot<IVideoAutoencoder> PreviewSlot(ICheckpoint checkpoint, VaeConfig vae, Placement placement)
+    {
+        TinyVaeConfig config = TinyVaeConfig.FromCheckpoint(checkpoint);
+        if (config.LatentChannels != vae.ZDim || config.SpatialFactor != vae.SpatialFactor)
+            throw new CheckpointException(checkpoint.Path,
+                $"is a tiny autoencoder of latents with {config.LatentChannels} channels, {config.SpatialFactor} pixels apart; the VAE has "
+                    + $"{vae.ZDim} and {vae.SpatialFactor}. Name the one that belongs to it: taew2_1, or taew2_2 for TI2V-5B.");
+        return new((progress, ct) => Filled(new TinyVideoAutoencoder(config, placement),
+            TinyVideoAutoencoder.Trimmed(checkpoint, config), progress, ct), keepLoaded: true);
+    }
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
         bool lowMemory) =>

@@ -25,7 +25,8 @@ public sealed class EventsTests
         int[] percents = [.. events.Where(e => e.Kind != "video.preview").Select(e => e.Data.GetProperty("progress").GetInt32())];
         Assert.Equal(percents.Order(), percents);
         var previews = events.Where(e => e.Kind == "video.preview").ToArray();
-        Assert.Equal(2, previews.Length);
+        Assert.Equal(3, previews.Length);
+        Assert.Equal("video.preview", events.First(e => e.Data.TryGetProperty("image", out _)).Kind);
         var image = previews[0].Data.GetProperty("image").GetString()!;
         Assert.StartsWith("data:image/webp;base64,", image);
         using var picture = SKBitmap.Decode(Convert.FromBase64String(image.Split(',')[1]));

@@ -7,8 +7,8 @@ using TurboDiffusion.Extensions.AI;
 namespace TurboDiffusion.AspNetCore.Tests;
 
 /// <summary>
-/// A generator that needs no model: four steps, each held while the test says so, two previews, and bytes that tell the
-/// prompt and the seed.
+/// A generator that needs no model: four steps, each held while the test says so, a picture of the first, two frames as previews, and bytes
+/// that tell the prompt and the seed.
 /// </summary>
 internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
 {
@@ -60,6 +60,16 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
                 Progress = new VideoGenerationProgress(
                     "denoising", step, Steps, 100 * step / Steps, TimeSpan.FromSeconds(step), TimeSpan.FromSeconds(Steps - step)),
             };
+            // What the first step predicts, and two frames.
+            if (step == 1 && options.StreamingCount > 0)
+            {
+                yield return new VideoGenerationResponseUpdate([new DataContent(Picture(64, 32, 20), "image/png")])
+                {
+                    Kind = VideoGenerationResponseUpdateKind.VideoUpdating,
+                    Progress = new VideoGenerationProgress("denoising", step, Steps),
+                };
+            }
+
             if (step % 2 == 0 && options.StreamingCount > 0)
             {
                 yield return new VideoGenerationResponseUpdate([new DataContent(Picture(64, 32, (byte)(60 * step)), "image/png")])

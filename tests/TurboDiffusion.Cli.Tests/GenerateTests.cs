@@ -116,6 +116,22 @@ public class GenerateTests(Models models)
     }
 
     [Fact]
+    public void A_preview_shows_the_steps_or_says_why_it_cannot()
+    {
+        string folder = models.NewFolder(), picture = Path.Combine(folder, "now.png");
+        Assert.Equal("", string.Concat(CommandRun.Of(models.Generate(Path.Combine(folder, "video.gif"), "--preview", picture)).Errors));
+        using (SkiaSharp.SKBitmap shown = SkiaSharp.SKBitmap.Decode(picture))
+            Assert.Equal((5 * 32 + 4 * 4, 32), (shown.Width, shown.Height));
+        CommandRun name = CommandRun.Of(models.Generate(Path.Combine(folder, "b.gif"), "--preview", Path.Combine(folder, "now.jpg")));
+        Assert.Contains("ends in .png", string.Concat(name.Errors));
+        CommandRun low = CommandRun.Of(["generate", "a red circle", "--transformer", models.Files.Transformer, "--vae", models.Files.Vae,
+            "--text-encoder", models.Files.TextEncoder, "--tokenizer", models.Files.Tokenizer, "--device", "cpu", "--size", "32x32",
+            "--frames", "5", "--low-memory", "--preview", picture, "-o", Path.Combine(folder, "c.gif")]);
+        Assert.Contains("--low-memory", string.Concat(low.Errors));
+        Assert.Equal(["now.png", "video.gif"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
     public void A_tiny_VAE_decodes_in_place_of_the_full_one()
     {
         string folder = models.NewFolder(), tiny = Path.Combine(folder, "tiny.gif"), named = Path.Combine(folder, "named.gif"),

@@ -20,19 +20,29 @@ internal sealed class PreviewPictures
     /// <returns>It as a small WebP; <see langword="null"/> where it is not an image.</returns>
     public ReadOnlyMemory<byte>? Add(ReadOnlyMemory<byte> encoded)
     {
+        if (Small(encoded) is not { } small)
+            return null;
+
+        _pictures.Add(small);
+        return small;
+    }
+
+    /// <summary>Makes a picture small: one that is to be shown, but is no frame of the video.</summary>
+    /// <param name="encoded">An image file.</param>
+    /// <returns>It as a small WebP; <see langword="null"/> where it is not an image.</returns>
+    public static byte[]? Small(ReadOnlyMemory<byte> encoded)
+    {
         using var data = SKData.CreateCopy(encoded.Span);
         using var image = SKImage.FromEncodedData(data);
         if (image is null)
             return null;
 
         var width = Math.Min(MaxWidth, image.Width);
-        var small = Encode(width, Math.Max(1, width * image.Height / image.Width), canvas =>
+        return Encode(width, Math.Max(1, width * image.Height / image.Width), canvas =>
         {
             using var paint = new SKPaint { FilterQuality = SKFilterQuality.Medium };
             canvas.DrawImage(image, canvas.LocalClipBounds, paint);
         });
-        _pictures.Add(small);
-        return small;
     }
 
     /// <summary>The middle one.</summary>

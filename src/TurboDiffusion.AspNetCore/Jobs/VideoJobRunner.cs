@@ -36,9 +36,11 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
                 video ??= update.Contents.FirstOrDefault(content => content is DataContent or UriContent);
 
             var before = progress;
-            progress = update.Progress is { } now ? Progress(now, before) : before;
+            progress = update is { Progress: { } now, Contents: [] } ? Progress(now, before) : before;
             var preview = update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating && update.Contents is [DataContent picture, ..]
-                ? pictures.Add(picture.Data) : null;
+                // With a step, it is what that step predicts, and no frame of the video.
+                ? update.Progress is null ? pictures.Add(picture.Data) : PreviewPictures.Small(picture.Data)
+                : (ReadOnlyMemory<byte>?)null;
             if (progress != before || preview is not null)
                 report(progress, preview);
         }
@@ -85,16 +87,16 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
             StreamingCount = options.Value.Previews,
         };
         // The generator's own knobs only where some are asked for, so that any generator serves the other requests.
-        if (request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null)
-        {
-            result.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions
+        var asked = request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null;
+        result.RawRepresentationFactory = generator => asked || generator is TurboDiffusionVideoGenerator
+            ? new TurboDiffusionRequestOptions
             {
                 Steps = request.Steps,
                 GuidanceScale = request.GuidanceScale,
                 Frames = request.Frames,
-            };
-        }
-
+                StreamSteps = options.Value.Previews > 0,
+            }
+            : null;
         return result;
     }
 

@@ -29,6 +29,7 @@ internal sealed class GenerateCommand : CliCommand
             "generate \"the cat turns its head\" --model TurboWan2.2-I2V --image cat.jpg --adaptive-size --topk 0.15",
             "generate \"a cat surfs\" --model Wan2.1-1.3B --sampler unipc --steps 30 --guidance 6 --negative-prompt blurry",
             "generate \"a cat surfs\" --model Wan2.1-14B --lora lightx2v_4step.safetensors --lora style.safetensors:0.8",
+            "generate \"a cat surfs\" --preview now.png",
             "generate \"a cat\" --count 4 --json -o cats.webm",
         ];
     }
@@ -38,8 +39,13 @@ internal sealed class GenerateCommand : CliCommand
     {
         bool json = parsed.GetValue(_json), quiet = parsed.GetValue(_quiet);
         VideoRequest request = _options.Request(parsed);
+        StepPicture? preview = _options.Preview(parsed);
         using VideoModel model = VideoModel.Open(_options.Files(parsed), _options.ModelOptions(parsed));
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
+        if (preview is not null && !model.HasPreviews)
+            throw new InvalidRequestException("preview",
+                $"{model.Identity.Name} has no tiny autoencoder, and with --low-memory the full one is not in memory while it denoises: "
+                    + "leave out --preview or --low-memory, or name a taew2_1.safetensors as \"tinyVae\" in the model's model.json.");
         // Notes on the prompt are for a request that can be met.
         using (torch.NewDisposeScope()) model.Check(request);
         (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
@@ -48,7 +54,7 @@ internal sealed class GenerateCommand : CliCommand
                 $"warning: the prompt has {tokens} tokens, and the model reads {tokens - dropped}: its end is left out.");
         if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
-            display => model.Generate(request, new StageProgress(display), cancellationToken: Terminal.Cancelled));
+            display => model.Generate(request, new StageProgress(display), preview, Terminal.Cancelled));
         if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));
         else if (quiet) foreach (VideoResult video in videos) Terminal.Out.WriteLine(video.Path);
         else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.HasRandomWeights));

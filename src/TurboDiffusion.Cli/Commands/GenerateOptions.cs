@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using TorchSharp;
+using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
@@ -99,6 +100,10 @@ internal sealed class GenerateOptions
     private readonly Option<int?> _crf = Opt.Number<int>("--crf", "N",
         "Quality of MP4 and WebM: 0 is best and largest. Default: 18 for MP4, 30 for WebM.");
 
+    private readonly Option<string?> _preview = Opt.Text("--preview", "FILE",
+        "A PNG that shows frames of the video as the model predicts them, replaced after every denoising step. All along the video where "
+            + "the model has a tiny autoencoder, else the first frame.");
+
     /// <summary>Adds them to the command.</summary>
     /// <param name="argument">Takes the prompt.</param>
     /// <param name="group">Takes the options under a title.</param>
@@ -110,7 +115,7 @@ internal sealed class GenerateOptions
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
         group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
-        group("Output", [_output, _overwrite, _crf]);
+        group("Output", [_output, _overwrite, _crf, _preview]);
     }
 
     /// <summary>The request.</summary>
@@ -145,6 +150,11 @@ internal sealed class GenerateOptions
             Output = new VideoOptions { Overwrite = output is null || parsed.GetValue(_overwrite), Crf = parsed.GetValue(_crf) },
         };
     }
+
+    /// <summary>The picture that shows each step; null where none is asked for.</summary>
+    /// <param name="parsed">The arguments.</param>
+    /// <exception cref="InvalidRequestException">It cannot be written there.</exception>
+    public StepPicture? Preview(ParseResult parsed) => parsed.GetValue(_preview) is { } path ? new StepPicture(path) : null;
 
     /// <summary>How the model is run.</summary>
     /// <param name="parsed">The arguments.</param>

@@ -69,10 +69,11 @@ public sealed class ClipStages
     /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
     /// <param name="progress">Told before the first step and after every step.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
+    /// <param name="watch">Told of the clean latents that each step predicts; changes nothing of the result.</param>
     /// <returns>Clean latents, <c>[B, C, T, H, W]</c>, float64.</returns>
     public Tensor Denoise(
         PromptEmbeddings text, IReadOnlyList<ulong> seeds, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null,
-        IProgress<DenoisingProgress>? progress = null, CancellationToken cancellationToken = default)
+        IProgress<DenoisingProgress>? progress = null, CancellationToken cancellationToken = default, EstimateObserver? watch = null)
     {
         using var scope = NewDisposeScope();
         int batch = seeds.Count;
@@ -84,7 +85,9 @@ public sealed class ClipStages
         var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
         Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(
             _components.Device);
-        Tensor latents = DenoisingLoop.Run(Sampler, start, denoiser.Velocity, noise, progress, cancellationToken);
+        using var ahead = new NoiseAhead(noise, Sampler.FreshNoises, start.shape, _components.Device);
+        Tensor latents = DenoisingLoop.Run(Sampler, start, denoiser.Velocity, ahead, progress, cancellationToken,
+            watch is null ? null : (step, estimate) => watch(step, denoiser.WithFirstFrame(estimate)));
         return denoiser.WithFirstFrame(latents).MoveToOuterDisposeScope();
     }
 

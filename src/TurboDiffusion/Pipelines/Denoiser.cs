@@ -1,4 +1,5 @@
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
@@ -20,6 +21,7 @@ public sealed class Denoiser : IDisposable
     private int _current = -1;
     private TextContext? _text;
     private TextContext? _negativeText;
+    private RotaryEmbedding? _rotations;
 
     // Of the expert that serves.
     private double Guidance => _guidanceScale.Of(_current);
@@ -66,10 +68,12 @@ public sealed class Denoiser : IDisposable
         WanModel model = Select(timestep, cancellationToken);
         using var scope = NewDisposeScope();
         Tensor input = WithFirstFrame(x.to_type(ScalarType.Float32)), t = Timesteps(input, timestep);
-        Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken);
+        // Every step has the same positions, and so has the other expert.
+        _rotations ??= model.Rotations(input.shape);
+        Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken, rotary: _rotations);
         if (Guidance != 1)
         {
-            Tensor negative = model.Forward(input, t, _negativeText!, _condition, cancellationToken);
+            Tensor negative = model.Forward(input, t, _negativeText!, _condition, cancellationToken, rotary: _rotations);
             velocity = negative + Guidance * (velocity - negative);
         }
         return velocity.MoveToOuterDisposeScope();
@@ -94,9 +98,9 @@ public sealed class Denoiser : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        DisposeText();
-        if (_current >= 0) _experts[_current].Release();
-        _current = -1;
+        Leave();
+        _rotations?.Dispose();
+        _rotations = null;
     }
 
     /// <summary>
@@ -109,7 +113,7 @@ public sealed class Denoiser : IDisposable
         int expert = ExpertFor(timestep / 1000, _boundary, _experts.Count);
         ModelSlot<WanModel> slot = _experts[expert];
         if (expert == _current) return slot.Get(null, cancellationToken);
-        Dispose();
+        Leave();
         if (!slot.IsLoaded) _loading?.Invoke(slot);
         WanModel model = slot.Get(null, cancellationToken);
         _current = expert;
@@ -126,10 +130,13 @@ public sealed class Denoiser : IDisposable
         return text;
     }
 
-    private void DisposeText()
+    // The expert that served.
+    private void Leave()
     {
         _text?.Dispose();
         _negativeText?.Dispose();
         _text = _negativeText = null;
+        if (_current >= 0) _experts[_current].Release();
+        _current = -1;
     }
 }

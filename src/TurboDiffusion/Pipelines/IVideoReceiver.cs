@@ -5,6 +5,15 @@ namespace TurboDiffusion.Pipelines;
 /// <summary>Takes the frames of the videos as they are decoded. Called from the generating thread, in order.</summary>
 public interface IVideoReceiver
 {
+    /// <summary>
+    /// A denoising step is finished. Not called where nothing in memory could decode it: with low memory and no tiny autoencoder.
+    /// Looking at it changes nothing of the video.
+    /// </summary>
+    /// <param name="preview">The video as it is predicted now; before its <see cref="Begin"/>.</param>
+    void Preview(ClipPreview preview)
+    {
+    }
+
     /// <summary>A video's frames are about to come.</summary>
     /// <param name="video">Which of the request's videos, from 0.</param>
     /// <param name="seed">The seed that makes it again.</param>

@@ -35,6 +35,18 @@ public sealed record WanComponents : IDisposable
     /// <summary>The video autoencoder.</summary>
     public required ModelSlot<IVideoAutoencoder> Vae { get; init; }
 
+    /// <summary>A tiny autoencoder of the same latents that decodes previews; null: <see cref="Vae"/> does.</summary>
+    public ModelSlot<IVideoAutoencoder>? PreviewVae { get; init; }
+
+    /// <summary>Whether a preview shows every frame, as <see cref="Vae"/> is tiny or <see cref="PreviewVae"/> is there.</summary>
+    public bool PreviewsEveryFrame { get; init; }
+
+    /// <summary>
+    /// What decodes previews: the tiny autoencoder, or the full one where it stays in memory (it is no reason to load that one beside a
+    /// transformer which was to be alone); null where there is neither.
+    /// </summary>
+    public ModelSlot<IVideoAutoencoder>? PreviewDecoder => PreviewVae ?? (Vae.KeepsLoaded ? Vae : null);
+
     /// <summary>The autoencoder's dimensions; of a tiny one, those of a full one with the same latents and about as much work.</summary>
     public required VaeConfig VaeConfig { get; init; }
 
@@ -68,5 +80,6 @@ public sealed record WanComponents : IDisposable
         TextEncoder.Dispose();
         foreach (ModelSlot<WanModel> expert in Experts) expert.Dispose();
         Vae.Dispose();
+        PreviewVae?.Dispose();
     }
 }

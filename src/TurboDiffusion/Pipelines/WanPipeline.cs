@@ -1,4 +1,6 @@
+using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Sampling;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Pipelines;
@@ -50,7 +52,7 @@ public sealed class WanPipeline : IDisposable
                 using var perVideo = NewDisposeScope();
                 clock.Video = video;
                 ulong seed = request.Seed + (ulong)video;
-                Tensor latents = Denoise(stages, seed, text, condition, clock, cancellationToken);
+                Tensor latents = Denoise(stages, seed, text, condition, receiver, clock, cancellationToken);
                 Decode(stages, latents, request.Frames, video, seed, receiver, clock, cancellationToken);
             }
             clock.Learn();
@@ -111,12 +113,29 @@ public sealed class WanPipeline : IDisposable
     }
 
     private Tensor Denoise(
-        ClipStages stages, ulong seed, PromptEmbeddings text, Tensor? condition, GenerationClock clock, CancellationToken cancellationToken)
+        ClipStages stages, ulong seed, PromptEmbeddings text, Tensor? condition, IVideoReceiver receiver, GenerationClock clock,
+        CancellationToken cancellationToken)
     {
         LoadExperts(clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Denoising, stages.Sampler.Timesteps.Count, clock.Plan.Denoise);
         return stages.Denoise(text, [seed], condition, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken), clock.Steps(),
-            cancellationToken);
+            cancellationToken, Previews(stages.Sampler.Timesteps.Count, receiver, clock, cancellationToken));
+    }
+
+    // A tiny autoencoder decodes every frame at little cost. The full one is asked for the first, which does not depend on the others.
+    private EstimateObserver? Previews(int steps, IVideoReceiver receiver, GenerationClock clock, CancellationToken cancellationToken)
+    {
+        if (_components.PreviewDecoder is not { } slot) return null;
+        return (step, latents) =>
+        {
+            Tensor shown = _components.PreviewsEveryFrame ? latents : latents.narrow(2, 0, 1);
+            int frames = (int)((shown.shape[2] - 1) * _components.VaeConfig.TemporalFactor + 1);
+            receiver.Preview(new ClipPreview(clock.Video, step, steps, latents, frames, () =>
+            {
+                if (slot == _components.Vae) Load(slot, clock.Plan.LoadVae, clock, cancellationToken);
+                return slot.Get(null, cancellationToken).DecodeChunks(shown, cancellationToken);
+            }));
+        };
     }
 
     // Those that stay in memory are all loaded before the first step, so that the switch between them moves nothing; of others,

@@ -13,6 +13,7 @@ public static class DenoisingLoop
     /// <param name="noiseSource">Where samplers that add noise get it; the source that drew <paramref name="noise"/>.</param>
     /// <param name="progress">Told before the first step and after every step.</param>
     /// <param name="cancellationToken">Checked before every step, and by the model within it.</param>
+    /// <param name="watch">Told of what each step predicts; changes nothing of the result.</param>
     /// <returns>The clean sample, float64, shape of <paramref name="noise"/>; the caller (or its dispose scope) owns it.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static Tensor Run(
@@ -21,7 +22,8 @@ public static class DenoisingLoop
         VelocityFunction velocity,
         INoiseSource noiseSource,
         IProgress<DenoisingProgress>? progress = null,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default,
+        EstimateObserver? watch = null)
     {
         using var noGradients = no_grad();
         using var run = sampler.Begin();
@@ -37,6 +39,7 @@ public static class DenoisingLoop
                 using var scope = NewDisposeScope();
                 Tensor v = velocity(x, sampler.Timesteps[step], step, cancellationToken);
                 Tensor next = run.Step(step, x, v, noiseSource).MoveToOuterDisposeScope();
+                watch?.Invoke(step + 1, x - sampler.NoiseLevels[step] * v.to_type(ScalarType.Float64));
                 x.Dispose();
                 x = next;
             }

@@ -14,6 +14,9 @@ public interface ISampler
     /// <summary>The noise level t in [0, 1] before each call, and 0 after the last: one more than there are calls.</summary>
     IReadOnlyList<double> NoiseLevels { get; }
 
+    /// <summary>How many times its steps draw fresh noise, so that it can be drawn ahead.</summary>
+    int FreshNoises => 0;
+
     /// <summary>The state that the first call sees.</summary>
     /// <param name="noise">Standard normal noise, any shape.</param>
     /// <returns>A new float64 tensor of that shape.</returns>

@@ -46,6 +46,9 @@ public sealed class RcmSampler : ISampler, ISamplerRun
     public IReadOnlyList<double> NoiseLevels => _levels;
 
     /// <inheritdoc/>
+    public int FreshNoises => _ode ? 0 : _timesteps.Length - 1;
+
+    /// <inheritdoc/>
     public Tensor Start(Tensor noise) => noise.to(ScalarType.Float64, copy: true).mul_(_levels[0]);
 
     /// <summary>Returns this sampler: it remembers nothing.</summary>

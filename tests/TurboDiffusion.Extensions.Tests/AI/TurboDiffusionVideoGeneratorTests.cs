@@ -107,6 +107,29 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task Each_step_is_shown_where_it_is_asked_for()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions { Steps = 3, StreamSteps = true };
+
+        var updates = await generator.GenerateStreamingAsync(new("a cat"), options, Token).ToListAsync(Token);
+
+        var shown = updates.Where(update => update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating).ToList();
+        Assert.Equal([("denoising", 1, 3), ("denoising", 2, 3), ("denoising", 3, 3)],
+            shown.Select(update => (update.Progress!.Value.Stage, update.Progress.Value.Step, update.Progress.Value.TotalSteps))
+                .Select(p => (p.Stage!, p.Step!.Value, p.TotalSteps!.Value)));
+        foreach (var update in shown)
+        {
+            var picture = Assert.IsType<DataContent>(Assert.Single(update.Contents));
+            using var image = Microsoft.ML.Data.MLImage.CreateFromStream(new MemoryStream(picture.Data.ToArray()));
+            Assert.Equal((48, 32), (image.Width, image.Height));
+        }
+
+        Assert.True(updates.IndexOf(shown[^1]) < updates.FindIndex(update => update.Progress?.Stage == "decoding"));
+    }
+
+    [Fact]
     public async Task An_image_becomes_the_start_of_a_video_in_its_own_shape()
     {
         using var generator = Generator(model: EngineModels.ImageToVideo);

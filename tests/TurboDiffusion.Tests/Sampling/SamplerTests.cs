@@ -49,6 +49,94 @@ public class SamplerTests
         Comparison.Elementwise(point, result, 1e-9, 1e-9, options.ToString());
     }
 
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Each_step_tells_the_clean_sample_that_it_predicts_and_telling_changes_nothing(SamplerOptions options)
+    {
+        using var scope = torch.NewDisposeScope();
+        ISampler sampler = options.Create();
+        torch.Tensor point = new PhiloxNoise(2).Normal(1, 2, 3, 4, 5).to(torch.ScalarType.Float64);
+        var estimates = new List<(int Step, torch.Tensor Clean)>();
+        torch.Tensor Run(EstimateObserver? watch)
+        {
+            var source = new PhiloxNoise(1);
+            // What is predicted drifts with the step, so that every step's is another.
+            return DenoisingLoop.Run(sampler, source.Normal(point.shape), (x, t, step, _) => (x - (step + 1) * point) / (t / 1000), source,
+                cancellationToken: TestContext.Current.CancellationToken, watch: watch);
+        }
+        torch.Tensor watched = Run((step, clean) => estimates.Add((step, clean.clone().MoveToOuterDisposeScope()))), alone = Run(null);
+        Comparison.Exact(alone, watched, "watched");
+        Assert.Equal(Enumerable.Range(1, options.Steps), estimates.Select(e => e.Step));
+        foreach ((int step, torch.Tensor clean) in estimates)
+            Comparison.Elementwise(step * point, clean, 1e-9, 1e-9, $"step {step}");
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Noise_drawn_ahead_is_the_noise_that_the_steps_would_draw(SamplerOptions options)
+    {
+        using var scope = torch.NewDisposeScope();
+        ISampler sampler = options.Create();
+        long[] shape = [1, 2, 3, 4, 5];
+        torch.Tensor Run(Func<PhiloxNoise, INoiseSource> of)
+        {
+            var source = new PhiloxNoise(3);
+            torch.Tensor start = source.Normal(shape);
+            INoiseSource steps = of(source);
+            using var end = steps as IDisposable;
+            return DenoisingLoop.Run(sampler, start, (x, t, _, _) => x * (t / 2000), steps,
+                cancellationToken: TestContext.Current.CancellationToken);
+        }
+        torch.Tensor plain = Run(source => source), counted = Run(source => new Counted(source, sampler.FreshNoises));
+        Comparison.Exact(plain, counted, "as many draws as it says");
+        foreach (int draws in new[] { 0, sampler.FreshNoises, sampler.FreshNoises + 2 })
+            Comparison.Exact(plain, Run(source => new NoiseAhead(source, draws, shape, torch.CPU)), $"{draws} ahead");
+    }
+
+    [Fact]
+    public void What_was_drawn_ahead_and_not_used_is_freed_and_another_shape_is_refused()
+    {
+        using var scope = torch.NewDisposeScope();
+        var source = new Remembering(new PhiloxNoise(3));
+        using (var ahead = new NoiseAhead(source, 3, [2, 3], torch.CPU))
+        {
+            Assert.Throws<ArgumentException>(() => ahead.Normal(3, 2));
+            Comparison.Exact(new PhiloxNoise(3).Normal(2, 3), ahead.Normal(2, 3), "first");
+        }
+        Assert.All(source.Drawn, tensor => Assert.True(tensor.IsInvalid));
+        var failing = new Remembering(new PhiloxNoise(3)) { Failure = new IOException("no entropy") };
+        using var failed = new NoiseAhead(failing, 2, [2, 3], torch.CPU);
+        Assert.Throws<IOException>(() => failed.Normal(2, 3));
+    }
+
+    private sealed class Counted(INoiseSource source, int draws) : INoiseSource, IDisposable
+    {
+        private int _left = draws;
+
+        public torch.Tensor Normal(params long[] shape)
+        {
+            _left--;
+            return source.Normal(shape);
+        }
+
+        public void Dispose() => Assert.Equal(0, _left);
+    }
+
+    private sealed class Remembering(INoiseSource source) : INoiseSource
+    {
+        public System.Collections.Concurrent.ConcurrentBag<torch.Tensor> Drawn { get; } = [];
+
+        public Exception? Failure { get; init; }
+
+        public torch.Tensor Normal(params long[] shape)
+        {
+            if (Failure is { } failure) throw failure;
+            torch.Tensor noise = source.Normal(shape);
+            Drawn.Add(noise);
+            return noise;
+        }
+    }
+
     [Fact]
     public void UniPc_converges_with_second_order_and_beats_Euler()
     {

@@ -103,11 +103,12 @@ public sealed class WanModel : nn.Module
     /// <param name="condition">I2V only: mask and image latents <c>[B, 20, T, H, W]</c>.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <param name="observe">Told of the intermediate values by name.</param>
+    /// <param name="rotary">From <see cref="Rotations"/>, which the steps of a generation share; null: made for this call.</param>
     /// <returns>v <c>[B, 16, T, H, W]</c>, float32.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model.</exception>
     public Tensor Forward(
         Tensor x, Tensor timesteps, TextContext text, Tensor? condition = null, CancellationToken cancellationToken = default,
-        Observer? observe = null)
+        Observer? observe = null, RotaryEmbedding? rotary = null)
     {
         using var scope = NewDisposeScope();
         Tensor input = condition is null ? x : cat([x, condition.to(x.dtype, x.device)], dim: 1);
@@ -121,9 +122,12 @@ public sealed class WanModel : nn.Module
         observe?.Invoke("time_embedding", () => time);
         Tensor projected = _timeProjection.call(time);
         observe?.Invoke("time_projection", () => projected.flatten(1));
-        using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, frames / WanConfig.PatchFrames,
-            height / WanConfig.PatchSize, width / WanConfig.PatchSize, _placement.Device);
-        observe?.Invoke("rotary", () => rotary.Cosines);
+        using RotaryEmbedding? own = rotary is null ? Rotations(input.shape) : null;
+        RotaryEmbedding rotations = rotary ?? own!;
+        if (rotations.Cosines.shape[1] != hidden.shape[1])
+            throw new ArgumentException($"The rotations are those of {rotations.Cosines.shape[1]} positions; the latents have "
+                + $"{hidden.shape[1]}.", nameof(rotary));
+        observe?.Invoke("rotary", () => rotations.Cosines);
 
         for (int i = 0; i < _blocks.Count; i++)
         {
@@ -131,7 +135,7 @@ public sealed class WanModel : nn.Module
             Observer? observeBlock = observe is null ? null : Named(observe, i);
             Tensor next = RecomputesActivations && is_grad_enabled() && times.Rows is null
                 ? Recomputed(_blocks[i], hidden, projected, text.Blocks[i], frames, height, width)
-                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotary, observeBlock, times);
+                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotations, observeBlock, times);
             hidden.Dispose();
             hidden = next;
             observe?.Invoke($"blocks.{i}", () => next);
@@ -141,6 +145,12 @@ public sealed class WanModel : nn.Module
         observe?.Invoke("head", () => patches);
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The rotations of the positions of latents.</summary>
+    /// <param name="latents">The latents' axes <c>[B, C, T, H, W]</c>.</param>
+    /// <returns>The caller disposes it.</returns>
+    public RotaryEmbedding Rotations(long[] latents) => RotaryEmbedding.Create(Config.HeadDim, latents[2] / WanConfig.PatchFrames,
+        latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device);
 
     /// <summary>One block alone, as <see cref="Forward"/> runs it, on hidden states that may come from anywhere.</summary>
     /// <param name="block">Its number.</param>
@@ -153,8 +163,7 @@ public sealed class WanModel : nn.Module
     {
         using var scope = NewDisposeScope();
         Tensor time = _timeProjection.call(_timeEmbedding.call(timesteps.to(_placement.Device)));
-        using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, latents[2] / WanConfig.PatchFrames,
-            latents[3] / WanConfig.PatchSize, latents[4] / WanConfig.PatchSize, _placement.Device);
+        using RotaryEmbedding rotary = Rotations(latents);
         return _blocks[block].Forward(hidden, time, text.Blocks[block], rotary).MoveToOuterDisposeScope();
     }
 
@@ -164,8 +173,7 @@ public sealed class WanModel : nn.Module
         ActivationCheckpoint.Run(
             inputs =>
             {
-                using RotaryEmbedding rotary = RotaryEmbedding.Create(Config.HeadDim, frames / WanConfig.PatchFrames,
-                    height / WanConfig.PatchSize, width / WanConfig.PatchSize, _placement.Device);
+                using RotaryEmbedding rotary = Rotations([1, Config.InDim, frames, height, width]);
                 return block.Forward(inputs[0], inputs[1], (inputs[2], inputs[3]), rotary);
             },
             x, time, text.Keys, text.Values);

@@ -1,0 +1,152 @@
+using TorchSharp;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Sampling;
+using Xunit;
+
+namespace TurboDiffusion.Tests.Generation;
+
+public class PreviewTests(SmallModelFixture models)
+{
+    private static readonly VideoModelOptions Cpu = new() { Device = "cpu" };
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(SamplerKind.Rcm, true)]
+    [InlineData(SamplerKind.UniPc, true)]
+    [InlineData(SamplerKind.Rcm, false)]
+    public void Watching_every_step_changes_no_byte_of_the_video(SamplerKind sampler, bool tiny)
+    {
+        using VideoModel model = Open(tiny);
+        VideoRequest alone = Request() with { Sampler = sampler, Steps = 3 }, watched = alone with { OutputPath = Request().OutputPath };
+        model.Generate(alone, cancellationToken: Token);
+        using var watcher = new Watcher();
+        model.Generate(watched, frames: watcher, cancellationToken: Token);
+        Assert.Equal(File.ReadAllBytes(alone.OutputPath), File.ReadAllBytes(watched.OutputPath));
+        Assert.Equal([(0, 1, 3), (0, 2, 3), (0, 3, 3)], watcher.Previews.Select(p => (p.Video, p.Step, p.Steps)));
+        Assert.All(watcher.Previews, p => Assert.Equal(tiny ? [1, 3, 9, 32, 32] : [1, 3, 1, 32, 32], p.Frames.shape));
+    }
+
+    [Fact]
+    public void The_last_preview_is_the_video_as_its_decoder_shows_it()
+    {
+        // The full VAE's first frame is the video's own; the tiny one's frames are those of a video that it decodes.
+        foreach (bool tiny in new[] { false, true })
+        {
+            using var watcher = new Watcher();
+            using (VideoModel model = Open(tiny)) model.Generate(Request(), frames: watcher, cancellationToken: Token);
+            using var expected = new Watcher();
+            using (VideoModel model = Open(tiny: true, Cpu with { TinyVae = tiny }))
+                model.Generate(Request(), frames: expected, cancellationToken: Token);
+            torch.Tensor shown = watcher.Previews[^1].Frames;
+            Comparison.Exact(expected.Video.narrow(2, 0, shown.shape[2]), shown, $"last preview, tiny {tiny}");
+            // Every step predicts something else.
+            Assert.All(watcher.Previews.SkipLast(1), p => Assert.False(p.Frames.equal(shown).all().ToBoolean()));
+        }
+    }
+
+    [Fact]
+    public void With_low_memory_previews_need_a_tiny_autoencoder()
+    {
+        using var none = new Watcher();
+        using (VideoModel model = Open(tiny: false, Cpu with { LowMemory = true }))
+        {
+            Assert.False(model.HasPreviews);
+            model.Generate(Request(), frames: none, cancellationToken: Token);
+        }
+        Assert.Empty(none.Previews);
+        using var some = new Watcher();
+        using (VideoModel model = Open(tiny: true, Cpu with { LowMemory = true }))
+        {
+            Assert.True(model.HasPreviews);
+            model.Generate(Request(), frames: some, cancellationToken: Token);
+        }
+        Assert.Equal(2, some.Previews.Count);
+    }
+
+    [Fact]
+    public void A_tiny_autoencoder_that_is_none_or_of_other_latents_is_refused_when_the_model_is_opened()
+    {
+        ModelFiles files = models.TextToVideo;
+        Assert.Contains("is not a tiny autoencoder",
+            Assert.Throws<CheckpointException>(() => VideoModel.Open(files with { TinyVae = files.Transformer }, Cpu)).Message);
+        string other = Path.Combine(models.NewFolder(), "taew2_2.safetensors");
+        using (var network = new TurboDiffusion.Models.TinyVae.TinyVideoAutoencoder(new(48, 2, (8, 8, 8, 8), 8),
+            TurboDiffusion.Runtime.Placement.Meta))
+        using (var random = new TurboDiffusion.Models.RandomCheckpoint(network, 0))
+            TurboDiffusion.Checkpoints.SafetensorsWriter.Write(other, TurboDiffusion.Checkpoints.TensorSource.From(random));
+        Assert.Contains("48 channels, 16 pixels apart",
+            Assert.Throws<CheckpointException>(() => VideoModel.Open(files with { TinyVae = other }, Cpu)).Message);
+    }
+
+    [Fact]
+    public void A_watcher_that_fails_ends_the_generation_and_leaves_nothing()
+    {
+        using VideoModel model = Open(tiny: true);
+        VideoRequest request = Request();
+        long tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.Throws<IOException>(() => model.Generate(request, frames: new Failing(), cancellationToken: Token));
+            Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(request.OutputPath)!));
+            // The models that the first run loaded stay.
+            if (i == 0) tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        }
+        Assert.Equal(tensors, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    private VideoRequest Request() => models.Request() with { Frames = 9 };
+
+    private VideoModel Open(bool tiny, VideoModelOptions? options = null) =>
+        VideoModel.Open(tiny ? models.TextToVideo : models.TextToVideo with { TinyVae = null }, options ?? Cpu);
+
+    /// <summary>Keeps what it is shown.</summary>
+    private sealed class Watcher : IVideoReceiver, IDisposable
+    {
+        private readonly List<torch.Tensor> _chunks = [];
+
+        public List<(int Video, int Step, int Steps, torch.Tensor Frames)> Previews { get; } = [];
+
+        public torch.Tensor Video => torch.cat([.. _chunks], 2);
+
+        public void Preview(ClipPreview preview)
+        {
+            using var scope = torch.NewDisposeScope();
+            torch.Tensor frames = torch.cat([.. preview.Frames()], 2).DetachFromDisposeScope();
+            Assert.Equal(preview.FrameCount, frames.shape[2]);
+            Previews.Add((preview.Video, preview.Step, preview.TotalSteps, frames));
+        }
+
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(torch.Tensor frames) => _chunks.Add(frames.clone().DetachFromDisposeScope());
+
+        public void End()
+        {
+        }
+
+        public void Dispose()
+        {
+            foreach (torch.Tensor tensor in _chunks.Concat(Previews.Select(p => p.Frames))) tensor.Dispose();
+        }
+    }
+
+    private sealed class Failing : IVideoReceiver
+    {
+        public void Preview(ClipPreview preview)
+        {
+            foreach (torch.Tensor frames in preview.Frames())
+                using (frames) throw new IOException("no room");
+        }
+
+        public void Begin(int video, ulong seed) => throw new InvalidOperationException("not reached");
+
+        public void Write(torch.Tensor frames) => throw new InvalidOperationException("not reached");
+
+        public void End() => throw new InvalidOperationException("not reached");
+    }
+}
