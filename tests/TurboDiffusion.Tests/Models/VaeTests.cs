@@ -68,6 +68,30 @@ public class VaeTests
         }
     }
 
+    // The flow of frames, past ones included, that the kernels have on a GPU.
+    [Theory]
+    [InlineData(16, 24, false)]
+    [InlineData(24, 24, true)]
+    public void A_residual_branch_frame_by_frame_is_that_over_time(long channels, long outChannels, bool normalises)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var branch = new ResidualBranch(channels, outChannels, Placement.Cpu);
+        ulong seed = 0;
+        foreach (Tensor parameter in branch.parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)) * (parameter.dim() > 1 ? 0.2 : 1));
+        using var plain = new CausalCache();
+        using var frames = new CausalCache();
+        using (var chunks = NewDisposeScope())
+            foreach (long count in new[] { 1, 4, 1, 1, 9, 2 })
+            {
+                Tensor chunk = randn([1, channels, count, 6, 10], generator: new Generator(++seed)),
+                    skip = randn([1, outChannels, count, 6, 10], generator: new Generator(++seed));
+                Comparison.Elementwise(branch.forward(chunk, plain) + skip,
+                    branch.AddInFrames(chunk, skip, frames, KernelForm.Plain, normalises), RTol, 1e-4, $"chunk of {count}");
+            }
+    }
+
     [Fact]
     public void Interleaved_decodes_do_not_disturb_one_another()
     {
