@@ -134,6 +134,8 @@ public sealed class VideoModel : IDisposable
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
 
+            // The budgets are for bfloat16.
+            long decodeBudget = (options.LowMemory ? WanVae.LowDecodeBudget : WanVae.UsualDecodeBudget) * placement.ElementSize / 2;
             var components = new WanComponents
             {
                 Name = files.Name,
@@ -146,10 +148,11 @@ public sealed class VideoModel : IDisposable
                 TransformerConfig = config,
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
-                    ? Filled(new WanVae(vaeConfig, placement), vae, progress, ct)
+                    ? Filled(new WanVae(vaeConfig, placement) { DecodeBudget = decodeBudget }, vae, progress, ct)
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
+                DecodeBudget = decodeBudget,
                 PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
                 PreviewsEveryFrame = preview is not null || tinyConfig is not null,
             };
@@ -381,7 +384,8 @@ public sealed class VideoModel : IDisposable
         long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
-            MemoryEstimate.Decoding(vae, plan.Width, plan.Height, elementSize));
+            MemoryEstimate.Decoding(vae, plan.Frames, plan.Width, plan.Height, elementSize, Components.DecodeBudget,
+                Components.Device.type == DeviceType.CUDA));
         // A clean first frame: six float32 vectors of modulation for each token.
         if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
             needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;

@@ -47,6 +47,9 @@ public sealed record WanComponents : IDisposable
     /// </summary>
     public ModelSlot<IVideoAutoencoder>? PreviewDecoder => PreviewVae ?? (Vae.KeepsLoaded ? Vae : null);
 
+    /// <summary>Bytes that decoding may take beside the weights: <see cref="WanVae.DecodeBudget"/>.</summary>
+    public long DecodeBudget { get; init; } = WanVae.UsualDecodeBudget;
+
     /// <summary>The autoencoder's dimensions; of a tiny one, those of a full one with the same latents and about as much work.</summary>
     public required VaeConfig VaeConfig { get; init; }
 

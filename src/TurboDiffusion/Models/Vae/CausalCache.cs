@@ -19,6 +19,10 @@ internal sealed class CausalCache : IDisposable
     public CausalCache(CausalCache? sibling = null) =>
         (_prepared, _ownsPrepared) = (sibling?._prepared ?? new(ReferenceEqualityComparer.Instance), sibling is null);
 
+    /// <summary>Bytes of all frames that are kept.</summary>
+    public long Bytes =>
+        _past.Values.Concat(_frames.Values.SelectMany(frames => frames)).Sum(frames => frames.numel() * frames.element_size());
+
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
 
