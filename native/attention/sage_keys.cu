@@ -39,13 +39,6 @@ struct State {
 
 #if VALUES
 constexpr float kMaxFp8 = 448.0f;
-
-// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte.
-DEVICE u32 pack_fp8(float low, float high) {
-    u16 pair;
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
-    return pair;
-}
 #endif
 
 // mean [B, H, 128] of k. Grid: chunks, B · H. Dynamic shared memory: 1 + VALUE_TILES tiles.

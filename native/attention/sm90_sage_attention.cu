@@ -41,13 +41,6 @@ struct Stage {
     float key_scale, value_scale;
 };
 
-// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte.
-DEVICE u32 pack_fp8(float low, float high) {
-    u16 pair;
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
-    return pair;
-}
-
 template <bool Maximum>
 DEVICE float reduce_row(float value) {
 #pragma unroll

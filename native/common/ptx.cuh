@@ -30,6 +30,21 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte. From sm_89 on.
+DEVICE u32 pack_fp8(float low, float high) {
+    u16 pair;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+// A constant in a register of its own, where the compiler would keep one and copy it.
+template <int Value>
+DEVICE int fresh_constant() {
+    int value;
+    asm volatile("mov.b32 %0, %1;" : "=r"(value) : "n"(Value));
+    return value;
+}
+
 // A value that is the same in all lanes, so that the compiler knows.
 DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
 
@@ -49,6 +64,8 @@ constexpr int kReductionBarrier = 1;
 
 // The address of shared memory as the instructions below take it.
 DEVICE u32 shared_address(const void* pointer) { return static_cast<u32>(__cvta_generic_to_shared(pointer)); }
+
+DEVICE void store_shared(u32 address, u32 word) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(word) : "memory"); }
 
 // Copies 16 bytes from global to shared memory, asynchronously; zeros where !valid (source must still be an address).
 DEVICE void cp_async_16(u32 destination, const void* source, bool valid) {

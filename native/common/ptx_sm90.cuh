@@ -64,6 +64,32 @@ DEVICE void copy_box_to(u16 blocks, u32 destination, const TensorMap* map, int c
         : "memory");
 }
 
+// Copies a box from shared memory to the map's matrix at (column, row), and nothing to what lies outside of it. Whoever wrote the box
+// has passed fence_async_proxy and a barrier since.
+DEVICE void store_box(const TensorMap* map, u32 source, int column, int row) {
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map), "r"(column), "r"(row),
+                 "r"(source)
+                 : "memory");
+}
+
+DEVICE void store_box_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+
+// Waits until the copy engine has read the boxes of all of this thread's groups but the last Pending.
+template <int Pending>
+DEVICE void store_box_wait_read() {
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Pending) : "memory");
+}
+
+// What this thread wrote to shared memory is there for the copy engine, too.
+DEVICE void fence_async_proxy() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Four 8×8 matrices of 16-bit elements to shared memory: the inverse of ldmatrix_x4.
+DEVICE void stmatrix_x4(u32 address, const u32 (&r)[4]) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(r[0]), "r"(r[1]), "r"(r[2]),
+                 "r"(r[3])
+                 : "memory");
+}
+
 // Arrives at the barrier at this place of another thread block of the cluster: that this thread's reads are over, which needs
 // no fence of its writes.
 DEVICE void mbarrier_arrive_at(u32 barrier, u32 block) {
@@ -77,9 +103,30 @@ DEVICE void mbarrier_arrive_at(u32 barrier, u32 block) {
         : "memory");
 }
 
+DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+
+// Waits until every thread of the cluster has arrived.
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+
 // Every thread of the cluster comes here before any goes on.
 DEVICE void cluster_sync() {
-    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+    cluster_arrive();
+    cluster_wait();
+}
+
+// What another thread block of the cluster has at this place.
+DEVICE float2 load_from(int block, const float2* place) {
+    float2 value;
+    asm volatile(
+        "{\n"
+        ".reg .b32 remote;\n"
+        "mapa.shared::cluster.u32 remote, %2, %3;\n"
+        "ld.shared::cluster.v2.f32 {%0, %1}, [remote];\n"
+        "}"
+        : "=f"(value.x), "=f"(value.y)
+        : "r"(shared_address(place)), "r"(block)
+        : "memory");
+    return value;
 }
 
 // A matrix operand in shared memory: rows of 128 bytes, 16-byte chunks swizzled with the row modulo 8 as the copy engine
@@ -113,11 +160,11 @@ DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
 // Waits until at most Pending groups are under way. The sums pass through it so that nothing reads them earlier.
-template <int Pending>
-DEVICE void wgmma_wait(int (&d)[64]) {
+template <int Pending, int Count>
+DEVICE void wgmma_wait(int (&d)[Count]) {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
 #pragma unroll
-    for (int i = 0; i < 64; i++) asm volatile("" : "+r"(d[i])::"memory");
+    for (int i = 0; i < Count; i++) asm volatile("" : "+r"(d[i])::"memory");
 }
 
 // d [64, 128] = a [64, 32] · b [128, 32]ᵀ (+ d where accumulate), int8 with int32 sums. Thread t of the warpgroup has rows
@@ -143,12 +190,31 @@ DEVICE void wgmma_s8(int (&d)[64], u64 a, u64 b, int accumulate) {
         : "l"(a), "l"(b), "r"(accumulate));
 }
 
+// d [64, 64] = a [64, 32] · b [64, 32]ᵀ (+ d where accumulate), int8 with int32 sums: d as in the form above, a in registers as
+// wgmma_fp8 says. They must stay as they are until the product is done.
+DEVICE void wgmma_s8(int (&d)[32], const u32 (&a)[4], u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %37, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n64k32.s32.s8.s8 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+        "{%32, %33, %34, %35}, %36, p;\n"
+        "}"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3]), "+r"(d[4]), "+r"(d[5]), "+r"(d[6]), "+r"(d[7]), "+r"(d[8]), "+r"(d[9]),
+          "+r"(d[10]), "+r"(d[11]), "+r"(d[12]), "+r"(d[13]), "+r"(d[14]), "+r"(d[15]), "+r"(d[16]), "+r"(d[17]), "+r"(d[18]),
+          "+r"(d[19]), "+r"(d[20]), "+r"(d[21]), "+r"(d[22]), "+r"(d[23]), "+r"(d[24]), "+r"(d[25]), "+r"(d[26]), "+r"(d[27]),
+          "+r"(d[28]), "+r"(d[29]), "+r"(d[30]), "+r"(d[31])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
+}
+
 // As wgmma_wait of integers.
-template <int Pending>
-DEVICE void wgmma_wait(float (&d)[64]) {
+template <int Pending, int Count>
+DEVICE void wgmma_wait(float (&d)[Count]) {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
 #pragma unroll
-    for (int i = 0; i < 64; i++) asm volatile("" : "+f"(d[i])::"memory");
+    for (int i = 0; i < Count; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
 // d [64, 128] = a [64, 32] · b [128, 32]ᵀ (+ d where accumulate), fp8 e4m3 with float32 sums; d as in wgmma_s8. a in
@@ -175,6 +241,47 @@ DEVICE void wgmma_fp8(float (&d)[64], const u32 (&a)[4], u64 b, int accumulate) 
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
 }
 
+// d [64, 64] with a in registers.
+DEVICE void wgmma_fp8(float (&d)[32], const u32 (&a)[4], u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %37, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n64k32.f32.e4m3.e4m3 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+        "{%32, %33, %34, %35}, %36, p, 1, 1;\n"
+        "}"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]),
+          "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]), "+f"(d[18]),
+          "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]),
+          "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
+}
+
+// d [64, 128] with a in shared memory.
+DEVICE void wgmma_fp8(float (&d)[64], u64 a, u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %66, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, %64, %65, p, 1, 1;\n"
+        "}"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]),
+          "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]),
+          "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]),
+          "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]),
+          "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]),
+          "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]),
+          "+f"(d[54]), "+f"(d[55]), "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]),
+          "+f"(d[63])
+        : "l"(a), "l"(b), "r"(accumulate));
+}
+
 // d [64, 128] = a [64, 16] · b [128, 16]ᵀ (+ d where accumulate), bf16 with float32 sums; d as in wgmma_s8.
 DEVICE void wgmma_bf16(float (&d)[64], u64 a, u64 b, int accumulate) {
     asm volatile(
@@ -196,14 +303,6 @@ DEVICE void wgmma_bf16(float (&d)[64], u64 a, u64 b, int accumulate) {
           "+f"(d[54]), "+f"(d[55]), "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]),
           "+f"(d[63])
         : "l"(a), "l"(b), "r"(accumulate));
-}
-
-// As wgmma_wait of 128 columns.
-template <int Pending>
-DEVICE void wgmma_wait(float (&d)[32]) {
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
-#pragma unroll
-    for (int i = 0; i < 32; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
 // d [64, 64] = a [64, 16] · b [64, 16]ᵀ (+ d where accumulate), bf16 with float32 sums; d as in wgmma_s8. a in registers: thread t of
@@ -292,14 +391,6 @@ DEVICE void wgmma_bf16(float (&d)[96], u64 a, u64 b, int accumulate) {
           "+f"(d[81]), "+f"(d[82]), "+f"(d[83]), "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]), "+f"(d[88]), "+f"(d[89]),
           "+f"(d[90]), "+f"(d[91]), "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95])
         : "l"(a), "l"(b), "r"(accumulate));
-}
-
-// As wgmma_wait of 128 columns, over any other number.
-template <int Pending, int Sums>
-DEVICE void wgmma_wait(float (&d)[Sums]) {
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
-#pragma unroll
-    for (int i = 0; i < Sums; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
 // Waits until at most Pending groups are under way, while the sums of those still change.

@@ -4,6 +4,7 @@
 //   CLUSTER    thread blocks that share 128 rows
 //   BLOCKS     column blocks that a thread block holds; CLUSTER · BLOCKS · 128 >= columns
 #include "block_int8.cuh"
+#include "ptx_sm90.cuh"
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarpSize;
@@ -13,24 +14,6 @@ constexpr int kVectorsPerLane = (kVectors + kWarpSize - 1) / kWarpSize;
 constexpr int kThreadsPerRow = kBlock / kVector;
 constexpr int kRowsAtOnce = kThreads / kThreadsPerRow;
 constexpr int kPasses = kBlock / kRowsAtOnce;
-
-DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
-
-// What another thread block of the cluster has at this place.
-DEVICE float2 load_from(int block, const float2* place) {
-    float2 value;
-    asm volatile(
-        "{\n"
-        ".reg .b32 remote;\n"
-        "mapa.shared::cluster.u32 remote, %2, %3;\n"
-        "ld.shared::cluster.v2.f32 {%0, %1}, [remote];\n"
-        "}"
-        : "=f"(value.x), "=f"(value.y)
-        : "r"(shared_address(place)), "r"(block)
-        : "memory");
-    return value;
-}
 
 // Mean and sum of squared deviations of width values of a row; the lanes of a warp share it.
 DEVICE float2 moments_of_row(const bf16* row, int width) {

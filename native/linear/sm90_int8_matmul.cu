@@ -12,15 +12,30 @@
 //            issues when it is ready
 //   PROMOTE  how an int32 sum becomes a float32: 0: a conversion; 1: the sum starts at the bits of 1.5 · 2²³, which makes it
 //            the bits of 1.5 · 2²³ + sum, exactly, as |sum| ≤ 2²¹
+//   AHEAD    0: a warpgroup has a product of 128 columns under way, and adds it up when it is done; 1: it holds its activations in
+//            registers and has the next product of 64 columns under way while it adds up the last one; without TURNS and PROMOTE
+//   OUTBOXES how the results leave: 0: straight from the registers; 2 or 4: by way of so many boxes of shared memory a warpgroup, see
+//            sm90_int8_matmul_outbox.cuh
+//   FP8      1: the operands are e4m3, a block's sums float32, and every row of activations has a scale of its own, for the trial that
+//            KernelTimings makes; 0: int8
 //   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh
 #include "ptx_sm90.cuh"
+#include "sm90_box.cuh"
+#if OUTBOXES
+#include "sm90_int8_matmul_outbox.cuh"
+#else
 #include "sm90_int8_matmul_epilogue.cuh"
+#endif
 
 constexpr int kWarpgroups = 2;
 constexpr int kConsumers = kWarpgroups * kWarpgroup;
 constexpr int kThreads = kConsumers + kWarpgroup;
-// The launch gives each of the three warpgroups 168, and no more than these may be shared out anew.
-constexpr int kConsumerRegisters = 240, kProducerRegisters = 24;
+// The launch gives each of the three warpgroups 168, and no more than these may be shared out anew, in multiples of 8. At 24, the
+// producer of a cluster spills.
+constexpr int kLaunchRegisters = 168, kProducerRegisters = 40;
+constexpr int kConsumerRegisters = ((kWarpgroups + 1) * kLaunchRegisters - kProducerRegisters) / kWarpgroups;
+static_assert(!(AHEAD && (TURNS || PROMOTE)), "AHEAD takes neither TURNS nor PROMOTE");
+static_assert(kConsumerRegisters % 8 == 0 && kProducerRegisters % 8 == 0, "setmaxnreg takes multiples of 8");
 constexpr int kHalves = 2;
 constexpr int kMmaRows = 64, kMmaDepth = 32;
 constexpr int kBoxBytes = kBlock * kBlock;
@@ -30,8 +45,26 @@ constexpr int kTurnBarrier = 2;
 constexpr int kGroup = GROUP / CLUSTER;
 constexpr int kPromoteBits = 0x4b400000;
 constexpr float kPromoteBase = 12582912.0f;
+// Stages that a tile takes after its blocks of K: the residual of each half, in two boxes.
+constexpr int kResidualStages = OUTBOXES && EPILOGUE == 2 ? kHalves : 0;
+constexpr int kResidualBoxes = 2;
 
+// Scales of the activations that a thread's sums of a block have: of the tile, or of each of its two rows.
+constexpr int kRowScales = FP8 ? 2 : 1;
+
+#if FP8
+typedef float Sum;
+DEVICE float promoted(float sum) { return sum; }
+DEVICE void begin(float&) {}
+DEVICE void multiply(float (&d)[64], u64 a, u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
+DEVICE void multiply(float (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
+#else
+typedef int Sum;
 DEVICE float promoted(int sum) { return PROMOTE ? __int_as_float(sum) - kPromoteBase : static_cast<float>(sum); }
+DEVICE void begin(int& sum) { sum = fresh_constant<kPromoteBits>(); }
+DEVICE void multiply(int (&d)[64], u64 a, u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
+DEVICE void multiply(int (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
+#endif
 
 // Which tiles a thread block has: those of a cluster lie below each other, and the last may lie outside of the matrix.
 struct Tiles {
@@ -61,10 +94,11 @@ struct Turn {
 };
 
 // a [m, k] and b [n, k] through maps with boxes of 128×128; k % 16 == 0, n % 8 == 0; a_scales [⌈m/128⌉, ⌈k/128⌉],
-// b_scales [⌈n/128⌉, ⌈k/128⌉]. A grid of any multiple of CLUSTER.
+// b_scales [⌈n/128⌉, ⌈k/128⌉]; with FP8, a_scales [⌈k/128⌉, m]. A grid of any multiple of CLUSTER. With OUTBOXES, result is a map of the bytes of y or values with boxes
+// of 64×128, residual of the residual's with boxes of 128×128; their rows are multiples of 16 bytes, and y is bf16.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(kThreads, 1)
 sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, const __grid_constant__ TensorMap b, const float* b_scales,
-                 Epilogue out, int m, int n, int k) {
+                 const __grid_constant__ TensorMap result, const __grid_constant__ TensorMap residual, Epilogue out, int m, int n, int k) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) u64 full[STAGES], empty[STAGES];
     // Two sets, since a warp may be a tile ahead.
@@ -91,6 +125,8 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         if (threadIdx.x == kConsumers) {
             prefetch_map(&a);
             prefetch_map(&b);
+            if (OUTBOXES) prefetch_map(&result);
+            if (kResidualStages) prefetch_map(&residual);
             // A fresh barrier's phase before the first counts as over: the first round does not wait.
             Turn turn = {0, 1};
             for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
@@ -98,10 +134,18 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 tiles.place(tiles.unit(i), tile_row, first_column);
 // Unrolled, it would need more registers than it keeps.
 #pragma unroll 1
-                for (int block = 0; block < blocks; block++, turn.next()) {
+                for (int block = 0; block < blocks + kResidualStages; block++, turn.next()) {
                     // Empty here and in the other thread block of the cluster, which this one writes to as well.
                     mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
                     u32 destination = ring + turn.stage * kStageBytes, barrier = shared_address(&full[turn.stage]);
+                    if (kResidualStages && block >= blocks) {
+                        mbarrier_arrive_expect(barrier, kResidualBoxes * kBoxBytes);
+#pragma unroll
+                        for (int part = 0; part < kResidualBoxes; part++)
+                            copy_box(destination + part * kBoxBytes, &residual,
+                                     ((first_column + block - blocks) * kResidualBoxes + part) * kBlock, tile_row * kTile, barrier);
+                        continue;
+                    }
                     mbarrier_arrive_expect(barrier, kStageBytes);
                     copy_box(destination, &a, block * kBlock, tile_row * kTile, barrier);
                     if (CLUSTER > 1)
@@ -121,63 +165,158 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize;
         // The first turn is the first warpgroup's.
         if (TURNS && warpgroup == 1 && tiles.unit(0) < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
+        // This warp has read a stage.
+        auto release = [&](int stage) {
+            u32 barrier = shared_address(&empty[stage]);
+            if (CLUSTER > 1) {
+                if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);
+            } else if (lane == 0) mbarrier_arrive(barrier);
+        };
+#if OUTBOXES
+        Outbox outbox = {ring + STAGES * kStageBytes + warpgroup * OUTBOXES * kOutboxBytes, warpgroup, 0};
+#endif
         Turn turn = {0, 0};
         for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
             int tile_row, first_column;
             tiles.place(tiles.unit(i), tile_row, first_column);
-            const float* a_scale = a_scales + static_cast<u64>(min(tile_row, row_tiles - 1)) * blocks;
+            int row = tile_row * kTile + threadIdx.x / kWarpSize * 16 + lane / 4;
+            // From one of this thread's rows, and from one block, to the next.
+            u64 row_step = FP8 ? min(8, m - 1 - min(row, m - 1)) : 0, block_step = FP8 ? m : 1;
+            const float* a_scale = a_scales + (FP8 ? min(row, m - 1) : static_cast<u64>(min(tile_row, row_tiles - 1)) * blocks);
             const float* b_scale = b_scales + static_cast<u64>(first_column) * blocks;
             // The second half may lie outside of the matrix; its products are zeros.
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
-            if (EPILOGUE == 2)
-#pragma unroll
-                for (int half = 0; half < kHalves; half++)
-                    prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
             float total[kHalves][64] = {};
+#pragma unroll
+            for (int half = 0; half < kHalves; half++) {
+#if OUTBOXES
+                begin_with_bias(total[half], out.bias, (first_column + half) * kTile, n);
+#else
+                if (EPILOGUE == 2) prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
+#endif
+            }
 
+#if AHEAD
+            // Columns 64 · chunk … + 63 of the tile's, one product in the even registers and one in the odd.
+            Sum even[32], odd[32] = {};
+            u32 left[kBlock / kMmaDepth][4];
+            float scale_before[kRowScales] = {};
+            int previous = 0;
+            auto issue = [&](int chunk, u64 right, Sum (&sum)[32]) {
+                wgmma_fence();
+#pragma unroll
+                for (int step = 0; step < kBlock / kMmaDepth; step++)
+                    multiply(sum, left[step], right + operand_offset(chunk * kBoxBytes / 2 + step * kMmaDepth), step > 0);
+                wgmma_commit();
+            };
+            auto add_up = [&](int chunk, const Sum (&sum)[32], const float (&scale)[kRowScales]) {
+#pragma unroll
+                for (int e = 0; e < 32; e++) total[chunk / 2][chunk % 2 * 32 + e] += scale[e % 4 / 2 % kRowScales] * promoted(sum[e]);
+            };
+#endif
             // Read a block ahead, so that no product waits for them.
-            float next_a = a_scale[0], next_b[kHalves] = {b_scale[0], b_scale[second]};
+            float next_a[kRowScales] = {}, next_b[kHalves] = {b_scale[0], b_scale[second]};
+#pragma unroll
+            for (int r = 0; r < kRowScales; r++) next_a[r] = a_scale[r * row_step];
             for (int block = 0; block < blocks; block++, turn.next()) {
-                float scales[kHalves] = {next_a * next_b[0], next_a * next_b[1]};
+                float scales[kHalves][kRowScales];
                 int next = min(block + 1, blocks - 1);
-                next_a = a_scale[next], next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
+#pragma unroll
+                for (int r = 0; r < kRowScales; r++) {
+                    scales[0][r] = next_a[r] * next_b[0], scales[1][r] = next_a[r] * next_b[1];
+                    next_a[r] = a_scale[next * block_step + r * row_step];
+                }
+                next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
-                u32 operand = ring + turn.stage * kStageBytes;
-                u64 left = swizzled_operand(operand + warpgroup * kMmaRows * kBlock), right = swizzled_operand(operand + kBoxBytes);
+                u32 operand = ring + turn.stage * kStageBytes, activations = operand + warpgroup * kMmaRows * kBlock;
+                u64 right = swizzled_operand(operand + kBoxBytes);
+#if AHEAD
+                // The last product of the block before, zeros before the first block; then nothing reads its activations any more.
+                wgmma_wait<0>(odd);
+                if (block > 0) release(previous);
+#pragma unroll
+                for (int step = 0; step < kBlock / kMmaDepth; step++) ldmatrix_x4(left[step], box_fragment(activations, 2 * step));
+                issue(0, right, even);
+                add_up(3, odd, scale_before);
+                issue(1, right, odd);
+                wgmma_wait<1>(even);
+                add_up(0, even, scales[0]);
+                issue(2, right, even);
+                wgmma_wait<1>(odd);
+                add_up(1, odd, scales[0]);
+                issue(3, right, odd);
+                wgmma_wait<1>(even);
+                add_up(2, even, scales[1]);
+                previous = turn.stage;
+#pragma unroll
+                for (int r = 0; r < kRowScales; r++) scale_before[r] = scales[1][r];
+#else
+                u64 left = swizzled_operand(activations);
 #pragma unroll
                 for (int half = 0; half < kHalves; half++) {
-                    int sum[64];
+                    Sum sum[64];
                     if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
-                    // volatile, or the compiler keeps 64 registers of the constant and copies them.
                     if (PROMOTE)
 #pragma unroll
-                        for (int e = 0; e < 64; e++) asm volatile("mov.b32 %0, %1;" : "=r"(sum[e]) : "n"(kPromoteBits));
+                        for (int e = 0; e < 64; e++) begin(sum[e]);
                     wgmma_fence();
 #pragma unroll
                     for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        wgmma_s8(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
+                        multiply(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
                                  PROMOTE || step > 0);
                     wgmma_commit();
                     // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
                     if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))
                         named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
                     wgmma_wait<0>(sum);
-                    if (half + 1 == kHalves) {
-                        u32 barrier = shared_address(&empty[turn.stage]);
-                        if (CLUSTER > 1) {
-                            if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);
-                        } else if (lane == 0) mbarrier_arrive(barrier);
-                    }
+                    if (half + 1 == kHalves) release(turn.stage);
 #pragma unroll
-                    for (int e = 0; e < 64; e++) total[half][e] += scales[half] * promoted(sum[e]);
+                    for (int e = 0; e < 64; e++) total[half][e] += scales[half][e % 4 / 2 % kRowScales] * promoted(sum[e]);
+                }
+#endif
+            }
+#if AHEAD
+            wgmma_wait<0>(odd);
+            release(previous);
+            add_up(3, odd, scale_before);
+#endif
+
+#if OUTBOXES
+            if constexpr (EPILOGUE == 1) {
+                send_gelu(total, out, outbox, &result, row, tile_row, first_column, m, n, partials[i % 2]);
+            } else {
+                int first_row = tile_row * kTile + warpgroup * kBoxRows;
+                // A box ahead of their use.
+                float2 gates[2][kRowsPerThread][kBoxChunks];
+                if (EPILOGUE == 2) load_gates(gates[0], out, row, first_column * kTile, m, n);
+#pragma unroll
+                for (int box = 0; box < kHalves * kTile / kBoxColumns; box++) {
+                    constexpr int kBoxesPerHalf = kTile / kBoxColumns;
+                    int half = box / kBoxesPerHalf, part = box % kBoxesPerHalf, column = first_column * kTile + box * kBoxColumns;
+                    if (EPILOGUE == 2) {
+                        if (box + 1 < kHalves * kBoxesPerHalf) load_gates(gates[(box + 1) % 2], out, row, column + kBoxColumns, m, n);
+                        if (part == 0) mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
+                    }
+                    u32 added = ring + turn.stage * kStageBytes + part * kBoxBytes + warpgroup * kOutboxBytes;
+                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2]);
+                    if (EPILOGUE == 2 && part + 1 == kBoxesPerHalf) {
+                        __syncwarp();
+                        release(turn.stage);
+                        turn.next();
+                    }
+                    outbox.send(&result, column * static_cast<int>(sizeof(OUTPUT)), first_row, first_row < m && column < n);
                 }
             }
-
-            int row = tile_row * kTile + threadIdx.x / kWarpSize * 16 + lane / 4;
+#else
 #pragma unroll
             for (int half = 0; half < kHalves; half++)
                 finish_sums<kConsumers>(total[half], out, row, tile_row, first_column + half, m, n, partials[i % 2][half]);
+#endif
         }
+#if OUTBOXES
+        outbox.close();
+        __syncwarp();
+#endif
         // What the other thread block of the cluster still writes here or arrives at must find it.
         if (CLUSTER > 1) cluster_sync();
     }

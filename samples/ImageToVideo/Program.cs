@@ -2,6 +2,7 @@ using Microsoft.Extensions.AI;
 using SkiaSharp;
 using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 
 // An image becomes the first frame of a video.
 //   dotnet run --project samples/ImageToVideo
@@ -28,7 +29,7 @@ Console.WriteLine($"video: {video.Uri.LocalPath}, {video.GetVideoInfo()}");
 // An image-to-video model of random weights, for trials: its pictures are noise.
 static string TrialModel(string folder)
 {
-    new SmallModel { ImageToVideo = true }.Write(folder);
+    new SmallModel { Like = ModelSpec.I2VA14B }.Write(folder);
     return folder;
 }
 

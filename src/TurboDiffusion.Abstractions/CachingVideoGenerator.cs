@@ -139,6 +139,8 @@ public abstract class CachingVideoGenerator : DelegatingVideoGenerator
     {
         if (request.StartFrame is not null)
             yield return request.StartFrame;
+        if (request.EndFrame is not null)
+            yield return request.EndFrame;
 
         foreach (var content in (options.AdditionalProperties ?? []).Values.OfType<AIContent>())
             yield return content;

@@ -18,6 +18,9 @@ internal static class RequestJson
             ["negativePrompt"] = request.NegativePrompt,
             ["startFrame"] = request.StartFrame is null ? null : describe(request.StartFrame),
         };
+        // Not there where it is not given: keys of requests without one stay what they were.
+        if (request.EndFrame is not null)
+            json["endFrame"] = describe(request.EndFrame);
         if (options is null)
             return json;
 

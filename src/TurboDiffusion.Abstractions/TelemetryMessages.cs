@@ -18,6 +18,8 @@ internal static class TelemetryMessages
             parts.Add(Text(request.NegativePrompt, "negative_prompt"));
         if (request.StartFrame is not null)
             parts.Add(Part(request.StartFrame));
+        if (request.EndFrame is not null)
+            parts.Add(Part(request.EndFrame));
 
         return Message("user", parts);
     }

@@ -30,4 +30,10 @@ public class VideoGenerationRequest
     /// <see cref="UriContent"/> that names a file.
     /// </summary>
     public AIContent? StartFrame { get; set; }
+
+    /// <summary>
+    /// The image that the video ends with, likewise, beside <see cref="StartFrame"/>; for generators whose model makes the video between
+    /// two images.
+    /// </summary>
+    public AIContent? EndFrame { get; set; }
 }

@@ -100,6 +100,9 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
 
         if (request.StartFrame is { } frame)
             form.Add(await ImageAsync(frame, cancellationToken).ConfigureAwait(false), "input_reference", "start");
+        // No field of OpenAI's; turbodiffusion serve has it.
+        if (request.EndFrame is { } end)
+            form.Add(await ImageAsync(end, cancellationToken).ConfigureAwait(false), "end_image", "end");
 
         using var body = new MemoryStream();
         await form.CopyToAsync(body, cancellationToken).ConfigureAwait(false);
@@ -121,7 +124,7 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
             DataContent bytes => bytes,
             UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } =>
                 await DataContent.LoadFromAsync(uri.LocalPath, cancellationToken: cancellationToken).ConfigureAwait(false),
-            _ => throw new NotSupportedException("The start frame is neither bytes nor a file on this machine; download it first."),
+            _ => throw new NotSupportedException("A frame is neither bytes nor a file on this machine; download it first."),
         };
         var content = new ByteArrayContent(data.Data.ToArray());
         content.Headers.ContentType = MediaTypeHeaderValue.Parse(data.MediaType);

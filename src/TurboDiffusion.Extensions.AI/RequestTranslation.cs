@@ -23,7 +23,8 @@ internal static class RequestTranslation
         {
             Prompt = request.Prompt,
             NegativePrompt = request.NegativePrompt,
-            StartImage = Image(request.StartFrame),
+            StartImage = Image(request.StartFrame, "start frame"),
+            EndImage = Image(request.EndFrame, "end frame"),
             AdaptiveSize = request.StartFrame is not null && options.VideoSize is null && options.AspectRatio is null,
             Size = options.VideoSize is { } size ? new VideoSize(size.Width, size.Height)
                 : options.AspectRatio is { } ratio ? Size(ratio, spec) : null,
@@ -65,7 +66,7 @@ internal static class RequestTranslation
         _ => "image/png",
     };
 
-    private static ReadOnlyMemory<byte>? Image(AIContent? content)
+    private static ReadOnlyMemory<byte>? Image(AIContent? content, string name)
     {
         return content switch
         {
@@ -73,7 +74,7 @@ internal static class RequestTranslation
             DataContent data => data.Data,
             UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } => ImageReader.ReadBytes(uri.LocalPath),
             _ => throw new InvalidRequestException("image",
-                "The start frame is neither bytes nor a file on this machine; download it first."),
+                $"The {name} is neither bytes nor a file on this machine; download it first."),
         };
     }
 

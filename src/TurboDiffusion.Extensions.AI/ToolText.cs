@@ -14,6 +14,8 @@ internal static class ToolText
     public const string Prompt = "A detailed description of the video in one paragraph: subject, action, camera, light and style";
     public const string Motion = "A description of what moves in the image and how, and of the camera";
     public const string ImagePath = "Path of the image file to start from; it must lie inside an allowed folder";
+    public const string EndImagePath =
+        "Path of an image file to end with, likewise inside an allowed folder; only for models that make the video between two images";
     public const string ImageId = "Id of an image of this conversation to start from, such as image-1";
     public const string AspectRatio = "Width to height: 16:9, 9:16, 1:1, 4:3 or 3:4";
     public const string Duration = "Length in seconds; the nearest supported length is used";

@@ -47,6 +47,7 @@ public sealed class VideoGenerationFunctions
     /// <summary>Generates a video that starts from an image file.</summary>
     /// <param name="imagePath">The image, inside one of the allowed folders.</param>
     /// <param name="prompt">A description of the motion.</param>
+    /// <param name="endImagePath">The image that the video ends with, likewise; for models that take one.</param>
     /// <param name="durationSeconds">Length in seconds.</param>
     /// <param name="seed">The random seed.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
@@ -54,16 +55,26 @@ public sealed class VideoGenerationFunctions
     public async Task<VideoGenerationFunctionResult> AnimateImageAsync(
         [Description(ToolText.ImagePath)] string imagePath,
         [Description(ToolText.Motion)] string prompt,
+        [Description(ToolText.EndImagePath)] string? endImagePath = null,
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default)
     {
+        var request = new VideoGenerationRequest(prompt);
         var (path, error) = _inputFolders.Resolve(imagePath);
         if (path is null)
-            return new VideoGenerationFunctionResult { Error = error };
+            return Failure(error);
 
-        var image = await DataContent.LoadFromAsync(path, cancellationToken: cancellationToken).ConfigureAwait(false);
-        var request = new VideoGenerationRequest(prompt, image);
+        if (!string.IsNullOrEmpty(endImagePath))
+        {
+            var (endPath, endError) = _inputFolders.Resolve(endImagePath);
+            if (endPath is null)
+                return Failure(endError);
+
+            request.EndFrame = await DataContent.LoadFromAsync(endPath, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+
+        request.StartFrame = await DataContent.LoadFromAsync(path, cancellationToken: cancellationToken).ConfigureAwait(false);
         return await RunAsync(request, null, durationSeconds, seed, cancellationToken).ConfigureAwait(false);
     }
 

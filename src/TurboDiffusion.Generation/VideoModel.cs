@@ -8,6 +8,7 @@ using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -113,6 +114,8 @@ public sealed class VideoModel : IDisposable
             ICheckpoint[] transformers = [.. new[] { files.Transformer, files.LowNoiseTransformer }.OfType<string>().Select(Open)];
             ICheckpoint vae = Open(options.TinyVae ? TinyVaeOf(files) : files.Vae), text = Open(files.TextEncoder);
             WanConfig config = WanCheckpoint.ReadConfig(transformers[0]);
+            // Of a model whose transformer has no use for it, the file is not looked at.
+            ICheckpoint? imageEncoder = config.HasImageBranch && files.ImageEncoder is { } file ? Open(file) : null;
             WanVariant variant = WanVariant.Of(transformers[0]);
             if (transformers.Length == 2 && WanCheckpoint.ReadConfig(transformers[1]) != config)
                 throw new CheckpointException(files.LowNoiseTransformer!,
@@ -133,6 +136,7 @@ public sealed class VideoModel : IDisposable
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
+            ClipConfig? imageConfig = imageEncoder is null ? null : ClipConfig.FromCheckpoint(imageEncoder);
 
             // The budgets are for bfloat16.
             long decodeBudget = (options.LowMemory ? WanVae.LowDecodeBudget : WanVae.UsualDecodeBudget) * placement.ElementSize / 2;
@@ -153,6 +157,9 @@ public sealed class VideoModel : IDisposable
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
                 DecodeBudget = decodeBudget,
+                ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
+                    Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), !options.LowMemory),
+                ImageEncoderConfig = imageConfig,
                 PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
                 PreviewsEveryFrame = preview is not null || tinyConfig is not null,
             };
@@ -163,6 +170,8 @@ public sealed class VideoModel : IDisposable
                 // As they are run: a float file asked for in int8 takes int8's room.
                 .. transformers.Zip(components.Experts, (t, slot) => new Part(
                     WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
+                .. components.ImageEncoder is { } clip
+                    ? [new Part(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<Part>(),
                 new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
                 new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded,
@@ -243,24 +252,24 @@ public sealed class VideoModel : IDisposable
         if (FramesPerSecond(request) is not (>= 1 and <= 240))
             throw new InvalidRequestException("fps", string.Create(CultureInfo.InvariantCulture,
                 $"The frame rate is {FramesPerSecond(request)}; give 1 to 240 frames per second."));
-        torch.Tensor? image = null;
+        if (request.StartImage is not null && !Components.TransformerConfig.TakesImage)
+            throw new InvalidRequestException("image",
+                $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
+        if (request.EndImage is not null && !Components.TransformerConfig.TakesEndImage)
+            throw new InvalidRequestException("end image",
+                $"{Identity.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
+        torch.Tensor? start = request.StartImage is { } first ? ImageReader.Read(first, request.StartImageName) : null,
+            end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
         VideoSize size = request.Size ?? Spec.Size;
-        if (request.StartImage is { } encoded)
-        {
-            if (!Components.TransformerConfig.TakesImage)
-                throw new InvalidRequestException("image",
-                    $"{Identity.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
-            torch.Tensor pixels = ImageReader.Read(encoded, request.StartImageName);
-            if (request.AdaptiveSize) size = size.WithAspectOf((int)pixels.shape[^1], (int)pixels.shape[^2],
-                Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
-            image = ImageResize.ToModelInput(pixels, size.Width, size.Height);
-        }
+        if (request.AdaptiveSize && start is not null)
+            size = size.WithAspectOf((int)start.shape[^1], (int)start.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
         SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
             NegativePrompt = request.NegativePrompt ?? "",
-            StartImage = image,
+            StartImage = start is null ? null : ImageResize.ToModelInput(start, size.Width, size.Height),
+            EndImage = end is null ? null : ImageResize.ToModelInput(end, size.Width, size.Height),
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,

@@ -19,6 +19,15 @@ public sealed record VideoRequest
     /// <summary>The name of the start image, for messages.</summary>
     public string StartImageName { get; init; } = "start image";
 
+    /// <summary>
+    /// The last frame beside the first, as an encoded image, for models that take one (FLF2V, Wan 2.2 image to video). It is fitted to the
+    /// video's size as the start image is.
+    /// </summary>
+    public ReadOnlyMemory<byte>? EndImage { get; init; }
+
+    /// <summary>The name of the end image, for messages.</summary>
+    public string EndImageName { get; init; } = "end image";
+
     /// <summary>Keep the start image's aspect ratio, at the area of <see cref="Size"/>.</summary>
     public bool AdaptiveSize { get; init; }
 

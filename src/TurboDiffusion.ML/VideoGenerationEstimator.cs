@@ -67,6 +67,13 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
         if (_options.SeedColumnName is { } seed)
             Expect(seed, type => type is NumberDataViewType or TextDataViewType, "Int64");
 
+        if (_options.EndImageColumnName is { } end)
+        {
+            Expect(end, type => type is TextDataViewType, "String");
+            if (_options.StartImageColumnName is { } start)
+                Expect(start, type => type is TextDataViewType, "String");
+        }
+
         return _options.StartImageColumnName is { } image
             ? Expect(image, type => type is TextDataViewType or ImageDataViewType, "Image or String") as ImageDataViewType
             : null;
@@ -95,11 +102,16 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
                 ImagePixelExtractingEstimator.ColorsOrder.ABGR,
                 interleavePixelColors: true,
                 outputAsFloatArray: false));
+        if (_options.EndImageColumnName is { } endImage)
+            chain = chain.Append(_catalog.CopyColumns(VideoMapping.EndImage, endImage));
         chain = _options.SeedColumnName is { } seed
             ? chain.Append(_catalog.Conversion.ConvertType(VideoMapping.Seed, seed, DataKind.String))
             : chain.Append(Constant(VideoMapping.Seed, ""));
         chain = chain.Append(Constant(VideoMapping.Settings, settings.ToText()));
-        chain = image is null
+        chain = _options.EndImageColumnName is not null
+            ? chain.Append(_catalog.CustomMapping<VideoMapping.EndImageInput, VideoMapping.Output>(
+                mapping.MapEndImage, VideoMapping.EndImageContract))
+            : image is null
             ? chain.Append(_catalog.CustomMapping<VideoMapping.TextInput, VideoMapping.Output>(
                 mapping.MapText, VideoMapping.TextContract))
             : chain.Append(_catalog.CustomMapping<VideoMapping.ImageInput, VideoMapping.Output>(
@@ -110,9 +122,12 @@ public sealed class VideoGenerationEstimator : IEstimator<VideoGenerationTransfo
         if (_options.PathColumnName is { } path)
             chain = chain.Append(_catalog.CopyColumns(path, VideoMapping.VideoPath));
 
-        return chain.Append(_catalog.DropColumns(
-            VideoMapping.Prompt, VideoMapping.StartImage, VideoMapping.Seed, VideoMapping.Settings,
-            VideoMapping.Video, VideoMapping.VideoPath));
+        string[] inner =
+        [
+            VideoMapping.Prompt, VideoMapping.StartImage, VideoMapping.Seed, VideoMapping.Settings, VideoMapping.Video,
+            VideoMapping.VideoPath, .. _options.EndImageColumnName is null ? (string[])[] : [VideoMapping.EndImage],
+        ];
+        return chain.Append(_catalog.DropColumns(inner));
 
         IEstimator<ITransformer> Constant(string name, string value) =>
             _catalog.Expression(name, $"(prompt) => \"{value}\"", VideoMapping.Prompt);

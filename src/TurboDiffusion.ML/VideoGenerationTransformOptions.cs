@@ -17,6 +17,12 @@ public sealed class VideoGenerationTransformOptions
     /// </summary>
     public string? StartImageColumnName { get; set; }
 
+    /// <summary>
+    /// A text column with paths of the images that the videos end with, which may be empty; the start images are then paths, too.
+    /// <see langword="null"/> where the model takes none.
+    /// </summary>
+    public string? EndImageColumnName { get; set; }
+
     /// <summary>A column of numbers with the seeds; <see langword="null"/> takes <see cref="VideoOptions"/>.</summary>
     public string? SeedColumnName { get; set; }
 

@@ -13,6 +13,7 @@ internal sealed class VideoMapping : IDisposable
 {
     public const string Prompt = "__td_Prompt";
     public const string StartImage = "__td_StartImage";
+    public const string EndImage = "__td_EndImage";
     public const string Seed = "__td_Seed";
     public const string Settings = "__td_Settings";
     public const string Video = "__td_Video";
@@ -20,6 +21,7 @@ internal sealed class VideoMapping : IDisposable
 
     // Part of saved models: a new meaning gets a new number.
     public const string TextContract = "TurboDiffusion.ML.VideoGeneration/1";
+    public const string EndImageContract = "TurboDiffusion.ML.FirstLastVideoGeneration/1";
     public const string ImageContract = "TurboDiffusion.ML.ImageVideoGeneration/1";
 
     private readonly SerialGenerator? _given;
@@ -42,14 +44,12 @@ internal sealed class VideoMapping : IDisposable
         _options = options;
     }
 
-    public void MapText(TextInput input, Output output) => Map(
-        input,
-        string.IsNullOrEmpty(input.StartImagePath)
-            ? null
-            : DataContent.LoadFromAsync(input.StartImagePath).AsTask().GetAwaiter().GetResult(),
-        output);
+    public void MapText(TextInput input, Output output) => Map(input, Load(input.StartImagePath), null, output);
 
-    public void MapImage(ImageInput input, Output output) => Map(input, Encode(input.Pixels, SettingsOf(input)), output);
+    public void MapEndImage(EndImageInput input, Output output) =>
+        Map(input, Load(input.StartImagePath), Load(input.EndImagePath), output);
+
+    public void MapImage(ImageInput input, Output output) => Map(input, Encode(input.Pixels, SettingsOf(input)), null, output);
 
     /// <summary>Lets go of the engine. Rows that are read afterwards start it again.</summary>
     public void Dispose()
@@ -61,7 +61,7 @@ internal sealed class VideoMapping : IDisposable
         }
     }
 
-    private void Map(Input input, AIContent? startFrame, Output output)
+    private void Map(Input input, AIContent? startFrame, AIContent? endFrame, Output output)
     {
         var settings = SettingsOf(input);
         var seed = string.IsNullOrEmpty(input.Seed) ? (long?)null
@@ -73,7 +73,8 @@ internal sealed class VideoMapping : IDisposable
         var cancellation = _options?.CancellationToken ?? default;
         // ML.NET has no asynchronous rows.
         var response = Generator(settings)
-            .GenerateAsync(new VideoGenerationRequest(input.Prompt, startFrame), options, _options?.Progress, cancellation)
+            .GenerateAsync(
+                new VideoGenerationRequest(input.Prompt, startFrame) { EndFrame = endFrame }, options, _options?.Progress, cancellation)
             .GetAwaiter().GetResult();
         if (response.Contents.Count == 0)
             throw new InvalidOperationException($"The video generator '{settings.GeneratorName}' returned no video.");
@@ -126,6 +127,9 @@ internal sealed class VideoMapping : IDisposable
         };
     }
 
+    private static DataContent? Load(string path) =>
+        string.IsNullOrEmpty(path) ? null : DataContent.LoadFromAsync(path).AsTask().GetAwaiter().GetResult();
+
     /// <summary>Encodes pixels <c>[H, W, ABGR]</c>, 0 to 255, as PNG.</summary>
     private static DataContent Encode(byte[] pixels, VideoGenerationSettings settings)
     {
@@ -164,6 +168,15 @@ internal sealed class VideoMapping : IDisposable
     {
         [ColumnName(StartImage)]
         public string StartImagePath { get; set; } = "";
+    }
+
+    public sealed class EndImageInput : Input
+    {
+        [ColumnName(StartImage)]
+        public string StartImagePath { get; set; } = "";
+
+        [ColumnName(EndImage)]
+        public string EndImagePath { get; set; } = "";
     }
 
     public sealed class ImageInput : Input

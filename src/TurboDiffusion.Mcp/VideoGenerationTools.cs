@@ -27,11 +27,12 @@ internal sealed class VideoGenerationTools(Func<IServiceProvider, IVideoGenerato
         IProgress<ProgressNotificationValue> progress,
         [Description(ToolText.ImagePath)] string imagePath,
         [Description(ToolText.Motion)] string prompt,
+        [Description(ToolText.EndImagePath)] string? endImagePath = null,
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default) => ResultOrError(
-            await Functions(services, progress).AnimateImageAsync(imagePath, prompt, durationSeconds, seed, cancellationToken)
-                .ConfigureAwait(false));
+            await Functions(services, progress)
+                .AnimateImageAsync(imagePath, prompt, endImagePath, durationSeconds, seed, cancellationToken).ConfigureAwait(false));
 
     private VideoGenerationFunctions Functions(IServiceProvider services, IProgress<ProgressNotificationValue> progress) =>
         new(new ProgressVideoGenerator(generator(services), progress), options);

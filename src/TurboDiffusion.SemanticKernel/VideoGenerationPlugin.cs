@@ -69,11 +69,13 @@ public static class VideoGenerationPlugin
             KernelFunction function,
             [Description(ToolText.ImagePath)] string imagePath,
             [Description(ToolText.Motion)] string prompt,
+            [Description(ToolText.EndImagePath)] string? endImagePath = null,
             [Description(ToolText.Duration)] double? durationSeconds = null,
             [Description(ToolText.Seed)] long? seed = null,
             CancellationToken cancellationToken = default) => Result(
                 function,
-                await functions.AnimateImageAsync(imagePath, prompt, durationSeconds, seed, cancellationToken).ConfigureAwait(false));
+                await functions.AnimateImageAsync(imagePath, prompt, endImagePath, durationSeconds, seed, cancellationToken)
+                    .ConfigureAwait(false));
 
         private static FunctionResult Result(KernelFunction function, VideoGenerationFunctionResult result) => new(
             function,

@@ -1,7 +1,9 @@
+using System.Reflection;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.ML;
 using Microsoft.SemanticKernel;
+using TorchSharp;
 using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.ML;
@@ -20,6 +22,9 @@ var options = new VideoGenerationOptions
 if (ModelLibrary.Find(null) is not { Name: "shapes" } files)
     throw new InvalidOperationException($"The model is {ModelLibrary.Find(null).Name}, not that of TurboDiffusion.Models.Shapes.");
 Console.WriteLine($"Model: {files.Transformer}");
+
+if (!typeof(torch.Tensor).GetMethod(nameof(torch.Tensor.neg))!.MethodImplementationFlags.HasFlag(MethodImplAttributes.NoOptimization))
+    throw new InvalidOperationException("TorchSharp.dll is not the corrected one.");
 
 var generator = services.GetRequiredService<IVideoGenerator>();
 var response = await generator.GenerateVideoAsync("a red circle", options);

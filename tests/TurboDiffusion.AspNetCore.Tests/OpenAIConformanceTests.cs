@@ -131,6 +131,35 @@ public sealed class OpenAIConformanceTests
     }
 
     [Fact]
+    public async Task An_end_image_goes_with_a_start_image_and_stays_with_a_remix()
+    {
+        await using var service = await TestService.StartAsync();
+        byte[] first = FakeVideoGenerator.Picture(20, 10, 200), last = FakeVideoGenerator.Picture(20, 10, 50);
+        string Url(byte[] image) => $"data:image/png;base64,{Convert.ToBase64String(image)}";
+        var json = JsonSerializer.Serialize(new { prompt = "a cat", input_reference = Url(first), end_image = Url(last) });
+        var id = Text(Parse(await service.Videos.CreateVideoAsync(
+            BinaryContent.Create(BinaryData.FromString(json)), "application/json", new RequestOptions())), "id");
+        await PollAsync(service.Videos, id);
+        var remix = Parse(await service.Videos.CreateVideoRemixAsync(
+            id, BinaryContent.Create(BinaryData.FromString("""{"prompt": "a dog"}""")), "application/json", new RequestOptions()));
+        await PollAsync(service.Videos, Text(remix, "id"));
+        Assert.Equal(2, service.Generator.Calls.Count);
+        foreach (var (request, _) in service.Generator.Calls)
+        {
+            Assert.Equal(first, Bytes(request.StartFrame));
+            Assert.Equal(last, Bytes(request.EndFrame));
+        }
+
+        json = JsonSerializer.Serialize(new { prompt = "a cat", end_image = Url(last) });
+        var alone = await Assert.ThrowsAsync<ClientResultException>(() => service.Videos.CreateVideoAsync(
+            BinaryContent.Create(BinaryData.FromString(json)), "application/json", new RequestOptions()));
+        Assert.Equal(400, alone.Status);
+        Assert.Contains("input_reference", alone.Message, StringComparison.Ordinal);
+
+        static byte[] Bytes(Microsoft.Extensions.AI.AIContent? content) => ((Microsoft.Extensions.AI.DataContent)content!).Data.ToArray();
+    }
+
+    [Fact]
     public async Task A_failed_video_says_why_and_has_no_content()
     {
         await using var service = await TestService.StartAsync();

@@ -15,7 +15,10 @@ public sealed class OpenAIVideoGeneratorTests
         await using var service = await TestService.StartAsync();
         using var generator = service.Videos.AsIVideoGenerator(pollInterval: Poll);
         var image = FakeVideoGenerator.Picture(20, 10, 200);
-        var request = new VideoGenerationRequest("a cat", new DataContent(image, "image/png")) { NegativePrompt = "a dog" };
+        var request = new VideoGenerationRequest("a cat", new DataContent(image, "image/png"))
+        {
+            NegativePrompt = "a dog", EndFrame = new DataContent(FakeVideoGenerator.Picture(10, 20, 100), "image/png"),
+        };
         var response = await generator.GenerateAsync(request, new VideoGenerationOptions
         {
             VideoSize = new(96, 48),
@@ -32,6 +35,7 @@ public sealed class OpenAIVideoGeneratorTests
         var (asked, options) = service.Generator.Calls.First();
         Assert.Equal(("a cat", "a dog"), (asked.Prompt, asked.NegativePrompt));
         Assert.Equal(image, ((DataContent)asked.StartFrame!).Data.ToArray());
+        Assert.Equal(FakeVideoGenerator.Picture(10, 20, 100), ((DataContent)asked.EndFrame!).Data.ToArray());
         Assert.Equal(3, ((TurboDiffusionRequestOptions)options.RawRepresentationFactory!(generator)!).Steps);
         Assert.Equal("openai", generator.GetService<VideoGeneratorMetadata>()?.ProviderName);
     }

@@ -42,7 +42,7 @@ public class EncodeTests(Models models)
     public async Task An_image_to_video_model_gets_first_frames_too()
     {
         string model = models.NewFolder(), videos = models.NewFolder(), output = Path.Combine(models.NewFolder(), "latents");
-        new SmallModel { ImageToVideo = true }.Write(model);
+        new SmallModel { Like = ModelSpec.I2VA14B }.Write(model);
         await Videos.Write(Path.Combine(videos, "a.mp4"), 5, "a red square");
         CommandRun run = CommandRun.Of("encode", videos, output, "-m", model, "--device", "cpu", "--size", "32x32", "--frames", "5",
             "--fps", "8", "--negative-prompt", "blurry");

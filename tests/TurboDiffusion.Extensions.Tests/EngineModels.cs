@@ -1,4 +1,5 @@
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 
 namespace TurboDiffusion.Extensions.Tests;
 
@@ -6,7 +7,7 @@ namespace TurboDiffusion.Extensions.Tests;
 internal static class EngineModels
 {
     private static readonly Lazy<string> Text = new(() => Write(new SmallModel()));
-    private static readonly Lazy<string> Image = new(() => Write(new SmallModel { ImageToVideo = true }));
+    private static readonly Lazy<string> Image = new(() => Write(new SmallModel { Like = ModelSpec.I2VA14B }));
 
     public static string TextToVideo => Text.Value;
 

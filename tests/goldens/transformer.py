@@ -1,14 +1,21 @@
 """The Wan diffusion transformer in float64. Weights by their official names."""
+import math
+
 import numpy as np
 
 import attention
 from quantization import block_int8, multiply_int8
 
+_erf = np.vectorize(math.erf)
+
 SLA_BLOCKS = {"sla": (128, 64), "sagesla": (64, 128)}
 
 
-def forward(weights, config, x, t, context, y=None, observe=lambda name, value: None):
-    """The velocity [B, out, T, H, W] of latents x [B, in, T, H, W] at timesteps t [B] in [0, 1000]; y is concatenated to x."""
+def forward(weights, config, x, t, context, y=None, observe=lambda name, value: None, image=None):
+    """
+    The velocity [B, out, T, H, W] of latents x [B, in, T, H, W] at timesteps t [B] in [0, 1000]; y is concatenated to x. image: the
+    image encoder's tokens [B, S, image_dim].
+    """
     model = _Model(weights, config)
     x = x if y is None else np.concatenate([x, y], 1)
     b, c, frames, height, width = x.shape
@@ -19,6 +26,9 @@ def forward(weights, config, x, t, context, y=None, observe=lambda name, value: 
     observe("patch_embedding", hidden)
     text = model.linear("text_embedding.2", gelu(model.linear("text_embedding.0", context)))
     observe("text_embedding", text)
+    if image is not None:
+        image = model.embed_image(image)
+        observe("img_emb", image)
 
     half = config["freq_dim"] // 2
     angles = np.outer(t, 10000.0 ** (-np.arange(half) / half))
@@ -30,7 +40,7 @@ def forward(weights, config, x, t, context, y=None, observe=lambda name, value: 
 
     rotations = rotary(config["dim"] // config["num_heads"], frames, rows, columns)
     for i in range(config["num_layers"]):
-        hidden = model.block(i, hidden, projected.reshape(b, 6, -1), text, rotations, observe)
+        hidden = model.block(i, hidden, projected.reshape(b, 6, -1), text, image, rotations, observe)
         observe(f"blocks.{i}", hidden)
 
     shift, scale = (weights["head.modulation"] + time[:, None]).transpose(1, 0, 2)[:, :, None]
@@ -91,7 +101,7 @@ class _Model:
                 self.heads(self.rms(f"{name}.norm_k", self.linear(f"{name}.k", other))),
                 self.heads(self.linear(f"{name}.v", other)))
 
-    def block(self, i, x, time, text, rotations, observe):
+    def block(self, i, x, time, text, image, rotations, observe):
         name, eps = f"blocks.{i}", self.config["eps"]
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.w[name + ".modulation"] + time).transpose(1, 0, 2)[:, :, None]
 
@@ -103,13 +113,26 @@ class _Model:
         x = x + gate1 * attended
 
         crossed = normalize(x, eps) * self.w[name + ".norm3.weight"] + self.w[name + ".norm3.bias"]
-        crossed = attention.dense(*self.projections(name + ".cross_attn", crossed, text))
+        q, k, v = self.projections(name + ".cross_attn", crossed, text)
+        crossed = attention.dense(q, k, v)
+        if image is not None:
+            crossed = crossed + attention.dense(
+                q, self.heads(self.rms(f"{name}.cross_attn.norm_k_img", self.linear(f"{name}.cross_attn.k_img", image))),
+                self.heads(self.linear(f"{name}.cross_attn.v_img", image)))
         crossed = self.linear(name + ".cross_attn.o", crossed.reshape(x.shape))
         observe(name + ".cross_attn", crossed)
         x = x + crossed
 
         modulated = normalize(x, eps) * (1 + scale2) + shift2
         return x + gate2 * self.linear(name + ".ffn.2", gelu(self.linear(name + ".ffn.0", modulated)))
+
+    def embed_image(self, tokens):
+        """Norm, linear, exact GELU, linear, norm; the norms with PyTorch's own epsilon. Two images have learned positions."""
+        def norm(i, x):
+            return normalize(x, 1e-5) * self.w[f"img_emb.proj.{i}.weight"] + self.w[f"img_emb.proj.{i}.bias"]
+        x = tokens + self.w["img_emb.emb_pos"] if "img_emb.emb_pos" in self.w else tokens
+        x = self.linear("img_emb.proj.1", norm(0, x))
+        return norm(4, self.linear("img_emb.proj.3", 0.5 * x * (1 + _erf(x / np.sqrt(2)))))
 
     def self_attention(self, name, q, k, v):
         kind = self.config["attention"] if "attention" in self.config else "original"
@@ -130,6 +153,12 @@ def shapes(config):
               **linear("text_embedding.0", config["text_dim"], dim), **linear("text_embedding.2", dim, dim),
               **linear("time_embedding.0", config["freq_dim"], dim), **linear("time_embedding.2", dim, dim),
               **linear("time_projection.1", dim, 6 * dim)}
+    image = config.get("image_dim", 0)
+    if image:
+        result |= {"img_emb.proj.0.weight": (image,), "img_emb.proj.0.bias": (image,), **linear("img_emb.proj.1", image, image),
+                   **linear("img_emb.proj.3", image, dim), "img_emb.proj.4.weight": (dim,), "img_emb.proj.4.bias": (dim,)}
+        if config["image_positions"]:
+            result["img_emb.emb_pos"] = (1, config["image_positions"], image)
     for i in range(config["num_layers"]):
         name = f"blocks.{i}"
         result[name + ".modulation"] = (1, 6, dim)
@@ -137,6 +166,9 @@ def shapes(config):
             for layer in "qkvo":
                 result |= linear(f"{name}.{part}.{layer}", dim, dim)
             result |= {f"{name}.{part}.norm_{x}.weight": (dim,) for x in "qk"}
+        if image:
+            result |= {**linear(name + ".cross_attn.k_img", dim, dim), **linear(name + ".cross_attn.v_img", dim, dim),
+                       name + ".cross_attn.norm_k_img.weight": (dim,)}
         if config["attention"] != "original":
             head_dim = dim // config["num_heads"]
             result |= linear(name + ".self_attn.attn_op.local_attn.proj_l", head_dim, head_dim)
@@ -148,4 +180,4 @@ def shapes(config):
 def is_block_linear(name):
     """Whether a weight is of a linear layer that is stored in int8."""
     part = name.split(".")
-    return part[0] == "blocks" and part[-1] == "weight" and (part[2] == "ffn" or part[2].endswith("_attn") and part[3] in "qkvo")
+    return part[0] == "blocks" and part[-1] == "weight" and (part[2] == "ffn" or part[2].endswith("_attn") and part[3] in ("q", "k", "v", "o", "k_img", "v_img"))

@@ -15,6 +15,7 @@ import numpy as np
 
 import attention
 import case_file
+import clip
 import transformer
 import vae
 from quantization import block_int8
@@ -29,7 +30,8 @@ def dit(case):
     # Intermediate values of small cases only.
     observe = lambda name, value: found.__setitem__("mid::" + name, value) if value.size < 5000 else None
     found["output::v"] = transformer.forward(
-        case.weights(), case.config, case["input::x"], case["input::t"].ravel(), case["input::context"], y, observe)
+        case.weights(), case.config, case["input::x"], case["input::t"].ravel(), case["input::context"], y, observe,
+        case["input::image"] if "input::image" in case else None)
     return found
 
 
@@ -77,6 +79,10 @@ def vae_case(case):
             "output::video": vae.decode(weights, latent), "output::video_first_frame": vae.decode(weights, latent[:, :, :1])}
 
 
+def clip_case(case):
+    return {"output::tokens": clip.encode(case.weights(), case.config, case["input::images"])}
+
+
 def e2e_i2v(case):
     """An image, a text and noise to a video: high-noise expert down to the boundary, then the other; rCM's ODE steps."""
     config, image = case.config, case["input::image"]
@@ -98,7 +104,7 @@ def e2e_i2v(case):
     return {"output::y": y, "output::latent": x, "output::video01": (np.clip(video, -1, 1) + 1) / 2}
 
 
-KINDS = {"dit": dit, "sla": sla, "sagesla": sagesla, "vae": vae_case, "e2e_i2v": e2e_i2v}
+KINDS = {"dit": dit, "sla": sla, "sagesla": sagesla, "vae": vae_case, "clip": clip_case, "e2e_i2v": e2e_i2v}
 
 
 def _cast(case, name):
@@ -136,7 +142,7 @@ class NewCase:
     def random_weights(self, prefix, shapes):
         """Weights of variance 1 / fan-in; gammas and norms near one; biases and modulations far enough from zero to be seen."""
         for name, shape in shapes.items():
-            if name.endswith("gamma") or ".norm" in name and name.endswith("weight"):
+            if name.endswith("gamma") or name.endswith("weight") and (".norm" in name or len(shape) == 1):
                 self.normal(f"weight::{prefix}{name}", *shape, mean=1, scale=0.2)
             elif name.endswith("weight"):
                 self.normal(f"weight::{prefix}{name}", *shape, scale=np.prod(shape[1:]) ** -0.5)
@@ -149,9 +155,10 @@ class NewCase:
             self.tensors[name[:-6] + "int8_weight"], self.tensors[name[:-6] + "scale"] = values, scales
 
 
-def dit_config(attention="original", quant=False, in_dim=16, layers=2, topk=None, dim=64, ffn_dim=96):
+def dit_config(attention="original", quant=False, in_dim=16, layers=2, topk=None, dim=64, ffn_dim=96, image_dim=0, image_positions=0):
     return {"dim": dim, "eps": 1e-6, "ffn_dim": ffn_dim, "freq_dim": 32, "in_dim": in_dim, "num_heads": 2, "num_layers": layers,
-            "out_dim": 16, "text_dim": 24, "attention": attention, "topk": topk, "quant": quant}
+            "out_dim": 16, "text_dim": 24, "attention": attention, "topk": topk, "quant": quant,
+            **({"image_dim": image_dim, "image_positions": image_positions} if image_dim else {})}
 
 
 def new_dit(seed, config, frames, height, width):
@@ -163,6 +170,8 @@ def new_dit(seed, config, frames, height, width):
     if config["in_dim"] > 16:
         case.normal("input::y", 1, config["in_dim"] - 16, frames, height, width)
     case.normal("input::context", 1, 7, config["text_dim"])
+    if "image_dim" in config:
+        case.normal("input::image", 1, config["image_positions"] or 5, config["image_dim"])
     case.tensors["input::t"] = np.array([[613.0]])
     return case
 
@@ -187,6 +196,15 @@ def new_vae(seed, dim, frames, height, width):
     return case
 
 
+def new_clip(seed):
+    config = {"dim": 24, "hidden_dim": 40, "num_heads": 3, "num_layers": 3, "patch_size": 4, "image_size": 16}
+    case = NewCase(seed, config)
+    case.random_weights("", clip.shapes(config))
+    # No square, and both larger and smaller than the encoder's.
+    case.normal("input::images", 2, 3, 20, 11, scale=0.5)
+    return case
+
+
 def new_image_to_video(seed):
     dit_of = dit_config(in_dim=36, layers=1, dim=32, ffn_dim=48)
     case = NewCase(seed, {"dit": dit_of, "vae": {"dim": 2, "z_dim": 16}, "sigma_max": 200, "steps": 4, "ode": True, "boundary": 0.9,
@@ -205,6 +223,11 @@ EXACT, SAME_ROUNDINGS = {"rtol": 1e-4, "atol": 1e-4}, {"rel_l2": 5e-3}
 CASES = {
     "dit-small-dense": ("dit", EXACT, lambda: new_dit(1, dit_config(), 2, 6, 8)),
     "dit-small-i2v": ("dit", EXACT, lambda: new_dit(2, dit_config(in_dim=36, layers=1), 2, 6, 8)),
+    # The image branch of Wan 2.1; of a first and a last frame, with int8 weights.
+    "dit-small-i2v-clip": ("dit", EXACT, lambda: new_dit(9, dit_config(in_dim=36, layers=1, dim=32, ffn_dim=48, image_dim=20), 2, 6, 8)),
+    "dit-small-flf2v-int8": ("dit", SAME_ROUNDINGS, lambda: new_dit(
+        10, dit_config(in_dim=36, layers=1, dim=32, ffn_dim=48, image_dim=20, image_positions=6, quant=True), 2, 6, 8)),
+    "clip-small": ("clip", EXACT, lambda: new_clip(11)),
     # 3 * 9 * 13 = 351 tokens: the last block is partial in every format.
     "dit-small-sla": ("dit", {"rel_l2": 1e-4}, lambda: new_dit(3, dit_config("sla", topk=0.5), 3, 18, 26)),
     "dit-small-sagesla-int8": ("dit", SAME_ROUNDINGS, lambda: new_dit(4, dit_config("sagesla", quant=True, topk=0.7, layers=1, ffn_dim=160), 3, 18, 26)),

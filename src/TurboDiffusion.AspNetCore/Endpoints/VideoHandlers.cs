@@ -83,25 +83,28 @@ internal static class VideoHandlers
     {
         var job = await JobAsync(user, jobs, id, http.RequestAborted).ConfigureAwait(false);
         var (prompt, key) = await VideoRequestReader.ReadRemixAsync(http, options.Value).ConfigureAwait(false);
-        ReadOnlyMemory<byte>? image = null;
-        if (job.Request.StartImage is { } name)
+        var submission = new VideoJobSubmission(job.Owner, job.Request with { Prompt = prompt })
         {
+            StartImage = await ImageAsync(job.Request.StartImage).ConfigureAwait(false),
+            EndImage = await ImageAsync(job.Request.EndImage).ConfigureAwait(false),
+            RemixedFrom = id,
+            IdempotencyKey = key,
+        };
+        return Json(await jobs.SubmitAsync(submission, http.RequestAborted).ConfigureAwait(false));
+
+        async Task<ReadOnlyMemory<byte>?> ImageAsync(string? name)
+        {
+            if (name is null)
+                return null;
+
             var stream = await files.OpenAsync(id, name, http.RequestAborted).ConfigureAwait(false) ?? throw ApiException.NotFound(id);
             await using (stream.ConfigureAwait(false))
             {
                 var bytes = new byte[stream.Length];
                 await stream.ReadExactlyAsync(bytes, http.RequestAborted).ConfigureAwait(false);
-                image = bytes;
+                return bytes;
             }
         }
-
-        var submission = new VideoJobSubmission(job.Owner, job.Request with { Prompt = prompt })
-        {
-            StartImage = image,
-            RemixedFrom = id,
-            IdempotencyKey = key,
-        };
-        return Json(await jobs.SubmitAsync(submission, http.RequestAborted).ConfigureAwait(false));
     }
 
     public static async Task<IResult> EventsAsync(

@@ -8,7 +8,8 @@ namespace TurboDiffusion.AspNetCore.Endpoints;
 
 /// <summary>
 /// Reads what a client asks for, as a form or as JSON, within bounds. The fields are those of OpenAI's API and, beside
-/// them, <c>negative_prompt</c>, <c>aspect_ratio</c>, <c>frames</c>, <c>fps</c>, <c>steps</c>, <c>guidance_scale</c> and <c>seed</c>.
+/// them, <c>end_image</c>, <c>negative_prompt</c>, <c>aspect_ratio</c>, <c>frames</c>, <c>fps</c>, <c>steps</c>,
+/// <c>guidance_scale</c> and <c>seed</c>.
 /// </summary>
 internal static class VideoRequestReader
 {
@@ -20,18 +21,19 @@ internal static class VideoRequestReader
 
     private static readonly HashSet<string> Fields = new(StringComparer.Ordinal)
     {
-        "prompt", "model", "seconds", "size", StartImage.Field,
+        "prompt", "model", "seconds", "size", UploadedImage.StartField, UploadedImage.EndField,
         "negative_prompt", "aspect_ratio", "frames", "fps", "steps", "guidance_scale", "seed",
     };
 
-    /// <summary>The largest body: an image in base64, and the texts in any escaping.</summary>
-    public static long MaxBody(VideoServiceOptions limits) => Overhead + limits.MaxImageBytes * 4L / 3 + limits.MaxPromptLength * 12L * 2;
+    /// <summary>The largest body: the images in base64, and the texts in any escaping.</summary>
+    public static long MaxBody(VideoServiceOptions limits) =>
+        Overhead + UploadedImage.Fields.Count * limits.MaxImageBytes * 4L / 3 + limits.MaxPromptLength * 12L * 2;
 
     /// <summary>Reads the request for a new video.</summary>
     /// <exception cref="ApiException">It cannot be met.</exception>
     public static async Task<VideoJobSubmission> ReadAsync(HttpContext http, string owner, VideoServiceOptions limits)
     {
-        var (fields, image) = await ReadFieldsAsync(http, limits).ConfigureAwait(false);
+        var (fields, images) = await ReadFieldsAsync(http, limits).ConfigureAwait(false);
         var (width, height) = Size(fields, limits);
         var request = new VideoJobRequest
         {
@@ -47,9 +49,18 @@ internal static class VideoRequestReader
             Steps = Number(fields, "steps", 1, limits.MaxSteps),
             GuidanceScale = Number(fields, "guidance_scale", 0.0, 100.0),
             Seed = Number(fields, "seed", 0L, long.MaxValue),
-            StartImage = image?.Name,
+            StartImage = images.GetValueOrDefault(UploadedImage.StartField)?.Name,
+            EndImage = images.GetValueOrDefault(UploadedImage.EndField)?.Name,
         };
-        return new VideoJobSubmission(owner, request) { StartImage = image?.Bytes, IdempotencyKey = IdempotencyKey(http) };
+        return request is { EndImage: not null, StartImage: null }
+            ? throw ApiException.Invalid(UploadedImage.StartField,
+                $"'{UploadedImage.EndField}' is the last frame beside a first one; send that as '{UploadedImage.StartField}'.")
+            : new VideoJobSubmission(owner, request)
+            {
+                StartImage = images.GetValueOrDefault(UploadedImage.StartField)?.Bytes,
+                EndImage = images.GetValueOrDefault(UploadedImage.EndField)?.Bytes,
+                IdempotencyKey = IdempotencyKey(http),
+            };
     }
 
     /// <summary>Reads the request to vary a video: its new prompt.</summary>
@@ -62,11 +73,11 @@ internal static class VideoRequestReader
             : (Prompt(fields, limits), IdempotencyKey(http));
     }
 
-    private static async Task<(Dictionary<string, string> Fields, StartImage? Image)> ReadFieldsAsync(
+    private static async Task<(Dictionary<string, string> Fields, Dictionary<string, UploadedImage> Images)> ReadFieldsAsync(
         HttpContext http, VideoServiceOptions limits)
     {
         var fields = new Dictionary<string, string>(StringComparer.Ordinal);
-        StartImage? image = null;
+        var images = new Dictionary<string, UploadedImage>(StringComparer.Ordinal);
         if (http.Request.HasJsonContentType())
         {
             using var json = await ReadJsonAsync(http).ConfigureAwait(false);
@@ -74,8 +85,8 @@ internal static class VideoRequestReader
             {
                 if (property.Value.ValueKind == JsonValueKind.Null)
                     continue;
-                if (property.Name == StartImage.Field)
-                    image = StartImage.Of(FromJson(property.Value), limits);
+                if (UploadedImage.Fields.Contains(property.Name))
+                    AddImage(property.Name, FromJson(property.Name, property.Value));
                 else
                     Add(property.Name, property.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number
                         ? property.Value.ToString()
@@ -91,23 +102,33 @@ internal static class VideoRequestReader
 
             foreach (var file in form.Files)
             {
-                if (file.Name != StartImage.Field || image is not null)
-                    throw ApiException.Invalid(file.Name, $"One file is taken, in the field '{StartImage.Field}'.");
+                if (!UploadedImage.Fields.Contains(file.Name))
+                    throw ApiException.Invalid(file.Name,
+                        $"Files are taken in the fields {string.Join(" and ", UploadedImage.Fields.Select(f => $"'{f}'"))} alone.");
 
                 using var buffer = new MemoryStream();
                 await file.CopyToAsync(buffer, http.RequestAborted).ConfigureAwait(false);
-                image = StartImage.Of(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), limits);
+                AddImage(file.Name, buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
             }
 
-            if (fields.Remove(StartImage.Field, out var text))
-                image = StartImage.Of(FromDataUrl(text), limits);
+            foreach (var field in UploadedImage.Fields)
+            {
+                if (fields.Remove(field, out var text))
+                    AddImage(field, FromDataUrl(field, text));
+            }
         }
         else
         {
             throw new ApiException(415, "unsupported_media_type", "Send the request as multipart/form-data or application/json.");
         }
 
-        return (fields, image);
+        return (fields, images);
+
+        void AddImage(string field, ReadOnlyMemory<byte> bytes)
+        {
+            if (!images.TryAdd(field, UploadedImage.Of(field, bytes, limits)))
+                throw ApiException.Invalid(field, $"One image is taken in the field '{field}'.");
+        }
 
         void Add(string name, string value)
         {
@@ -144,7 +165,7 @@ internal static class VideoRequestReader
             KeyLengthLimit = MaxFieldNameLength,
             ValueLengthLimit = (int)Math.Min(int.MaxValue, MaxBody(limits)),
             MultipartBodyLengthLimit = MaxBody(limits),
-            // In memory, which the limit of the body bounds: no file of an upload is ever written but the start image.
+            // In memory, which the limit of the body bounds: no file of an upload is ever written but the images.
             MemoryBufferThreshold = (int)Math.Min(int.MaxValue, MaxBody(limits)),
         });
         try
@@ -158,22 +179,22 @@ internal static class VideoRequestReader
     }
 
     // As a data URL, or as OpenAI's {"image_url": data URL}. Addresses and paths are never opened.
-    private static byte[] FromJson(JsonElement value) => value.ValueKind switch
+    private static byte[] FromJson(string field, JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.String => FromDataUrl(value.GetString()!),
+        JsonValueKind.String => FromDataUrl(field, value.GetString()!),
         JsonValueKind.Object when value.TryGetProperty("image_url", out var url)
-            && url.ValueKind == JsonValueKind.String => FromDataUrl(url.GetString()!),
-        _ => throw ApiException.Invalid(StartImage.Field, "The image must be a data URL, such as data:image/png;base64,…."),
+            && url.ValueKind == JsonValueKind.String => FromDataUrl(field, url.GetString()!),
+        _ => throw ApiException.Invalid(field, "The image must be a data URL, such as data:image/png;base64,…."),
     };
 
-    private static byte[] FromDataUrl(string text)
+    private static byte[] FromDataUrl(string field, string text)
     {
         const string Marker = ";base64,";
         var start = text.IndexOf(Marker, StringComparison.Ordinal);
         if (!text.StartsWith("data:image/", StringComparison.Ordinal) || start < 0)
         {
             throw ApiException.Invalid(
-                StartImage.Field,
+                field,
                 "The image must be sent itself, as a file of the form or as a data URL (data:image/png;base64,…); no address or path is "
                     + "opened.");
         }
@@ -184,7 +205,7 @@ internal static class VideoRequestReader
         }
         catch (FormatException)
         {
-            throw ApiException.Invalid(StartImage.Field, "The image's data URL is not valid base64.");
+            throw ApiException.Invalid(field, "The image's data URL is not valid base64.");
         }
     }
 

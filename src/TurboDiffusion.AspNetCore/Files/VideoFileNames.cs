@@ -31,6 +31,11 @@ public static partial class VideoFileNames
     /// <exception cref="ArgumentException">The media type is none of an image.</exception>
     public static string StartImage(string mediaType) => Name("start", mediaType);
 
+    /// <summary>The name of the image that the video ends with.</summary>
+    /// <param name="mediaType">Its media type.</param>
+    /// <exception cref="ArgumentException">The media type is none of an image.</exception>
+    public static string EndImage(string mediaType) => Name("end", mediaType);
+
     /// <summary>The media type of a file.</summary>
     /// <param name="name">Its name.</param>
     public static string MediaType(string name) =>

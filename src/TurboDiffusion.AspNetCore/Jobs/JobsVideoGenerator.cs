@@ -71,8 +71,8 @@ public sealed class JobsVideoGenerator(IVideoJobs jobs, string owner, Uri api) :
     private async Task<VideoJob> SubmitAsync(
         VideoGenerationRequest request, VideoGenerationOptions options, CancellationToken cancellationToken)
     {
-        if (request.StartFrame is not null)
-            throw new InvalidRequestException("image", "Start images go through the API, not through this tool.");
+        if ((request.StartFrame ?? request.EndFrame) is not null)
+            throw new InvalidRequestException("image", "Images go through the API, not through this tool.");
 
         try
         {

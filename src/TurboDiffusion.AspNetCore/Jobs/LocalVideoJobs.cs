@@ -39,6 +39,8 @@ internal sealed class LocalVideoJobs(
         {
             if (submission is { StartImage: { } image, Request.StartImage: { } name })
                 await files.SaveAsync(job.Id, name, image, cancellationToken).ConfigureAwait(false);
+            if (submission is { EndImage: { } last, Request.EndImage: { } lastName })
+                await files.SaveAsync(job.Id, lastName, last, cancellationToken).ConfigureAwait(false);
 
             var stored = await store.AddAsync(job, options.Value.MaxQueuedJobs, options.Value.MaxJobsPerKey, cancellationToken)
                 .ConfigureAwait(false);

@@ -45,4 +45,7 @@ public sealed record VideoJobRequest
 
     /// <summary>The name of the start image among the job's files, or <see langword="null"/>.</summary>
     public string? StartImage { get; init; }
+
+    /// <summary>The name of the image that the video ends with among the job's files, or <see langword="null"/>.</summary>
+    public string? EndImage { get; init; }
 }

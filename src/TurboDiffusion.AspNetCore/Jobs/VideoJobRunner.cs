@@ -6,7 +6,7 @@ using TurboDiffusion.Extensions.AI;
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>Runs one job on a generator, and stores the video with its pictures.</summary>
-/// <param name="files">Where the start image is and the results go.</param>
+/// <param name="files">Where the images are and the results go.</param>
 /// <param name="options">How many previews are made.</param>
 public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceOptions> options)
 {
@@ -54,20 +54,26 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
     private static VideoJobProgress Progress(VideoGenerationProgress now, VideoJobProgress before) => new(
         Math.Min(now.PercentComplete ?? before.Percent, 99), now.Stage, now.Step, now.TotalSteps, now.Remaining?.TotalSeconds);
 
-    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken)
-    {
-        var request = new VideoGenerationRequest(job.Request.Prompt) { NegativePrompt = job.Request.NegativePrompt };
-        if (job.Request.StartImage is not { } name)
-            return request;
+    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken) =>
+        new(job.Request.Prompt)
+        {
+            NegativePrompt = job.Request.NegativePrompt,
+            StartFrame = await ImageAsync(job.Id, job.Request.StartImage, cancellationToken).ConfigureAwait(false),
+            EndFrame = await ImageAsync(job.Id, job.Request.EndImage, cancellationToken).ConfigureAwait(false),
+        };
 
-        var stream = await files.OpenAsync(job.Id, name, cancellationToken).ConfigureAwait(false)
-            ?? throw new InvalidOperationException($"The start image of the job {job.Id} is gone.");
+    private async Task<DataContent?> ImageAsync(string job, string? name, CancellationToken cancellationToken)
+    {
+        if (name is null)
+            return null;
+
+        var stream = await files.OpenAsync(job, name, cancellationToken).ConfigureAwait(false)
+            ?? throw new InvalidOperationException($"The image '{name}' of the job {job} is gone.");
         await using (stream.ConfigureAwait(false))
         {
             var bytes = new byte[stream.Length];
             await stream.ReadExactlyAsync(bytes, cancellationToken).ConfigureAwait(false);
-            request.StartFrame = new DataContent(bytes, VideoFileNames.MediaType(name));
-            return request;
+            return new DataContent(bytes, VideoFileNames.MediaType(name));
         }
     }
 

@@ -8,6 +8,9 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
     /// <summary>The bytes of the image to start from (JPEG, PNG or WebP), checked already; its name is in the request.</summary>
     public ReadOnlyMemory<byte>? StartImage { get; init; }
 
+    /// <summary>The bytes of the image to end with, likewise.</summary>
+    public ReadOnlyMemory<byte>? EndImage { get; init; }
+
     /// <summary>The job whose video this one varies.</summary>
     public string? RemixedFrom { get; init; }
 

@@ -33,11 +33,15 @@ internal sealed class GenerateOptions
     private readonly Option<string?> _vae = Opt.Text("--vae", "FILE|tiny",
         "The video autoencoder, a full or a tiny one (TAEHV); tiny: the model's tiny one.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");
+    private readonly Option<string?> _imageEncoder = Opt.Text("--image-encoder", "FILE",
+        "The CLIP image encoder, for Wan 2.1 image to video.");
     private readonly Option<string?> _tokenizer = Opt.Text("--tokenizer", "FILE", "The SentencePiece model of the text encoder.");
     private readonly LoraArguments _loras = new();
 
     private readonly Option<string?> _image = Opt.Text("--image", "FILE",
         "The first frame (JPEG, PNG, WebP), for image-to-video models.", "-i");
+    private readonly Option<string?> _endImage = Opt.Text("--end-image", "FILE",
+        "The last frame beside the first, for models that take one (FLF2V, Wan 2.2 image to video).");
     private readonly Option<bool> _adaptive = Opt.Flag("--adaptive-size", "Keep the image's aspect ratio, at the area of the size.");
 
     private readonly Option<string?> _size = Opt.Text("--size", "WxH",
@@ -110,8 +114,8 @@ internal sealed class GenerateOptions
     public void AddTo(Action<Argument> argument, Action<string, Option[]> group)
     {
         argument(_prompt);
-        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _tokenizer, .. _loras.Options]);
-        group("Image to video", [_image, _adaptive]);
+        group("Model", [_model, _transformer, _lowNoise, _vae, _textEncoder, _imageEncoder, _tokenizer, .. _loras.Options]);
+        group("Image to video", [_image, _endImage, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary]);
         group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
@@ -123,17 +127,21 @@ internal sealed class GenerateOptions
     /// <exception cref="InvalidRequestException">Options contradict each other, or the image cannot be read.</exception>
     public VideoRequest Request(ParseResult parsed)
     {
-        string? output = parsed.GetValue(_output), image = parsed.GetValue(_image);
+        string? output = parsed.GetValue(_output), image = parsed.GetValue(_image), endImage = parsed.GetValue(_endImage);
         if (parsed.GetValue(_ode) && parsed.GetValue(_sde))
             throw new InvalidRequestException("ode", "--ode and --sde exclude each other; give one.");
         if (parsed.GetValue(_adaptive) && image is null)
             throw new InvalidRequestException("image", "--adaptive-size follows an image; give one with --image.");
+        if (endImage is not null && image is null)
+            throw new InvalidRequestException("image", "--end-image is the last frame beside a first one; give that with --image.");
         return new VideoRequest
         {
             Prompt = parsed.GetRequiredValue(_prompt),
             NegativePrompt = parsed.GetValue(_negative),
             StartImage = image is null ? null : (ReadOnlyMemory<byte>?)ImageReader.ReadBytes(image),
             StartImageName = image ?? "",
+            EndImage = endImage is null ? null : (ReadOnlyMemory<byte>?)ImageReader.ReadBytes(endImage),
+            EndImageName = endImage ?? "",
             AdaptiveSize = parsed.GetValue(_adaptive),
             Size = Size(parsed),
             Frames = parsed.GetValue(_frames),
@@ -176,11 +184,11 @@ internal sealed class GenerateOptions
     /// <exception cref="TurboDiffusionException">There is no such model, or files are missing.</exception>
     public ModelFiles Files(ParseResult parsed)
     {
-        Option<string?>[] single = [_transformer, _lowNoise, _vae, _textEncoder, _tokenizer];
+        Option<string?>[] single = [_transformer, _lowNoise, _vae, _textEncoder, _imageEncoder, _tokenizer];
         string? Named(Option<string?> option) => parsed.GetValue(option) is { } file && (option != _vae || file != TinyVae) ? file : null;
         if (parsed.GetValue(_model) is null && single.Any(o => Named(o) is not null))
         {
-            Option<string?>[] missing = [.. single.Where(o => o != _lowNoise && Named(o) is null)];
+            Option<string?>[] missing = [.. single.Where(o => o != _lowNoise && o != _imageEncoder && Named(o) is null)];
             if (missing.Length > 0)
                 throw new InvalidRequestException("model",
                     $"A model of single files needs {string.Join(", ", missing.Select(o => o.Name))} as well; or name a --model that has "
@@ -194,6 +202,7 @@ internal sealed class GenerateOptions
                 Vae = parsed.GetValue(_vae)!,
                 TextEncoder = parsed.GetValue(_textEncoder)!,
                 Tokenizer = parsed.GetValue(_tokenizer)!,
+                ImageEncoder = parsed.GetValue(_imageEncoder),
             };
         }
         ModelFiles files = ModelLibrary.Find(parsed.GetValue(_model));
@@ -204,6 +213,7 @@ internal sealed class GenerateOptions
             Vae = Named(_vae) ?? files.Vae,
             TextEncoder = parsed.GetValue(_textEncoder) ?? files.TextEncoder,
             Tokenizer = parsed.GetValue(_tokenizer) ?? files.Tokenizer,
+            ImageEncoder = parsed.GetValue(_imageEncoder) ?? files.ImageEncoder,
         };
     }
 

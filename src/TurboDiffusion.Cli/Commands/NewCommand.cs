@@ -3,6 +3,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -27,6 +28,7 @@ internal sealed class NewCommand : WritingCommand
         new OrderedDictionary<string, ModelKind>
         {
             ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder,
+            ["image-encoder"] = ModelKind.ImageEncoder,
         });
 
     private readonly Option<(AttentionKind Attention, WeightFormat Weights)?> _variant =
@@ -54,6 +56,7 @@ internal sealed class NewCommand : WritingCommand
         Examples =
         [
             "new small trial && turbodiffusion generate \"a cat\" --model trial",
+            "new small trial --like wan2.1-i2v-14b-480p && turbodiffusion generate \"a cat\" --model trial --image cat.jpg",
             "new Wan2.1-T2V-1.3B random.safetensors --variant sla-quant --dtype bfloat16",
             "new small tiny.safetensors --part transformer --dim 256 --layers 4 --variant original",
         ];
@@ -70,7 +73,7 @@ internal sealed class NewCommand : WritingCommand
         if (!small && _sizes.FirstGiven(parsed) is { } size)
             throw new InvalidRequestException(size.Name, $"{size.Name} is a size of the small model; {name} has its own.");
         if (!small) ModelSpec.Find(name);
-        if (part is ModelKind.Vae or ModelKind.TextEncoder && parsed.GetValue(_variant) is not null)
+        if (part is ModelKind.Vae or ModelKind.TextEncoder or ModelKind.ImageEncoder && parsed.GetValue(_variant) is not null)
             throw new InvalidRequestException("variant", "--variant is a choice of the transformer; leave it out.");
         SmallModel sizes = _sizes.Read(parsed, weights, seed);
         if (small && part is null) return WriteFolder(parsed, sizes, attention);
@@ -79,14 +82,23 @@ internal sealed class NewCommand : WritingCommand
         WanConfig config = small ? sizes.TransformerConfig : ModelSpec.Find(name).Transformer;
         using torch.nn.Module module = (part, small) switch
         {
-            (ModelKind.Vae, _) => new WanVae(small ? VaeConfig.WithDim(sizes.VaeDim) : ModelSpec.Find(name).Vae, Placement.Meta),
+            (ModelKind.Vae, _) => new WanVae(small ? sizes.VaeConfig : ModelSpec.Find(name).Vae, Placement.Meta),
             (ModelKind.TextEncoder, false) => new UMT5Encoder(UMT5Config.Xxl, Placement.Meta),
+            (ModelKind.ImageEncoder, false) => new ClipVisionEncoder(ModelSpec.Find(name).ImageEncoder
+                ?? throw new InvalidRequestException("part",
+                    $"{name} has no image encoder; leave --part out, or name a model that has one."), Placement.Meta),
+            (ModelKind.ImageEncoder, true) => throw new InvalidRequestException("part",
+                "The small image encoder comes with a whole small model: leave --part out and take it from the folder."),
             (ModelKind.TextEncoder, true) => throw new InvalidRequestException("part",
                 "The small text encoder comes with its tokenizer: leave --part out and take it from the folder."),
             _ => new WanModel(config, AttentionOptions.Of(attention), WeightFormat.Float, Placement.Meta),
         };
-        Dictionary<string, string> metadata = module is WanModel
-            ? WanCheckpoint.Metadata(config) : [];
+        Dictionary<string, string> metadata = module switch
+        {
+            WanModel => WanCheckpoint.Metadata(config),
+            ClipVisionEncoder encoder => encoder.Config.Metadata(),
+            _ => [],
+        };
         ICheckpoint random = new RandomCheckpoint(module, seed, parsed.GetValue(_dtype) ?? torch.ScalarType.Float32, metadata);
         return Write(parsed, TensorSource.From(module is WanModel && weights == WeightFormat.Int8
             ? new QuantizedCheckpoint(random)

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using TurboDiffusion.Generation.Models;
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -16,10 +16,11 @@ internal sealed class SmallModelOptions
     private readonly Option<int?> _layers = Opt.Number<int>("--layers", "N", "Transformer blocks. Default: 2.");
     private readonly Option<int?> _textDim = Opt.Number<int>("--text-dim", "N", "Width of the text encoder. Default: 64.");
     private readonly Option<int?> _vaeDim = Opt.Number<int>("--vae-dim", "N", "Width of the VAE's first level. Default: 8.");
-    private readonly Option<bool> _imageToVideo = Opt.Flag("--image-to-video", "An image-to-video model, with two experts.");
+    private readonly Option<string?> _like = Opt.Text("--like", string.Join('|', ModelSpec.All.Select(s => s.Name.ToLowerInvariant())),
+        $"The published model that it is a small one of. Default: {ModelSpec.T2V1_3B.Name}.");
 
     /// <summary>The options in order.</summary>
-    public Option[] All => [_dim, _headDim, _layers, _textDim, _vaeDim, _imageToVideo];
+    public Option[] All => [_dim, _headDim, _layers, _textDim, _vaeDim, _like];
 
     /// <summary>The first of them that is given; null for none.</summary>
     public Option? FirstGiven(ParseResult parsed) => All.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false });
@@ -40,7 +41,7 @@ internal sealed class SmallModelOptions
             Layers = Size(_layers, standard.Layers),
             TextDim = Size(_textDim, standard.TextDim),
             VaeDim = Size(_vaeDim, standard.VaeDim),
-            ImageToVideo = parsed.GetValue(_imageToVideo),
+            Like = parsed.GetValue(_like) is { } like ? ModelSpec.Find(like) : standard.Like,
             Weights = weights,
             Seed = seed,
         };

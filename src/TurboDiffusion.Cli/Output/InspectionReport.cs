@@ -65,6 +65,7 @@ internal static class InspectionReport
         ModelKind.Vae => "VAE",
         ModelKind.TinyVae => "tiny VAE",
         ModelKind.TextEncoder => "text encoder",
+        ModelKind.ImageEncoder => "image encoder",
         _ => "",
     };
 
@@ -72,7 +73,8 @@ internal static class InspectionReport
     {
         if (report.Transformer is WanConfig t)
             return [("width", t.Dim), ("feed-forward width", t.FfnDim), ("heads", t.NumHeads), ("layers", t.NumLayers),
-                ("input channels", t.InDim), ("output channels", t.OutDim), ("text width", t.TextDim)];
+                ("input channels", t.InDim), ("output channels", t.OutDim), ("text width", t.TextDim),
+                .. t.HasImageBranch ? [("image width", t.ImageDim)] : Array.Empty<(string, object)>()];
         if (report.Lora is { } lora)
             return [("layers changed", lora.Layers), ("ranks", lora.Ranks.Count > 0 ? string.Join(", ", lora.Ranks) : "none"),
                 ("fits", lora.Fits.Count > 0 ? string.Join(", ", lora.Fits.Select(f => f.IgnoredLayers > 0
@@ -84,6 +86,9 @@ internal static class InspectionReport
         if (report.TextEncoder is UMT5Config e)
             return [("width", e.Dim), ("feed-forward width", e.DimFfn), ("heads", e.NumHeads), ("layers", e.NumLayers),
                 ("vocabulary", e.Vocab)];
+        if (report.ImageEncoder is { } i)
+            return [("width", i.Dim), ("feed-forward width", i.HiddenDim), ("heads", i.NumHeads), ("layers", i.NumLayers),
+                ("image size", i.ImageSize), ("patch", i.PatchSize)];
         return [];
     }
 }

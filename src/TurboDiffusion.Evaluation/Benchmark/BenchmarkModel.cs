@@ -46,7 +46,12 @@ internal sealed class BenchmarkModel : IDisposable
             long[] latents = target.LatentShape;
             Latents = Input(ScalarType.Float32, latents);
             Embedding = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
-            Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null;
+            Images = new EncodedImages
+            {
+                Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null,
+                Tokens = target.Spec.ImageEncoder is { } encoder && config.HasImageBranch
+                    ? Input(placement.Dtype, 1, config.NeedsEndImage ? config.ImagePositions : encoder.Tokens, config.ImageDim) : null,
+            };
 
             Tensor Input(ScalarType dtype, params long[] shape)
             {
@@ -73,8 +78,8 @@ internal sealed class BenchmarkModel : IDisposable
     /// <summary>A text's embedding <c>[1, 512, text dim]</c>.</summary>
     public Tensor Embedding { get; private set; } = null!;
 
-    /// <summary>Image to video: the condition <c>[1, 20, T, H, W]</c>.</summary>
-    public Tensor? Condition { get; private set; }
+    /// <summary>Image to video: the condition <c>[1, 20, T, H, W]</c> and the image encoder's tokens.</summary>
+    public EncodedImages Images { get; private set; } = new();
 
     /// <summary>How many transformers are in memory.</summary>
     public int Experts => _experts.Count;
@@ -82,8 +87,13 @@ internal sealed class BenchmarkModel : IDisposable
     /// <summary>The first transformer.</summary>
     public WanModel First => _experts[0].Get();
 
+    /// <summary>The text, and the image, as the first transformer's blocks see them.</summary>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    public CrossContext PrepareContext(CancellationToken cancellationToken) =>
+        First.PrepareContext(Embedding, Images.Tokens, cancellationToken);
+
     /// <summary>What a generation calls at each step, without guidance.</summary>
-    public Denoiser Denoiser() => new(_experts, _target.Spec.Boundary ?? 0, Embedding, condition: Condition);
+    public Denoiser Denoiser() => new(_experts, _target.Spec.Boundary ?? 0, Embedding, images: Images);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -91,7 +101,8 @@ internal sealed class BenchmarkModel : IDisposable
         foreach (ModelSlot<WanModel> expert in _experts) expert.Dispose();
         Latents?.Dispose();
         Embedding?.Dispose();
-        Condition?.Dispose();
+        Images.Condition?.Dispose();
+        Images.Tokens?.Dispose();
     }
 
     private static WanModel Make(

@@ -162,11 +162,11 @@ internal static class BenchmarkRunner
         using var scope = NewDisposeScope();
         DeviceMemory.Release(target.Device);
         WanModel transformer = model.First;
-        TextContext text = transformer.PrepareText(model.Embedding, cancellationToken);
+        CrossContext context = model.PrepareContext(cancellationToken);
         Tensor time = full([1], HighNoise, ScalarType.Float32, target.Device);
         WarmUp();
         (double ms, int repeats) = DeviceClock.Median(target.Device,
-            () => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken).Dispose(), plan.Patience);
+            () => transformer.Forward(model.Latents, time, context, model.Images.Condition, cancellationToken).Dispose(), plan.Patience);
         var row = new BenchmarkRow
         {
             Label = variant.Label,
@@ -182,8 +182,8 @@ internal static class BenchmarkRunner
         using var profiler = new StepProfiler(target.Device);
         return row with
         {
-            Profile = profiler.Run(observe => transformer.Forward(model.Latents, time, text, model.Condition, cancellationToken, observe)
-                .Dispose()),
+            Profile = profiler.Run(observe => transformer.Forward(
+                model.Latents, time, context, model.Images.Condition, cancellationToken, observe).Dispose()),
         };
 
         void WarmUp()
@@ -191,7 +191,7 @@ internal static class BenchmarkRunner
             using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             try
             {
-                transformer.Forward(model.Latents, time, text, model.Condition, enough.Token, (name, _) =>
+                transformer.Forward(model.Latents, time, context, model.Images.Condition, enough.Token, (name, _) =>
                 {
                     if (name == LastWarmUpBlock) enough.Cancel();
                 }).Dispose();

@@ -85,12 +85,12 @@ internal static class PathComparison
         using var scope = NewDisposeScope();
         using var plainly = KernelSwitch.Use(plain.Kernels.Operators());
         Tensor time = full([1], target.Spec.Sampling.Of(SamplerKind.Rcm).Create().Timesteps[0], ScalarType.Float32, target.Device);
-        TextContext text = reference.First.PrepareText(reference.Embedding, cancellationToken), other;
-        using (KernelSwitch.Use(variant.Kernels.Operators())) other = model.First.PrepareText(model.Embedding, cancellationToken);
+        CrossContext context = reference.PrepareContext(cancellationToken), other;
+        using (KernelSwitch.Use(variant.Kernels.Operators())) other = model.PrepareContext(cancellationToken);
 
         var deviations = new List<Deviation>();
         Tensor? input = null;
-        reference.First.Forward(reference.Latents, time, text, reference.Condition, cancellationToken, (name, value) =>
+        reference.First.Forward(reference.Latents, time, context, reference.Images.Condition, cancellationToken, (name, value) =>
         {
             if (name != "patch_embedding" && name != $"blocks.{deviations.Count}") return;
             Tensor hidden = value();

@@ -37,6 +37,11 @@ public sealed record ModelFiles
     /// <summary>The SentencePiece model of the text encoder.</summary>
     public required string Tokenizer { get; init; }
 
+    /// <summary>
+    /// The CLIP image encoder of a transformer with an image branch (Wan 2.1 image to video and FLF2V); others need none.
+    /// </summary>
+    public string? ImageEncoder { get; init; }
+
     /// <summary>What the model is best run with; null: as published (<see cref="TurboDiffusion.Models.ModelSpec"/>).</summary>
     public GenerationDefaults? Defaults { get; init; }
 
@@ -83,6 +88,7 @@ public sealed record ModelFiles
             TinyVae = TinyVae is null ? null : Full(TinyVae),
             TextEncoder = Full(TextEncoder),
             Tokenizer = Full(Tokenizer),
+            ImageEncoder = ImageEncoder is null ? null : Full(ImageEncoder),
         };
     }
 }

@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -21,7 +22,11 @@ public sealed record SmallModel
     internal const string TextToVideoName = "small random model";
 
     private const string TinyVaeFile = "tiny_vae.safetensors";
+    private const string ImageEncoderFile = "image_encoder.safetensors";
     private const string TokenizerFile = "spiece.model";
+
+    // 17 tokens of an image.
+    private static readonly ClipConfig ImageEncoder = new(32, 64, 2, 3, patchSize: 8, grid: 4);
 
     /// <summary>Width of the transformer; a multiple of the head size.</summary>
     public int Dim { get; init; } = 128;
@@ -38,8 +43,11 @@ public sealed record SmallModel
     /// <summary>Width of the text encoder.</summary>
     public int TextDim { get; init; } = 64;
 
-    /// <summary>Whether it turns an image into a video, with two experts, instead of generating from text alone.</summary>
-    public bool ImageToVideo { get; init; }
+    /// <summary>
+    /// The published model that it is a small one of: its inputs and outputs, autoencoder, image encoder and number of experts are that
+    /// one's.
+    /// </summary>
+    public ModelSpec Like { get; init; } = ModelSpec.T2V1_3B;
 
     /// <summary>The number format of the blocks' linear layers.</summary>
     public WeightFormat Weights { get; init; }
@@ -50,7 +58,12 @@ public sealed record SmallModel
     /// <summary>The dimensions of the transformer.</summary>
     /// <exception cref="InvalidRequestException">A size does not fit.</exception>
     public WanConfig TransformerConfig =>
-        new(Dim, 2 * Dim, Dim / Math.Max(1, HeadDim), Layers, ImageToVideo ? 36 : 16, textDim: TextDim, freqDim: 64);
+        new(Dim, 2 * Dim, Dim / Math.Max(1, HeadDim), Layers, Like.Transformer.InDim, Like.Transformer.OutDim, TextDim, freqDim: 64,
+            imageDim: Like.Transformer.HasImageBranch ? ImageEncoder.Dim : 0,
+            imagePositions: Like.Transformer.NeedsEndImage ? 2 * ImageEncoder.Tokens : 0);
+
+    /// <summary>The sizes of the video autoencoder.</summary>
+    public VaeConfig VaeConfig => Like.Vae.OfWidth(VaeDim);
 
     /// <summary>Writes the model's files and their description into a folder.</summary>
     /// <param name="folder">The folder; made if it is not there. Files of the same names are replaced.</param>
@@ -70,29 +83,35 @@ public sealed record SmallModel
             // The table is as large as the vocabulary, rounded up as published models do.
             int vocabulary = (SentencePieceTextTokenizer.Open(tokenizer).VocabularySize + 63) / 64 * 64;
             var text = new UMT5Config(vocabulary, TextDim, TextDim, 2 * TextDim, 1, 2);
-            string[] transformers = ImageToVideo ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"]
+            string[] transformers = Like.Experts == 2 ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"]
                 : ["transformer.safetensors"];
             for (int i = 0; i < transformers.Length; i++)
                 WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32,
                     AttentionOptions.Sla(), null, cancellationToken);
-            using (var vae = new WanVae(VaeConfig.WithDim(VaeDim), Placement.Meta))
-                Write(folder, "vae.safetensors", vae, cancellationToken);
-            using (var tiny = new TinyVideoAutoencoder(new TinyVaeConfig(16, 1, (16, 16, 8, 8), 8), Placement.Meta))
+            using (var vae = new WanVae(VaeConfig, Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
+            var tinyVae = new TinyVaeConfig(Like.Vae.ZDim, Like.Vae.PatchSize, (16, 16, 8, 8), 8);
+            using (var tiny = new TinyVideoAutoencoder(tinyVae, Placement.Meta))
                 Write(folder, TinyVaeFile, tiny, cancellationToken);
             using (var encoder = new UMT5Encoder(text, Placement.Meta))
                 Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
+            if (config.HasImageBranch)
+                using (var encoder = new ClipVisionEncoder(ImageEncoder, Placement.Meta))
+                    Write(folder, ImageEncoderFile, encoder, cancellationToken, ImageEncoder.Metadata());
             new ModelFiles
             {
-                Name = ImageToVideo ? "small random image-to-video model" : TextToVideoName,
+                Name = Like == ModelSpec.T2V1_3B ? TextToVideoName : $"small random model like {Like.Name}",
                 Transformer = transformers[0],
                 LowNoiseTransformer = transformers.ElementAtOrDefault(1),
                 Vae = "vae.safetensors",
                 TinyVae = TinyVaeFile,
                 TextEncoder = "text_encoder.safetensors",
                 Tokenizer = TokenizerFile,
+                ImageEncoder = config.HasImageBranch ? ImageEncoderFile : null,
                 Defaults = new GenerationDefaults
                 {
-                    Width = 128, Height = 80, Frames = 17, FramesPerSecond = 8, TopKRatio = 0.2, RandomWeights = true,
+                    // Multiples of a token's pixels, 16 or 32.
+                    Width = 128, Height = 16 * VaeConfig.PatchSize * (VaeConfig.PatchSize == 1 ? 5 : 3), Frames = 17, FramesPerSecond = 8,
+                    TopKRatio = 0.2, RandomWeights = true,
                 },
             }.Write(folder);
         }
@@ -123,10 +142,11 @@ public sealed record SmallModel
         SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);
     }
 
-    private void Write(string folder, string file, torch.nn.Module module, CancellationToken cancellationToken)
+    private void Write(string folder, string file, torch.nn.Module module, CancellationToken cancellationToken,
+        Dictionary<string, string>? metadata = null)
     {
         using var random = new RandomCheckpoint(module, Seed);
-        SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), cancellationToken: cancellationToken);
+        SafetensorsWriter.Write(Path.Combine(folder, file), TensorSource.From(random), metadata, cancellationToken: cancellationToken);
     }
 
     private static void WriteTokenizer(string path) => AtomicFile.Write(path, file =>

@@ -139,6 +139,9 @@ internal sealed class TrainingParts : IDisposable
     private WanModel Load(string path, AttentionOptions attention, RunConfig config)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        if (WanCheckpoint.ReadConfig(checkpoint).HasImageBranch)
+            throw new CheckpointException(path,
+                "has an image branch (Wan 2.1 image to video), which is not trained here. Train a text-to-video model or Wan 2.2's.");
         WanModel model =
             Owned(WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
         model.RecomputesActivations = config.RecomputeActivations;

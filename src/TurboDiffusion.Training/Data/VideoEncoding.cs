@@ -49,7 +49,8 @@ public static class VideoEncoding
                 {
                     Tensor video = VideoFrames.ToModelInput(clip.to(model.Device));
                     Tensor? image = model.TransformerConfig.IsImageToVideo
-                        ? ImageCondition.Encode(vae, video.select(1, 0), options.Frames, model.Device, cancellationToken).squeeze(0) : null;
+                        ? ImageCondition.Encode(vae, video.select(1, 0), options.Frames, model.Device,
+                            cancellationToken: cancellationToken).squeeze(0) : null;
                     LatentFolder.Add(output, name, vae.Encode(video.unsqueeze(0), cancellationToken).squeeze(0), text, image);
                 }, cancellationToken);
             }

@@ -11,7 +11,7 @@ public sealed record WanNetwork(WanModel Model) : IVelocityNetwork
     public Tensor Predict(Tensor x, Tensor timestep, Condition condition)
     {
         using var scope = NewDisposeScope();
-        using TextContext text = Model.PrepareText(condition.Text);
-        return Model.Forward(x, timestep, text, condition.Image).MoveToOuterDisposeScope();
+        using CrossContext context = Model.PrepareContext(condition.Text);
+        return Model.Forward(x, timestep, context, condition.Image).MoveToOuterDisposeScope();
     }
 }

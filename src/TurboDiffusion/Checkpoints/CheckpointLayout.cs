@@ -19,15 +19,19 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
         .. VaeLayouts.All.Select(rules => (ModelKind.Vae, rules)),
         .. TinyVaeLayouts.All.Select(rules => (ModelKind.TinyVae, rules)),
         .. UMT5Layouts.All.Select(rules => (ModelKind.TextEncoder, rules)),
+        .. ClipLayouts.All.Select(rules => (ModelKind.ImageEncoder, rules)),
     ];
 
     // Parts of names of well-known files that are of other models.
     private static readonly (string Part, string Meaning)[] Others =
     [
         ("lora_", "It is a LoRA, not a whole model: name its base model, and give it as a LoRA (--lora FILE)."),
-        ("img_emb.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
-        ("image_embedder.", "It is an image-to-video model with a CLIP branch (Wan 2.1); of these models, Wan2.2-I2V-A14B is supported."),
         ("vace_", "It is a VACE model, which is not supported."),
+        ("control_adapter.", "It is a camera-control model, which is not supported."),
+        ("ref_conv.", "It is a Fun-Control model, which is not supported."),
+        ("casual_audio_encoder.", "It is a speech-to-video model (S2V), which is not supported."),
+        ("audio_proj.", "It is a model with an audio branch, which is not supported."),
+        ("face_adapter.", "It is an Animate model, which is not supported."),
         ("decoder.block.", "It holds umT5's decoder too: use an encoder-only file (models_t5_umt5-xxl-enc-bf16.pth)."),
     ];
 
@@ -57,7 +61,7 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
         if (view.Tensors.Values.FirstOrDefault(t => t.ElementCount == 0) is { } empty)
             throw new CheckpointException(view.Path, $"has an empty tensor {Quoted.Name(empty.Name)} of {empty}. It is incomplete.");
         CheckBlocks(view);
-        return view;
+        return Kind == ModelKind.ImageEncoder ? FusedProjections.Of(view) : view;
     }
 
     /// <inheritdoc/>
@@ -89,11 +93,11 @@ public sealed partial record CheckpointLayout(ModelKind Kind, KeyRuleSet Rules, 
         (int unmatched, KeyRuleSet closest) = Known.Select(k => (k.Rules.CountUnmatched(checkpoint), k.Rules)).MinBy(k => k.Item1);
         return new CheckpointException(checkpoint.Path, unmatched * 2 > checkpoint.Tensors.Count || checkpoint.Tensors.Count == 0
             ? $"holds {checkpoint.Tensors.Count} tensors of no known model: "
-                + $"{Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan 2.1 VAE, tiny "
-                + "VAEs (TAEHV) and the umT5 encoder."
+                + $"{Quoted.List([.. checkpoint.Tensors.Keys.Select(Quoted.Name)])}. Known are Wan transformers, the Wan VAEs, tiny "
+                + "VAEs (TAEHV), the umT5 encoder and the CLIP image encoder."
             : $"is closest to the {closest.Name} layout, but {string.Join("; ", closest.Problems(checkpoint))}.");
     }
 
-    [GeneratedRegex(@"\A(blocks|encoder\.downsamples|decoder\.upsamples)\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A(blocks|transformer|encoder\.downsamples|decoder\.upsamples)\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]
     private static partial Regex BlockName();
 }

@@ -14,4 +14,7 @@ public enum ModelKind
 
     /// <summary>The umT5 text encoder.</summary>
     TextEncoder,
+
+    /// <summary>The CLIP image encoder of Wan 2.1 image to video.</summary>
+    ImageEncoder,
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -25,6 +26,9 @@ public static class CheckpointInspector
 
     /// <summary>The name of the text encoder's preset.</summary>
     public const string TextEncoderPreset = "umT5-xxl";
+
+    /// <summary>The name of the image encoder's preset.</summary>
+    public const string ImageEncoderPreset = "CLIP-ViT-H-14";
 
     /// <summary>Looks at a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the file's own names; stays the caller's.</param>
@@ -51,6 +55,7 @@ public static class CheckpointInspector
                 ModelKind.Vae => Vae(report, view),
                 ModelKind.TinyVae => TinyVae(report, view),
                 ModelKind.TextEncoder => TextEncoder(report, view),
+                ModelKind.ImageEncoder => ImageEncoder(report, view),
                 _ => throw new InvalidOperationException($"There is no model of the kind {layout.Kind}."),
             };
         }
@@ -100,7 +105,7 @@ public static class CheckpointInspector
 
     private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)
     {
-        if (candidates.All(c => c.Experts == 1)) return null;
+        if (candidates is [] or [{ Experts: 1 }]) return null;
         string[] names = [.. candidates.Select(c => c.Experts == 1 ? c.Name : $"one of the two experts of {c.Name}")];
         return $"It is {string.Join(" or ", names)}; shapes do not tell which.";
     }
@@ -137,6 +142,18 @@ public static class CheckpointInspector
         {
             Preset = config == UMT5Config.Xxl ? TextEncoderPreset : ModelSpec.Custom,
             TextEncoder = config,
+            Problems = StrictLoader.Differences(model, view),
+        };
+    }
+
+    private static CheckpointReport ImageEncoder(CheckpointReport report, ICheckpoint view)
+    {
+        ClipConfig config = ClipConfig.FromCheckpoint(view);
+        using var model = new ClipVisionEncoder(config, Placement.Meta);
+        return report with
+        {
+            Preset = config == ClipConfig.ViTH14 ? ImageEncoderPreset : ModelSpec.Custom,
+            ImageEncoder = config,
             Problems = StrictLoader.Differences(model, view),
         };
     }

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
@@ -42,6 +43,9 @@ public sealed record CheckpointReport
 
     /// <summary>The sizes, if it is a text encoder.</summary>
     public UMT5Config? TextEncoder { get; init; }
+
+    /// <summary>The sizes, if it is an image encoder.</summary>
+    public ClipConfig? ImageEncoder { get; init; }
 
     /// <summary>What it changes, if it is a LoRA.</summary>
     public LoraReport? Lora { get; init; }

@@ -1,3 +1,4 @@
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -46,6 +47,9 @@ public sealed record ModelSpec
 
     /// <summary>The video autoencoder.</summary>
     public VaeConfig Vae { get; init; } = VaeConfig.Wan21;
+
+    /// <summary>The image encoder of a transformer with an image branch; null of others.</summary>
+    public ClipConfig? ImageEncoder { get; init; }
 
     /// <summary>Tokens of a text, padding included.</summary>
     public int TextLength { get; init; } = WanTextLength;
@@ -107,8 +111,33 @@ public sealed record ModelSpec
         Sizes = [new VideoSize(1280, 704)], Frames = 121, FramesPerSecond = 24, Sampling = Wan21,
     };
 
+    /// <summary>Wan 2.1 image to video for 480p: as <see cref="T2V14B"/>, with an image branch.</summary>
+    /// <remarks>It and <see cref="I2V14B720"/> have one architecture; <c>generate.py</c> gives 480p the smaller shift.</remarks>
+    public static ModelSpec I2V14B480 { get; } = new()
+    {
+        Name = "Wan2.1-I2V-14B-480P",
+        Transformer = new WanConfig(5120, 13824, 40, 40, inDim: 36, imageDim: ClipConfig.ViTH14.Dim),
+        ImageEncoder = ClipConfig.ViTH14, Sizes = [Size480], Sampling = Wan21 with { FlowSteps = 40, Shift = 3 },
+    };
+
+    /// <summary>Wan 2.1 image to video for 720p.</summary>
+    public static ModelSpec I2V14B720 { get; } = I2V14B480 with
+    {
+        Name = "Wan2.1-I2V-14B-720P", Sizes = [Size720], Sampling = Wan21 with { FlowSteps = 40 },
+    };
+
+    /// <summary>Wan 2.1 video between a first and a last frame.</summary>
+    public static ModelSpec FLF2V14B { get; } = I2V14B720 with
+    {
+        Name = "Wan2.1-FLF2V-14B-720P",
+        Transformer = new WanConfig(5120, 13824, 40, 40, inDim: 36, imageDim: ClipConfig.ViTH14.Dim,
+            imagePositions: 2 * ClipConfig.ViTH14.Tokens),
+        Sampling = Wan21 with { Shift = 16 },
+    };
+
     /// <summary>Every published model that can be run.</summary>
-    public static IReadOnlyList<ModelSpec> All { get; } = [T2V1_3B, T2V14B, T2VA14B, I2VA14B, TI2V5B];
+    public static IReadOnlyList<ModelSpec> All { get; } =
+        [T2V1_3B, T2V14B, I2V14B480, I2V14B720, FLF2V14B, T2VA14B, I2VA14B, TI2V5B];
 
     /// <summary>The published model of a name, in any case.</summary>
     /// <param name="name">A published name.</param>
@@ -132,6 +161,8 @@ public sealed record ModelSpec
     {
         if (Candidates(transformer).FirstOrDefault(s => s.Experts == experts) is { } published) return published;
         ModelSpec like = transformer.OutDim == TI2V5B.Transformer.OutDim ? TI2V5B
+            : transformer.NeedsEndImage ? FLF2V14B
+            : transformer.HasImageBranch ? I2V14B480
             : transformer.IsImageToVideo ? I2VA14B
             : experts == 2 ? T2VA14B
             : T2V1_3B;

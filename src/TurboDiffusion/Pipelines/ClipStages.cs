@@ -46,42 +46,48 @@ public sealed class ClipStages
             guided ? all.narrow(0, prompts.Count, 1).MoveToOuterDisposeScope() : null);
     }
 
-    /// <summary>Image to video: encodes the start image of all clips.</summary>
-    /// <param name="image"><c>[3, height, width]</c> in [−1, 1], on any device.</param>
+    /// <summary>Image to video: encodes the start image of all clips, and the end image where one is given.</summary>
+    /// <param name="image">The first frame, <c>[3, height, width]</c> in [−1, 1], on any device.</param>
+    /// <param name="endImage">The last frame, likewise; null: not given.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>
-    /// <returns>
-    /// The condition, as <see cref="ImageCondition.Encode"/> gives it, or the first latent frame of a model that takes one.
-    /// </returns>
-    public Tensor EncodeImage(Tensor image, CancellationToken cancellationToken = default)
+    /// <returns>What the transformer takes of them; the caller's dispose scope owns it.</returns>
+    public EncodedImages EncodeImages(Tensor image, Tensor? endImage = null, CancellationToken cancellationToken = default)
     {
+        using var scope = NewDisposeScope();
         IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
-        Tensor condition = _components.TransformerConfig.TakesFirstFrame
-            ? ImageCondition.EncodeFirstFrame(vae, image, _components.Device, cancellationToken)
-            : ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, cancellationToken);
+        EncodedImages encoded = _components.TransformerConfig.TakesFirstFrame
+            ? new() { FirstFrame = ImageCondition.EncodeFirstFrame(vae, image, _components.Device, cancellationToken) }
+            : new() { Condition = ImageCondition.Encode(vae, image, _settings.Frames, _components.Device, endImage, cancellationToken) };
         _components.Vae.Release();
-        return condition;
+        if (_components.ImageEncoder is { } slot)
+        {
+            Tensor tokens = slot.Get(null, cancellationToken)
+                .Encode(stack([.. new[] { image, endImage }.OfType<Tensor>()]), cancellationToken);
+            slot.Release();
+            // One image after the other.
+            encoded = encoded with { Tokens = tokens.reshape(1, -1, tokens.shape[2]) };
+        }
+        return encoded.MoveToOuterDisposeScope();
     }
 
     /// <summary>Draws noise and denoises it.</summary>
     /// <param name="text">The embeddings of B prompts.</param>
     /// <param name="seeds">The seeds of the B clips' noise.</param>
-    /// <param name="condition">Image to video: from <see cref="EncodeImage"/>.</param>
+    /// <param name="images">Image to video: from <see cref="EncodeImages"/>.</param>
     /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
     /// <param name="progress">Told before the first step and after every step.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <param name="watch">Told of the clean latents that each step predicts; changes nothing of the result.</param>
     /// <returns>Clean latents, <c>[B, C, T, H, W]</c>, float64.</returns>
     public Tensor Denoise(
-        PromptEmbeddings text, IReadOnlyList<ulong> seeds, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null,
+        PromptEmbeddings text, IReadOnlyList<ulong> seeds, EncodedImages? images = null, Action<ModelSlot<WanModel>>? loading = null,
         IProgress<DenoisingProgress>? progress = null, CancellationToken cancellationToken = default, EstimateObserver? watch = null)
     {
         using var scope = NewDisposeScope();
         int batch = seeds.Count;
-        Tensor? given = condition?.expand(batch, -1, -1, -1, -1);
-        bool takesFirst = _components.TransformerConfig.TakesFirstFrame;
         using var denoiser = new Denoiser(_components.Experts, _components.Boundary, text.Prompts,
             text.Negative?.expand(batch, -1, -1).contiguous(),
-            _settings.GuidanceScale, takesFirst ? null : given, loading) { FirstFrame = takesFirst ? given : null };
+            _settings.GuidanceScale, images?.For(batch), loading);
         var noise = new BatchNoise([.. seeds.Select(seed => new PhiloxNoise(seed))]);
         Tensor start = noise.Normal(_components.VaeConfig.LatentShape(batch, _settings.Frames, _settings.Height, _settings.Width)).to(
             _components.Device);

@@ -7,7 +7,7 @@ namespace TurboDiffusion.Pipelines;
 
 /// <summary>
 /// The velocity of one generation: picks the expert by the noise level, applies guidance, adds the image condition, and
-/// prepares the text once per expert.
+/// prepares text and image once per expert.
 /// </summary>
 public sealed class Denoiser : IDisposable
 {
@@ -16,11 +16,11 @@ public sealed class Denoiser : IDisposable
     private readonly Tensor _embedding;
     private readonly Tensor? _negativeEmbedding;
     private readonly GuidanceScale _guidanceScale;
-    private readonly Tensor? _condition;
+    private readonly EncodedImages _images;
     private readonly Action<ModelSlot<WanModel>>? _loading;
     private int _current = -1;
-    private TextContext? _text;
-    private TextContext? _negativeText;
+    private CrossContext? _context;
+    private CrossContext? _negativeContext;
     private RotaryEmbedding? _rotations;
 
     // Of the expert that serves.
@@ -32,24 +32,18 @@ public sealed class Denoiser : IDisposable
     /// <param name="embedding">The prompt, <c>[1, S, text dim]</c>.</param>
     /// <param name="negativeEmbedding">The negative prompt, likewise; needed where the guidance is not 1.</param>
     /// <param name="guidanceScale">Classifier-free guidance of each expert; null: none.</param>
-    /// <param name="condition">Image to video: from <see cref="ImageCondition"/>.</param>
+    /// <param name="images">Image to video: from <see cref="ClipStages.EncodeImages"/>; null: there are none.</param>
     /// <param name="loading">Called before an expert is used that is not loaded; it may load it, with progress.</param>
     public Denoiser(
         IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding, Tensor? negativeEmbedding = null,
-        GuidanceScale? guidanceScale = null, Tensor? condition = null, Action<ModelSlot<WanModel>>? loading = null)
+        GuidanceScale? guidanceScale = null, EncodedImages? images = null, Action<ModelSlot<WanModel>>? loading = null)
     {
         _guidanceScale = guidanceScale ?? GuidanceScale.None;
         if (!_guidanceScale.IsNone && negativeEmbedding is null)
             throw new ArgumentException("Guidance needs the embedding of a negative prompt.", nameof(negativeEmbedding));
-        (_experts, _boundary, _embedding, _negativeEmbedding, _condition, _loading) =
-            (experts, boundary, embedding, negativeEmbedding, condition, loading);
+        (_experts, _boundary, _embedding, _negativeEmbedding, _images, _loading) =
+            (experts, boundary, embedding, negativeEmbedding, images ?? new EncodedImages(), loading);
     }
-
-    /// <summary>
-    /// The first latent frame, <c>[B, C, 1, H, W]</c>, where an image gives it: the model sees it clean, at time 0, whatever the noise of
-    /// the others; null: it is denoised like the others.
-    /// </summary>
-    public Tensor? FirstFrame { get; init; }
 
     /// <summary>The expert that serves a noise level: the first while it is at or above the boundary.</summary>
     /// <param name="noiseLevel">t in [0, 1].</param>
@@ -70,25 +64,25 @@ public sealed class Denoiser : IDisposable
         Tensor input = WithFirstFrame(x.to_type(ScalarType.Float32)), t = Timesteps(input, timestep);
         // Every step has the same positions, and so has the other expert.
         _rotations ??= model.Rotations(input.shape);
-        Tensor velocity = model.Forward(input, t, _text!, _condition, cancellationToken, rotary: _rotations);
+        Tensor velocity = model.Forward(input, t, _context!, _images.Condition, cancellationToken, rotary: _rotations);
         if (Guidance != 1)
         {
-            Tensor negative = model.Forward(input, t, _negativeText!, _condition, cancellationToken, rotary: _rotations);
+            Tensor negative = model.Forward(input, t, _negativeContext!, _images.Condition, cancellationToken, rotary: _rotations);
             velocity = negative + Guidance * (velocity - negative);
         }
         return velocity.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Latents with <see cref="FirstFrame"/> in its place; the latents themselves where there is none.</summary>
+    /// <summary>Latents with the given first frame in its place; the latents themselves where none is given.</summary>
     /// <param name="latents"><c>[B, C, T, H, W]</c></param>
-    public Tensor WithFirstFrame(Tensor latents) => FirstFrame is null ? latents
-        : cat([FirstFrame.to(latents.dtype, latents.device), latents.narrow(2, 1, latents.shape[2] - 1)], dim: 2);
+    public Tensor WithFirstFrame(Tensor latents) => _images.FirstFrame is null ? latents
+        : cat([_images.FirstFrame.to(latents.dtype, latents.device), latents.narrow(2, 1, latents.shape[2] - 1)], dim: 2);
 
     // One for each clip; with a clean first frame, one for each token, frame by frame.
     private Tensor Timesteps(Tensor latents, double timestep)
     {
         Tensor ofClips = full([latents.shape[0]], timestep, ScalarType.Float32, latents.device);
-        if (FirstFrame is null) return ofClips;
+        if (_images.FirstFrame is null) return ofClips;
         long tokens = Patches.Count(latents.shape), first = tokens / latents.shape[2];
         Tensor ofTokens = ofClips.unsqueeze(1).repeat(1, tokens);
         ofTokens.narrow(1, 0, first).zero_();
@@ -104,7 +98,7 @@ public sealed class Denoiser : IDisposable
     }
 
     /// <summary>
-    /// The expert of a noise level, loaded, with the text prepared for it. Where every expert stays loaded, nothing is moved.
+    /// The expert of a noise level, loaded, with text and image prepared for it. Where every expert stays loaded, nothing is moved.
     /// </summary>
     /// <param name="timestep">Noise level times 1000.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
@@ -118,24 +112,24 @@ public sealed class Denoiser : IDisposable
         WanModel model = slot.Get(null, cancellationToken);
         _current = expert;
         // Kept across steps, so outside the step's dispose scope; freed with this object.
-        _text = Prepare(model, _embedding, cancellationToken);
-        if (Guidance != 1) _negativeText = Prepare(model, _negativeEmbedding!, cancellationToken);
+        _context = Prepare(model, _embedding, cancellationToken);
+        if (Guidance != 1) _negativeContext = Prepare(model, _negativeEmbedding!, cancellationToken);
         return model;
     }
 
-    private static TextContext Prepare(WanModel model, Tensor embedding, CancellationToken cancellationToken)
+    private CrossContext Prepare(WanModel model, Tensor embedding, CancellationToken cancellationToken)
     {
-        TextContext text = model.PrepareText(embedding, cancellationToken);
-        text.DetachFromDisposeScope();
-        return text;
+        CrossContext context = model.PrepareContext(embedding, _images.Tokens, cancellationToken);
+        context.DetachFromDisposeScope();
+        return context;
     }
 
     // The expert that served.
     private void Leave()
     {
-        _text?.Dispose();
-        _negativeText?.Dispose();
-        _text = _negativeText = null;
+        _context?.Dispose();
+        _negativeContext?.Dispose();
+        _context = _negativeContext = null;
         if (_current >= 0) _experts[_current].Release();
         _current = -1;
     }

@@ -22,20 +22,30 @@ internal sealed class GenerationPlan
             + (streamed ? WorkEstimate.Loading(textWeights, components.Device) : 0);
         LoadExpert = WorkEstimate.Loading(WorkEstimate.Parameters(components.TransformerConfig), components.Device);
         LoadVae = WorkEstimate.Loading(WorkEstimate.Parameters(vae), components.Device);
+        int images = new[] { request.StartImage, request.EndImage }.Count(i => i is not null);
         EncodeImage = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks);
+        if (components.ImageEncoderConfig is { } encoder)
+        {
+            // One that does not stay is loaded within the stage.
+            double loading = WorkEstimate.Loading(WorkEstimate.Parameters(encoder), components.Device);
+            bool stays = components.ImageEncoder!.KeepsLoaded;
+            LoadImageEncoder = stays ? loading : 0;
+            EncodeImage += images * WorkEstimate.EncodingImage(encoder) + (stays ? 0 : loading);
+        }
         long tokens = Patches.Count(vae.LatentShape(1, request.Frames, request.Height, request.Width));
         Denoise = sampler.Timesteps.Count * prompts * WorkEstimate.Denoising(components.TransformerConfig, tokens);
         Decode = request.Frames * WorkEstimate.Frame(vae, request.Width, request.Height, vae.NumResBlocks + 1);
 
-        bool image = request.StartImage is not null;
+        bool image = images > 0;
         Experts = [.. sampler.Timesteps.Select(t => Denoiser.ExpertFor(t / 1000, components.Boundary, components.Experts.Count))
             .Distinct()];
-        double loading = Loads(components.TextEncoder, 1) * LoadTextEncoder
+        double loadingAll = Loads(components.TextEncoder, 1) * LoadTextEncoder
             + Loads(components.Vae, request.Count + (image ? 1 : 0)) * LoadVae
+            + (image && components.ImageEncoder is { } imageEncoder ? Loads(imageEncoder, 1) * LoadImageEncoder : 0)
             + Experts.Sum(e => Loads(components.Experts[e], request.Count)) * LoadExpert;
         _stages = new Dictionary<GenerationStage, double>
         {
-            [GenerationStage.Loading] = loading,
+            [GenerationStage.Loading] = loadingAll,
             [GenerationStage.EncodingText] = EncodeText,
             [GenerationStage.EncodingImage] = image ? EncodeImage : 0,
             [GenerationStage.Denoising] = request.Count * Denoise,
@@ -56,7 +66,10 @@ internal sealed class GenerationPlan
     /// <summary>Loading the VAE.</summary>
     public double LoadVae { get; }
 
-    /// <summary>Encoding the start image.</summary>
+    /// <summary>Loading the image encoder.</summary>
+    public double LoadImageEncoder { get; }
+
+    /// <summary>Encoding the start image, and the end image.</summary>
     public double EncodeImage { get; }
 
     /// <summary>Loading one transformer.</summary>

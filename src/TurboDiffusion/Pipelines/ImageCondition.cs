@@ -4,10 +4,13 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Pipelines;
 
 /// <summary>
-/// What an image-to-video model gets beside the noisy latents: 4 mask channels (1 on the first latent frame) and the latents
-/// of a video whose first frame is the image and whose other frames are zero.
+/// What an image-to-video model gets beside the noisy latents: 4 mask channels, one for each frame of a latent frame (1 where an image is
+/// given; the first latent frame is one frame, four times), and the latents of a video of the given images and zeros.
 /// </summary>
-/// <remarks>TurboDiffusion aaecff5, <c>turbodiffusion/inference/wan2.2_i2v_infer.py</c>.</remarks>
+/// <remarks>
+/// TurboDiffusion aaecff5, <c>turbodiffusion/inference/wan2.2_i2v_infer.py</c>; with a last frame, Wan-Video/Wan2.1,
+/// <c>wan/first_last_frame2video.py</c>.
+/// </remarks>
 public static class ImageCondition
 {
     private const int MaskChannels = 4;
@@ -25,22 +28,26 @@ public static class ImageCondition
         return vae.Encode(image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2), cancellationToken).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Encodes the image.</summary>
+    /// <summary>Encodes the first frame, or the first and the last.</summary>
     /// <param name="vae">The VAE.</param>
-    /// <param name="image"><c>[3, H, W]</c> in [−1, 1], on any device.</param>
-    /// <param name="frames">Frames of the video, 4k + 1.</param>
+    /// <param name="image">The first frame, <c>[3, H, W]</c> in [−1, 1], on any device.</param>
+    /// <param name="frames">Frames of the video, 4k + 1; with a last frame at least 5.</param>
     /// <param name="device">Where the VAE is.</param>
+    /// <param name="endImage">The last frame, as the first; null: not given.</param>
     /// <param name="cancellationToken">Checked at each layer of the VAE.</param>
     /// <returns><c>[1, 4 + 16, k + 1, H/8, W/8]</c>, float32.</returns>
-    public static Tensor Encode(IVideoAutoencoder vae, Tensor image, int frames, Device device,
+    public static Tensor Encode(IVideoAutoencoder vae, Tensor image, int frames, Device device, Tensor? endImage = null,
         CancellationToken cancellationToken = default)
     {
         using var scope = NewDisposeScope();
-        Tensor first = image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2);
-        Tensor rest = zeros([1, 3, frames - 1, image.shape[1], image.shape[2]], ScalarType.Float32, device);
-        Tensor latents = vae.Encode(cat([first, rest], dim: 2), cancellationToken);
+        Tensor[] given = [.. new[] { image, endImage }.OfType<Tensor>()
+            .Select(i => i.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2))];
+        Tensor between = zeros([1, 3, frames - given.Length, image.shape[1], image.shape[2]], ScalarType.Float32, device);
+        Tensor latents = vae.Encode(cat([given[0], between, .. given[1..]], dim: 2), cancellationToken);
         Tensor mask = zeros([1, MaskChannels, .. latents.shape[2..]], ScalarType.Float32, device);
         mask.narrow(2, 0, 1).fill_(1);
+        // The last of the last four frames.
+        if (endImage is not null) mask.narrow(1, MaskChannels - 1, 1).narrow(2, mask.shape[2] - 1, 1).fill_(1);
         return cat([mask, latents], dim: 1).MoveToOuterDisposeScope();
     }
 }

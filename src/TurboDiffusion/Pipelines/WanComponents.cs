@@ -1,3 +1,4 @@
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -53,6 +54,12 @@ public sealed record WanComponents : IDisposable
     /// <summary>The autoencoder's dimensions; of a tiny one, those of a full one with the same latents and about as much work.</summary>
     public required VaeConfig VaeConfig { get; init; }
 
+    /// <summary>The image encoder of a transformer with an image branch (Wan 2.1 image to video); null of others.</summary>
+    public ModelSlot<ClipVisionEncoder>? ImageEncoder { get; init; }
+
+    /// <summary>The image encoder's sizes.</summary>
+    public ClipConfig? ImageEncoderConfig { get; init; }
+
     /// <summary>Checks that the models fit together.</summary>
     /// <exception cref="CheckpointException">They do not; the message says which and why.</exception>
     public void Check()
@@ -71,6 +78,18 @@ public sealed record WanComponents : IDisposable
             throw new CheckpointException(Name,
                 $"the VAE has latents of {VaeConfig.ZDim} channels, the transformer gives {TransformerConfig.OutDim}; use the VAE that "
                     + "belongs to it");
+        if (TransformerConfig.HasImageBranch && ImageEncoderConfig is null)
+            throw new CheckpointException(Name,
+                "the transformer has an image branch and needs the CLIP image encoder that belongs to it "
+                    + "(models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth); name its file as \"imageEncoder\" in model.json, or with "
+                    + "--image-encoder");
+        if (TransformerConfig.HasImageBranch && ImageEncoderConfig is { } encoder
+            && (encoder.Dim != TransformerConfig.ImageDim
+                || TransformerConfig.ImagePositions > 0 && TransformerConfig.ImagePositions != 2 * encoder.Tokens))
+            throw new CheckpointException(Name,
+                $"the image encoder gives {encoder.Tokens} tokens of width {encoder.Dim}, the transformer takes "
+                    + (TransformerConfig.ImagePositions > 0 ? $"{TransformerConfig.ImagePositions / 2} " : "")
+                    + $"of width {TransformerConfig.ImageDim}; use the image encoder that belongs to it");
         if (TransformerConfig.InDim != TransformerConfig.OutDim && TransformerConfig.InDim != 4 + 2 * TransformerConfig.OutDim)
             throw new CheckpointException(Name,
                 $"the transformer takes {TransformerConfig.InDim} channels and gives {TransformerConfig.OutDim}; only text-to-video "
@@ -83,6 +102,7 @@ public sealed record WanComponents : IDisposable
         TextEncoder.Dispose();
         foreach (ModelSlot<WanModel> expert in Experts) expert.Dispose();
         Vae.Dispose();
+        ImageEncoder?.Dispose();
         PreviewVae?.Dispose();
     }
 }

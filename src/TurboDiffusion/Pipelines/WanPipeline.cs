@@ -46,13 +46,14 @@ public sealed class WanPipeline : IDisposable
         try
         {
             PromptEmbeddings text = EncodeText(stages, request.Prompt, clock, cancellationToken);
-            Tensor? condition = request.StartImage is { } image ? EncodeImage(stages, image, clock, cancellationToken) : null;
+            EncodedImages? images = request.StartImage is { } image
+                ? EncodeImages(stages, image, request.EndImage, clock, cancellationToken) : null;
             for (int video = 0; video < request.Count; video++)
             {
                 using var perVideo = NewDisposeScope();
                 clock.Video = video;
                 ulong seed = request.Seed + (ulong)video;
-                Tensor latents = Denoise(stages, seed, text, condition, receiver, clock, cancellationToken);
+                Tensor latents = Denoise(stages, seed, text, images, receiver, clock, cancellationToken);
                 Decode(stages, latents, request.Frames, video, seed, receiver, clock, cancellationToken);
             }
             clock.Learn();
@@ -63,6 +64,7 @@ public sealed class WanPipeline : IDisposable
             _components.TextEncoder.Release();
             foreach (ModelSlot<WanModel> expert in _components.Experts) expert.Release();
             _components.Vae.Release();
+            _components.ImageEncoder?.Release();
         }
     }
 
@@ -85,9 +87,21 @@ public sealed class WanPipeline : IDisposable
         if (!_components.TransformerConfig.TakesImage && request.StartImage is not null)
             throw new InvalidRequestException("image",
                 $"{_components.Name} generates from text alone; leave the start image out, or use an image-to-video model.");
-        if (request.StartImage is { } image && !image.shape.SequenceEqual([3L, request.Height, request.Width]))
-            throw new ArgumentException($"The start image has the shape [{string.Join(", ", image.shape)}], not [3, {request.Height}, "
-                + $"{request.Width}].");
+        if (request.EndImage is not null && !_components.TransformerConfig.TakesEndImage)
+            throw new InvalidRequestException("end image",
+                $"{_components.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
+        if (request.EndImage is not null && request.StartImage is null)
+            throw new InvalidRequestException("image", "The end image is given, and no start image; give both.");
+        if (_components.TransformerConfig.NeedsEndImage && request.EndImage is null)
+            throw new InvalidRequestException("end image",
+                $"{_components.Name} makes the video between two images; give an end image too.");
+        if (request.EndImage is not null && request.Frames <= _components.VaeConfig.TemporalFactor)
+            throw new InvalidRequestException("frames",
+                $"A video between two images has {request.Frames} frames; give at least {_components.VaeConfig.TemporalFactor + 1}.");
+        foreach (Tensor given in new[] { request.StartImage, request.EndImage }.OfType<Tensor>())
+            if (!given.shape.SequenceEqual([3L, request.Height, request.Width]))
+                throw new ArgumentException($"An image has the shape [{string.Join(", ", given.shape)}], not [3, {request.Height}, "
+                    + $"{request.Width}].");
         return stages;
     }
 
@@ -103,22 +117,25 @@ public sealed class WanPipeline : IDisposable
         return text;
     }
 
-    private Tensor EncodeImage(ClipStages stages, Tensor image, GenerationClock clock, CancellationToken cancellationToken)
+    private EncodedImages EncodeImages(
+        ClipStages stages, Tensor image, Tensor? endImage, GenerationClock clock, CancellationToken cancellationToken)
     {
         Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
+        if (_components.ImageEncoder is { KeepsLoaded: true } encoder)
+            Load(encoder, clock.Plan.LoadImageEncoder, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingImage, 1, clock.Plan.EncodeImage);
-        Tensor condition = stages.EncodeImage(image, cancellationToken);
+        EncodedImages images = stages.EncodeImages(image, endImage, cancellationToken);
         clock.Report(1);
-        return condition;
+        return images;
     }
 
     private Tensor Denoise(
-        ClipStages stages, ulong seed, PromptEmbeddings text, Tensor? condition, IVideoReceiver receiver, GenerationClock clock,
+        ClipStages stages, ulong seed, PromptEmbeddings text, EncodedImages? images, IVideoReceiver receiver, GenerationClock clock,
         CancellationToken cancellationToken)
     {
         LoadExperts(clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.Denoising, stages.Sampler.Timesteps.Count, clock.Plan.Denoise);
-        return stages.Denoise(text, [seed], condition, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken), clock.Steps(),
+        return stages.Denoise(text, [seed], images, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken), clock.Steps(),
             cancellationToken, Previews(stages.Sampler.Timesteps.Count, receiver, clock, cancellationToken));
     }
 

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -32,6 +33,11 @@ internal static class WorkEstimate
     public static double EncodingText(UMT5Config config, long tokens) =>
         2 * tokens * (Parameters(config) - (double)config.Vocab * config.Dim);
 
+    /// <summary>Encoding one image for the image branch.</summary>
+    /// <param name="config">The image encoder.</param>
+    public static double EncodingImage(ClipConfig config) =>
+        2 * config.Tokens * Parameters(config) + 4.0 * config.NumLayers * config.Tokens * config.Tokens * config.Dim;
+
     /// <summary>One call of the transformer with dense attention.</summary>
     /// <param name="config">The transformer.</param>
     /// <param name="tokens">Video tokens.</param>
@@ -64,6 +70,11 @@ internal static class WorkEstimate
     /// <param name="config">The text encoder.</param>
     public static double Parameters(UMT5Config config) =>
         (double)config.Vocab * config.Dim + config.NumLayers * (4.0 * config.Dim * config.DimAttn + 3.0 * config.Dim * config.DimFfn);
+
+    /// <summary>Weights of an image encoder's blocks.</summary>
+    /// <param name="config">The image encoder.</param>
+    public static double Parameters(ClipConfig config) =>
+        config.NumLayers * (4.0 * config.Dim * config.Dim + 2.0 * config.Dim * config.HiddenDim);
 
     /// <summary>Weights of a VAE's residual blocks, encoder and decoder.</summary>
     /// <param name="config">The VAE.</param>

@@ -146,6 +146,18 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             var info = (await generator.AnimateImageAsync(start, "it waves", options, Token)).Contents[0].GetVideoInfo()!;
             Assert.Equal(2.0, (double)info.Width / info.Height, 0.3);
         }
+
+        // With the same seed, another last frame is another video.
+        var videos = new List<byte[]>();
+        foreach (var end in new AIContent?[] { null, new UriContent(new Uri(png), "image/png") })
+        {
+            var request = new VideoGenerationRequest("it waves", new UriContent(new Uri(png), "image/png")) { EndFrame = end };
+            var content = (await generator.GenerateAsync(request, options, Token)).Contents[0];
+            videos.Add(content is DataContent data ? data.Data.ToArray()
+                : await File.ReadAllBytesAsync(((UriContent)content).Uri.LocalPath, Token));
+        }
+
+        Assert.NotEqual(videos[0], videos[1]);
     }
 
     [Fact]
@@ -163,6 +175,9 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         var error = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.AnimateImageAsync(
             new UriContent("http://example.com/a.png", "image/png"), "a cat", Options(), Token));
         Assert.Equal("image", error.Parameter);
+        error = await Assert.ThrowsAsync<InvalidRequestException>(() => generator.GenerateAsync(
+            new VideoGenerationRequest("a cat") { EndFrame = new DataContent(new byte[] { 1 }, "image/png") }, Options(), Token));
+        Assert.Equal("end image", error.Parameter);
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
 
         async Task Refused(string parameter, string prompt, Action<VideoGenerationOptions> change)

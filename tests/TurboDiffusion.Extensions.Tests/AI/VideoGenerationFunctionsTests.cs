@@ -82,6 +82,9 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
             var image = Assert.IsType<DataContent>(_request!.StartFrame);
             Assert.Equal("image/png", image.MediaType);
             Assert.Equal([4, 5], image.Data.ToArray());
+            Assert.Null(_request.EndFrame);
+            await functions.AnimateImageAsync(path, "it waves", path, cancellationToken: Token);
+            Assert.Equal([4, 5], Assert.IsType<DataContent>(_request.EndFrame).Data.ToArray());
         }
     }
 
@@ -113,6 +116,8 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
             Assert.NotNull((await functions.AnimateImageAsync(path, "it waves", cancellationToken: Token)).Error);
 
         Assert.NotNull((await functions.AnimateImageAsync("missing.png", "it waves", cancellationToken: Token)).Error);
+        await File.WriteAllBytesAsync(Path.Combine(allowed, "start.png"), [4, 5], Token);
+        Assert.NotNull((await functions.AnimateImageAsync("start.png", "it waves", secret, cancellationToken: Token)).Error);
         Assert.NotNull((await new VideoGenerationFunctions(generator)
             .AnimateImageAsync(secret, "it waves", cancellationToken: Token)).Error);
         Assert.Equal(0, generator.Calls);

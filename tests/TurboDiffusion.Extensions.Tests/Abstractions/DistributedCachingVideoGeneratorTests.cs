@@ -57,7 +57,7 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
     }
 
     public static TheoryData<string> Differences =>
-        ["prompt", "negative", "image", "seed", "size", "model", "raw", "rawType", "additional", "content"];
+        ["prompt", "negative", "image", "end", "endImage", "seed", "size", "model", "raw", "rawType", "additional", "content"];
 
     [Theory]
     [MemberData(nameof(Differences))]
@@ -267,6 +267,8 @@ public sealed class DistributedCachingVideoGeneratorTests : IDisposable
             new DataContent(new byte[] { difference == "image" ? (byte)2 : (byte)1 }, "image/png"))
         {
             NegativePrompt = difference == "negative" ? "rain" : null,
+            EndFrame = difference is "end" or "endImage"
+                ? new DataContent(new byte[] { difference == "end" ? (byte)1 : (byte)2 }, "image/png") : null,
         };
         return (request, new VideoGenerationOptions
         {

@@ -30,6 +30,7 @@ public partial class ArchitectureTests
         new("Models/Vae", "frames to latents and back"),
         new("Models/TinyVae", "the same, coarser and fast"),
         new("Models/UMT5", "the text encoder"),
+        new("Models/Clip", "the image encoder"),
         new("Models", "what is in a file, random weights"),
         new("Pipelines", "WanPipeline, Denoiser, ImageCondition"),
     ];
@@ -161,6 +162,6 @@ public partial class ArchitectureTests
         public Regex Named { get; } = new(
             $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
             + $@"(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\."
-            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }

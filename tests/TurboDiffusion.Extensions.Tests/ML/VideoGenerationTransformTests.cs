@@ -117,6 +117,43 @@ public sealed class VideoGenerationTransformTests : IDisposable
     }
 
     [Fact]
+    public void End_images_come_from_their_column_also_in_a_loaded_model()
+    {
+        string first = Path.Combine(_folder, "first.png"), last = Path.Combine(_folder, "last.png");
+        File.WriteAllBytes(first, [4, 5]);
+        File.WriteAllBytes(last, [6]);
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new EndRow { Prompt = "a", First = first, Last = last } });
+        VideoGeneratorRegistry.Register("end-test", () => _generator);
+        var model = _ml.Transforms.GenerateVideo(new VideoGenerationTransformOptions
+        {
+            StartImageColumnName = "First", EndImageColumnName = "Last", GeneratorName = "end-test",
+        }).Fit(rows);
+        var saved = new MemoryStream();
+        _ml.Model.Save(model, rows.Schema, saved);
+        saved.Position = 0;
+        var loaded = _ml.Model.Load(saved, out _);
+        foreach (var transformer in new[] { model, loaded })
+        {
+            _calls.Clear();
+            Read(transformer.Transform(rows), 1, "Video");
+            var (request, _) = Assert.Single(_calls);
+            Assert.Equal([4, 5], Assert.IsType<DataContent>(request.StartFrame).Data.ToArray());
+            Assert.Equal([6], Assert.IsType<DataContent>(request.EndFrame).Data.ToArray());
+        }
+
+        VideoGeneratorRegistry.Remove("end-test");
+    }
+
+    private sealed class EndRow
+    {
+        public string Prompt { get; set; } = "";
+
+        public string First { get; set; } = "";
+
+        public string Last { get; set; } = "";
+    }
+
+    [Fact]
     public void Built_in_transforms_work_before_and_after()
     {
         using (var bitmap = MLImage.CreateFromPixels(4, 2, MLPixelFormat.Rgba32,

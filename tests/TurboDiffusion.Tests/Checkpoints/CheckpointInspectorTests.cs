@@ -3,6 +3,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -33,6 +34,7 @@ public class CheckpointInspectorTests
         Assert.Equal(parts[0] switch
         {
             "Wan2.2-I2V-A14B" => "It is one of the two experts of Wan2.2-I2V-A14B; shapes do not tell which.",
+            "Wan2.1-I2V-14B-480P" => "It is Wan2.1-I2V-14B-480P or Wan2.1-I2V-14B-720P; shapes do not tell which.",
             "Wan2.1-T2V-14B" => "It is Wan2.1-T2V-14B or one of the two experts of Wan2.2-T2V-A14B; shapes do not tell which.",
             _ => null,
         }, report.Note);
@@ -59,6 +61,19 @@ public class CheckpointInspectorTests
         Assert.Equal((CheckpointInspector.TextEncoderPreset, UMT5Config.Xxl), (text.Preset, text.TextEncoder));
     }
 
+    [Theory]
+    [InlineData(Manifests.ImageEncoder, "original Wan CLIP")]
+    [InlineData(Manifests.TransformersImageEncoder, "transformers CLIPVisionModel")]
+    public void The_image_encoder_is_told_from_its_header_in_either_layout(string manifest, string layout)
+    {
+        CheckpointReport report = CheckpointInspector.Inspect(Manifests.Load(manifest));
+        Assert.Empty(report.Problems);
+        Assert.Equal((CheckpointInspector.ImageEncoderPreset, ClipConfig.ViTH14, layout),
+            (report.Preset, report.ImageEncoder, report.Layout?.ToString()));
+        ClipConfig published = ClipConfig.ViTH14;
+        Assert.Equal((224, 257, 80), (published.ImageSize, published.Tokens, published.Dim / published.NumHeads));
+    }
+
     [Fact]
     public void What_is_missing_or_misshapen_is_a_problem()
     {
@@ -77,7 +92,7 @@ public class CheckpointInspectorTests
     [Fact]
     public void A_header_of_any_names_and_shapes_makes_a_report()
     {
-        TensorInfo[][] files = [.. ((string[])["Wan2.1-T2V-1.3B.sla-quant", Manifests.Vae, Manifests.TextEncoder])
+        TensorInfo[][] files = [.. ((string[])["Wan2.1-T2V-1.3B.sla-quant", Manifests.Vae, Manifests.TextEncoder, Manifests.ImageEncoder])
             .Select(m => Manifests.Load(m).Tensors.Values.ToArray())];
         Gen<IReadOnlyList<long>> shape = Gen.Int[0, Sizes.Length - 1].Select(i => Sizes[i]).Array[0, 4].Select(s => (IReadOnlyList<long>)s);
         (from file in Gen.Int[0, files.Length - 1]

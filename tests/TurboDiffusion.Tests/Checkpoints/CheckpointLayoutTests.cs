@@ -51,7 +51,9 @@ public class CheckpointLayoutTests
     [Theory]
     [InlineData("conv.weight", "holds 1 tensors of no known model: 'conv.weight'")]
     [InlineData("blocks.0.self_attn.q.lora_A.weight", "LoRA")]
-    [InlineData("img_emb.proj.0.weight", "CLIP")]
+    [InlineData("vace_patch_embedding.weight", "VACE")]
+    [InlineData("control_adapter.conv.weight", "camera-control")]
+    [InlineData("face_adapter.fuser_blocks.0.k_norm.weight", "Animate")]
     public void What_is_of_no_known_model_is_refused(string name, string reason) =>
         Assert.Contains(reason, Assert.Throws<CheckpointException>(() => CheckpointLayout.Detect(
             new HeaderCheckpoint([new TensorInfo(name, torch.ScalarType.Float32, [1])]))).Message);

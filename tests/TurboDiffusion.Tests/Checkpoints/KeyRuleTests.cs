@@ -52,6 +52,18 @@ public class KeyRuleTests
         Assert.Equal(foreign, ForeignName(WanLayouts.Diffusers, Manifests.Load("Wan2.1-T2V-1.3B.original").Tensors[native]));
 
     [Theory]
+    [InlineData("condition_embedder.image_embedder.norm1.weight", "img_emb.proj.0.weight")]
+    [InlineData("condition_embedder.image_embedder.ff.net.0.proj.bias", "img_emb.proj.1.bias")]
+    [InlineData("condition_embedder.image_embedder.ff.net.2.weight", "img_emb.proj.3.weight")]
+    [InlineData("condition_embedder.image_embedder.norm2.bias", "img_emb.proj.4.bias")]
+    [InlineData("condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos")]
+    [InlineData("blocks.39.attn2.add_k_proj.weight", "blocks.39.cross_attn.k_img.weight")]
+    [InlineData("blocks.0.attn2.add_v_proj.bias", "blocks.0.cross_attn.v_img.bias")]
+    [InlineData("blocks.7.attn2.norm_added_k.weight", "blocks.7.cross_attn.norm_k_img.weight")]
+    public void Diffusers_names_are_those_of_its_image_branch(string foreign, string native) =>
+        Assert.Equal(foreign, ForeignName(WanLayouts.Diffusers, Manifests.Load("Wan2.1-FLF2V-14B-720P.original").Tensors[native]));
+
+    [Theory]
     [InlineData("decoder.up_blocks.1.resnets.0.conv_shortcut.weight", "decoder.upsamples.4.shortcut.weight")]
     [InlineData("decoder.up_blocks.2.upsamplers.0.resample.1.bias", "decoder.upsamples.11.resample.1.bias")]
     [InlineData("decoder.up_blocks.3.resnets.2.norm2.gamma", "decoder.upsamples.14.residual.3.gamma")]

@@ -15,11 +15,15 @@ public static class Manifests
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data", "manifests");
 
     public static readonly string[] Transformers =
-        [.. from preset in (string[])["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.2-I2V-A14B"]
+        [.. from preset in (string[])
+            ["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.1-I2V-14B-480P", "Wan2.1-FLF2V-14B-720P", "Wan2.2-I2V-A14B"]
             from variant in (string[])["original", "sla", "sla-quant"]
             select $"{preset}.{variant}"];
 
     public const string Vae = "Wan2.1_VAE", TextEncoder = "umt5-xxl-encoder";
+
+    /// <summary>The image encoder, as the official file and as transformers names it.</summary>
+    public const string ImageEncoder = "clip-vit-h-14.original", TransformersImageEncoder = "clip-vit-h-14.transformers";
 
     /// <summary>The names of the VAE that a layout is for: the published list of Wan 2.1's, those of our module for Wan 2.2's.</summary>
     public static HeaderCheckpoint VaeOf(KeyRuleSet layout)

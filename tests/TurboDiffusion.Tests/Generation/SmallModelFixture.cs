@@ -1,5 +1,6 @@
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(TurboDiffusion.Tests.Generation.SmallModelFixture))]
@@ -14,7 +15,7 @@ public sealed class SmallModelFixture : IDisposable
     public SmallModelFixture()
     {
         TextToVideo = new SmallModel().Write(Path.Combine(_root, "t2v"));
-        ImageToVideo = new SmallModel { ImageToVideo = true }.Write(Path.Combine(_root, "i2v"));
+        ImageToVideo = new SmallModel { Like = ModelSpec.I2VA14B }.Write(Path.Combine(_root, "i2v"));
     }
 
     public ModelFiles TextToVideo { get; }

@@ -20,7 +20,7 @@ public sealed class DitCase : IGoldenRunner
         using WanModel model = Load(golden.Config, golden.Weights());
         var observed = new Dictionary<string, Tensor>();
         Tensor context = golden.Input("context");
-        using TextContext text = model.PrepareText(context,
+        using CrossContext text = model.PrepareContext(context, golden.Has("input::image") ? golden.Input("image") : null,
             observe: (name, value) => observed[name] = value().clone().DetachFromDisposeScope());
         Tensor v = model.Forward(golden.Input("x"), golden.Input("t").flatten(), text,
             golden.Has("input::y") ? golden.Input("y") : null,
@@ -45,7 +45,9 @@ public sealed class DitCase : IGoldenRunner
     {
         int Int(string name) => config.GetProperty(name).GetInt32();
         var dimensions = new WanConfig(Int("dim"), Int("ffn_dim"), Int("num_heads"), Int("num_layers"), Int("in_dim"), Int("out_dim"),
-            Int("text_dim"), Int("freq_dim"), config.GetProperty("eps").GetDouble());
+            Int("text_dim"), Int("freq_dim"), config.GetProperty("eps").GetDouble(),
+            config.TryGetProperty("image_dim", out JsonElement image) ? image.GetInt32() : 0,
+            config.TryGetProperty("image_positions", out JsonElement positions) ? positions.GetInt32() : 0);
         string kind = config.TryGetProperty("attention", out JsonElement attention) ? attention.GetString()! : "original";
         AttentionOptions options = kind switch
         {
@@ -74,7 +76,7 @@ public sealed class DitTi2vCase : IGoldenRunner
         using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Cpu);
         ICheckpoint weights = golden.Weights();
         StrictLoader.Load(model, CheckpointLayout.Detect(weights).Apply(weights));
-        using TextContext text = model.PrepareText(golden.Input("text"));
+        using CrossContext text = model.PrepareContext(golden.Input("text"));
         Tensor x = golden.Input("x"), t = golden.Input("timestep_t2v");
         golden.Check("output::t2v", model.Forward(x, t, text));
         golden.Check("output::i2v", model.Forward(x, golden.Input("timesteps_i2v"), text));

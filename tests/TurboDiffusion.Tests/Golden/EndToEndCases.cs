@@ -48,7 +48,7 @@ public sealed class EndToEndImageToVideoCase : IGoldenRunner
 
         using WanVae vae = EndToEnd.LoadVae(golden);
         Tensor y = ImageCondition.Encode(vae, golden.Input("image").squeeze(0), config.GetProperty("frames").GetInt32(), CPU,
-            TestContext.Current.CancellationToken);
+            cancellationToken: TestContext.Current.CancellationToken);
         golden.Check("output::y", y);
 
         using var high = EndToEnd.Slot(() => DitCase.Load(config.GetProperty("dit"), golden.Weights("high.")));
@@ -72,7 +72,7 @@ internal static class EndToEnd
         GoldenCase golden, ISampler sampler, IReadOnlyList<ModelSlot<WanModel>> experts, double boundary, Tensor embedding,
         Tensor? condition)
     {
-        using var denoiser = new Denoiser(experts, boundary, embedding, condition: condition);
+        using var denoiser = new Denoiser(experts, boundary, embedding, images: new EncodedImages { Condition = condition });
         Tensor latents = DenoisingLoop.Run(sampler, golden.Input("noise"), denoiser.Velocity, new GivenNoise(golden),
             cancellationToken: TestContext.Current.CancellationToken);
         golden.Check("output::latent", latents);

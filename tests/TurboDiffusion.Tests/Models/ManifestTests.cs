@@ -1,4 +1,6 @@
+using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -41,6 +43,18 @@ public class ManifestTests
     {
         using var encoder = new UMT5Encoder(UMT5Config.Xxl, Placement.Meta);
         Check(Manifests.TextEncoder, encoder);
+    }
+
+    [Theory]
+    [InlineData(Manifests.ImageEncoder)]
+    [InlineData(Manifests.TransformersImageEncoder)]
+    public void The_image_encoder_has_the_published_tensors_in_either_layout(string manifest)
+    {
+        HeaderCheckpoint file = Manifests.Load(manifest);
+        using var encoder = new ClipVisionEncoder(ClipConfig.ViTH14, Placement.Meta);
+        CheckpointLayout layout = CheckpointLayout.Detect(file);
+        Assert.Equal(ModelKind.ImageEncoder, layout.Kind);
+        StrictLoader.Check(encoder, layout.Apply(file));
     }
 
     private static void Check(string manifest, nn.Module module)

@@ -74,7 +74,7 @@ public class ObserverTests
     {
         using var scope = NewDisposeScope();
         Tensor latents = KernelConformance.Random(device, 1, ScalarType.Float32, 1, Config.InDim, 3, 16, 24);
-        using TextContext text = model.PrepareText(KernelConformance.Random(device, 2, ScalarType.Float32, 1, 16, Config.TextDim),
+        using CrossContext text = model.PrepareContext(KernelConformance.Random(device, 2, ScalarType.Float32, 1, 16, Config.TextDim),
             observe: observe);
         return model.Forward(latents, tensor(new[] { 700.0 }, device: device), text, observe: observe).MoveToOuterDisposeScope();
     }

@@ -105,7 +105,7 @@ public class WanFormulaTests
         model.get_parameter("blocks.0.modulation")!
             .copy_(tensor(new[] { shift1, scale1, gate1, shift2, scale2, gate2 }).reshape(1, 6, 1).expand(1, 6, 32));
         Tensor? before = null, after = null;
-        using TextContext text = model.PrepareText(zeros(1, 3, 24));
+        using CrossContext text = model.PrepareContext(zeros(1, 3, 24));
         model.Forward(randn([1, 16, 1, 4, 4], generator: new Generator(2)), tensor(new[] { 500f }), text, observe: (name, value) =>
         {
             if (name == "patch_embedding") before = value().clone().MoveToOuterDisposeScope();

@@ -23,7 +23,7 @@ public class WanModelTests
         using var scope = NewDisposeScope();
         using WanModel model = Small();
         Tensor x = randn([1, 16, 2, 4, 4]), t = full(1, 500.0), embedding = randn(1, 8, 32);
-        using TextContext text = model.PrepareText(embedding);
+        using CrossContext text = model.PrepareContext(embedding);
         using var cancellation = new CancellationTokenSource();
         var finished = new List<string>();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -55,7 +55,7 @@ public class WanModelTests
         using WanModel model = Small();
         Tensor x = randn([1, 16, 2, 4, 4]), t = full(1, 500.0), embedding = randn(1, 8, 32);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (TextContext text = model.PrepareText(embedding))
+        using (CrossContext text = model.PrepareContext(embedding))
         using (Tensor v = model.Forward(x, t, text))
             Assert.Equal([1, 16, 2, 4, 4], v.shape);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
@@ -67,9 +67,9 @@ public class WanModelTests
         using var scope = NewDisposeScope();
         using WanModel model = Small();
         Tensor x = randn([2, 16, 2, 4, 4]), t = tensor(new float[] { 900, 300 }), embedding = randn(2, 8, 32);
-        Tensor both = model.Forward(x, t, model.PrepareText(embedding));
+        Tensor both = model.Forward(x, t, model.PrepareContext(embedding));
         for (int i = 0; i < 2; i++)
-            Comparison.RelativeL2(model.Forward(x.narrow(0, i, 1), t.narrow(0, i, 1), model.PrepareText(embedding.narrow(0, i, 1))),
+            Comparison.RelativeL2(model.Forward(x.narrow(0, i, 1), t.narrow(0, i, 1), model.PrepareContext(embedding.narrow(0, i, 1))),
                 both.narrow(0, i, 1), 1e-5, $"member {i}");
     }
 
@@ -81,7 +81,7 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using WanModel model = Small();
-        using TextContext text = model.PrepareText(randn(1, 8, 32));
+        using CrossContext text = model.PrepareContext(randn(1, 8, 32));
         var error = Assert.Throws<ArgumentException>(() => model.Forward(randn([1, channels, 2, height, width]), full(1, 500.0), text));
         Assert.Contains("[B, 16, T, H, W]", error.Message);
     }

@@ -44,10 +44,10 @@ public class KernelPathTests
         Device device = KernelConformance.RequireSm90();
         foreach (KernelProgram program in KernelPrograms.All)
         {
-            KernelFunction function = KernelFunction.Of(device, program);
+            KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
             Console.WriteLine($"{program}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
         }
-        Assert.All(KernelPrograms.All, program => Assert.Equal(0, KernelFunction.Of(device, program).LocalBytes));
+        Assert.All(KernelPrograms.All, program => Assert.Equal(0, KernelFunction.Of(CudaContext.Of(device), program).LocalBytes));
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public class KernelPathTests
             using var shapes = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
             StrictLoader.Load(model, new QuantizedCheckpoint(new RandomCheckpoint(shapes, 4)));
             using var noGradient = no_grad();
-            using TextContext prepared = model.PrepareText(text.to(where));
+            using CrossContext prepared = model.PrepareContext(text.to(where));
             return model.Forward(latents.to(where), tensor(new[] { 700.0 }, device: where), prepared).cpu();
         }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Tests.Operators.Linear;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -82,7 +83,7 @@ public class KernelTimings
         Run("portable", KernelForm.Portable, null);
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
         foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
-            Run($"sm90 cluster {t.Cluster} turns {(t.Turns ? 1 : 0)} promote {(t.PromotesByBits ? 1 : 0)}", KernelForm.Sm90, t);
+            Run($"sm90 {t}", KernelForm.Sm90, t);
 
         void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
             Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
@@ -102,6 +103,34 @@ public class KernelTimings
         });
     }
 
+    /// <summary>
+    /// Whether fp8 is worth a format: e4m3 against int8 at the 14B model's sizes, warm, on Gaussian numbers, in turn, since the clock
+    /// falls under load.
+    /// </summary>
+    [Theory]
+    [InlineData(13824, 5120)]
+    [InlineData(5120, 13824)]
+    [InlineData(Dim, Dim)]
+    public void Trial_in_fp8(long n, long k)
+    {
+        KernelConformance.RequireSm90();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor x = Wide(Tokens, k), w = Wide(n, k), bias = Wide(n);
+        (Tensor, Tensor) xInt8 = BlockInt8QuantizeKernel.Run(x), wInt8 = BlockInt8QuantizeKernel.Run(w);
+        (Tensor, Tensor) xFp8 = Fp8Trial.Activations(x.to(ScalarType.Float32)), wFp8 = Fp8Trial.Weights(w.to(ScalarType.Float32));
+        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits))
+            for (int round = 0; round < 2; round++)
+            {
+                Run("int8", xInt8, wInt8, fp8: false);
+                Run("fp8", xFp8, wFp8, fp8: true);
+
+                void Run(string format, (Tensor, Tensor) a, (Tensor, Tensor) b, bool fp8) =>
+                    Rate($"{format} {Tokens}×{n}×{k} {t}", 2.0 * Tokens * n * k, () => Int8MatmulKernel.Multiply(a, b, bias,
+                        ScalarType.BFloat16, KernelForm.Sm90, t, fp8).Dispose(), warmUp: 20, repeats: 40);
+            }
+    }
+
     // What this GPU runs.
     private static KernelForm Form(long tokens, long dim) =>
         BlockInt8QuantizeKernel.Choose(KernelMachine.Best(0), new(tokens, dim, ScalarType.BFloat16, true)).Form;
@@ -114,9 +143,9 @@ public class KernelTimings
         Print(what, ms, $"{bytes / ms / 1e9:0.00} TB/s", bytes / ms * 1e3 / BandwidthCeiling);
     }
 
-    private void Rate(string what, double operations, Action action)
+    private void Rate(string what, double operations, Action action, int warmUp = 3, int repeats = 11)
     {
-        double ms = CudaTimer.Median(_device, action);
+        double ms = CudaTimer.Median(_device, action, warmUp, repeats);
         Print(what, ms, $"{operations / ms / 1e9:0} TOPS", operations / ms * 1e3 / Int8Ceiling);
     }
 

@@ -14,6 +14,27 @@ namespace TurboDiffusion.Tests.Operators;
 [Trait("Category", "Gpu")]
 public class StepTimings
 {
+    /// <summary>The tunings of the matrix product that are worth a step, in turn, since the clock falls under load.</summary>
+    [Fact]
+    public void One_step_by_the_tunings_of_the_product()
+    {
+        Sm90Int8MatmulKernel.Tuning before = Sm90Int8MatmulKernel.Tuning.Default;
+        try
+        {
+            for (int round = 0; round < 2; round++)
+                foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits))
+                {
+                    Sm90Int8MatmulKernel.Tuning.Default = tuning;
+                    Console.Write($"{tuning}: ");
+                    One_step_of_the_small_model(AttentionKind.SageSla, WeightFormat.Int8);
+                }
+        }
+        finally
+        {
+            Sm90Int8MatmulKernel.Tuning.Default = before;
+        }
+    }
+
     [Theory]
     [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
     [InlineData(AttentionKind.Dense, WeightFormat.Int8)]
@@ -33,7 +54,7 @@ public class StepTimings
             else parameter.normal_(0, 0.02);
         }
         Tensor latents = randn([1, 16, 21, 60, 104], device: device), time = full(1, 900.0, ScalarType.Float64, device);
-        using TextContext text = model.PrepareText(randn([1, 512, 4096], ScalarType.BFloat16, device));
+        using CrossContext text = model.PrepareContext(randn([1, 512, 4096], ScalarType.BFloat16, device));
         double ms = CudaTimer.Median(device, () => model.Forward(latents, time, text).Dispose(), warmUp: 1, repeats: 3);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"STEP 1.3B 480p, {attention} attention, {weights} weights: {ms:0.0} ms"));

@@ -23,11 +23,11 @@ public class ClipStagesTests(SmallModelFixture models)
             Sampler = model.Spec.Sampling.Of(SamplerKind.UniPc) with { Steps = 3 },
         });
         PromptEmbeddings text = stages.EncodeText(Prompts);
-        Tensor condition = stages.EncodeImage(randn([3, 48, 64], generator: new Generator(3)).clamp_(-1, 1));
-        Tensor latents = stages.Denoise(text, Seeds, condition);
+        EncodedImages images = stages.EncodeImages(randn([3, 48, 64], generator: new Generator(3)).clamp_(-1, 1));
+        Tensor latents = stages.Denoise(text, Seeds, images);
         Assert.Equal([2, 16, 2, 6, 8], latents.shape);
         for (int i = 0; i < 2; i++)
-            Comparison.RelativeL2(stages.Denoise(text.Only(i), [Seeds[i]], condition), latents.narrow(0, i, 1), 1e-4, $"clip {i}");
+            Comparison.RelativeL2(stages.Denoise(text.Only(i), [Seeds[i]], images), latents.narrow(0, i, 1), 1e-4, $"clip {i}");
         Tensor frames = cat([.. stages.Decode(latents)], dim: 2);
         Assert.Equal([2, 3, 5, 48, 64], frames.shape);
     }

@@ -37,7 +37,7 @@ public class DenoiserTests
         Comparison.Elementwise(away + scale * (v - away), denoiser.Velocity(x, timestep, 0, default), 1e-5, 1e-5,
             $"guided velocity at {timestep}");
 
-        Tensor Velocity(WanModel model, Tensor text) => model.Forward(x, tensor(new[] { (float)timestep }), model.PrepareText(text));
+        Tensor Velocity(WanModel model, Tensor text) => model.Forward(x, tensor(new[] { (float)timestep }), model.PrepareContext(text));
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public class DenoiserTests
         using WanModel model = Model(1);
         Tensor x = Normal(3, 1, 16, 2, 4, 6), prompt = Normal(4, 1, 5, 24);
         using var denoiser = new Denoiser([Slot(model)], 0, prompt);
-        Comparison.Exact(model.Forward(x, tensor(new[] { 700f }), model.PrepareText(prompt)), denoiser.Velocity(x, 700, 0, default),
+        Comparison.Exact(model.Forward(x, tensor(new[] { 700f }), model.PrepareContext(prompt)), denoiser.Velocity(x, 700, 0, default),
             "velocity");
     }
 

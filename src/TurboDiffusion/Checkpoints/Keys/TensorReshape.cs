@@ -20,6 +20,13 @@ public sealed record TensorReshape(
         shape => shape.Count == 2 ? shape : null,
         shape => shape.Count == 2 ? shape : null);
 
+    /// <summary>A tensor with axes of one in front of it, which the foreign file does without.</summary>
+    /// <param name="rank">How many axes the foreign file has.</param>
+    /// <param name="ones">How many of one stand before them here.</param>
+    public static TensorReshape LeadingAxes(int rank, int ones) => new(
+        shape => shape.Count == rank ? [.. Enumerable.Repeat(1L, ones), .. shape] : null,
+        shape => shape.Count == rank + ones && shape.Take(ones).All(n => n == 1) ? [.. shape.Skip(ones)] : null);
+
     /// <summary>The other direction.</summary>
     public TensorReshape Inverse => new(ToForeign, ToNative);
 }

@@ -22,11 +22,21 @@ public static class WanLayouts
         "head.head.{p:weight|bias}",
     ];
 
+    // The image branch of Wan 2.1 image to video: CLIP's tokens, beside the text's, in the cross-attention.
+    private static readonly string[] ImageNames =
+    [
+        "img_emb.proj.{i:0|1|3|4}.{p:weight|bias}",
+        "img_emb.emb_pos",
+        "blocks.{n}.cross_attn.{x:k_img|v_img}.{p:weight|bias}",
+        "blocks.{n}.cross_attn.norm_k_img.weight",
+    ];
+
     // What only some variants have: the projection of sparse-linear attention, and int8 weights with their scales.
     private static readonly string[] VariantNames =
     [
         "blocks.{n}.self_attn.attn_op.local_attn.proj_l.{p:weight|bias}",
         "blocks.{n}.{a:self_attn|cross_attn}.{x:q|k|v|o}.{p:int8_weight|scale}",
+        "blocks.{n}.cross_attn.{x:k_img|v_img}.{p:int8_weight|scale}",
         "blocks.{n}.ffn.{i:0|2}.{p:int8_weight|scale}",
     ];
 
@@ -55,6 +65,13 @@ public static class WanLayouts
         new KeyRule("blocks.{n}.attn2.to_{x:q|k|v}.{p:weight|bias}", "blocks.{n}.cross_attn.{x}.{p}"),
         new KeyRule("blocks.{n}.attn2.to_out.0.{p:weight|bias}", "blocks.{n}.cross_attn.o.{p}"),
         new KeyRule("blocks.{n}.attn2.{x:norm_q|norm_k}.weight", "blocks.{n}.cross_attn.{x}.weight"),
+        new KeyRule("condition_embedder.image_embedder.norm1.{p:weight|bias}", "img_emb.proj.0.{p}") { Optional = true },
+        new KeyRule("condition_embedder.image_embedder.ff.net.0.proj.{p:weight|bias}", "img_emb.proj.1.{p}") { Optional = true },
+        new KeyRule("condition_embedder.image_embedder.ff.net.2.{p:weight|bias}", "img_emb.proj.3.{p}") { Optional = true },
+        new KeyRule("condition_embedder.image_embedder.norm2.{p:weight|bias}", "img_emb.proj.4.{p}") { Optional = true },
+        new KeyRule("condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos") { Optional = true },
+        new KeyRule("blocks.{n}.attn2.add_{x:k|v}_proj.{p:weight|bias}", "blocks.{n}.cross_attn.{x}_img.{p}") { Optional = true },
+        new KeyRule("blocks.{n}.attn2.norm_added_k.weight", "blocks.{n}.cross_attn.norm_k_img.weight") { Optional = true },
         new KeyRule("blocks.{n}.norm2.{p:weight|bias}", "blocks.{n}.norm3.{p}"),
         new KeyRule("blocks.{n}.ffn.net.0.proj.{p:weight|bias}", "blocks.{n}.ffn.0.{p}"),
         new KeyRule("blocks.{n}.ffn.net.2.{p:weight|bias}", "blocks.{n}.ffn.2.{p}"),
@@ -68,6 +85,6 @@ public static class WanLayouts
     [
         new KeyRule($"{prefix}patch_embedding.weight", "patch_embedding.weight") { Reshape = patch },
         .. Names.Select(name => new KeyRule(prefix + name, name)),
-        .. VariantNames.Select(name => new KeyRule(prefix + name, name) { Optional = true }),
+        .. ImageNames.Concat(VariantNames).Select(name => new KeyRule(prefix + name, name) { Optional = true }),
     ];
 }

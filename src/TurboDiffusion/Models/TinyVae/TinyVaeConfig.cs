@@ -26,7 +26,8 @@ public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level
     public int SpatialFactor => 8 * PatchSize;
 
     /// <summary>A full autoencoder of the same latents and about as much work, for what is estimated by one.</summary>
-    internal VaeConfig Equivalent => VaeConfig.WithDim(Math.Max(1, Widths.Level3 / 4));
+    internal VaeConfig Equivalent =>
+        (LatentChannels == VaeConfig.Wan22.ZDim ? VaeConfig.Wan22 : VaeConfig.Wan21).OfWidth(Math.Max(1, Widths.Level3 / 4));
 
     /// <summary>The sizes of a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the official names.</param>
@@ -40,7 +41,13 @@ public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level
                 : throw new CheckpointException(checkpoint.Path,
                     $"is not a tiny autoencoder: '{name}' is {info?.ToString() ?? "missing"}.");
         int patch = (int)Math.Round(Math.Sqrt(Size("decoder.22.weight", 0) / 3.0));
-        return new TinyVaeConfig(Size("decoder.1.weight", 1), patch,
+        int latents = Size("decoder.1.weight", 1);
+        VaeConfig[] full = [VaeConfig.Wan21, VaeConfig.Wan22];
+        if (!full.Any(v => v.ZDim == latents && v.PatchSize == patch))
+            throw new CheckpointException(checkpoint.Path,
+                $"is a tiny autoencoder of {latents} latent channels and patches of {patch}; those of Wan have "
+                    + $"{string.Join(" or ", full.Select(v => $"{v.ZDim} and {v.PatchSize}"))}.");
+        return new TinyVaeConfig(latents, patch,
             (Size("decoder.1.weight", 0), Size("decoder.8.weight", 0), Size("decoder.14.weight", 0), Size("decoder.20.weight", 0)),
             Size("encoder.0.weight", 0));
     }

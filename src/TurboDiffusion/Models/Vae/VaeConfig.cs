@@ -157,6 +157,11 @@ public sealed record VaeConfig
     /// <param name="dim">Channels at full resolution.</param>
     public static VaeConfig WithDim(int dim) => new(dim, 16, [1, 2, 4, 4], 2, [false, true, true]);
 
+    /// <summary>The same autoencoder of another width.</summary>
+    /// <param name="dim">Channels at full resolution.</param>
+    public VaeConfig OfWidth(int dim) => new(dim, ZDim, DimMult, NumResBlocks, TemporalDownsample, Math.Max(1, dim * DecoderDim / Dim),
+        PatchSize, HasShortcuts);
+
     /// <summary>Whether the sizes are the same.</summary>
     /// <param name="other">Another configuration.</param>
     public bool Equals(VaeConfig? other) =>

@@ -1,3 +1,4 @@
+using TorchSharp.Utils;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
@@ -7,41 +8,70 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>
-/// Cross-attention to the text. The text's keys and values do not depend on the step, so they are computed once per
-/// generation (<see cref="Project"/>) and given to every call.
+/// Cross-attention to the text and, of a model with an image branch, to an image: each by a softmax of its own, and the two are added
+/// before the output layer. Keys and values do not depend on the step, so they are computed once per generation
+/// (<see cref="Project"/>) and given to every call.
 /// </summary>
+/// <remarks>Wan-Video/Wan2.1, aa843f5, <c>wan/modules/model.py</c>, <c>WanT2VCrossAttention</c>, <c>WanI2VCrossAttention</c>.</remarks>
 public sealed class CrossAttention : AttentionLayer
 {
+    [ComponentName(Name = "k_img")]
+    private readonly LinearLayer? _imageKeyLayer;
+
+    [ComponentName(Name = "v_img")]
+    private readonly LinearLayer? _imageValueLayer;
+
+    [ComponentName(Name = "norm_k_img")]
+    private readonly RmsNorm? _imageKeyNorm;
+
     /// <summary>Creates the module; its values come from a checkpoint or an initialiser.</summary>
     /// <param name="config">The model's dimensions.</param>
     /// <param name="weights">Number format of the linear layers.</param>
     /// <param name="placement">Device and dtype.</param>
     public CrossAttention(WanConfig config, WeightFormat weights, Placement placement)
-        : base(nameof(CrossAttention), config, weights, placement) => RegisterComponents();
+        : base(nameof(CrossAttention), config, weights, placement)
+    {
+        if (config.HasImageBranch)
+        {
+            _imageKeyLayer = weights.Linear(config.Dim, config.Dim, placement);
+            _imageValueLayer = weights.Linear(config.Dim, config.Dim, placement);
+            _imageKeyNorm = new RmsNorm(config.Dim, config.Eps, placement);
+        }
+        RegisterComponents();
+    }
 
-    /// <summary>The keys and values of a text.</summary>
+    /// <summary>The keys and values of a text and an image.</summary>
     /// <param name="text">Embedded text <c>[B, S, dim]</c>.</param>
-    /// <returns>Two tensors <c>[B, S, H, D]</c>.</returns>
-    public (Tensor Keys, Tensor Values) Project(Tensor text)
+    /// <param name="image">Embedded image <c>[B, S, dim]</c>, for a model with an image branch; null: none.</param>
+    public CrossKeys Project(Tensor text, Tensor? image = null)
     {
         using var scope = NewDisposeScope();
-        Operand shared = KeyLayer.Prepare(text);
-        Tensor keys = Heads(KeyNorm.call(KeyLayer.Multiply(shared))), values = Heads(ValueLayer.Multiply(shared));
-        return (keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
+        KeyValues ofText = KeysAndValues(text, KeyLayer, KeyNorm, ValueLayer);
+        KeyValues? ofImage = image is null || _imageKeyLayer is null ? null
+            : KeysAndValues(image, _imageKeyLayer, _imageKeyNorm!, _imageValueLayer!);
+        return new CrossKeys(ofText, ofImage).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends.</summary>
     /// <param name="x">From <see cref="AttentionLayer.Prepare"/>.</param>
-    /// <param name="text">What <see cref="Project"/> gave.</param>
+    /// <param name="context">What <see cref="Project"/> gave.</param>
     /// <param name="observe">Told of the projection.</param>
     /// <returns>What the output layer multiplies.</returns>
-    internal Operand Attend(Operand x, (Tensor Keys, Tensor Values) text, Observer? observe = null)
+    internal Operand Attend(Operand x, CrossKeys context, Observer? observe = null)
     {
         using var scope = NewDisposeScope();
         Tensor q = QueryLayer.Multiply(x);
         observe?.Invoke("cross_attn.q", () => q);
-        Tensor heads = DenseAttention.Attend(Heads(QueryNorm.call(q)), text.Keys, text.Values);
+        Tensor queries = Heads(QueryNorm.call(q)), heads = DenseAttention.Attend(queries, context.Text.Keys, context.Text.Values);
+        // One image may serve a batch.
+        if (context.Image?.Expand(queries.shape[0]) is { } image) heads += DenseAttention.Attend(queries, image.Keys, image.Values);
         observe?.Invoke("cross_attn.attn_op", () => heads);
         return OutputLayer.Prepare(heads.flatten(2)).MoveToOuterDisposeScope();
+    }
+
+    private KeyValues KeysAndValues(Tensor sequence, LinearLayer keys, RmsNorm norm, LinearLayer values)
+    {
+        Operand shared = keys.Prepare(sequence);
+        return new KeyValues(Heads(norm.call(keys.Multiply(shared))), Heads(values.Multiply(shared)));
     }
 }

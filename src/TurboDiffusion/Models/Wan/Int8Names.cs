@@ -18,6 +18,6 @@ internal static partial class Int8Names
             ? name[..^(suffix.Length + 1)]
             : null;
 
-    [GeneratedRegex(@"^blocks\.[0-9]+\.(self_attn\.[qkvo]|cross_attn\.[qkvo]|ffn\.[02])$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^blocks\.[0-9]+\.(self_attn\.[qkvo]|cross_attn\.([qkvo]|[kv]_img)|ffn\.[02])$", RegexOptions.CultureInvariant)]
     private static partial Regex BlockLinear();
 }

@@ -9,7 +9,7 @@ using Parameter = TorchSharp.Modules.Parameter;
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>
-/// One transformer block: modulated self-attention, cross-attention to the text, modulated feed-forward, each added to
+/// One transformer block: modulated self-attention, cross-attention to the text (and an image), modulated feed-forward, each added to
 /// the residual stream.
 /// </summary>
 public sealed class WanBlock : nn.Module
@@ -48,26 +48,27 @@ public sealed class WanBlock : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>The text's keys and values for this block.</summary>
+    /// <summary>The text's and the image's keys and values for this block.</summary>
     /// <param name="text">Embedded text <c>[B, S, dim]</c>.</param>
-    public (Tensor Keys, Tensor Values) ProjectText(Tensor text) => _crossAttention.Project(text);
+    /// <param name="image">Embedded image <c>[B, S, dim]</c>, for a model with an image branch; null: none.</param>
+    public CrossKeys Project(Tensor text, Tensor? image = null) => _crossAttention.Project(text, image);
 
     /// <summary>Runs the block.</summary>
     /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
     /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>
-    /// <param name="text">What <see cref="ProjectText"/> gave.</param>
+    /// <param name="context">What <see cref="Project"/> gave.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
-    public Tensor Forward(Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe = null)
-        => Forward(x, time, text, rotary, observe, default);
+    public Tensor Forward(Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe = null)
+        => Forward(x, time, context, rotary, observe, default);
 
     /// <summary>
     /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
     /// dim]</c>.
     /// </summary>
     internal Tensor Forward(
-        Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
+        Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times)
     {
         using var scope = NewDisposeScope();
         Tensor[] m = [.. (time + _modulation).chunk(6, dim: 1).Select(times.Spread)];
@@ -81,10 +82,10 @@ public sealed class WanBlock : nn.Module
         Tensor y = AddGated(_selfAttention.Output, attended, x, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
-        // y + o(attention(norm3(y), text))
+        // y + o(attention(norm3(y), context))
         Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
         observe?.Invoke("norm3", () => _crossNorm.call(y));
-        Operand crossed = _crossAttention.Attend(c, text, observe);
+        Operand crossed = _crossAttention.Attend(c, context, observe);
         Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
         observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
 

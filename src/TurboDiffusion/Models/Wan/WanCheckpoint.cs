@@ -29,6 +29,8 @@ public static partial class WanCheckpoint
                     "is not a Wan transformer: "
                         + $"{(info is null ? $"it has no tensor '{name}'" : $"'{name}' is {info}, not of rank {rank}")}");
 
+        bool Has(string name) => checkpoint.Tensors.ContainsKey(name);
+
         int dim = Size("patch_embedding.weight", 2, 0);
         const int patch = WanConfig.PatchFrames * WanConfig.PatchSize * WanConfig.PatchSize;
         int layers = checkpoint.Tensors.Keys.Select(k => BlockNumber().Match(k)).Where(m => m.Success)
@@ -37,7 +39,9 @@ public static partial class WanCheckpoint
         {
             return new WanConfig(dim, Size("blocks.0.ffn.0.bias", 1, 0), dim / HeadDim(checkpoint, dim), layers,
                 Size("patch_embedding.weight", 2, 1) / patch, Size("head.head.weight", 2, 0) / patch,
-                Size("text_embedding.0.weight", 2, 1), Size("time_embedding.0.weight", 2, 1));
+                Size("text_embedding.0.weight", 2, 1), Size("time_embedding.0.weight", 2, 1),
+                imageDim: Has("img_emb.proj.0.weight") ? Size("img_emb.proj.0.weight", 1, 0) : 0,
+                imagePositions: Has("img_emb.emb_pos") ? Size("img_emb.emb_pos", 3, 1) : 0);
         }
         catch (InvalidRequestException e)
         {

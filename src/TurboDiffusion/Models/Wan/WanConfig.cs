@@ -24,10 +24,12 @@ public sealed record WanConfig
     /// <param name="textDim">Width of the text embedding.</param>
     /// <param name="freqDim">Channels of the sinusoidal time embedding.</param>
     /// <param name="eps">ε of every norm.</param>
+    /// <param name="imageDim">Width of the image encoder's tokens that the cross-attention sees beside the text; 0: it sees none.</param>
+    /// <param name="imagePositions">Tokens of images that are told apart by a learned position: those of two images; 0: one image.</param>
     /// <exception cref="InvalidRequestException">A dimension is not positive, or the width does not divide into even heads.</exception>
     public WanConfig(
         int dim, int ffnDim, int numHeads, int numLayers, int inDim = 16, int outDim = 16, int textDim = 4096,
-        int freqDim = 256, double eps = 1e-6)
+        int freqDim = 256, double eps = 1e-6, int imageDim = 0, int imagePositions = 0)
     {
         foreach ((string name, int value) in new[]
                  {
@@ -42,8 +44,13 @@ public sealed record WanConfig
             throw new InvalidRequestException("dim", $"The Wan model's width {dim} does not divide into {numHeads} heads of an even size.");
         if (freqDim % 2 != 0)
             throw new InvalidRequestException("freq_dim", $"The Wan model's freq_dim is {freqDim}; it must be even.");
-        (Dim, FfnDim, NumHeads, NumLayers, InDim, OutDim, TextDim, FreqDim, Eps) =
-            (dim, ffnDim, numHeads, numLayers, inDim, outDim, textDim, freqDim, eps);
+        if (imageDim is < 0 or > MaxSize)
+            throw new InvalidRequestException("image_dim", $"The Wan model's image_dim is {imageDim}; it must be between 0 and {MaxSize}.");
+        if (imagePositions is < 0 or > MaxSize || imagePositions % 2 != 0 || imagePositions > 0 && imageDim == 0)
+            throw new InvalidRequestException("image_positions",
+                $"The Wan model's image_positions is {imagePositions}; it is twice the tokens of an image, and 0 without an image branch.");
+        (Dim, FfnDim, NumHeads, NumLayers, InDim, OutDim, TextDim, FreqDim, Eps, ImageDim, ImagePositions) =
+            (dim, ffnDim, numHeads, numLayers, inDim, outDim, textDim, freqDim, eps, imageDim, imagePositions);
     }
 
     /// <summary>Width of the hidden state.</summary>
@@ -73,6 +80,15 @@ public sealed record WanConfig
     /// <summary>ε of every norm.</summary>
     public double Eps { get; }
 
+    /// <summary>Width of the image encoder's tokens that the cross-attention sees beside the text; 0: it sees none.</summary>
+    public int ImageDim { get; }
+
+    /// <summary>Tokens of images that are told apart by a learned position: those of two images; 0: one image.</summary>
+    public int ImagePositions { get; }
+
+    /// <summary>Whether the cross-attention sees an image's tokens beside the text's: Wan 2.1 image to video.</summary>
+    public bool HasImageBranch => ImageDim > 0;
+
     /// <summary>Channels per attention head.</summary>
     public int HeadDim => Dim / NumHeads;
 
@@ -90,4 +106,13 @@ public sealed record WanConfig
 
     /// <summary>Whether a start image can be given.</summary>
     public bool TakesImage => IsImageToVideo || TakesFirstFrame;
+
+    /// <summary>
+    /// Whether the last frame can be given beside the first: Wan 2.1 FLF2V, which needs both, and Wan 2.2 image to video, which has no
+    /// image branch that would be of the first alone.
+    /// </summary>
+    public bool TakesEndImage => IsImageToVideo && (!HasImageBranch || NeedsEndImage);
+
+    /// <summary>Whether the last frame must be given beside the first.</summary>
+    public bool NeedsEndImage => ImagePositions > 0;
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>
-/// The Wan diffusion transformer (Wan 2.1 T2V, and each expert of Wan 2.2 I2V): predicts the rectified-flow velocity
+/// The Wan diffusion transformer (of Wan 2.1, and each expert of Wan 2.2): predicts the rectified-flow velocity
 /// v = noise − x₀ of latents x_t = (1 − t)·x₀ + t·noise.
 /// </summary>
 /// <remarks>arXiv 2503.20314; TurboDiffusion aaecff5, <c>rcm/networks/wan2pt1.py</c>.</remarks>
@@ -19,6 +19,9 @@ public sealed class WanModel : nn.Module
 
     [ComponentName(Name = "text_embedding")]
     private readonly FeedForward _textEmbedding;
+
+    [ComponentName(Name = "img_emb")]
+    private readonly ImageEmbedding? _imageEmbedding;
 
     [ComponentName(Name = "time_embedding")]
     private readonly TimeEmbedding _timeEmbedding;
@@ -48,6 +51,7 @@ public sealed class WanModel : nn.Module
         _placement = placement;
         _patchEmbedding = new FloatLinear(config.PatchChannels, config.Dim, placement);
         _textEmbedding = new FeedForward(config.TextDim, config.Dim, config.Dim, WeightFormat.Float, placement);
+        if (config.HasImageBranch) _imageEmbedding = new ImageEmbedding(config, placement);
         _timeEmbedding = new TimeEmbedding(config, placement);
         _timeProjection = new TimeProjection(config, placement);
         _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers)
@@ -71,35 +75,44 @@ public sealed class WanModel : nn.Module
     /// </summary>
     public bool RecomputesActivations { get; set; }
 
-    /// <summary>Prepares a text for <see cref="Forward"/>: embeds it and projects every block's keys and values, once.</summary>
-    /// <param name="embedding">The text encoder's output <c>[B, S, text dim]</c>, padding rows zero. No mask is applied.</param>
+    /// <summary>
+    /// Prepares a text (and an image) for <see cref="Forward"/>: embeds it and projects every block's keys and values, once.
+    /// </summary>
+    /// <param name="text">The text encoder's output <c>[B, S, text dim]</c>, padding rows zero. No mask is applied.</param>
+    /// <param name="image">
+    /// For a model with an image branch: the image encoder's output <c>[B or 1, tokens, image dim]</c>; of a model of a first and a last
+    /// frame, the tokens of both.
+    /// </param>
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <param name="observe">Told of the intermediate values by name.</param>
     /// <returns>The caller disposes it, or lets its dispose scope do so.</returns>
-    public TextContext PrepareText(Tensor embedding, CancellationToken cancellationToken = default, Observer? observe = null)
+    /// <exception cref="ArgumentException">The model has an image branch and no image is given, or the other way round.</exception>
+    public CrossContext PrepareContext(
+        Tensor text, Tensor? image = null, CancellationToken cancellationToken = default, Observer? observe = null)
     {
+        if (image is null != _imageEmbedding is null)
+            throw new ArgumentException(image is null
+                ? $"The transformer has an image branch; give the image encoder's tokens [B, S, {Config.ImageDim}]."
+                : "The transformer has no image branch; it takes a text alone.", nameof(image));
         using var scope = NewDisposeScope();
-        Tensor text = _textEmbedding.call(embedding.to(_placement.Dtype, _placement.Device));
-        observe?.Invoke("text_embedding", () => text);
-        var blocks = new List<(Tensor Keys, Tensor Values)>(_blocks.Count);
+        Tensor embedded = _textEmbedding.call(text.to(_placement.Dtype, _placement.Device));
+        observe?.Invoke("text_embedding", () => embedded);
+        Tensor? embeddedImage = image is null ? null : _imageEmbedding!.call(image.to(_placement.Dtype, _placement.Device));
+        if (embeddedImage is not null) observe?.Invoke("img_emb", () => embeddedImage);
+        var blocks = new List<CrossKeys>(_blocks.Count);
         foreach (WanBlock block in _blocks)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            (Tensor keys, Tensor values) = block.ProjectText(text);
-            blocks.Add((keys, values));
+            blocks.Add(block.Project(embedded, embeddedImage));
         }
-        foreach ((Tensor keys, Tensor values) in blocks)
-        {
-            keys.MoveToOuterDisposeScope();
-            values.MoveToOuterDisposeScope();
-        }
-        return new TextContext(blocks);
+        foreach (CrossKeys block in blocks) block.MoveToOuterDisposeScope();
+        return new CrossContext(blocks);
     }
 
     /// <summary>Predicts the velocity.</summary>
     /// <param name="x">Noisy latents <c>[B, 16, T, H, W]</c>, H and W even; any float dtype.</param>
     /// <param name="timesteps">t·1000, in [0, 1000], <c>[B]</c>; or <c>[B, L]</c>, one for each token (Wan 2.2 TI2V).</param>
-    /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
+    /// <param name="context">From <see cref="PrepareContext"/> of this model.</param>
     /// <param name="condition">I2V only: mask and image latents <c>[B, 20, T, H, W]</c>.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <param name="observe">Told of the intermediate values by name.</param>
@@ -107,7 +120,7 @@ public sealed class WanModel : nn.Module
     /// <returns>v <c>[B, 16, T, H, W]</c>, float32.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model.</exception>
     public Tensor Forward(
-        Tensor x, Tensor timesteps, TextContext text, Tensor? condition = null, CancellationToken cancellationToken = default,
+        Tensor x, Tensor timesteps, CrossContext context, Tensor? condition = null, CancellationToken cancellationToken = default,
         Observer? observe = null, RotaryEmbedding? rotary = null)
     {
         using var scope = NewDisposeScope();
@@ -134,8 +147,8 @@ public sealed class WanModel : nn.Module
             cancellationToken.ThrowIfCancellationRequested();
             Observer? observeBlock = observe is null ? null : Named(observe, i);
             Tensor next = RecomputesActivations && is_grad_enabled() && times.Rows is null
-                ? Recomputed(_blocks[i], hidden, projected, text.Blocks[i], frames, height, width)
-                : _blocks[i].Forward(hidden, projected, text.Blocks[i], rotations, observeBlock, times);
+                ? Recomputed(_blocks[i], hidden, projected, context.Blocks[i], frames, height, width)
+                : _blocks[i].Forward(hidden, projected, context.Blocks[i], rotations, observeBlock, times);
             hidden.Dispose();
             hidden = next;
             observe?.Invoke($"blocks.{i}", () => next);
@@ -156,27 +169,30 @@ public sealed class WanModel : nn.Module
     /// <param name="block">Its number.</param>
     /// <param name="hidden">The block's input <c>[B, L, dim]</c>.</param>
     /// <param name="timesteps">t·1000, <c>[B]</c>.</param>
-    /// <param name="text">From <see cref="PrepareText"/> of this model.</param>
+    /// <param name="context">From <see cref="PrepareContext"/> of this model.</param>
     /// <param name="latents">The latents' axes <c>[B, C, T, H, W]</c>, which say where the L tokens are.</param>
     /// <returns>The block's output <c>[B, L, dim]</c>.</returns>
-    internal Tensor ForwardBlock(int block, Tensor hidden, Tensor timesteps, TextContext text, long[] latents)
+    internal Tensor ForwardBlock(int block, Tensor hidden, Tensor timesteps, CrossContext context, long[] latents)
     {
         using var scope = NewDisposeScope();
         Tensor time = _timeProjection.call(_timeEmbedding.call(timesteps.to(_placement.Device)));
         using RotaryEmbedding rotary = Rotations(latents);
-        return _blocks[block].Forward(hidden, time, text.Blocks[block], rotary).MoveToOuterDisposeScope();
+        return _blocks[block].Forward(hidden, time, context.Blocks[block], rotary).MoveToOuterDisposeScope();
     }
 
     // The block makes its own rotations: those of the forward pass are gone when it runs again.
-    private Tensor Recomputed(
-        WanBlock block, Tensor x, Tensor time, (Tensor Keys, Tensor Values) text, long frames, long height, long width) =>
-        ActivationCheckpoint.Run(
+    private Tensor Recomputed(WanBlock block, Tensor x, Tensor time, CrossKeys context, long frames, long height, long width)
+    {
+        Tensor[] image = context.Image is { } given ? [given.Keys, given.Values] : [];
+        return ActivationCheckpoint.Run(
             inputs =>
             {
                 using RotaryEmbedding rotary = Rotations([1, Config.InDim, frames, height, width]);
-                return block.Forward(inputs[0], inputs[1], (inputs[2], inputs[3]), rotary);
+                return block.Forward(inputs[0], inputs[1], new CrossKeys(new KeyValues(inputs[2], inputs[3]),
+                    inputs.Length > 4 ? new KeyValues(inputs[4], inputs[5]) : null), rotary);
             },
-            x, time, text.Keys, text.Values);
+            [x, time, context.Text.Keys, context.Text.Values, .. image]);
+    }
 
     private static Observer Named(Observer observe, int block) =>
         (name, value) => observe($"blocks.{block}.{name}", value);

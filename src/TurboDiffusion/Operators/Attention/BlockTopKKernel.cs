@@ -44,7 +44,7 @@ internal static unsafe class BlockTopKKernel
             target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
         int rowCount = (int)rows, columns = (int)shape[3], count = kept;
         void** arguments = stackalloc void*[] { &source, &target, &rowCount, &columns, &count };
-        KernelFunction.Of(scores.device, program).Launch(launch, arguments);
+        KernelDevice.Of(scores.device).Launch(program, launch, arguments);
         return indices.MoveToOuterDisposeScope();
     }
 }

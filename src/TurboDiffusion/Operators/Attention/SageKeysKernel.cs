@@ -69,9 +69,9 @@ internal static unsafe class SageKeysKernel
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(k);
-        CudaContext context = CudaContext.Of(k.device);
+        IKernelDevice on = KernelDevice.Of(k.device);
         ((KernelProgram program, KernelLaunch launch), int blocksPerChunk) =
-            Configure(size, block, inverse is not null, fp8, context.Multiprocessors, context.SharedBytes, element);
+            Configure(size, block, inverse is not null, fp8, on.Multiprocessors, on.SharedBytes, element);
         long batch = size.Batch, headCount = size.Heads, blocks = size.Blocks(block);
         const int HeadDim = SageOperand.HeadDim;
         Tensor values = empty([batch, headCount, size.Length, HeadDim], element, k.device);
@@ -105,7 +105,7 @@ internal static unsafe class SageKeysKernel
         };
         int length = (int)size.Length, heads = (int)headCount;
         void** arguments = stackalloc void*[] { &tokens, &meanAddress, &keys, &source, &state, &length, &heads, &blocksPerChunk };
-        KernelFunction.Of(k.device, program).Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
         return new Result(
             values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(),
             products.MoveToOuterDisposeScope(), sums.MoveToOuterDisposeScope(),

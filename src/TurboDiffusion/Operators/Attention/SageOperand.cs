@@ -74,7 +74,7 @@ internal static unsafe class SageOperand
     /// <summary>The address of a tensor from <see cref="Rows"/>.</summary>
     public static void* Address(Tensor x, Size size)
     {
-        if (x.dtype != ScalarType.BFloat16 || x.device_type != TorchSharp.DeviceType.CUDA
+        if (x.dtype != ScalarType.BFloat16 || !KernelDevice.Takes(x.device)
             || !x.shape.AsSpan().SequenceEqual([size.Batch, size.Length, size.Width]))
             throw new ArgumentException(
                 $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "

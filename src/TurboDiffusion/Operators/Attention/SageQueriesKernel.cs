@@ -51,7 +51,7 @@ internal static unsafe class SageQueriesKernel
         int length = (int)size.Length, heads = (int)size.Heads;
         void** arguments = stackalloc void*[] { &tokens, &valuesAddress, &scalesAddress, &pooledAddress, &featuresAddress,
             &length, &heads };
-        KernelFunction.Of(q.device, program).Launch(launch, arguments);
+        KernelDevice.Of(q.device).Launch(program, launch, arguments);
         return new Result(values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(),
             features.MoveToOuterDisposeScope());
     }

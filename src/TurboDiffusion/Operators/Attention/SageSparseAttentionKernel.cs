@@ -55,7 +55,7 @@ internal static unsafe class SageSparseAttentionKernel
         float factor = 1 / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[] { &qValues, &qScales, &kValues, &kScales, &vAddress, &keptAddress, &yAddress, &length, &heads,
             &count, &factor };
-        KernelFunction.Of(v.device, program).Launch(launch, arguments);
+        KernelDevice.Of(v.device).Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
     }
 }

@@ -32,7 +32,7 @@ internal static unsafe class SageStateKernel
         void* totalAddress = KernelOperand.Address(total, ScalarType.Float32, total.shape);
         int chunks = (int)parts;
         void** arguments = stackalloc void*[] { &productsAddress, &sumsAddress, &weightAddress, &mixAddress, &totalAddress, &chunks };
-        KernelFunction.Of(products.device, program).Launch(launch, arguments);
+        KernelDevice.Of(products.device).Launch(program, launch, arguments);
         return (mix, total);
     }
 }

@@ -43,7 +43,7 @@ internal static unsafe class SageStatisticsKernel
         int width = (int)size.Width, length = (int)size.Length;
         float eps = (float)transform.Eps;
         void** arguments = stackalloc void*[] { &queries, &keys, &queryAddress, &keyAddress, &sumsAddress, &width, &length, &eps };
-        KernelFunction.Of(q.device, program).Launch(launch, arguments);
+        KernelDevice.Of(q.device).Launch(program, launch, arguments);
         Tensor mean = (sums.sum(1) / size.Length).to_type(ScalarType.BFloat16).reshape(size.Batch, 1, size.Heads, SageOperand.HeadDim);
         return (query.MoveToOuterDisposeScope(), key.MoveToOuterDisposeScope(), mean.MoveToOuterDisposeScope());
     }

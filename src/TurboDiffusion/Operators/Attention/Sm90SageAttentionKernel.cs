@@ -45,7 +45,8 @@ internal static unsafe class Sm90SageAttentionKernel
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
-        (KernelProgram program, KernelLaunch launch) = Configure(size, CudaContext.Of(device).SharedBytes);
+        IKernelDevice on = KernelDevice.Of(device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, on.SharedBytes);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
         (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in fp8.", nameof(k));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
@@ -54,13 +55,13 @@ internal static unsafe class Sm90SageAttentionKernel
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size,
             mixMap = featureMap + TensorMap.Size;
-        TensorMap.Describe(qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
-        TensorMap.Describe(kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
-        TensorMap.Describe(vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
+        TensorMap.Describe(on, qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
             size.Sequences * keyBlocks * HeadDim, KeyBlock);
-        TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
+        TensorMap.Describe(on, featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
             2 * HeadDim);
-        TensorMap.Describe(mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
+        TensorMap.Describe(on, mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
             size.Sequences * HeadDim, 2 * HeadDim);
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
@@ -76,7 +77,7 @@ internal static unsafe class Sm90SageAttentionKernel
             qMap, kMap, vMap, featureMap, mixMap, &qScales, &kScales, &valueScales, &keptAddress, &sums, &biasAddress, &yAddress, &length,
                 &heads, &count, &factor,
         };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
         return y;
     }
 }

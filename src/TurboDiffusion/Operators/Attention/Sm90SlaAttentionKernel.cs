@@ -43,7 +43,8 @@ internal static unsafe class Sm90SlaAttentionKernel
     {
         SageOperand.Size size = SageOperand.Size.Of(v);
         Device device = v.device;
-        (KernelProgram program, KernelLaunch launch) = Configure(size, CudaContext.Of(device).SharedBytes);
+        IKernelDevice on = KernelDevice.Of(device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, on.SharedBytes);
         long batch = size.Batch, tokens = size.Length, headCount = size.Heads, rows = size.Sequences * tokens;
         const int Row = sizeof(short) * HeadDim;
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
@@ -52,13 +53,14 @@ internal static unsafe class Sm90SlaAttentionKernel
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size,
             mixMap = featureMap + TensorMap.Size;
-        TensorMap.Describe(qMap, KernelOperand.Address(q.Values, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, Row);
-        TensorMap.Describe(kMap, KernelOperand.Address(k.Values, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, Row,
+        TensorMap.Describe(on, qMap, KernelOperand.Address(q.Values, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, Row);
+        TensorMap.Describe(on, kMap, KernelOperand.Address(k.Values, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, Row,
             KeyBlock);
-        TensorMap.Describe(vMap, SageOperand.Address(v, size), batch * tokens, headCount * Row, KeyBlock, sizeof(short) * v.stride()[1]);
-        TensorMap.Describe(featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
+        TensorMap.Describe(on, vMap, SageOperand.Address(v, size), batch * tokens, headCount * Row, KeyBlock,
+            sizeof(short) * v.stride()[1]);
+        TensorMap.Describe(on, featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
             Row);
-        TensorMap.Describe(mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
+        TensorMap.Describe(on, mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
             size.Sequences * HeadDim, Row);
         void* keptAddress = KernelOperand.Address(kept, ScalarType.Int32, batch, headCount, launch.GridX, kept.shape[3]);
         void* sums = KernelOperand.Address(state.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
@@ -70,7 +72,7 @@ internal static unsafe class Sm90SlaAttentionKernel
         {
             qMap, kMap, vMap, featureMap, mixMap, &keptAddress, &sums, &biasAddress, &yAddress, &length, &heads, &count, &factor,
         };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        on.Launch(program, launch, arguments);
         return y;
     }
 }

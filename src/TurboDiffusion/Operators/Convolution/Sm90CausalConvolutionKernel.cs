@@ -134,18 +134,18 @@ internal static unsafe class Sm90CausalConvolutionKernel
                 nameof(frames));
         var launch = new Launch(new(count, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases,
             epilogue.Residual is not null, gamma is not null);
-        CudaContext context = CudaContext.Of(packed.device);
-        Tuning chosen = tuning ?? Tuning.Of(launch, context.SharedBytes, context.Multiprocessors);
-        (KernelProgram program, KernelLaunch size) = Configure(launch, context.SharedBytes, context.Multiprocessors, chosen);
+        IKernelDevice on = KernelDevice.Of(packed.device);
+        Tuning chosen = tuning ?? Tuning.Of(launch, on.SharedBytes, on.Multiprocessors);
+        (KernelProgram program, KernelLaunch size) = Configure(launch, on.SharedBytes, on.Multiprocessors, chosen);
 
         int mapCount = MostFrames + (int)kernelFrames - 1;
         byte* maps = stackalloc byte[(mapCount + 1) * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         for (int i = 0; i < frames.Count; i++)
-            TensorMap.Describe(maps + i * TensorMap.Size, KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels),
+            TensorMap.Describe(on, maps + i * TensorMap.Size, KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels),
                 (height, width, channels), (TileRows + (int)kernel - 1, BoxColumns, chosen.Slice));
         byte* weights = maps + mapCount * TensorMap.Size;
-        TensorMap.Describe(weights,
+        TensorMap.Describe(on, weights,
             KernelOperand.Address(packed, ScalarType.BFloat16, phases * kernelFrames, kernel, kernel, outputs, channels),
             (phases * kernelFrames * kernel * kernel, outputs, channels), ((int)kernel, chosen.Outputs, chosen.Slice));
         var result = new Result
@@ -164,7 +164,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
             Frames = count, Height = (int)height, Width = (int)width, Outputs = (int)outputs, Missing = (int)missing,
         };
         void** arguments = stackalloc void*[] { maps, weights, &result, &extent };
-        KernelFunction.Of(packed.device, program).Launch(size, arguments);
+        on.Launch(program, size, arguments);
     }
 
     private static long Units(Launch launch, int outputs) =>

@@ -79,7 +79,7 @@ internal static unsafe class BlockInt8QuantizeKernel
         int rows = (int)problem.Rows, columns = (int)problem.Columns, perBatch = (int)rowsPerBatch;
         void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
             &offset, &eps };
-        KernelFunction.Of(x.device, program).Launch(launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -87,13 +88,17 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="output">bfloat16 or float32.</param>
     /// <param name="form">The kernel.</param>
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
+    /// <param name="fp8">
+    /// For Hopper's own: whether the operands' bytes are e4m3, and the activations' scales <c>[⌈K/128⌉, M]</c>. A trial, which no layer
+    /// uses.
+    /// </param>
     /// <returns><c>[M, N]</c></returns>
     public static Tensor Multiply(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null)
+        Sm90Int8MatmulKernel.Tuning? tuning = null, bool fp8 = false)
     {
         Tensor y = empty(a.Values.shape[0], b.Values.shape[0], output, a.Values.device);
-        Launch(a, b, bias, output, Epilogue.Bias, form, tuning, new Targets { Y = KernelOperand.Address(y, output, y.shape) });
+        Launch(a, b, bias, output, Epilogue.Bias, form, tuning, new Targets { Y = KernelOperand.Address(y, output, y.shape) }, fp8);
         return y;
     }
 
@@ -149,33 +154,43 @@ internal static unsafe class Int8MatmulKernel
 
     private static void Launch(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, Epilogue kind,
-        KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning, Targets targets)
+        KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning, Targets targets, bool fp8 = false)
     {
         long rows = a.Values.shape[0], columns = b.Values.shape[0], depth = a.Values.shape[1];
         Device device = a.Values.device;
-        CudaContext context = CudaContext.Of(device);
+        IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, context.SharedBytes, context.Multiprocessors, tuning)
-            : Configure(problem, context.SharedBytes);
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8)
+            : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
-        void* aScales = KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
+        void* aScales = fp8 ? KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(depth), rows)
+            : KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
         void* bScales = KernelOperand.Address(b.Scales, ScalarType.Float32, BlockInt8.Blocks(columns), BlockInt8.Blocks(depth));
         targets.Bias = bias is null ? null : KernelOperand.Address(bias, output, columns);
         int m = (int)rows, n = (int)columns, k = (int)depth;
-        void* left = &aValues, right = &bValues;
-        if (form == KernelForm.Sm90)
+        if (form != KernelForm.Sm90)
         {
-            byte* maps = stackalloc byte[2 * TensorMap.Size + TensorMap.Alignment];
-            maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
-            TensorMap.Describe(maps, aValues, rows, depth);
-            TensorMap.Describe(maps + TensorMap.Size, bValues, columns, depth);
-            left = maps;
-            right = maps + TensorMap.Size;
+            void** plain = stackalloc void*[] { &aValues, &aScales, &bValues, &bScales, &targets, &m, &n, &k };
+            on.Launch(program, launch, plain);
+            return;
         }
-        void** arguments = stackalloc void*[] { left, &aScales, right, &bScales, &targets, &m, &n, &k };
-        KernelFunction.Of(device, program).Launch(launch, arguments);
+        byte* maps = stackalloc byte[4 * TensorMap.Size + TensorMap.Alignment];
+        maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
+        byte* aMap = maps, bMap = aMap + TensorMap.Size, resultMap = bMap + TensorMap.Size, residualMap = resultMap + TensorMap.Size;
+        TensorMap.Describe(on, aMap, aValues, rows, depth);
+        TensorMap.Describe(on, bMap, bValues, columns, depth);
+        // Without outboxes the kernel looks at neither of the others.
+        if (Sm90Int8MatmulKernel.Outboxes(problem, tuning ?? Sm90Int8MatmulKernel.Tuning.Of(problem)) > 0)
+        {
+            long rowBytes = kind == Epilogue.GeluQuantize ? columns : columns * ScalarTypes.Bytes(output);
+            TensorMap.Describe(on, resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
+                Sm90Int8MatmulKernel.OutboxRows);
+            if (kind == Epilogue.GatedResidual) TensorMap.Describe(on, residualMap, targets.Residual, rows, rowBytes);
+        }
+        void** arguments = stackalloc void*[] { aMap, &aScales, bMap, &bScales, resultMap, residualMap, &targets, &m, &n, &k };
+        on.Launch(program, launch, arguments);
     }
 
     // struct Epilogue of the source.

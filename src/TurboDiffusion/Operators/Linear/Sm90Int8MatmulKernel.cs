@@ -8,22 +8,53 @@ internal static class Sm90Int8MatmulKernel
     private const string Name = "sm90_int8_matmul";
     private const int Threads = 384, ColumnBlocks = 2, Alignment = 1 << 10;
 
+    // Of a row in global memory that the copy engine reads or writes.
+    private const int RowAlignment = 16;
+
+    /// <summary>Rows of the boxes in which results leave.</summary>
+    public const int OutboxRows = 64;
+
+    private const int OutboxBytes = OutboxRows * BlockInt8.BlockSize, Consumers = 2;
+
     /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
     /// <param name="Cluster">Thread blocks that share the weights, 1 or 2.</param>
     /// <param name="Turns">Whether the warpgroups take turns.</param>
     /// <param name="PromotesByBits">Whether the sums start as the bits of a float32, or are converted.</param>
-    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits)
+    /// <param name="Outboxes">
+    /// Boxes of shared memory by way of which a warpgroup's results leave, 2 or 4; 0: straight from the registers, as do float32 results
+    /// and rows that the copy engine does not write.
+    /// </param>
+    /// <param name="Ahead">
+    /// Whether a warpgroup has its next product under way while it adds up the last one, with its activations in registers; without turns
+    /// and bits.
+    /// </param>
+    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false)
     {
-        /// <summary>All of them.</summary>
-        public static IReadOnlyList<Tuning> All { get; } =
-            [.. from cluster in new[] { 1, 2 } from turns in new[] { false, true } from bits in new[] { false,
-                true } select new Tuning(cluster, turns, bits)];
+        /// <summary>What a problem has whose tuning is not given; in a cluster where there are two rows of tiles.</summary>
+        public static Tuning Default { get; set; } = new(2, Turns: true, PromotesByBits: false);
 
-        /// <summary>A problem's: a cluster where there are two rows of tiles.</summary>
+        /// <summary>Those that are tested and timed.</summary>
+        public static IReadOnlyList<Tuning> All { get; } =
+            [.. from outboxes in new[] { 0, 2, 4 } from cluster in new[] { 1, 2 } from ahead in new[] { false, true }
+                from turns in ahead ? new[] { false } : [false, true] from bits in outboxes == 0 && !ahead ? new[] { false, true } : [false]
+                select new Tuning(cluster, turns, bits, outboxes, ahead)];
+
+        /// <summary>A problem's.</summary>
         /// <param name="problem">The problem.</param>
         public static Tuning Of(Int8MatmulKernel.Problem problem) =>
-            new(BlockInt8.Blocks(problem.M) > 1 ? 2 : 1, Turns: true, PromotesByBits: false);
+            Default with { Cluster = BlockInt8.Blocks(problem.M) > 1 ? Default.Cluster : 1 };
+
+        /// <inheritdoc/>
+        public override string ToString() =>
+            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}";
     }
+
+    /// <summary>Outboxes that a problem's results leave by.</summary>
+    /// <param name="problem">The problem.</param>
+    /// <param name="tuning">The choices.</param>
+    public static int Outboxes(Int8MatmulKernel.Problem problem, Tuning tuning) => problem.Kind == Int8MatmulKernel.Epilogue.GeluQuantize
+        ? problem.N % RowAlignment == 0 ? tuning.Outboxes : 0
+        : problem.Output == TorchSharp.torch.ScalarType.BFloat16 ? tuning.Outboxes : 0;
 
     /// <summary>
     /// How a problem is run: three warpgroups, tiles of 128×256, a thread block per multiprocessor, with as deep a ring as shared
@@ -33,18 +64,21 @@ internal static class Sm90Int8MatmulKernel
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
     /// <param name="tuning">Null is the problem's.</param>
+    /// <param name="fp8">Whether the operands' bytes are e4m3: a trial, which no layer uses.</param>
     public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors,
-        Tuning? tuning = null)
+        Tuning? tuning = null, bool fp8 = false)
     {
         const int stageBytes = (1 + ColumnBlocks) * Int8MatmulKernel.OperandBytes;
         Tuning t = tuning ?? Tuning.Of(problem);
-        int stages = Int8MatmulKernel.Stages(sharedBytes - Alignment, stageBytes);
+        int outboxes = Outboxes(problem, t), sentBytes = Consumers * outboxes * OutboxBytes;
+        int stages = Int8MatmulKernel.Stages(sharedBytes - Alignment - sentBytes, stageBytes);
         long units = (BlockInt8.Blocks(problem.M) + t.Cluster - 1) / t.Cluster
             * ((BlockInt8.Blocks(problem.N) + ColumnBlocks - 1) / ColumnBlocks);
         int clusters = (int)Math.Min(units, Math.Max(multiprocessors / t.Cluster, 1));
         return new KernelConfiguration(
             new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={t.Cluster}",
-                $"TURNS={(t.Turns ? 1 : 0)}", $"PROMOTE={(t.PromotesByBits ? 1 : 0)}"]),
-            new KernelLaunch(clusters * t.Cluster, 1, Threads, stages * stageBytes + Alignment));
+                $"TURNS={(t.Turns ? 1 : 0)}", $"PROMOTE={(t.PromotesByBits ? 1 : 0)}", $"OUTBOXES={outboxes}", $"AHEAD={(t.Ahead ? 1 : 0)}",
+                $"FP8={(fp8 ? 1 : 0)}"]),
+            new KernelLaunch(clusters * t.Cluster, 1, Threads, stages * stageBytes + sentBytes + Alignment));
     }
 }

@@ -30,7 +30,7 @@ internal static unsafe class BiasResidualKernel
         ulong vectors = (ulong)(x.numel() / Vector);
         int ofPixel = (int)(x.shape[^1] / Vector);
         void** arguments = stackalloc void*[] { &xAddress, &biasAddress, &residualAddress, &yAddress, &vectors, &ofPixel };
-        KernelFunction.Of(x.device, program).Launch(launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return y;
     }
 }

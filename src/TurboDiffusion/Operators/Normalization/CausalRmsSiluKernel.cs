@@ -65,7 +65,7 @@ internal static unsafe class CausalRmsSiluKernel
         ulong pixels = (ulong)(height * width);
         void** arguments = stackalloc void*[] { &xAddress, &gammaAddress, &biasAddress, &pastAddress, &windowsAddress, &nextAddress,
             &count, &pixels };
-        KernelFunction.Of(x.device, program).Launch(launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return (windows.MoveToOuterDisposeScope(), next.MoveToOuterDisposeScope());
     }
 

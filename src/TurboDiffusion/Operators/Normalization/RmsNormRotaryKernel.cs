@@ -71,7 +71,7 @@ internal static unsafe class RmsNormRotaryKernel
         int width = (int)channels, head = (int)headDim, length = (int)tokens;
         float epsilon = (float)eps;
         void** arguments = stackalloc void*[] { &first, &second, &cosinesAddress, &sinesAddress, &width, &width, &head, &length, &epsilon };
-        KernelFunction.Of(q.device, program).Launch(launch, arguments);
+        KernelDevice.Of(q.device).Launch(program, launch, arguments);
         return (queries.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope());
     }
 

@@ -39,7 +39,7 @@ internal static unsafe class RmsSiluKernel
             addresses[i] = i < z.Length ? KernelOperand.Address(z[i], ScalarType.BFloat16, height, width, channels) : null;
         ulong pixels = (ulong)(height * width);
         void** arguments = stackalloc void*[] { &xAddress, &gammaAddress, addresses, &pixels };
-        KernelFunction.Of(x.device, program).Launch(launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return [.. z.Select(frame => frame.MoveToOuterDisposeScope())];
     }
 }

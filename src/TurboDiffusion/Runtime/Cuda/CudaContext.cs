@@ -4,7 +4,7 @@ using TorchSharp;
 namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>A GPU's primary context, which libtorch computes in. Kept for the life of the process.</summary>
-internal sealed class CudaContext
+internal sealed unsafe class CudaContext : IKernelDevice
 {
     private static readonly ConcurrentDictionary<int, Lazy<CudaContext>> Contexts = new();
 
@@ -31,16 +31,23 @@ internal sealed class CudaContext
     /// <summary>What its kernels are compiled for, such as <c>sm_90a</c>.</summary>
     public string Architecture { get; }
 
-    /// <summary>Shared memory that a thread block may have at most.</summary>
+    /// <inheritdoc/>
     public int SharedBytes { get; }
 
-    /// <summary>Multiprocessors.</summary>
+    /// <inheritdoc/>
     public int Multiprocessors { get; }
 
     /// <summary>The context of a device.</summary>
     /// <param name="device">A CUDA device.</param>
     public static CudaContext Of(torch.Device device) =>
         Contexts.GetOrAdd(Math.Max(device.index, 0), index => new Lazy<CudaContext>(() => new CudaContext(index))).Value;
+
+    /// <inheritdoc/>
+    public void Launch(KernelProgram program, KernelLaunch launch, void** arguments) =>
+        KernelFunction.Of(this, program).Launch(launch, arguments);
+
+    /// <inheritdoc/>
+    public void Describe(byte* map, TensorLayout layout) => TensorMap.Encode(map, layout);
 
     /// <summary>Makes the context the calling thread's until the result is disposed.</summary>
     public Current Enter()

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using TorchSharp;
 
 namespace TurboDiffusion.Runtime.Cuda;
 
@@ -47,13 +46,12 @@ internal sealed unsafe class KernelFunction
     public int LocalBytes => Attribute(LocalSizeAttribute);
 
     /// <summary>The function of a program on a device, compiled at the first call.</summary>
-    /// <param name="device">A CUDA device.</param>
+    /// <param name="context">The device's.</param>
     /// <param name="program">The program.</param>
     /// <exception cref="KernelCompilationException">It does not compile.</exception>
     /// <exception cref="EnvironmentException">There is no libnvrtc, or the driver refuses the machine code.</exception>
-    public static KernelFunction Of(torch.Device device, KernelProgram program)
+    public static KernelFunction Of(CudaContext context, KernelProgram program)
     {
-        CudaContext context = CudaContext.Of(device);
         (int Device, KernelProgram Program) key = (context.Device, program);
         Lazy<KernelFunction> function = Functions.GetOrAdd(key,
             k => new Lazy<KernelFunction>(() => new KernelFunction(context, k.Program)));

@@ -33,7 +33,7 @@ internal static unsafe class KernelOperand
                 $"A kernel got {tensor.dtype} [{string.Join(", ", tensor.shape)}] where it takes {dtype} "
                     + $"[{string.Join(", ", shape.ToArray())}].", nameof(tensor));
         void* address = NativeTensor.DataPointer(tensor);
-        if (tensor.device_type != TorchSharp.DeviceType.CUDA || !tensor.is_contiguous() || (long)address % Alignment != 0)
+        if (!KernelDevice.Takes(tensor.device) || !tensor.is_contiguous() || (long)address % Alignment != 0)
             throw new ArgumentException($"A kernel takes contiguous tensors on a GPU, aligned to {Alignment} bytes; it got one on "
                 + $"{tensor.device} with strides [{string.Join(", ", tensor.stride())}].", nameof(tensor));
         return address;

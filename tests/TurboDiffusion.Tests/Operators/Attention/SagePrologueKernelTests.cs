@@ -7,18 +7,19 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sage_statistics, sage_queries and sage_keys agree with their plain twins.</summary>
-[Trait("Category", "Gpu")]
 public class SagePrologueKernelTests
 {
     private const double Eps = 1e-6;
 
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(2, 105, 12)]
-    [InlineData(1, 420, 40)]
-    public void Statistics_are_those_of_the_plain_form(int batch, int length, int heads)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(2, 30, 2)]
+    [KernelCase(2, 105, 12)]
+    [KernelCase(1, 420, 40, GpuOnly = true)]
+    public void Statistics_are_those_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 1, length, 1, device);
@@ -35,13 +36,14 @@ public class SagePrologueKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1, 64)]
-    [InlineData(1, 64, 2, 64)]
-    [InlineData(2, 300, 3, 64)]
-    [InlineData(1, 1000, 12, 128)]
-    public void Queries_are_quantized_and_pooled_as_in_the_plain_form(int batch, int length, int heads, int block)
+    [KernelCase(1, 1, 1, 64)]
+    [KernelCase(1, 64, 2, 64)]
+    [KernelCase(2, 300, 3, 64)]
+    [KernelCase(1, 1000, 12, 128, GpuOnly = true)]
+    public void Queries_are_quantized_and_pooled_as_in_the_plain_form(TestMachine machine, int batch, int length, int heads, int block)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor x = KernelConformance.Random(device, 1, ScalarType.BFloat16, batch, length, heads, 128) * 3 + 1;
@@ -50,12 +52,14 @@ public class SagePrologueKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1, 64)]
-    [InlineData(2, 300, 12, 64)]
-    [InlineData(1, 257, 40, 128)]
-    public void Queries_are_normalised_and_rotated_first(int batch, int length, int heads, int block)
+    [KernelCase(1, 1, 1, 64)]
+    [KernelCase(2, 130, 2, 64)]
+    [KernelCase(2, 300, 12, 64, GpuOnly = true)]
+    [KernelCase(1, 257, 40, 128, GpuOnly = true)]
+    public void Queries_are_normalised_and_rotated_first(TestMachine machine, int batch, int length, int heads, int block)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 1, length, 1, device);
@@ -68,16 +72,21 @@ public class SagePrologueKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1, 128, false)]
-    [InlineData(1, 128, 2, 128, false)]
-    [InlineData(2, 300, 3, 64, false)]
-    [InlineData(1, 1000, 12, 128, false)]
-    [InlineData(1, 5000, 2, 128, false)]
-    [InlineData(2, 300, 12, 128, true)]
-    [InlineData(1, 257, 40, 64, true)]
-    public void Keys_values_and_the_state_are_those_of_the_plain_form(int batch, int length, int heads, int block, bool transformed)
+    [KernelCase(1, 1, 1, 128, false)]
+    [KernelCase(1, 128, 2, 128, false)]
+    [KernelCase(2, 300, 3, 64, false)]
+    [KernelCase(1, 1000, 12, 128, false, GpuOnly = true)]
+    [KernelCase(1, 700, 1, 128, false)]
+    [KernelCase(1, 5000, 2, 128, false, GpuOnly = true)]
+    [KernelCase(2, 200, 2, 128, true)]
+    [KernelCase(1, 100, 2, 64, true)]
+    [KernelCase(2, 300, 12, 128, true, GpuOnly = true)]
+    [KernelCase(1, 257, 40, 64, true, GpuOnly = true)]
+    public void Keys_values_and_the_state_are_those_of_the_plain_form(TestMachine machine, int batch, int length, int heads, int block,
+        bool transformed)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using RotaryEmbedding rotary = RotaryEmbedding.Create(128, 1, length, 1, device);
@@ -87,7 +96,7 @@ public class SagePrologueKernelTests
         Tensor x = transformed ? RmsNormRotaryKernel.Run(k, k, t.KeyWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps).K
             : k.unflatten(2, [-1, 128]);
         Tensor values = v.unflatten(2, [-1, 128]), mean = SageQuantization.KeyMean(x);
-        bool fp8 = block == 128 && (KernelMachine.Best(0).Form == KernelForm.Sm90);
+        bool fp8 = block == 128 && (machine == TestMachine.Emulator || KernelMachine.Best(0).Form == KernelForm.Sm90);
         KernelConformance.PoisonMemory(device);
         SageKeysKernel.Result keys = SageKeysKernel.Run(SageOperand.Rows(k), SageOperand.Rows(v), mean, transformed
             ? Inverse(k)
@@ -102,16 +111,17 @@ public class SagePrologueKernelTests
         if (!fp8) return;
         (Tensor expected, Tensor scales) = SageQuantization.QuantizeValueBlocks(values, block);
         Comparison.Elementwise(scales, keys.V!.Value.Scales, 1e-5, 0, "scales of v");
-        // Edges between two values of fp8 may fall either way.
-        Comparison.RelativeL2(expected, Fp8Values(keys.V.Value.Values), 2e-3, "v");
+        // Edges between two values of fp8, an eighth apart, may fall either way; in some data one of 500 lies on one.
+        Comparison.RelativeL2(expected, Fp8Values(keys.V.Value.Values), 5e-3, "v");
     }
 
     [Theory]
-    [InlineData(1, 1)]
-    [InlineData(3, 11)]
-    public void The_state_is_added_up_and_projected_as_in_the_plain_form(int heads, int parts)
+    [KernelCase(1, 1)]
+    [KernelCase(3, 11)]
+    public void The_state_is_added_up_and_projected_as_in_the_plain_form(TestMachine machine, int heads, int parts)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.Float32, shape);
         Tensor products = Draw(1, 2, heads, parts, 128, 128), sums = Draw(2, 2, heads, parts, 128), weight = Draw(3, 128, 128);

@@ -6,20 +6,20 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sage_sparse_attention against float32 attention over the same blocks, and against its plain twin.</summary>
-[Trait("Category", "Gpu")]
 public class SageSparseAttentionKernelTests
 {
     [Theory]
-    [InlineData(1, 1, 1, 64, 128, 1)]
-    [InlineData(1, 64, 2, 64, 128, 1)]
-    [InlineData(2, 300, 3, 64, 128, 0.5)]
-    [InlineData(1, 1000, 2, 128, 64, 0.3)]
-    [InlineData(1, 1025, 2, 64, 64, 0.2)]
-    [InlineData(1, 2048, 12, 128, 128, 1)]
-    public void The_error_is_no_larger_than_that_of_the_plain_form(int batch, int length, int heads, int queryBlock, int keyBlock,
-        double ratio)
+    [KernelCase(1, 1, 1, 64, 128, 1)]
+    [KernelCase(1, 64, 2, 64, 128, 1)]
+    [KernelCase(2, 300, 3, 64, 128, 0.5)]
+    [KernelCase(1, 1000, 2, 128, 64, 0.3)]
+    [KernelCase(1, 1025, 2, 64, 64, 0.2)]
+    [KernelCase(1, 2048, 12, 128, 128, 1, GpuOnly = true)]
+    public void The_error_is_no_larger_than_that_of_the_plain_form(TestMachine machine, int batch, int length, int heads,
+        int queryBlock, int keyBlock, double ratio)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor Draw(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, batch, length, heads, 128);
@@ -38,10 +38,12 @@ public class SageSparseAttentionKernelTests
             $"sage attention, L {length}, kept {kept.shape[3]}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
 
-    [Fact]
-    public void The_order_of_the_blocks_does_not_matter_and_large_scores_do_not_overflow()
+    [Theory]
+    [KernelCase]
+    public void The_order_of_the_blocks_does_not_matter_and_large_scores_do_not_overflow(TestMachine machine)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, 1, 500, 2, 128);
         Tensor q = Draw(1) * 50, k = Draw(2) * 50, v = Draw(3);

@@ -7,24 +7,24 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sm90_sage_attention: each branch against float32, and their sum.</summary>
-[Trait("Category", "Gpu")]
 public class Sm90SageAttentionKernelTests
 {
     private static readonly AttentionOptions Options = AttentionOptions.SageSla(1);
 
     [Theory]
-    [InlineData(1, 1, 1, 1)]
-    [InlineData(1, 64, 1, 1)]
-    [InlineData(1, 128, 2, 1)]
-    [InlineData(2, 300, 3, 2)]
-    [InlineData(1, 1000, 2, 8)]
-    [InlineData(1, 2000, 2, 3)]
-    [InlineData(1, 4096, 12, 32)]
-    public void The_sparse_branch_is_no_further_off_than_the_plain_form(int batch, int length, int heads, int count)
+    [KernelCase(1, 1, 1, 1)]
+    [KernelCase(1, 64, 1, 1)]
+    [KernelCase(1, 128, 2, 1)]
+    [KernelCase(2, 300, 3, 2)]
+    [KernelCase(1, 1000, 2, 8, GpuOnly = true)]
+    [KernelCase(1, 2000, 2, 3, GpuOnly = true)]
+    [KernelCase(1, 4096, 12, 32, GpuOnly = true)]
+    public void The_sparse_branch_is_no_further_off_than_the_plain_form(TestMachine machine, int batch, int length, int heads, int count)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads, count);
+        Problem p = Draw(on.Device, batch, length, heads, count);
         Tensor exact = BlockSparseAttention.Attend(p.Q, p.K, p.V, p.Kept, Options),
             plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, p.Kept, Options);
         Tensor actual = Run(p, zeros_like(p.Mix), zeros_like(p.Bias));
@@ -41,66 +41,73 @@ public class Sm90SageAttentionKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(2, 300, 3)]
-    [InlineData(1, 1000, 2)]
-    public void The_linear_branch_is_that_of_the_plain_form(int batch, int length, int heads)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(2, 300, 3)]
+    [KernelCase(1, 1000, 2)]
+    public void The_linear_branch_is_that_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads, 1);
+        Problem p = Draw(on.Device, batch, length, heads, 1);
         // Without values, the sparse branch is zero.
         Problem empty = p with { Keys = p.Keys with { V = (zeros_like(p.Keys.V!.Value.Values), p.Keys.V.Value.Scales) } };
         Comparison.RelativeL2(AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(empty, p.Mix, p.Bias), 5e-3, "linear branch");
     }
 
-    [Fact]
-    public void The_branches_are_added()
+    [Theory]
+    [KernelCase]
+    public void The_branches_are_added(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 1000, 2, 4);
+        Problem p = Draw(on.Device, 1, 700, 2, 4);
         Tensor sparse = Run(p, zeros_like(p.Mix), zeros_like(p.Bias)).to_type(ScalarType.Float32);
         Comparison.RelativeL2(sparse + AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(p, p.Mix, p.Bias), 5e-3, "sum");
     }
 
-    [Fact]
-    public void Large_scores_do_not_overflow()
+    [Theory]
+    [KernelCase]
+    public void Large_scores_do_not_overflow(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 500, 2, 4, 50);
+        Problem p = Draw(on.Device, 1, 500, 2, 4, 50);
         Tensor plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, p.Kept, Options);
         Comparison.RelativeL2(plain, Run(p, zeros_like(p.Mix), zeros_like(p.Bias)), 0.1, "plain form");
     }
 
     [Fact]
+    [Trait("Category", "Gpu")]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();
         (KernelProgram program, KernelLaunch launch) =
             Sm90SageAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
-        KernelFunction function = KernelFunction.Of(device, program);
+        KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.
         Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
     }
 
-    [Fact]
-    public void Equal_runs_are_equal()
+    [Theory]
+    [KernelCase(GpuOnly = true)]
+    public void Equal_runs_are_equal(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 3000, 12, 6);
+        Problem p = Draw(on.Device, 1, 3000, 12, 6);
         Tensor first = Run(p, p.Mix, p.Bias);
         for (int i = 0; i < 5; i++) Comparison.Exact(first, Run(p, p.Mix, p.Bias), $"run {i}");
     }
 
-    private static Problem Draw(int batch, int length, int heads, int count, double magnitude = 1)
+    private static Problem Draw(Device device, int batch, int length, int heads, int count, double magnitude = 1)
     {
-        Device device = KernelConformance.RequireSm90();
         Tensor Values(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, batch, length, heads, 128);
         // Keys with a common part, which the quantization takes off.
         Tensor q = Values(1) * 2 * magnitude, k = Values(2) * magnitude + 3, v = Values(3);

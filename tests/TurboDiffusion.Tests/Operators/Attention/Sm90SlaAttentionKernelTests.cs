@@ -7,7 +7,6 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>sm90_sla_attention: each branch against float32, and their sum.</summary>
-[Trait("Category", "Gpu")]
 public class Sm90SlaAttentionKernelTests
 {
     // P is rounded to bfloat16, and so is y.
@@ -16,19 +15,20 @@ public class Sm90SlaAttentionKernelTests
     private static readonly AttentionOptions Options = AttentionOptions.Sla(1);
 
     [Theory]
-    [InlineData(1, 1, 1, 1)]
-    [InlineData(1, 64, 1, 1)]
-    [InlineData(1, 128, 2, 2)]
-    [InlineData(1, 129, 1, 3)]
-    [InlineData(2, 300, 3, 2)]
-    [InlineData(1, 1000, 2, 16)]
-    [InlineData(1, 2000, 2, 3)]
-    [InlineData(1, 4096, 12, 64)]
-    public void The_sparse_branch_is_that_of_float32(int batch, int length, int heads, int count)
+    [KernelCase(1, 1, 1, 1)]
+    [KernelCase(1, 64, 1, 1)]
+    [KernelCase(1, 128, 2, 2)]
+    [KernelCase(1, 129, 1, 3)]
+    [KernelCase(2, 300, 3, 2)]
+    [KernelCase(1, 1000, 2, 16, GpuOnly = true)]
+    [KernelCase(1, 2000, 2, 3, GpuOnly = true)]
+    [KernelCase(1, 4096, 12, 64, GpuOnly = true)]
+    public void The_sparse_branch_is_that_of_float32(TestMachine machine, int batch, int length, int heads, int count)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads, count);
+        Problem p = Draw(on.Device, batch, length, heads, count);
         double error = Comparison.RelativeL2(BlockSparseAttention.Attend(p.Q, p.K, p.V, p.Kept, Options),
             Run(p, zeros_like(p.Mix), zeros_like(p.Bias)), Tolerance, $"L {length}, {heads} heads, {count} blocks");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -36,75 +36,84 @@ public class Sm90SlaAttentionKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(2, 300, 3)]
-    [InlineData(1, 1000, 2)]
-    public void The_linear_branch_is_that_of_the_plain_form(int batch, int length, int heads)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(2, 300, 3)]
+    [KernelCase(1, 1000, 2)]
+    public void The_linear_branch_is_that_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(batch, length, heads, 1);
+        Problem p = Draw(on.Device, batch, length, heads, 1);
         // Without values, the sparse branch is zero.
         Comparison.RelativeL2(AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(p with { V = zeros_like(p.V) }, p.Mix, p.Bias), Tolerance, "linear branch");
     }
 
-    [Fact]
-    public void The_branches_are_added()
+    [Theory]
+    [KernelCase]
+    public void The_branches_are_added(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 1000, 2, 4);
+        Problem p = Draw(on.Device, 1, 700, 2, 4);
         Tensor sparse = Run(p, zeros_like(p.Mix), zeros_like(p.Bias)).to_type(ScalarType.Float32);
         Comparison.RelativeL2(sparse + AttentionKernels.AttendLinear(p.Queries.Features, (p.Mix, p.Keys.Sums.sum(2)), p.Bias),
             Run(p, p.Mix, p.Bias), Tolerance, "sum");
     }
 
-    [Fact]
-    public void Large_scores_do_not_overflow()
+    [Theory]
+    [KernelCase]
+    public void Large_scores_do_not_overflow(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 500, 2, 4, 50);
+        Problem p = Draw(on.Device, 1, 500, 2, 4, 50);
         Comparison.RelativeL2(BlockSparseAttention.Attend(p.Q, p.K, p.V, p.Kept, Options),
             Run(p, zeros_like(p.Mix), zeros_like(p.Bias)), 2e-2, "float32");
     }
 
-    [Fact]
-    public void Values_may_be_a_part_of_a_wider_projection()
+    [Theory]
+    [KernelCase]
+    public void Values_may_be_a_part_of_a_wider_projection(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(2, 300, 3, 2);
+        Problem p = Draw(on.Device, 2, 300, 3, 2);
         Tensor part = cat([ones_like(p.V), p.V, ones_like(p.V)], 2).narrow(2, 3, 3);
         Comparison.Exact(Run(p, p.Mix, p.Bias), Run(p with { V = part }, p.Mix, p.Bias), "part");
     }
 
     [Fact]
+    [Trait("Category", "Gpu")]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();
         (KernelProgram program, KernelLaunch launch) =
             Sm90SlaAttentionKernel.Configure(new(1, 1000, 1), CudaContext.Of(device).SharedBytes);
-        KernelFunction function = KernelFunction.Of(device, program);
+        KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.
         Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
     }
 
-    [Fact]
-    public void Equal_runs_are_equal()
+    [Theory]
+    [KernelCase(GpuOnly = true)]
+    public void Equal_runs_are_equal(TestMachine machine)
     {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Problem p = Draw(1, 3000, 12, 9);
+        Problem p = Draw(on.Device, 1, 3000, 12, 9);
         Tensor first = Run(p, p.Mix, p.Bias);
         for (int i = 0; i < 5; i++) Comparison.Exact(first, Run(p, p.Mix, p.Bias), $"run {i}");
     }
 
-    private static Problem Draw(int batch, int length, int heads, int count, double magnitude = 1)
+    private static Problem Draw(Device device, int batch, int length, int heads, int count, double magnitude = 1)
     {
-        Device device = KernelConformance.RequireSm90();
         Tensor Values(ulong seed) => KernelConformance.Random(device, seed, ScalarType.BFloat16, batch, length, heads, 128);
         Tensor q = Values(1) * 2 * magnitude, k = Values(2) * magnitude, v = Values(3);
         int queryBlocks = (length + 127) / 128, keyBlocks = (length + 63) / 64;

@@ -6,37 +6,44 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Linear;
 
 /// <summary>int8_matmul and sm90_int8_matmul agree with their plain twin.</summary>
-[Trait("Category", "Gpu")]
 public class Int8MatmulKernelTests
 {
     // Every source with every tuning, by a name that the test's output shows.
     private static readonly Dictionary<string, (KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning)> Sources =
         Sm90Int8MatmulKernel.Tuning.All.Select(t => (KernelForm.Sm90, (Sm90Int8MatmulKernel.Tuning?)t)).Prepend((KernelForm.Portable, null))
-            .ToDictionary(s => s.Item2 is { } t ? $"{s.Item1} cluster {t.Cluster}, turns {t.Turns}, bits {t.PromotesByBits}"
-                : $"{s.Item1}");
+            .ToDictionary(s => $"{s.Item1} {s.Item2}");
 
-    public static TheoryData<string> Variants => [.. Sources.Keys];
+    // Every choice of the tunings at least once, and few to compile.
+    private static readonly HashSet<Sm90Int8MatmulKernel.Tuning?> Emulated = [null, new(2, Turns: true, PromotesByBits: false),
+        new(1, Turns: false, PromotesByBits: true), new(2, Turns: true, PromotesByBits: false, Outboxes: 4),
+        new(1, Turns: false, PromotesByBits: false, Outboxes: 2, Ahead: true)];
 
-    public static TheoryData<string, long, long, long, ScalarType> Shapes
-    {
-        get
-        {
-            var data = new TheoryData<string, long, long, long, ScalarType>();
-            foreach (string variant in Sources.Keys)
-                foreach (ScalarType dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 })
-                    foreach ((long m, long n, long k) in new (long, long, long)[]
-                             { (1, 8, 16), (128, 128, 128), (130, 136, 272), (2, 8960, 1536), (513, 1536, 8960), (2500, 1528, 1520),
-                                 (1153, 5120, 144), (4999, 2568, 528) })
-                        data.Add(variant, m, n, k, dtype);
-            return data;
-        }
-    }
+    public static IEnumerable<ITheoryDataRow> Variants =>
+        from variant in Sources.Keys
+        from row in KernelCaseAttribute.Rows(gpuOnly: !Emulated.Contains(Sources[variant].Tuning), variant)
+        select row;
+
+    public static IEnumerable<ITheoryDataRow> VariantsOnGpu =>
+        from variant in Sources.Keys from row in KernelCaseAttribute.Rows(gpuOnly: true, variant) select row;
+
+    public static IEnumerable<ITheoryDataRow> Shapes =>
+        from variant in Sources.Keys
+        from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
+        from shape in new (long M, long N, long K)[] { (1, 8, 16), (130, 136, 272), (300, 520, 608), (128, 128, 128), (2, 8960, 1536),
+            (513, 1536, 8960), (2500, 1528, 1520), (1153, 5120, 144), (4999, 2568, 528) }
+        let tuning = Sources[variant].Tuning
+        let emulated = shape.N < 1000 && shape.K < 1000 && shape.M < 1000 && Emulated.Contains(tuning)
+            && (dtype == ScalarType.BFloat16 || tuning is null or { PromotesByBits: true })
+        from row in KernelCaseAttribute.Rows(gpuOnly: !emulated, variant, shape.M, shape.N, shape.K, dtype)
+        select row;
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Product_and_bias_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
+    public void Product_and_bias_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n, long k, ScalarType dtype)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
@@ -48,9 +55,12 @@ public class Int8MatmulKernelTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Product_GELU_and_quantization_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
+    public void Product_GELU_and_quantization_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n,
+        long k, ScalarType dtype)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
@@ -60,9 +70,12 @@ public class Int8MatmulKernelTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Product_gate_and_residual_agree_with_the_plain_form(string variant, long m, long n, long k, ScalarType dtype)
+    public void Product_gate_and_residual_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n,
+        long k, ScalarType dtype)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         long batch = m % 2 == 0 ? 2 : 1;
@@ -75,9 +88,11 @@ public class Int8MatmulKernelTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void A_product_without_a_gate_is_added_to_the_residual(string variant)
+    public void A_product_without_a_gate_is_added_to_the_residual(TestMachine machine, string variant)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 300, 392, 400, ScalarType.BFloat16);
         Tensor residual = KernelConformance.Random(device, 4, ScalarType.BFloat16, 2, 150, 392);
@@ -88,14 +103,17 @@ public class Int8MatmulKernelTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void Random_odd_shapes_agree_with_the_plain_form(string variant)
+    public void Random_odd_shapes_agree_with_the_plain_form(TestMachine machine, string variant)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         var random = new Random(20);
-        for (int i = 0; i < 8; i++)
+        (int count, int largest) = machine == TestMachine.Emulator ? (1, 400) : (8, 3000);
+        for (int i = 0; i < count; i++)
         {
             using var scope = NewDisposeScope();
-            long m = random.Next(1, 3000), n = random.Next(1, 400) * 8, k = random.Next(1, 150) * 16;
+            long m = random.Next(1, largest), n = random.Next(1, largest / 8) * 8, k = random.Next(1, largest / 16) * 16;
             (var a, var b, Tensor bias) = Operands(device, m, n, k, ScalarType.BFloat16);
             KernelConformance.PoisonMemory(device);
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
@@ -109,9 +127,11 @@ public class Int8MatmulKernelTests
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void The_largest_sums_are_exact(string variant)
+    public void The_largest_sums_are_exact(TestMachine machine, string variant)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         foreach ((int left, int right) in new[] { (-128, -128), (127, -128) })
         {
             using var scope = NewDisposeScope();
@@ -123,10 +143,12 @@ public class Int8MatmulKernelTests
     }
 
     [Theory]
-    [MemberData(nameof(Variants))]
-    public void Two_runs_give_the_same_bits(string variant)
+    [MemberData(nameof(VariantsOnGpu))]
+    public void Two_runs_give_the_same_bits(TestMachine machine, string variant)
     {
-        (Device device, KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Require(variant);
+        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        using TestDevice on = TestDevice.Of(machine, source);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 2000, 1536, 1536, ScalarType.BFloat16);
         Tensor first = Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning);
@@ -134,25 +156,41 @@ public class Int8MatmulKernelTests
             $"run {i}");
     }
 
-    // setmaxnreg: 2 warpgroups of 240 registers and one of 24 come out of 3 of 168.
+    [Theory]
+    [KernelCase(1, 8, 16)]
+    [KernelCase(130, 136, 272)]
+    [KernelCase(513, 1536, 1536, GpuOnly = true)]
+    [KernelCase(2500, 1528, 528, GpuOnly = true)]
+    public void The_trial_in_fp8_agrees_with_its_plain_form(TestMachine machine, long m, long n, long k)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        Device device = on.Device;
+        using var scope = NewDisposeScope();
+        Tensor rows = KernelConformance.Random(device, 8, ScalarType.Float32, m, 1).exp(), x = KernelConformance.Random(device, 1,
+            ScalarType.Float32, m, k) * rows, w = KernelConformance.Random(device, 2, ScalarType.Float32, n, k);
+        (Tensor, Tensor) a = Fp8Trial.Activations(x), b = Fp8Trial.Weights(w);
+        Tensor bias = KernelConformance.Random(device, 3, ScalarType.BFloat16, n), expected = Fp8Trial.Multiply(a, b) + bias;
+        KernelConformance.PoisonMemory(device);
+        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits
+            && (machine == TestMachine.Gpu || Emulated.Contains(t))))
+            Comparison.RelativeL2(expected, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, KernelForm.Sm90, tuning, fp8: true),
+                3e-3, $"{m}×{n}×{k}, {tuning}");
+    }
+
+    // setmaxnreg: 2 warpgroups of 232 registers and one of 40 come out of 3 of 168.
     [Fact]
+    [Trait("Category", "Gpu")]
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();
         foreach (Int8MatmulKernel.Epilogue kind in Enum.GetValues<Int8MatmulKernel.Epilogue>())
             foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
             {
-                KernelFunction function = KernelFunction.Of(device,
+                KernelFunction function = KernelFunction.Of(CudaContext.Of(device),
                     Sm90Int8MatmulKernel.Configure(new(256, 256, 256, ScalarType.BFloat16, kind), 227 << 10, 132, tuning).Program);
                 Assert.True(function is { Registers: 168, LocalBytes: 0 },
                     $"{kind} {tuning}: {function.Registers} registers, {function.LocalBytes} bytes of local memory");
             }
-    }
-
-    private static (Device Device, KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning) Require(string variant)
-    {
-        (KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
-        return (form == KernelForm.Sm90 ? KernelConformance.RequireSm90() : KernelConformance.RequireGpu(), form, tuning);
     }
 
     private static double Limit(ScalarType dtype) => dtype == ScalarType.BFloat16 ? 3e-3 : 1e-5;

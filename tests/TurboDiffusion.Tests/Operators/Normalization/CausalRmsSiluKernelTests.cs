@@ -5,19 +5,20 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Normalization;
 
 /// <summary>causal_rms_silu agrees with its plain twin.</summary>
-[Trait("Category", "Gpu")]
 public class CausalRmsSiluKernelTests
 {
     [Theory]
-    [InlineData(1, 1, 1, 8, false, false)]
-    [InlineData(1, 7, 5, 96, false, true)]
-    [InlineData(4, 33, 17, 96, true, false)]
-    [InlineData(4, 30, 52, 384, true, true)]
-    [InlineData(2, 9, 11, 192, true, false)]
-    [InlineData(3, 9, 11, 512, false, true)]
-    public void Windows_and_past_agree_with_the_plain_form(long frames, long height, long width, long channels, bool later, bool biased)
+    [KernelCase(1, 1, 1, 8, false, false)]
+    [KernelCase(1, 7, 5, 96, false, true)]
+    [KernelCase(4, 33, 17, 96, true, false)]
+    [KernelCase(4, 30, 52, 384, true, true, GpuOnly = true)]
+    [KernelCase(2, 9, 11, 192, true, false)]
+    [KernelCase(3, 9, 11, 512, false, true)]
+    public void Windows_and_past_agree_with_the_plain_form(TestMachine machine, long frames, long height, long width,
+        long channels, bool later, bool biased)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
         Tensor x = Draw(1, frames, height, width, channels) * 3,
@@ -37,11 +38,12 @@ public class CausalRmsSiluKernelTests
     }
 
     [Theory]
-    [InlineData(1, 1, 1, 8)]
-    [InlineData(3, 17, 9, 96)]
-    public void A_residual_block_ends_in_one_pass(long frames, long height, long width, long channels)
+    [KernelCase(1, 1, 1, 8)]
+    [KernelCase(3, 17, 9, 96)]
+    public void A_residual_block_ends_in_one_pass(TestMachine machine, long frames, long height, long width, long channels)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
         Tensor x = Draw(1, frames, height, width, channels), residual = Draw(2, frames, height, width, channels),

@@ -6,20 +6,21 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Normalization;
 
 /// <summary>rms_norm_rotary agrees with its plain twin, computed in float32.</summary>
-[Trait("Category", "Gpu")]
 public class RmsNormRotaryKernelTests
 {
     private const double Eps = 1e-6;
 
     [Theory]
-    [InlineData(1, 1, 8, ScalarType.Float32, 1e-6)]
-    [InlineData(12, 1, 128, ScalarType.Float32, 1e-6)]
-    [InlineData(12, 2, 128, ScalarType.BFloat16, 3e-3)]
-    [InlineData(40, 1, 128, ScalarType.BFloat16, 3e-3)]
-    [InlineData(3, 2, 64, ScalarType.BFloat16, 3e-3)]
-    public void Norm_and_rotation_agree_with_the_plain_form(int heads, int batch, int headDim, ScalarType dtype, double limit)
+    [KernelCase(1, 1, 8, ScalarType.Float32, 1e-6)]
+    [KernelCase(12, 1, 128, ScalarType.Float32, 1e-6)]
+    [KernelCase(12, 2, 128, ScalarType.BFloat16, 3e-3)]
+    [KernelCase(40, 1, 128, ScalarType.BFloat16, 3e-3)]
+    [KernelCase(3, 2, 64, ScalarType.BFloat16, 3e-3)]
+    public void Norm_and_rotation_agree_with_the_plain_form(TestMachine machine, int heads, int batch, int headDim,
+        ScalarType dtype, double limit)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using RotaryEmbedding rotary = RotaryEmbedding.Create(headDim, 3, 5, 7, device);
@@ -41,10 +42,12 @@ public class RmsNormRotaryKernelTests
         Comparison.RelativeL2(expectedK, actualK, limit, "k");
     }
 
-    [Fact]
-    public void Without_rotations_it_is_the_norm_alone()
+    [Theory]
+    [KernelCase]
+    public void Without_rotations_it_is_the_norm_alone(TestMachine machine)
     {
-        Device device = KernelConformance.RequireGpu();
+        using TestDevice on = TestDevice.Of(machine);
+        Device device = on.Device;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using RmsNorm norm = Norm(1536, ScalarType.Float32, 1, device);
