@@ -253,8 +253,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         return _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null).MoveToOuterDisposeScope();
     }
 
-    private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(Config, (latents.shape[2], latents.shape[3], latents.shape[4]),
-        ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget, latents.device_type == TorchSharp.DeviceType.CUDA);
+    private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
+        Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
+        latents.device_type == TorchSharp.DeviceType.CUDA);
 
     private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
         plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);

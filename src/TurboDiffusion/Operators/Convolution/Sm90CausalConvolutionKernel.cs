@@ -142,8 +142,9 @@ internal static unsafe class Sm90CausalConvolutionKernel
         byte* maps = stackalloc byte[(mapCount + 1) * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         for (int i = 0; i < frames.Count; i++)
-            TensorMap.Describe(on, maps + i * TensorMap.Size, KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels),
-                (height, width, channels), (TileRows + (int)kernel - 1, BoxColumns, chosen.Slice));
+            TensorMap.Describe(on, maps + i * TensorMap.Size,
+                KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels), (height, width, channels),
+                (TileRows + (int)kernel - 1, BoxColumns, chosen.Slice));
         byte* weights = maps + mapCount * TensorMap.Size;
         TensorMap.Describe(on, weights,
             KernelOperand.Address(packed, ScalarType.BFloat16, phases * kernelFrames, kernel, kernel, outputs, channels),
