@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-.ci/install-missing ffmpeg unzip chromium g++
+.ci/install-missing ffmpeg unzip chromium redis-server g++
 
 # Test classes run in parallel already; one compute thread each keeps them out of one another's way.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}

@@ -22,7 +22,7 @@ Mutant[] mutants =
     new("block's shift and scale swapped", "Models/Wan/WanBlock.cs", "(Tensor shift1, Tensor scale1,", "(Tensor scale1, Tensor shift1,"),
     new("norm of k left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(k, KeyWeight)",
         "Rotary.Rotate(k.unflatten(2, [-1, Rotary.HeadDim]))"),
-    new("image condition: mask all zero", "Pipelines/ImageCondition.cs", ".fill_(1)", ".fill_(0)"),
+    new("image condition: mask all zero", "Pipelines/ImageCondition.cs", "mask.narrow(2, 0, 1).fill_(1)", "mask.narrow(2, 0, 1).fill_(0)"),
     // Attention.
     new("SLA keeps the lowest-scored blocks", "Operators/Attention/BlockSelection.cs", "descending: true", "descending: false"),
     new("SLA without its linear branch", "Operators/Attention/SparseLinearAttention.cs", "AttendSparse(q, k, v) + _linear.call(q, k, v)",
@@ -50,7 +50,7 @@ Mutant[] mutants =
         "permute(0, 6, 1, 2, 5, 3, 4)"),
     new("norm of q left out", "Operators/Normalization/QueryKeyTransform.cs", "Plain(q, QueryWeight)",
         "Rotary.Rotate(q.unflatten(2, [-1, Rotary.HeadDim]))"),
-    new("gate of the feed-forward left out", "Models/Wan/WanBlock.cs", "AddGated(_feedForward.Out, activated, z, gate2)",
+    new("gate of the feed-forward left out", "Models/Wan/WanBlock.cs", "_feedForward.Out.MultiplyAdd(activated, z, gate2)",
         "_feedForward.Out.MultiplyAdd(activated, z)"),
     new("head's shift and scale swapped", "Models/Wan/WanHead.cs", "scale: times.Spread(m[1]), shift: times.Spread(m[0])",
         "scale: times.Spread(m[0]), shift: times.Spread(m[1])"),

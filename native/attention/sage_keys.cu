@@ -1,12 +1,13 @@
 // What sparse-linear attention needs of k and v, in one pass over them: k normalised and rotated (see sage.cuh), in bf16, or less
 // its mean in int8 with a scale per block of tokens and head; the mean of each block, less that of all; the state of the linear branch,
 //   S = Σ softmax(k)ᵀ · v, z = Σ softmax(k), over the channels of k;
-// and, for the copy engine, v in fp8 with a scale per block, transposed.
+// and, for the copy engine, v in fp8 or int8 with a scale per block, transposed.
 // A thread block takes blocks_per_chunk blocks of a head and keeps its part of the state in registers (mma.sync).
 //   BLOCK        tokens of a block: 64 or 128
 //   VALUE_TILES  1 or 2, as shared memory allows: with 2, the next block is on its way while one is worked on
-//   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128)
+//   VALUES       1: v in fp8 too (sm_89 and later; BLOCK 128); 2: in int8, with a scale per channel, too
 //   ELEMENT      of the keys: i8 or bf16
+//   STATE        1: the state of the linear branch, too
 //   NORMALIZE    see sage.cuh
 #include "sage.cuh"
 
@@ -29,6 +30,7 @@ struct Values {
     const bf16* x;  // [B, length, stride], head h in channels h · 128 …
     u8* values;     // [B, H, blocks, 128 channels, 128 tokens]; in each 16, token 8 · j + 2 · t + e is at 4 · t + 2 · j + e
     float* scales;  // [B, H, blocks]
+    const float* channels;  // [B, H, 128]: what the channels are divided by before anything else; of int8
     int stride;
 };
 
@@ -38,7 +40,13 @@ struct State {
 };
 
 #if VALUES
-constexpr float kMaxFp8 = 448.0f;
+constexpr float kMaxValue = VALUES == 2 ? 127.0f : 448.0f;
+
+// Two values to two bytes, low in the lower.
+DEVICE u32 pack_values(float low, float high) {
+    if constexpr (VALUES == 2) return to_int8_away(low) | to_int8_away(high) << 8;
+    else return pack_fp8(low, high);
+}
 #endif
 
 // mean [B, H, 128] of k. Grid: chunks, B · H. Dynamic shared memory: 1 + VALUE_TILES tiles.
@@ -67,6 +75,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         }
     };
     auto load_values = [&](int block) {
+        if (!VALUES && !STATE) return;
 #pragma unroll
         for (int pass = 0; pass < kPasses; pass++) {
             int row_in_block = pass * kRowsAtOnce + row_in_pass, row = block * BLOCK + row_in_block;
@@ -83,6 +92,14 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 #if NORMALIZE
     __shared__ __align__(16) bf16 weights[kHeadDim];
     if (threadIdx.x < kHeadDim) weights[threadIdx.x] = k.weight[head * kHeadDim + threadIdx.x];
+#endif
+#if VALUES == 2
+    // 1 / what a channel is divided by.
+    __shared__ __align__(16) float channel_inverses[kHeadDim];
+    if (threadIdx.x < kHeadDim) {
+        float most = v.channels[sequence * kHeadDim + threadIdx.x];
+        channel_inverses[threadIdx.x] = most > 0 ? 1.0f / most : 0.0f;
+    }
 #endif
     __syncthreads();
 
@@ -102,10 +119,18 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         for (int pass = 0; pass < kPasses; pass++) {
             int row = pass * kRowsAtOnce + row_in_pass, token = block * BLOCK + row;
             bool inside = token < length;
-            float x[kVector], feature[kVector];
-            unpack8(*reinterpret_cast<const uint4*>(value_tile + swizzled<kRowBytes>(row, chunk)), x);
+            float x[kVector];
+            if (VALUES) {
+                unpack8(*reinterpret_cast<const uint4*>(value_tile + swizzled<kRowBytes>(row, chunk)), x);
+#if VALUES == 2
+                float inverses[kVector];
+                load8(channel_inverses + channel, inverses);
 #pragma unroll
-            for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
+                for (int i = 0; i < kVector; i++) x[i] *= inverses[i];
+#endif
+#pragma unroll
+                for (int i = 0; i < kVector; i++) value_amax = fmaxf(value_amax, fabsf(x[i]));
+            }
 
             unpack8(raw_keys[pass], x);
             float weight[kVector] = {};
@@ -114,18 +139,20 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 #endif
             prepare(k, x, batch, length, min(token, length - 1), channel, weight);
             if (inside) store_unscaled(keys.values + (sequence * length + token) * kHeadDim + channel, x);
-            softmax_row(x, feature);
-            uint4 packed = inside ? pack8(feature) : uint4{};
-            *reinterpret_cast<uint4*>(shared + swizzled<kRowBytes>(row, chunk)) = packed;
-            // As the product below sees them.
-            unpack8(packed, feature);
+            if (STATE) {
+                float feature[kVector];
+                softmax_row(x, feature);
+                uint4 packed = inside ? pack8(feature) : uint4{};
+                *reinterpret_cast<uint4*>(shared + swizzled<kRowBytes>(row, chunk)) = packed;
+                // As the product below sees them.
+                unpack8(packed, feature);
+#pragma unroll
+                for (int i = 0; i < kVector; i++) feature_sum[i] += feature[i];
+            }
             float centre[kVector];
             load8(centres + channel, centre);
 #pragma unroll
-            for (int i = 0; i < kVector; i++) {
-                feature_sum[i] += feature[i];
-                x[i] = inside ? x[i] - centre[i] : 0;
-            }
+            for (int i = 0; i < kVector; i++) x[i] = inside ? x[i] - centre[i] : 0;
             // The difference is rounded to bf16, as in the plain form.
             centred[pass] = pack8(x);
             unpack8(centred[pass], x);
@@ -170,9 +197,13 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
             // A thread has two channels of 16 tokens.
             constexpr int kPairs = kHeadDim / 2, kGroup = 16;
             static_assert(BLOCK == kThreads / kPairs * kGroup);
-            float value_scale = fmaxf(max_over_warp(amaxes[1][lane % kWarps]), 1e-12f) / kMaxFp8, inverse = 1.0f / value_scale;
+            float value_scale = fmaxf(max_over_warp(amaxes[1][lane % kWarps]), 1e-12f) / kMaxValue, inverse = 1.0f / value_scale;
             if (threadIdx.x == 0) v.scales[index] = value_scale;
             int pair = threadIdx.x % kPairs, group = threadIdx.x / kPairs;
+            float low_inverse = inverse, high_inverse = inverse;
+#if VALUES == 2
+            low_inverse *= channel_inverses[2 * pair], high_inverse *= channel_inverses[2 * pair + 1];
+#endif
             u32 low[4], high[4];
 #pragma unroll
             for (int t = 0; t < 4; t++) {
@@ -180,10 +211,10 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 #pragma unroll
                 for (int i = 0; i < 4; i++)
                     quad[i] = *reinterpret_cast<const u32*>(value_tile + swizzled<kRowBytes>(group * kGroup + i / 2 * 8 + 2 * t + i % 2, pair / 4) + pair % 4 * 4);
-                low[t] = pack_fp8(low_bf16(quad[0]) * inverse, low_bf16(quad[1]) * inverse) |
-                         pack_fp8(low_bf16(quad[2]) * inverse, low_bf16(quad[3]) * inverse) << 16;
-                high[t] = pack_fp8(high_bf16(quad[0]) * inverse, high_bf16(quad[1]) * inverse) |
-                          pack_fp8(high_bf16(quad[2]) * inverse, high_bf16(quad[3]) * inverse) << 16;
+                low[t] = pack_values(low_bf16(quad[0]) * low_inverse, low_bf16(quad[1]) * low_inverse) |
+                         pack_values(low_bf16(quad[2]) * low_inverse, low_bf16(quad[3]) * low_inverse) << 16;
+                high[t] = pack_values(high_bf16(quad[0]) * high_inverse, high_bf16(quad[1]) * high_inverse) |
+                          pack_values(high_bf16(quad[2]) * high_inverse, high_bf16(quad[3]) * high_inverse) << 16;
             }
             uint4* out = reinterpret_cast<uint4*>(v.values + (index * kHeadDim + 2 * pair) * BLOCK + group * kGroup);
             out[0] = {low[0], low[1], low[2], low[3]};
@@ -193,7 +224,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
 
         int row_tile = warp / 4 * kWarpChannels, column_tile = warp % 4 * kWarpChannels;
 #pragma unroll
-        for (int depth = 0; depth < BLOCK / kMmaDepth; depth++) {
+        for (int depth = 0; depth < (STATE ? BLOCK / kMmaDepth : 0); depth++) {
             // Both lie with the tokens as rows. Left: channels of k by tokens; right: tokens by channels of v.
             u32 left[kWarpChannels / kMmaRows][4], right[kWarpChannels / kMmaColumns / 2][4];
 #pragma unroll
@@ -212,6 +243,7 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         if (VALUE_TILES == 1) load_keys(block + 1), load_values(block + 1);
     }
 
+    if (!STATE) return;
     u64 part = sequence * gridDim.x + blockIdx.x;
     float* out = state.products + part * kHeadDim * kHeadDim;
 #pragma unroll

@@ -4,6 +4,7 @@
 // One thread block per token block and head, the values held in registers.
 //   BLOCK      tokens of a block: 64 or 128
 //   ELEMENT    of the values: i8 or bf16
+//   FEATURES   1: the features, too
 //   NORMALIZE  see sage.cuh
 #include "sage.cuh"
 
@@ -39,7 +40,7 @@ sage_queries(Tokens q, ELEMENT* values, float* scales, bf16* pooled, bf16* featu
 #pragma unroll
     for (int pass = 0; pass < kPasses; pass++) {
         int row = first + pass * kRowsAtOnce + row_in_pass;
-        float v[kVector], feature[kVector];
+        float v[kVector];
         unpack8(raw[pass], v);
         // Rows past the end are zeros; their position is one that exists.
         prepare(q, v, batch, length, min(row, length - 1), channel, weight);
@@ -50,8 +51,11 @@ sage_queries(Tokens q, ELEMENT* values, float* scales, bf16* pooled, bf16* featu
             amax = fmaxf(amax, fabsf(v[i]));
             sum[i] += v[i];
         }
-        softmax_row(v, feature);
-        if (row < length) store8(features + (sequence * length + row) * kHeadDim + channel, feature);
+        if (FEATURES) {
+            float feature[kVector];
+            softmax_row(v, feature);
+            if (row < length) store8(features + (sequence * length + row) * kHeadDim + channel, feature);
+        }
     }
 
     // Lanes 16 apart have the same channels.

@@ -144,3 +144,19 @@ DEVICE void add_linear_branch(const float (&output)[64], const float (&sparse)[2
         if (y) *reinterpret_cast<uint4*>(y + chunk * kVector) = *reinterpret_cast<const uint4*>(features + tile_chunk<kRows>(at, chunk));
     }
 }
+
+// Ends attention without it for the 64 rows of a warpgroup: y = output · factor · channels [128].
+DEVICE void store_rows(const float (&output)[64], const float (&factor)[2], const float* channels, const Output& out) {
+    int lane = threadIdx.x % kWarpSize, first = threadIdx.x / kWarpSize * 16 + lane / 4;
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        bf16* y = out.row(first + row * 8);
+        if (!y) continue;
+#pragma unroll
+        for (int i = 2 * row; i < 64; i += 4) {
+            int column = i / 4 * 8 + lane % 4 * 2;
+            float2 scale = *reinterpret_cast<const float2*>(channels + column);
+            *reinterpret_cast<u32*>(y + column) = pack_bf16(output[i] * factor[row] * scale.x, output[i + 1] * factor[row] * scale.y);
+        }
+    }
+}

@@ -37,6 +37,13 @@ DEVICE u32 pack_fp8(float low, float high) {
     return pair;
 }
 
+// The sum of four bytes and another.
+DEVICE u32 add_bytes(u32 bytes, u32 sum) {
+    u32 total;
+    asm("dp4a.u32.u32 %0, %1, %2, %3;" : "=r"(total) : "r"(bytes), "r"(0x01010101u), "r"(sum));
+    return total;
+}
+
 // A constant in a register of its own, where the compiler would keep one and copy it.
 template <int Value>
 DEVICE int fresh_constant() {

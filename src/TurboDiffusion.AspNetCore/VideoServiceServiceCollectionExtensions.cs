@@ -55,12 +55,12 @@ public static class VideoServiceServiceCollectionExtensions
         services.TryAddSingleton<IVideoFileStore>(provider => new FolderVideoFileStore(Path.Combine(DataFolder(provider), VideosFolder)));
         services.TryAddSingleton<VideoModelCatalog>();
         services.TryAddSingleton<VideoJobRunner>();
+        services.TryAddSingleton<JobMetrics>();
         if (services.All(service => service.ServiceType != typeof(IVideoJobs)))
         {
             services.TryAddSingleton<IVideoJobStore>(provider => new SqliteVideoJobStore(Path.Combine(DataFolder(provider), DatabaseFile)));
             services.AddSingleton<LiveJobs>();
             services.AddSingleton<JobDurations>();
-            services.AddSingleton<JobMetrics>();
             services.AddSingleton<IVideoJobs, LocalVideoJobs>();
             services.AddHostedService<VideoJobDispatcher>();
         }

@@ -128,7 +128,7 @@ public sealed class Evaluator
         Steps = settings.Sampler.Create().Timesteps.Count,
         Guidance = settings.GuidanceScale,
         Attention = model.Identity.Attention,
-        TopK = model.Identity.Attention == Operators.Attention.AttentionKind.Dense ? null : variant.TopK ?? model.Spec.TopKRatio,
+        TopK = Operators.Attention.AttentionOptions.Of(model.Identity.Attention).IsSparse ? variant.TopK ?? model.Spec.TopKRatio : null,
         Weights = model.Identity.Weights,
     };
 

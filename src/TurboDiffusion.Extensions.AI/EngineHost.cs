@@ -76,6 +76,12 @@ internal sealed partial class EngineHost : IDisposable
             using var telemetry = new StageTelemetry(model.Identity.Name);
             using var log = new StageLog(_logger);
             var request = translate(model.Spec);
+            if (request.Loras is not null)
+            {
+                foreach (var warning in model.WarningsOf(request))
+                    LogWarning(warning);
+            }
+
             var videos = model.Generate(
                 request,
                 new Progress(progress =>
@@ -170,6 +176,7 @@ internal sealed partial class EngineHost : IDisposable
             Boundary = _options.Boundary,
             TinyVae = _options.TinyVae,
             Loras = _options.ParsedLoras(),
+            MaxLoraSets = _options.MaxLoraSets,
             LowMemory = _options.LowMemory,
         });
         Identity = model.Identity.ToString();

@@ -28,6 +28,7 @@ internal static class RequestTranslation
             AdaptiveSize = request.StartFrame is not null && options.VideoSize is null && options.AspectRatio is null,
             Size = options.VideoSize is { } size ? new VideoSize(size.Width, size.Height)
                 : options.AspectRatio is { } ratio ? Size(ratio, spec) : null,
+            Loras = raw.ParsedLoras(),
             Frames = raw.Frames ?? Frames(options, spec),
             FramesPerSecond = options.FramesPerSecond,
             Sampler = raw.Sampler,

@@ -48,6 +48,12 @@ public sealed class TurboDiffusionOptions
     /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
     public IList<string> LowNoiseLoras { get; set; } = [];
 
+    /// <summary>
+    /// How many sets of LoRAs that requests ask for (<see cref="TurboDiffusionRequestOptions.Loras"/>) stay merged in memory between
+    /// requests, beside the model with its own; each takes the room of the transformers.
+    /// </summary>
+    public int MaxLoraSets { get; set; } = 1;
+
     /// <summary>Whether the model's tiny autoencoder decodes, which is faster and coarser.</summary>
     public bool TinyVae { get; set; }
 
@@ -63,10 +69,14 @@ public sealed class TurboDiffusionOptions
     public int MaxQueuedRequests { get; set; } = 16;
 
     /// <summary>The LoRAs of all three lists.</summary>
-    internal IReadOnlyList<LoraOptions> ParsedLoras() =>
+    internal IReadOnlyList<LoraOptions> ParsedLoras() => Parsed(Loras, HighNoiseLoras, LowNoiseLoras);
+
+    /// <summary>The LoRAs of three lists: for all experts, the high-noise one and the low-noise one.</summary>
+    internal static IReadOnlyList<LoraOptions> Parsed(
+        IEnumerable<string> all, IEnumerable<string> highNoise, IEnumerable<string> lowNoise) =>
     [
-        .. Loras.Select(text => LoraOptions.Parse(text)),
-        .. HighNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.HighNoise)),
-        .. LowNoiseLoras.Select(text => LoraOptions.Parse(text, LoraExperts.LowNoise)),
+        .. all.Select(text => LoraOptions.Parse(text)),
+        .. highNoise.Select(text => LoraOptions.Parse(text, LoraExperts.HighNoise)),
+        .. lowNoise.Select(text => LoraOptions.Parse(text, LoraExperts.LowNoise)),
     ];
 }

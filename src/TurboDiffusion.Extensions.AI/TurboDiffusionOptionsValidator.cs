@@ -41,6 +41,8 @@ internal sealed partial class TurboDiffusionOptionsValidator : IValidateOptions<
             yield return $"{nameof(options.Boundary)} is {boundary}; it must be above 0 and below 1.";
         if (options.MaxQueuedRequests < 0)
             yield return $"{nameof(options.MaxQueuedRequests)} is {options.MaxQueuedRequests}; it must be 0 or more.";
+        if (options.MaxLoraSets < 0)
+            yield return $"{nameof(options.MaxLoraSets)} is {options.MaxLoraSets}; it must be 0 or more.";
         if (options.Model is not null && Error(() => ModelLibrary.Find(options.Model)) is { } model)
             yield return $"{nameof(options.Model)}: {model}";
         if (Error(() => LoraSet.Open(options.ParsedLoras()).Dispose()) is { } lora)

@@ -1,3 +1,4 @@
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Extensions.AI;
@@ -27,6 +28,19 @@ public sealed class TurboDiffusionRequestOptions
     /// <summary>Classifier-free guidance: a number, or one for each of two experts; 1 is none.</summary>
     public GuidanceScale? GuidanceScale { get; set; }
 
+    /// <summary>
+    /// LoRAs for this request in place of those of <see cref="TurboDiffusionOptions"/>, each as <c>FILE</c> or <c>FILE:STRENGTH</c>; empty:
+    /// none; <see langword="null"/> in all three lists: those of the options. Paths are opened as they are: do not pass on what somebody
+    /// else chose. Of a cache's key they are part by path and strength, not by their content.
+    /// </summary>
+    public IList<string>? Loras { get; set; }
+
+    /// <summary>With two experts: LoRAs for the high-noise one, likewise.</summary>
+    public IList<string>? HighNoiseLoras { get; set; }
+
+    /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
+    public IList<string>? LowNoiseLoras { get; set; }
+
     /// <summary>Frames, 4k + 1. Wins over the duration.</summary>
     public int? Frames { get; set; }
 
@@ -50,7 +64,18 @@ public sealed class TurboDiffusionRequestOptions
     /// </summary>
     public string? OutputPath { get; set; }
 
+    /// <summary>The LoRAs of all three lists; <see langword="null"/> where none is given.</summary>
+    internal IReadOnlyList<LoraOptions>? ParsedLoras() => (Loras ?? HighNoiseLoras ?? LowNoiseLoras) is null ? null
+        : TurboDiffusionOptions.Parsed(Loras ?? [], HighNoiseLoras ?? [], LowNoiseLoras ?? []);
+
     /// <summary>Copies the options.</summary>
     /// <returns>The copy.</returns>
-    public TurboDiffusionRequestOptions Clone() => (TurboDiffusionRequestOptions)MemberwiseClone();
+    public TurboDiffusionRequestOptions Clone()
+    {
+        var copy = (TurboDiffusionRequestOptions)MemberwiseClone();
+        copy.Loras = Loras is null ? null : [.. Loras];
+        copy.HighNoiseLoras = HighNoiseLoras is null ? null : [.. HighNoiseLoras];
+        copy.LowNoiseLoras = LowNoiseLoras is null ? null : [.. LowNoiseLoras];
+        return copy;
+    }
 }

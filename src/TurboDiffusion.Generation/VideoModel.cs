@@ -31,21 +31,21 @@ public sealed class VideoModel : IDisposable
     // Above this size the CPU keeps one block of the text encoder in memory at a time.
     private const long StreamedTextEncoderBytes = 4L << 30;
 
-    private readonly WanPipeline _pipeline;
+    private readonly ModelVariants _variants;
     private readonly List<IDisposable> _files;
     private IReadOnlyList<IDisposable> _aside = [];
-    private readonly Part[] _parts;
+    private readonly ModelPart[] _sharedParts;
     private readonly Placement _placement;
 
     private readonly string _tokenizer;
     private readonly string _settings;
 
     private VideoModel(
-        WanPipeline pipeline, List<IDisposable> files, ModelIdentity identity, ModelSpec spec, bool randomWeights, Part[] parts,
-        Placement placement, string tokenizer, string settings)
+        ModelVariants variants, List<IDisposable> files, bool randomWeights, ModelPart[] sharedParts, Placement placement,
+        string tokenizer, string settings)
     {
-        (_pipeline, _files, Identity, Spec, HasRandomWeights, _parts, _placement, _tokenizer, _settings) =
-            (pipeline, files, identity, spec, randomWeights, parts, placement, tokenizer, settings);
+        (_variants, _files, HasRandomWeights, _sharedParts, _placement, _tokenizer, _settings) =
+            (variants, files, randomWeights, sharedParts, placement, tokenizer, settings);
     }
 
     /// <summary>The version of this software, as files and results carry it.</summary>
@@ -53,18 +53,26 @@ public sealed class VideoModel : IDisposable
         typeof(VideoModel).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>Which model it is and how it is run.</summary>
-    public ModelIdentity Identity { get; }
+    public ModelIdentity Identity => _variants.Own.Identity;
 
     /// <summary>
     /// What it is run with where a request does not say: the published settings, and what its description says in their place.
     /// </summary>
-    public ModelSpec Spec { get; }
+    public ModelSpec Spec => _variants.Own.Spec;
 
     /// <summary>Whether its weights are random, so that every picture is noise.</summary>
     public bool HasRandomWeights { get; }
 
     /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
-    public IReadOnlyList<string> Warnings { get; private init; } = [];
+    public IReadOnlyList<string> Warnings => _variants.Own.Loras.Warnings;
+
+    /// <summary>As <see cref="Warnings"/>, with the LoRAs of a request.</summary>
+    /// <param name="request">The request.</param>
+    /// <exception cref="TurboDiffusionException">One of its LoRAs cannot be read, or is of another model.</exception>
+    public IReadOnlyList<string> WarningsOf(VideoRequest request) => _variants.Get(request.Loras).Loras.Warnings;
+
+    /// <summary>The sets of LoRAs of requests that are kept.</summary>
+    internal ModelVariants Variants => _variants;
 
     /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
     public IReadOnlyList<string>? ExamplePrompts { get; private init; }
@@ -87,7 +95,7 @@ public sealed class VideoModel : IDisposable
     public bool HasPreviews => Components.PreviewDecoder is not null;
 
     /// <summary>The dimensions of its parts.</summary>
-    public WanComponents Components => _pipeline.Components;
+    public WanComponents Components => _variants.Own.Pipeline.Components;
 
     /// <summary>Opens a model's files and checks that they are complete and belong together. Reads headers only.</summary>
     /// <param name="files">The files.</param>
@@ -124,15 +132,10 @@ public sealed class VideoModel : IDisposable
             // Not among the files that shape the video.
             ICheckpoint? preview = options.TinyVae || files.TinyVae is null ? null : Checkpoint.OpenModel(files.TinyVae);
             if (preview is not null) aside.Add(preview);
-            var loras = LoraSet.Open(options.Loras);
-            opened.Add(loras);
-            if (loras.HasDistillation) spec = spec.StepDistilled();
             (AttentionKind defaultAttention, WeightFormat defaultWeights) = variant.DefaultOn(config, spec.AttentionBlock, placement);
             AttentionOptions attention = AttentionOptions.Of(
                 options.Attention ?? defaultAttention, options.TopKRatio ?? spec.TopKRatio, spec.AttentionBlock);
             WeightFormat weights = options.Weights ?? defaultWeights;
-            transformers = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
-            CheckBeforeLoading(transformers, config, attention, weights);
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
@@ -140,15 +143,14 @@ public sealed class VideoModel : IDisposable
 
             // The budgets are for bfloat16.
             long decodeBudget = (options.LowMemory ? WanVae.LowDecodeBudget : WanVae.UsualDecodeBudget) * placement.ElementSize / 2;
-            var components = new WanComponents
+            var shared = new WanComponents
             {
                 Name = files.Name,
                 Device = device,
                 Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, spec.TextLength),
                 TextEncoder = TextEncoderSlot(text, textConfig, placement, options.LowMemory),
                 TextEncoderConfig = textConfig,
-                Experts = [.. transformers.Select(t => new ModelSlot<WanModel>(
-                    (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))],
+                Experts = [],
                 TransformerConfig = config,
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
@@ -163,32 +165,55 @@ public sealed class VideoModel : IDisposable
                 PreviewVae = preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement),
                 PreviewsEveryFrame = preview is not null || tinyConfig is not null,
             };
-            var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights,
-                device.ToString()) { Loras = [.. options.Loras.Select(l => l.ToString())] };
-            Part[] parts =
+            ModelPart[] parts =
             [
-                // As they are run: a float file asked for in int8 takes int8's room.
-                .. transformers.Zip(components.Experts, (t, slot) => new Part(
-                    WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded)),
-                .. components.ImageEncoder is { } clip
-                    ? [new Part(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<Part>(),
-                new(WeightBytes(vae, dtype), components.Vae.KeepsLoaded, () => components.Vae.IsLoaded),
+                .. shared.ImageEncoder is { } clip
+                    ? [new ModelPart(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<ModelPart>(),
+                new(WeightBytes(vae, dtype), shared.Vae.KeepsLoaded, () => shared.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
-                new(components.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, components.TextEncoder.KeepsLoaded,
-                    () => components.TextEncoder.IsLoaded),
+                new(shared.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, shared.TextEncoder.KeepsLoaded,
+                    () => shared.TextEncoder.IsLoaded),
             ];
+            ModelVariant own = Variant(options.Loras);
+
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
                 $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
-                    + $"{attention.KeyBlock} {components.Boundary} {string.Join(' ', identity.Loras)} "
+                    + $"{attention.KeyBlock} {shared.Boundary} {string.Join(' ', own.Identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
-            return new VideoModel(new WanPipeline(components), opened, identity, spec, files.Defaults?.RandomWeights ?? false, parts,
-                placement, files.Tokenizer, settings)
+            return new VideoModel(new ModelVariants(own, options.Loras, options.MaxLoraSets, Variant), opened,
+                files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings)
             {
-                Warnings = [.. loras.Warnings],
                 ExamplePrompts = files.ExamplePrompts,
                 _aside = aside,
             };
+
+            // The transformers with a set of LoRAs. The files stay open for as long as the model: views of them are never disposed.
+            ModelVariant Variant(IReadOnlyList<LoraOptions> wanted)
+            {
+                var loras = LoraSet.Open(wanted);
+                try
+                {
+                    ICheckpoint[] merged = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
+                    CheckBeforeLoading(merged, config, attention, weights);
+                    ModelSlot<WanModel>[] experts = [.. merged.Select(t => new ModelSlot<WanModel>(
+                        (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))];
+                    var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
+                    {
+                        Loras = [.. wanted.Select(l => l.ToString())],
+                    };
+                    // As they are run: a float file asked for in int8 takes int8's room.
+                    ModelPart[] transformerParts = [.. merged.Zip(experts, (t, slot) => new ModelPart(
+                        WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded))];
+                    return new ModelVariant(loras, loras.HasDistillation ? spec.StepDistilled() : spec, identity,
+                        new WanPipeline(shared with { Experts = experts }), transformerParts);
+                }
+                catch
+                {
+                    loras.Dispose();
+                    throw;
+                }
+            }
         }
         catch
         {
@@ -216,11 +241,19 @@ public sealed class VideoModel : IDisposable
         CancellationToken cancellationToken = default)
     {
         using var scope = torch.NewDisposeScope();
-        PipelineRequest plan = Check(request);
-        using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), Identity, frames, cancellationToken);
-        IReadOnlyDictionary<GenerationStage, TimeSpan> times = _pipeline.Run(plan, receiver, progress, cancellationToken);
-        return [.. receiver.Finished.Select(v => new VideoResult(
-            v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), Identity, times))];
+        try
+        {
+            PipelineRequest plan = Check(request);
+            ModelVariant variant = _variants.Get(request.Loras);
+            using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), variant.Identity, frames, cancellationToken);
+            IReadOnlyDictionary<GenerationStage, TimeSpan> times = variant.Pipeline.Run(plan, receiver, progress, cancellationToken);
+            return [.. receiver.Finished.Select(v => new VideoResult(
+                v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), variant.Identity, times))];
+        }
+        finally
+        {
+            _variants.Trim();
+        }
     }
 
     /// <summary>How much of a prompt the model does not read: it takes a number of tokens, and the rest is left out.</summary>
@@ -240,7 +273,7 @@ public sealed class VideoModel : IDisposable
     {
         PipelineRequest plan = Plan(request);
         for (int video = 0; video < plan.Count; video++) VideoSink.Check(request.PathOf(video), request.Output);
-        CheckMemory(plan);
+        CheckMemory(plan, _variants.Get(request.Loras));
         return plan;
     }
 
@@ -262,14 +295,17 @@ public sealed class VideoModel : IDisposable
             end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
         VideoSize size = request.Size ?? Spec.Size;
         if (request.AdaptiveSize && start is not null)
-            size = size.WithAspectOf((int)start.shape[^1], (int)start.shape[^2], Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
-        SamplerOptions sampler = Spec.Sampling.Of(request.Sampler ?? Spec.Sampling.Sampler);
+            size = ImageFitting.SizeFor(Spec.ImageFit, size, (int)start.shape[^1], (int)start.shape[^2],
+                Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
+        ModelVariant variant = _variants.Get(request.Loras);
+        SamplingDefaults sampling = variant.Spec.Sampling;
+        SamplerOptions sampler = sampling.Of(request.Sampler ?? sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
             NegativePrompt = request.NegativePrompt ?? "",
-            StartImage = start is null ? null : ImageResize.ToModelInput(start, size.Width, size.Height),
-            EndImage = end is null ? null : ImageResize.ToModelInput(end, size.Width, size.Height),
+            StartImage = start is null ? null : ImageFitting.ToModelInput(Spec.ImageFit, start, size),
+            EndImage = end is null ? null : ImageFitting.ToModelInput(Spec.ImageFit, end, size),
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,
@@ -280,11 +316,11 @@ public sealed class VideoModel : IDisposable
                 SigmaMax = request.SigmaMax ?? sampler.SigmaMax,
                 Shift = request.Shift ?? sampler.Shift,
             },
-            GuidanceScale = request.GuidanceScale ?? Spec.Sampling.GuidanceScale,
+            GuidanceScale = request.GuidanceScale ?? sampling.GuidanceScale,
             Seed = request.Seed ?? RandomSeed(),
             Count = request.Count,
         };
-        _pipeline.Check(plan);
+        variant.Pipeline.Check(plan);
         return plan;
     }
 
@@ -296,13 +332,13 @@ public sealed class VideoModel : IDisposable
     /// <returns>32 hexadecimal digits.</returns>
     /// <exception cref="CheckpointException">A file cannot be read.</exception>
     public string Fingerprint(CancellationToken cancellationToken = default) =>
-        ModelFingerprint.Of([.. _files.SelectMany(f => f is LoraSet loras ? loras.Files : [(ICheckpoint)f])], _tokenizer, Spec, _settings,
-            cancellationToken);
+        ModelFingerprint.Of([.. _files.Cast<ICheckpoint>(), .. _variants.Own.Loras.Files], _tokenizer, Spec, _settings, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _pipeline.Dispose();
+        _variants.Dispose();
+        Components.Dispose();
         foreach (IDisposable file in _files.Concat(_aside)) file.Dispose();
         _files.Clear();
         _aside = [];
@@ -386,10 +422,11 @@ public sealed class VideoModel : IDisposable
 
     private double FramesPerSecond(VideoRequest request) => request.FramesPerSecond ?? Spec.FramesPerSecond;
 
-    private void CheckMemory(PipelineRequest plan)
+    private void CheckMemory(PipelineRequest plan, ModelVariant variant)
     {
         int elementSize = _placement.ElementSize;
         VaeConfig vae = Components.VaeConfig;
+        ModelPart[] parts = [.. variant.Parts, .. _sharedParts];
         long tokens = Patches.Count(vae.LatentShape(1, plan.Frames, plan.Height, plan.Width));
         long needed = Math.Max(
             MemoryEstimate.Denoising(Components.TransformerConfig, tokens, elementSize),
@@ -399,28 +436,23 @@ public sealed class VideoModel : IDisposable
         if (plan.StartImage is not null && Components.TransformerConfig.TakesFirstFrame)
             needed += 6 * sizeof(float) * tokens * Components.TransformerConfig.Dim;
         // What stays is loaded beside what is there; of what does not, one at a time.
-        needed += _parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + _parts.Where(p => !p.Stays).Select(p => p.Bytes)
+        needed += parts.Where(p => p.Stays && !p.IsLoaded()).Sum(p => p.Bytes) + parts.Where(p => !p.Stays).Select(p => p.Bytes)
             .DefaultIfEmpty().Max();
         long available = DeviceMemory.Available(Components.Device);
         if (needed > available)
         {
-            // The generation before may have left the room with libtorch.
+            // The transformers with other LoRAs go; and the generation before may have left the room with libtorch.
+            _variants.UnloadAllBut(variant);
             DeviceMemory.Release(Components.Device);
             available = DeviceMemory.Available(Components.Device);
         }
         if (needed > available)
             throw new InsufficientMemoryException(
-                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {Identity.Name} ({Components.Device})",
+                $"A video of {plan.Width}x{plan.Height} with {plan.Frames} frames on {variant.Identity.Name} ({Components.Device})",
                 needed, available,
-                _parts.Any(p => p.Stays)
+                parts.Any(p => p.Stays)
                     ? "Choose low memory, which keeps one model at a time, a smaller size or fewer frames, int8 weights, or a smaller "
                         + "model."
                     : "Choose a smaller size or fewer frames, int8 weights, or a smaller model.");
     }
-
-    /// <summary>A model's weights as they are run.</summary>
-    /// <param name="Bytes">Their size.</param>
-    /// <param name="Stays">Whether they stay in memory once they are loaded.</param>
-    /// <param name="IsLoaded">Whether they are in memory.</param>
-    private sealed record Part(long Bytes, bool Stays, Func<bool> IsLoaded);
 }

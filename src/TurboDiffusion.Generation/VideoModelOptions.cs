@@ -31,6 +31,12 @@ public sealed record VideoModelOptions
     /// <summary>LoRAs to merge into the transformer, before it is quantized; they work with every format and attention.</summary>
     public IReadOnlyList<LoraOptions> Loras { get; init; } = [];
 
+    /// <summary>
+    /// How many sets of LoRAs that requests ask for (<see cref="VideoRequest.Loras"/>) stay merged in memory between requests, beside the
+    /// model's own: each takes the room of the transformers. The least recently used goes; where memory does not suffice, others do, too.
+    /// </summary>
+    public int MaxLoraSets { get; init; } = 1;
+
     /// <summary>With two experts: the rectified-flow time in (0, 1) at which the low-noise one takes over; null: the model's.</summary>
     public double? Boundary { get; init; }
 

@@ -1,3 +1,4 @@
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
@@ -30,6 +31,12 @@ public sealed record VideoRequest
 
     /// <summary>Keep the start image's aspect ratio, at the area of <see cref="Size"/>.</summary>
     public bool AdaptiveSize { get; init; }
+
+    /// <summary>
+    /// LoRAs for this request, in place of the model's own; empty: none; null: the model's own. Merged when they are first asked for, and
+    /// kept as <see cref="VideoModelOptions.MaxLoraSets"/> says.
+    /// </summary>
+    public IReadOnlyList<LoraOptions>? Loras { get; init; }
 
     /// <summary>Width and height.</summary>
     public VideoSize? Size { get; init; }

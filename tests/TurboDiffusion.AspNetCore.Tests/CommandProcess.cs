@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.RegularExpressions;
 using TurboDiffusion.Generation.Models;
 
 namespace TurboDiffusion.AspNetCore.Tests;
 
 /// <summary>The program <c>turbodiffusion serve</c> as a process of its own.</summary>
-internal sealed class CommandProcess : IAsyncDisposable
+internal sealed partial class CommandProcess : IAsyncDisposable
 {
     private static readonly Lazy<string> Small = new(() =>
     {
@@ -51,11 +52,11 @@ internal sealed class CommandProcess : IAsyncDisposable
         while (await process.StandardError.ReadLineAsync() is { } line)
         {
             seen.AppendLine(line);
-            if (line.StartsWith("The page is at ", StringComparison.Ordinal))
+            if (Started().Match(line) is { Success: true } started)
             {
                 // Read on, so that the program is never held up by a full pipe.
                 _ = process.StandardError.ReadToEndAsync();
-                return new CommandProcess(process, new Uri(line.Split(' ')[4].TrimEnd(',')));
+                return new CommandProcess(process, new Uri(started.Groups[1].Value));
             }
         }
 
@@ -80,6 +81,9 @@ internal sealed class CommandProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
         return _process.ExitCode;
     }
+
+    [GeneratedRegex(@"\AThe (?:page is at|worker takes jobs; its health is at) (http://[0-9.:]+)")]
+    private static partial Regex Started();
 
     public async ValueTask DisposeAsync()
     {

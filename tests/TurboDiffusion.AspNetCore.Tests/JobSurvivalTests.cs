@@ -61,7 +61,7 @@ public sealed class JobSurvivalTests : IDisposable
     public async Task Files_without_a_job_are_deleted_at_the_start()
     {
         var files = new FolderVideoFileStore(Path.Combine(_folder, "videos"));
-        await files.SaveAsync(VideoJobId.New(), VideoFileNames.Thumbnail, new byte[] { 1 });
+        await files.SaveAsync(VideoJobId.New(), VideoFileNames.Thumbnail(1), new byte[] { 1 });
         await using var service = await TestService.StartAsync(folder: _folder);
         Assert.Empty(await files.ListJobsAsync());
     }
@@ -132,7 +132,7 @@ public sealed class JobSurvivalTests : IDisposable
             var job = Job() with
             {
                 Id = VideoJobId.New(), Status = VideoJobStatus.Completed, ExpiresAt = now.AddDays(i == 3 ? 1 : 10),
-                Video = new("video.mp4", 100, null, false),
+                Video = new("video.mp4", 100, null),
             };
             ids.Add(job.Id);
             await store.AddAsync(job, 10, 10);

@@ -25,6 +25,9 @@ internal sealed class TestService : IAsyncDisposable
         Http = new HttpClient { BaseAddress = Address };
     }
 
+    /// <summary>Changes what every service of a test program is.</summary>
+    public static Action<WebApplicationBuilder>? Host { get; set; }
+
     public FakeVideoGenerator Generator { get; }
 
     public Uri Address { get; }
@@ -49,6 +52,7 @@ internal sealed class TestService : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.Services.AddVideoGenerator(inner ?? generator);
         services?.Invoke(builder.Services);
+        Host?.Invoke(builder);
         builder.Services.AddVideoService(options =>
         {
             options.DataFolder = folder ?? own;

@@ -6,7 +6,7 @@ reproduce.
     write.py [CASE ...]     writes the cases (all, or those named) into ../TurboDiffusion.Tests/Golden/Data
     write.py --check FOLDER reproduces the cases of a folder, such as outputs of the official code, and prints every error
 
-Needs Python 3.9 with numpy (Debian: python3-numpy).
+Needs Python 3.9 with numpy (Debian: python3-numpy), and Pillow (python3-pil) for the kind image_fit.
 """
 import pathlib
 import sys
@@ -83,6 +83,18 @@ def clip_case(case):
     return {"output::tokens": clip.encode(case.weights(), case.config, case["input::images"])}
 
 
+def image_fit(case):
+    """Pillow's Lanczos, to the smallest size that covers the frame, and its middle."""
+    from PIL import Image
+    width, height = case.config["width"], case.config["height"]
+    image = Image.fromarray(case["input::image"].transpose(1, 2, 0).astype(np.uint8))
+    scale = max(width / image.width, height / image.height)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.LANCZOS)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    cut = np.asarray(image.crop((left, top, left + width, top + height)), np.float64)
+    return {"output::image": cut.transpose(2, 0, 1) / 127.5 - 1}
+
+
 def e2e_i2v(case):
     """An image, a text and noise to a video: high-noise expert down to the boundary, then the other; rCM's ODE steps."""
     config, image = case.config, case["input::image"]
@@ -104,7 +116,7 @@ def e2e_i2v(case):
     return {"output::y": y, "output::latent": x, "output::video01": (np.clip(video, -1, 1) + 1) / 2}
 
 
-KINDS = {"dit": dit, "sla": sla, "sagesla": sagesla, "vae": vae_case, "clip": clip_case, "e2e_i2v": e2e_i2v}
+KINDS = {"dit": dit, "sla": sla, "sagesla": sagesla, "vae": vae_case, "clip": clip_case, "image_fit": image_fit, "e2e_i2v": e2e_i2v}
 
 
 def _cast(case, name):
@@ -205,6 +217,15 @@ def new_clip(seed):
     return case
 
 
+def new_image(seed, rows, columns, width, height):
+    case = NewCase(seed, {"width": width, "height": height})
+    # Edges, which a filter with negative lobes overshoots, and noise.
+    pixels = case._random.integers(0, 256, (3, rows, columns))
+    pixels[:, rows // 3:, columns // 4:] = np.array([250, 5, 128]).reshape(3, 1, 1)
+    case.tensors["input::image"] = pixels.astype(np.float64)
+    return case
+
+
 def new_image_to_video(seed):
     dit_of = dit_config(in_dim=36, layers=1, dim=32, ffn_dim=48)
     case = NewCase(seed, {"dit": dit_of, "vae": {"dim": 2, "z_dim": 16}, "sigma_max": 200, "steps": 4, "ode": True, "boundary": 0.9,
@@ -228,6 +249,9 @@ CASES = {
     "dit-small-flf2v-int8": ("dit", SAME_ROUNDINGS, lambda: new_dit(
         10, dit_config(in_dim=36, layers=1, dim=32, ffn_dim=48, image_dim=20, image_positions=6, quant=True), 2, 6, 8)),
     "clip-small": ("clip", EXACT, lambda: new_clip(11)),
+    # Half a level for what lies between two of them.
+    "image-lanczos-larger": ("image_fit", {"rtol": 0, "atol": 0.0079}, lambda: new_image(12, 21, 17, 64, 32)),
+    "image-lanczos-smaller": ("image_fit", {"rtol": 0, "atol": 0.0079}, lambda: new_image(13, 96, 131, 32, 64)),
     # 3 * 9 * 13 = 351 tokens: the last block is partial in every format.
     "dit-small-sla": ("dit", {"rel_l2": 1e-4}, lambda: new_dit(3, dit_config("sla", topk=0.5), 3, 18, 26)),
     "dit-small-sagesla-int8": ("dit", SAME_ROUNDINGS, lambda: new_dit(4, dit_config("sagesla", quant=True, topk=0.7, layers=1, ffn_dim=160), 3, 18, 26)),

@@ -64,6 +64,7 @@ internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFi
         VideoJobRefusal.QueueFull => new(429, "queue_full", exception.Message, retryAfter: exception.RetryAfter),
         VideoJobRefusal.OwnerQueueFull => new(429, "too_many_videos", exception.Message, retryAfter: exception.RetryAfter),
         VideoJobRefusal.IdempotencyKeyReused => new(422, "idempotency_key_reused", exception.Message, "Idempotency-Key"),
+        VideoJobRefusal.Unavailable => new(503, "unavailable", exception.Message, retryAfter: exception.RetryAfter),
         _ => new(400, "refused", exception.Message),
     };
 

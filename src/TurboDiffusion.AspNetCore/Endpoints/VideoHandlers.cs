@@ -61,12 +61,14 @@ internal static class VideoHandlers
         var name = variant switch
         {
             null or "video" => video.File,
-            "thumbnail" => VideoFileNames.Thumbnail,
-            "spritesheet" => VideoFileNames.Spritesheet,
+            "thumbnail" => video.Thumbnail,
+            "spritesheet" => video.Spritesheet,
             _ => throw ApiException.Invalid("variant", "The variant must be video, thumbnail or spritesheet."),
         };
-        var stream = await files.OpenAsync(id, name, cancellationToken).ConfigureAwait(false)
-            ?? throw new ApiException(404, "variant_not_found", $"This video has no {variant ?? "video"}.", "variant");
+        var stream = name is null ? null : await files.OpenAsync(id, name, cancellationToken).ConfigureAwait(false);
+        if (name is null || stream is null)
+            throw new ApiException(404, "variant_not_found", $"This video has no {variant ?? "video"}.", "variant");
+
         http.Response.Headers.CacheControl = "private, no-cache";
         return Results.Stream(
             stream,

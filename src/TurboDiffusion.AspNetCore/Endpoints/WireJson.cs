@@ -72,7 +72,7 @@ internal sealed record VideoResource(
             job.Progress?.Stage,
             job.Progress?.SecondsLeft is { } left ? Math.Round(left, 1) : null,
             job.Progress?.QueuePosition,
-            job.Video?.HasPictures ?? false);
+            job.Video?.Thumbnail is not null);
     }
 }
 
@@ -93,7 +93,7 @@ internal sealed record VideoDeletedResource(string Id, string Object, bool Delet
 internal sealed record VideoPreviewResource(string Id, string Image)
 {
     public static VideoPreviewResource Of(string id, ReadOnlyMemory<byte> webp) =>
-        new(id, $"data:{VideoFileNames.MediaType(VideoFileNames.Thumbnail)};base64,{Convert.ToBase64String(webp.Span)}");
+        new(id, $"data:{VideoFileNames.PictureMediaType};base64,{Convert.ToBase64String(webp.Span)}");
 }
 
 internal sealed record ModelResource(string Id, string Object, long Created, string OwnedBy);

@@ -2,14 +2,14 @@ using System.Text.RegularExpressions;
 
 namespace TurboDiffusion.AspNetCore.Files;
 
-/// <summary>What the files of a job are called. Names come from here, never from a request.</summary>
+/// <summary>
+/// What the files of a job are called. Names come from here, never from a request. Those of results have the number of the run,
+/// so that two runs of a job, on machines that do not know of each other, never write the same file.
+/// </summary>
 public static partial class VideoFileNames
 {
-    /// <summary>One picture of the video.</summary>
-    public const string Thumbnail = "thumbnail.webp";
-
-    /// <summary>Several pictures of the video side by side.</summary>
-    public const string Spritesheet = "spritesheet.webp";
+    /// <summary>The media type of pictures of videos.</summary>
+    public const string PictureMediaType = "image/webp";
 
     private static readonly Dictionary<string, string> Extensions = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -18,13 +18,22 @@ public static partial class VideoFileNames
         ["image/gif"] = "gif",
         ["image/jpeg"] = "jpg",
         ["image/png"] = "png",
-        ["image/webp"] = "webp",
+        [PictureMediaType] = "webp",
     };
 
     /// <summary>The name of the video.</summary>
     /// <param name="mediaType">Its media type.</param>
+    /// <param name="attempt">The run.</param>
     /// <exception cref="ArgumentException">The media type is none of a video.</exception>
-    public static string Video(string mediaType) => Name("video", mediaType);
+    public static string Video(string mediaType, int attempt) => Name($"video{attempt}", mediaType);
+
+    /// <summary>The name of one picture of the video.</summary>
+    /// <param name="attempt">The run.</param>
+    public static string Thumbnail(int attempt) => Name($"thumbnail{attempt}", PictureMediaType);
+
+    /// <summary>The name of several pictures of the video side by side.</summary>
+    /// <param name="attempt">The run.</param>
+    public static string Spritesheet(int attempt) => Name($"spritesheet{attempt}", PictureMediaType);
 
     /// <summary>The name of the image that the video starts from.</summary>
     /// <param name="mediaType">Its media type.</param>
@@ -50,6 +59,6 @@ public static partial class VideoFileNames
         : throw new ArgumentException(
             $"Files of the media type '{mediaType}' are not kept; known are {string.Join(", ", Extensions.Keys)}.", nameof(mediaType));
 
-    [GeneratedRegex(@"\A[a-z]+\.[a-z0-9]+\z")]
+    [GeneratedRegex(@"\A[a-z]+[0-9]*\.[a-z0-9]+\z")]
     private static partial Regex Pattern();
 }

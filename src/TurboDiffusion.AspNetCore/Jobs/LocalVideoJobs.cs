@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 
@@ -21,27 +20,11 @@ internal sealed class LocalVideoJobs(
 
     public async Task<VideoJob> SubmitAsync(VideoJobSubmission submission, CancellationToken cancellationToken)
     {
-        var job = new VideoJob
-        {
-            Id = VideoJobId.New(),
-            Owner = submission.Owner,
-            // Complete from now on: an interrupted job that runs again gives the same video.
-            Request = submission.Request with
-            {
-                Model = models.Resolve(submission.Request.Model),
-                Seed = submission.Request.Seed ?? RandomNumberGenerator.GetInt32(int.MaxValue),
-            },
-            CreatedAt = time.GetUtcNow(),
-            RemixedFrom = submission.RemixedFrom,
-            IdempotencyKey = submission.IdempotencyKey,
-        };
+        var model = models.Resolve(submission.Request.Model);
+        var job = submission.Accept(model, time.GetUtcNow());
         try
         {
-            if (submission is { StartImage: { } image, Request.StartImage: { } name })
-                await files.SaveAsync(job.Id, name, image, cancellationToken).ConfigureAwait(false);
-            if (submission is { EndImage: { } last, Request.EndImage: { } lastName })
-                await files.SaveAsync(job.Id, lastName, last, cancellationToken).ConfigureAwait(false);
-
+            await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
             var stored = await store.AddAsync(job, options.Value.MaxQueuedJobs, options.Value.MaxJobsPerKey, cancellationToken)
                 .ConfigureAwait(false);
             if (stored.Id == job.Id)
@@ -51,10 +34,8 @@ internal sealed class LocalVideoJobs(
             }
 
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
-            return IsSame(submission.Request, stored.Request) ? await NowAsync(stored, cancellationToken).ConfigureAwait(false)
-                : throw new VideoJobRefusedException(
-                    VideoJobRefusal.IdempotencyKeyReused,
-                    "The idempotency key was used for another request; choose a new key for a new request.");
+            return submission.IsRepeatOf(stored, model) ? await NowAsync(stored, cancellationToken).ConfigureAwait(false)
+                : throw VideoJobRefusedException.KeyReused();
         }
         catch (VideoJobRefusedException refused) when (refused.Refusal is VideoJobRefusal.QueueFull or VideoJobRefusal.OwnerQueueFull)
         {
@@ -150,8 +131,4 @@ internal sealed class LocalVideoJobs(
         VideoJobStatus.InProgress => job with { Progress = live.Now(job.Id).Progress },
         _ => job,
     };
-
-    // What the service filled in when it was first accepted is no difference.
-    private bool IsSame(VideoJobRequest repeated, VideoJobRequest stored) =>
-        repeated with { Model = models.Resolve(repeated.Model), Seed = repeated.Seed ?? stored.Seed } == stored;
 }

@@ -90,18 +90,11 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
                 }
 
                 if (Scalar("SELECT COUNT(*) FROM job WHERE status = $1", (int)VideoJobStatus.Queued) >= maxQueued)
-                {
-                    throw new VideoJobRefusedException(
-                        VideoJobRefusal.QueueFull, $"The queue is full: {maxQueued} videos are waiting. Try again later.");
-                }
+                    throw VideoJobRefusedException.QueueFull(maxQueued);
 
                 if (Scalar("SELECT COUNT(*) FROM job WHERE owner = $1 AND status <= $2", job.Owner,
                     (int)VideoJobStatus.InProgress) >= maxOfOwner)
-                {
-                    throw new VideoJobRefusedException(
-                        VideoJobRefusal.OwnerQueueFull,
-                        $"{maxOfOwner} of your videos are waiting or being made, and no more are accepted. Try again later.");
-                }
+                    throw VideoJobRefusedException.OwnerQueueFull(maxOfOwner);
 
                 Execute(
                     "INSERT INTO job (id, owner, idempotency_key, status, expires_at, bytes, json) VALUES ($1, $2, $3, $4, $5, $6, $7)",

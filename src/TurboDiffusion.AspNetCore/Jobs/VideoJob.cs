@@ -47,4 +47,18 @@ public sealed record VideoJob
 
     /// <summary>Whether it has ended.</summary>
     public bool HasEnded => Status is VideoJobStatus.Completed or VideoJobStatus.Failed;
+
+    /// <summary>The job with its video.</summary>
+    /// <param name="video">What is stored.</param>
+    /// <param name="now">When.</param>
+    /// <param name="retention">How long it is kept.</param>
+    public VideoJob Completed(StoredVideo video, DateTimeOffset now, TimeSpan retention) =>
+        this with { Status = VideoJobStatus.Completed, Video = video, CompletedAt = now, ExpiresAt = now + retention, Progress = null };
+
+    /// <summary>The job without a video.</summary>
+    /// <param name="error">Why.</param>
+    /// <param name="now">When.</param>
+    /// <param name="retention">How long it is kept.</param>
+    public VideoJob Failed(VideoJobError error, DateTimeOffset now, TimeSpan retention) =>
+        this with { Status = VideoJobStatus.Failed, Error = error, CompletedAt = now, ExpiresAt = now + retention, Progress = null };
 }

@@ -28,6 +28,8 @@ internal sealed partial class VideoJobDispatcher(
     /// <inheritdoc/>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        // A count takes microseconds, and whoever asks for metrics waits for the answer.
+        metrics.Count(status => [new(store.CountAsync(status).GetAwaiter().GetResult())]);
         await RecoverAsync(cancellationToken).ConfigureAwait(false);
         await base.StartAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -44,7 +46,7 @@ internal sealed partial class VideoJobDispatcher(
             LogInterrupted(job.Id, job.Attempts);
             await store.UpdateAsync(
                 job.Attempts < options.Value.MaxAttempts ? job with { Status = VideoJobStatus.Queued }
-                    : Failed(job, "interrupted", $"The service ended {job.Attempts} times in the middle of this video."),
+                    : job.Failed(VideoJobError.Interrupted(job.Attempts), time.GetUtcNow(), options.Value.Retention),
                 cancellationToken).ConfigureAwait(false);
         }
 
@@ -114,48 +116,20 @@ internal sealed partial class VideoJobDispatcher(
     {
         try
         {
-            var video = await runner.RunAsync(
+            return await runner.RunToEndAsync(
                 models.Generator(job.Request.Model!), job, (progress, preview) => live.Report(job.Id, progress, preview), cancelled)
                 .ConfigureAwait(false);
-            var now = time.GetUtcNow();
-            return job with
-            {
-                Status = VideoJobStatus.Completed, Video = video, CompletedAt = now, ExpiresAt = now + options.Value.Retention,
-            };
         }
-        catch (Exception) when (stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // Not the job's fault: it counts as no attempt.
             return job with { Status = VideoJobStatus.Queued, Attempts = job.Attempts - 1 };
         }
-        catch (Exception) when (cancelled.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             LogCancelled(job.Id);
             return null;
         }
-        catch (TurboDiffusionException exception)
-        {
-            LogFailed(job.Id, exception);
-            return Failed(job, exception is InvalidRequestException ? "invalid_request" : "server_error", exception.Message);
-        }
-        catch (Exception exception)
-        {
-            // What it says is for whoever runs the service.
-            LogFailed(job.Id, exception);
-            return Failed(job, "server_error", "The video could not be generated because of an error in the service.");
-        }
-    }
-
-    private VideoJob Failed(VideoJob job, string code, string message)
-    {
-        var now = time.GetUtcNow();
-        return job with
-        {
-            Status = VideoJobStatus.Failed,
-            Error = new VideoJobError(code, message),
-            CompletedAt = now,
-            ExpiresAt = now + options.Value.Retention,
-        };
     }
 
     private async Task SweepAsync(CancellationToken stopping)
@@ -198,9 +172,6 @@ internal sealed partial class VideoJobDispatcher(
 
     [LoggerMessage(LogLevel.Information, "The job {Id} was cancelled.")]
     private partial void LogCancelled(string id);
-
-    [LoggerMessage(LogLevel.Error, "The job {Id} failed.")]
-    private partial void LogFailed(string id, Exception exception);
 
     [LoggerMessage(LogLevel.Information, "{Count} old jobs were deleted.")]
     private partial void LogDisposed(int count);

@@ -14,4 +14,7 @@ public enum VideoJobRefusal
 
     /// <summary>The idempotency key was used for another request.</summary>
     IdempotencyKeyReused,
+
+    /// <summary>The machines that keep jobs do not answer; try again later.</summary>
+    Unavailable,
 }

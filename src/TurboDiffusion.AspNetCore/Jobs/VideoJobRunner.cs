@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.Extensions.AI;
@@ -7,10 +8,49 @@ namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>Runs one job on a generator, and stores the video with its pictures.</summary>
 /// <param name="files">Where the images are and the results go.</param>
-/// <param name="options">How many previews are made.</param>
-public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceOptions> options)
+/// <param name="options">How many previews are made, and how long videos are kept.</param>
+/// <param name="time">Tells the time.</param>
+/// <param name="logger">Told why jobs failed.</param>
+public sealed partial class VideoJobRunner(
+    IVideoFileStore files, IOptions<VideoServiceOptions> options, TimeProvider time, ILogger<VideoJobRunner> logger)
 {
-    /// <summary>Runs a job from its beginning. Running it again replaces what an earlier run has stored by the same.</summary>
+    /// <summary>Runs a job from its beginning to its end.</summary>
+    /// <param name="generator">The generator of the job's model.</param>
+    /// <param name="job">The job.</param>
+    /// <param name="report">Told of progress and previews, in order.</param>
+    /// <param name="cancellationToken">Ends the generation.</param>
+    /// <returns>The job with its video, or with the error that ended it.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async Task<VideoJob> RunToEndAsync(
+        IVideoGenerator generator,
+        VideoJob job,
+        Action<VideoJobProgress, ReadOnlyMemory<byte>?> report,
+        CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(job);
+        try
+        {
+            var video = await RunAsync(generator, job, report, cancellationToken).ConfigureAwait(false);
+            return job.Completed(video, time.GetUtcNow(), options.Value.Retention);
+        }
+        catch (Exception exception) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException($"The job {job.Id} was cancelled.", exception, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            LogFailed(job.Id, exception);
+            // What other errors say is for whoever runs the service.
+            return job.Failed(
+                exception is TurboDiffusionException
+                    ? new VideoJobError(exception is InvalidRequestException ? "invalid_request" : "server_error", exception.Message)
+                    : new VideoJobError("server_error", "The video could not be generated because of an error in the service."),
+                time.GetUtcNow(),
+                options.Value.Retention);
+        }
+    }
+
+    /// <summary>Runs a job from its beginning; its files are named by the run.</summary>
     /// <param name="generator">The generator of the job's model.</param>
     /// <param name="job">The job.</param>
     /// <param name="report">Told of progress and previews, in order.</param>
@@ -117,20 +157,24 @@ public sealed class VideoJobRunner(IVideoFileStore files, IOptions<VideoServiceO
             _ => throw new InvalidOperationException("The generator returned neither the bytes of a video nor a file on this machine."),
         };
         long total = 0;
-        var name = VideoFileNames.Video(mediaType.Split(';')[0]);
+        string? thumbnail = null, spritesheet = null;
         if (!pictures.IsEmpty)
         {
-            await SaveAsync(VideoFileNames.Thumbnail, pictures.Thumbnail()).ConfigureAwait(false);
-            await SaveAsync(VideoFileNames.Spritesheet, pictures.Spritesheet()).ConfigureAwait(false);
+            thumbnail = await SaveAsync(VideoFileNames.Thumbnail(job.Attempts), pictures.Thumbnail()).ConfigureAwait(false);
+            spritesheet = await SaveAsync(VideoFileNames.Spritesheet(job.Attempts), pictures.Spritesheet()).ConfigureAwait(false);
         }
 
-        await SaveAsync(name, bytes).ConfigureAwait(false);
-        return new StoredVideo(name, total, video.GetVideoInfo(), !pictures.IsEmpty);
+        var name = await SaveAsync(VideoFileNames.Video(mediaType.Split(';')[0], job.Attempts), bytes).ConfigureAwait(false);
+        return new StoredVideo(name, total, video.GetVideoInfo(), thumbnail, spritesheet);
 
-        async Task SaveAsync(string file, ReadOnlyMemory<byte> content)
+        async Task<string> SaveAsync(string file, ReadOnlyMemory<byte> content)
         {
             await files.SaveAsync(job.Id, file, content, cancellationToken).ConfigureAwait(false);
             total += content.Length;
+            return file;
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "The job {Id} failed.")]
+    private partial void LogFailed(string id, Exception exception);
 }

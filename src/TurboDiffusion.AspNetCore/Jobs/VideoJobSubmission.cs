@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using TurboDiffusion.AspNetCore.Files;
+
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>A request for a video, as it arrives.</summary>
@@ -16,4 +19,36 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
 
     /// <summary>The same key of the same owner gives the same job.</summary>
     public string? IdempotencyKey { get; init; }
+
+    /// <summary>Makes the job. It is complete from now on: one that is interrupted and runs again gives the same video.</summary>
+    /// <param name="model">The model that the request names, by its own name.</param>
+    /// <param name="now">When.</param>
+    public VideoJob Accept(string model, DateTimeOffset now) => new()
+    {
+        Id = VideoJobId.New(),
+        Owner = Owner,
+        Request = Request with { Model = model, Seed = Request.Seed ?? RandomNumberGenerator.GetInt32(int.MaxValue) },
+        CreatedAt = now,
+        RemixedFrom = RemixedFrom,
+        IdempotencyKey = IdempotencyKey,
+    };
+
+    /// <summary>Stores the images of the job that was made.</summary>
+    internal async Task SaveImagesAsync(IVideoFileStore files, string jobId, CancellationToken cancellationToken)
+    {
+        if (StartImage is { } start && Request.StartImage is { } startName)
+            await files.SaveAsync(jobId, startName, start, cancellationToken).ConfigureAwait(false);
+
+        if (EndImage is { } end && Request.EndImage is { } endName)
+            await files.SaveAsync(jobId, endName, end, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Whether this asks for what a job was accepted for; what the service filled in then is no difference.</summary>
+    /// <param name="job">The job.</param>
+    /// <param name="model">The model that this request names, by its own name.</param>
+    public bool IsRepeatOf(VideoJob job, string model)
+    {
+        ArgumentNullException.ThrowIfNull(job);
+        return Request with { Model = model, Seed = Request.Seed ?? job.Request.Seed } == job.Request;
+    }
 }

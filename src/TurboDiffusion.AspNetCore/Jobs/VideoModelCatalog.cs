@@ -17,10 +17,12 @@ public sealed class VideoModelCatalog(IServiceProvider services, IOptions<VideoS
     /// <summary>The name of a model by any of its names.</summary>
     /// <param name="name">What a client asks for; <see langword="null"/> is the default.</param>
     /// <exception cref="VideoJobRefusedException">No model has the name.</exception>
-    public string Resolve(string? name)
+    public string Resolve(string? name) => Resolve(name, Names, options.Value.ModelAliases);
+
+    /// <summary>The name of a model among those of this process, or of other machines.</summary>
+    internal static string Resolve(string? name, IReadOnlyList<string> names, IDictionary<string, string> aliases)
     {
-        var names = Names;
-        var resolved = name is null ? names[0] : options.Value.ModelAliases.TryGetValue(name, out var alias) ? alias : name;
+        var resolved = name is null ? names[0] : aliases.TryGetValue(name, out var alias) ? alias : name;
         return names.Contains(resolved, StringComparer.Ordinal) ? resolved : throw new VideoJobRefusedException(
             VideoJobRefusal.UnknownModel, $"The model '{name}' does not exist here; there is {string.Join(", ", names)}.");
     }

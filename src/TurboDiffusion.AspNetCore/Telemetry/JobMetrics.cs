@@ -9,10 +9,12 @@ internal sealed class JobMetrics
 {
     private readonly Histogram<double> _duration;
 
-    public JobMetrics(IMeterFactory factory, IVideoJobStore store)
+    private readonly Meter _meter;
+
+    public JobMetrics(IMeterFactory factory)
     {
-        var meter = factory.Create(VideoServiceDefaults.MeterName);
-        _duration = meter.CreateHistogram(
+        _meter = factory.Create(VideoServiceDefaults.MeterName);
+        _duration = _meter.CreateHistogram(
             "turbodiffusion.job.duration",
             "s",
             "Time that a job ran, by how it ended.",
@@ -20,11 +22,14 @@ internal sealed class JobMetrics
             {
                 HistogramBucketBoundaries = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
             });
-        meter.CreateObservableGauge("turbodiffusion.jobs.queued", () => Count(VideoJobStatus.Queued), "{job}", "Jobs that wait.");
-        meter.CreateObservableGauge("turbodiffusion.jobs.running", () => Count(VideoJobStatus.InProgress), "{job}", "Jobs that run.");
+    }
 
-        // A count takes microseconds, and whoever asks for metrics waits for the answer.
-        int Count(VideoJobStatus status) => store.CountAsync(status).GetAwaiter().GetResult();
+    /// <summary>Tells how many jobs wait and run.</summary>
+    /// <param name="count">Counts the jobs in a state.</param>
+    public void Count(Func<VideoJobStatus, IEnumerable<Measurement<int>>> count)
+    {
+        _meter.CreateObservableGauge("turbodiffusion.jobs.queued", () => count(VideoJobStatus.Queued), "{job}", "Jobs that wait.");
+        _meter.CreateObservableGauge("turbodiffusion.jobs.running", () => count(VideoJobStatus.InProgress), "{job}", "Jobs that run.");
     }
 
     /// <summary>Takes a run in; one that has no end was cancelled or put back.</summary>

@@ -12,6 +12,8 @@ using Scalar.AspNetCore;
 using TurboDiffusion.AspNetCore;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Orleans;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Cli.Serving;
 
@@ -26,8 +28,9 @@ internal static class VideoServiceHost
     /// <param name="settings">A JSON file with the sections TurboDiffusion and VideoService, or null.</param>
     /// <param name="engine">Changes how the model is run.</param>
     /// <param name="service">Changes what is accepted and kept.</param>
-    public static WebApplication Build(string listen, string? settings,
-        Action<TurboDiffusionOptions> engine, Action<VideoServiceOptions> service)
+    /// <param name="cluster">Changes how it belongs to a cluster; it does where a Redis is named.</param>
+    public static WebApplication Build(string listen, string? settings, Action<TurboDiffusionOptions> engine,
+        Action<VideoServiceOptions> service, Action<VideoClusterOptions> cluster)
     {
         // Not the current folder's settings: only those that are named, and the environment's.
         WebApplicationBuilder builder =
@@ -45,6 +48,7 @@ internal static class VideoServiceHost
 
         builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
         builder.Services.PostConfigure(engine);
+        VideoClusterRole? role = Join(builder, cluster);
         builder.Services.AddVideoService(builder.Configuration.GetSection("VideoService"));
         builder.Services.PostConfigure(service);
         builder.Services.AddOpenApi();
@@ -53,15 +57,39 @@ internal static class VideoServiceHost
         AddTelemetry(builder.Services);
 
         WebApplication app = builder.Build();
+        app.MapVideoServiceHealth();
+        app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization(VideoServiceDefaults.Policy);
+        if (role == VideoClusterRole.Worker) return app;
         app.MapVideoGeneration(Api);
         app.MapVideoGenerationPage(api: Api);
-        app.MapVideoServiceHealth();
         app.MapMcp("/mcp").RequireAuthorization(VideoServiceDefaults.Policy);
-        app.MapPrometheusScrapingEndpoint("/metrics").RequireAuthorization(VideoServiceDefaults.Policy);
         app.MapOpenApi();
         // No fonts and no proxy of others: the page asks this service alone.
         app.MapScalarApiReference(options => (options.DefaultFonts, options.ProxyUrl) = (false, null));
         return app;
+    }
+
+    /// <summary>Makes it part of a cluster, where one is named.</summary>
+    private static VideoClusterRole? Join(WebApplicationBuilder builder, Action<VideoClusterOptions> configure)
+    {
+        VideoClusterOptions options = new();
+        Set(options);
+        if (options.Redis is null) return null;
+        // Orleans tells of every step of its start and of every machine that it cannot reach.
+        builder.Logging.AddFilter("Orleans", LogLevel.Error);
+        builder.UseVideoCluster(Set);
+        return options.Role;
+
+        void Set(VideoClusterOptions cluster)
+        {
+            builder.Configuration.GetSection("VideoCluster").Bind(cluster, binder => binder.ErrorOnUnknownConfiguration = true);
+            configure(cluster);
+            if (cluster.Role == VideoClusterRole.Front) return;
+            foreach ((GpuDevice? gpu, int i) in GpuDevices.Ask().Gpus.Select((gpu, i) => (gpu, i)))
+            {
+                if (gpu is not null) cluster.Cards[$"cuda:{i} {gpu.Name}"] = gpu.Bytes;
+            }
+        }
     }
 
     private static void AddTelemetry(IServiceCollection services)

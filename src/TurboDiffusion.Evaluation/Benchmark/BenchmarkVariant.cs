@@ -22,6 +22,8 @@ internal sealed record BenchmarkVariant(AttentionKind Attention, WeightFormat We
         new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products),
         new(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.All),
         new(AttentionKind.Dense, WeightFormat.Int8, KernelUse.All),
+        new(AttentionKind.Sage, WeightFormat.Float, KernelUse.All),
+        new(AttentionKind.Sage, WeightFormat.Int8, KernelUse.All),
         new(AttentionKind.Sla, WeightFormat.Float, KernelUse.All),
         new(AttentionKind.Sla, WeightFormat.Int8, KernelUse.All),
     ];
@@ -40,6 +42,7 @@ internal sealed record BenchmarkVariant(AttentionKind Attention, WeightFormat We
         AttentionKind.Dense => "dense",
         AttentionKind.Sla => "SLA",
         AttentionKind.SageSla => "SageSLA",
+        AttentionKind.Sage => "SageAttention",
         _ => Attention.ToString(),
     }}, {Weights.ToString().ToLowerInvariant()} weights, {Kernels switch
     {

@@ -3,27 +3,29 @@ using TorchSharp;
 namespace TurboDiffusion.Generation.Media;
 
 /// <summary>
-/// Bilinear resizing with antialiasing: a triangle filter whose support grows with the reduction, rows first and columns
-/// then, each rounded to whole levels.
+/// Resizing with antialiasing: a filter whose support grows with the reduction, rows first and columns then, each rounded to whole levels.
 /// </summary>
 /// <remarks>
-/// What torchvision's <c>Resize(antialias=True)</c> does to a uint8 image: PyTorch, <c>aten/src/ATen/native/cpu/UpSampleKernel.cpp</c>.
+/// Bilinear: what torchvision's <c>Resize(antialias=True)</c> does to a uint8 image: PyTorch,
+/// <c>aten/src/ATen/native/cpu/UpSampleKernel.cpp</c>. Lanczos: Pillow, <c>src/libImaging/Resample.c</c>.
 /// </remarks>
 public static class ImageResize
 {
-    /// <summary>Resizes an image.</summary>
+    private const double LanczosRadius = 3;
+
+    /// <summary>Resizes an image with a triangle as the filter.</summary>
     /// <param name="image"><c>[3, H, W]</c>, uint8.</param>
     /// <param name="width">Pixels per row of the result.</param>
     /// <param name="height">Rows of the result.</param>
     /// <returns><c>[3, height, width]</c>, uint8; the caller owns it.</returns>
-    public static torch.Tensor Bilinear(torch.Tensor image, int width, int height)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
-        using var scope = torch.NewDisposeScope();
-        torch.Tensor x = Levels(image.to(torch.float32).matmul(Filter(image.shape[2], width).t()));
-        return Levels(Filter(image.shape[1], height).matmul(x)).to(torch.uint8).MoveToOuterDisposeScope();
-    }
+    public static torch.Tensor Bilinear(torch.Tensor image, int width, int height) => Resize(image, width, height, Triangle, 1);
+
+    /// <summary>Resizes an image with a windowed sinc of three lobes as the filter.</summary>
+    /// <param name="image"><c>[3, H, W]</c>, uint8.</param>
+    /// <param name="width">Pixels per row of the result.</param>
+    /// <param name="height">Rows of the result.</param>
+    /// <returns><c>[3, height, width]</c>, uint8; the caller owns it.</returns>
+    public static torch.Tensor Lanczos(torch.Tensor image, int width, int height) => Resize(image, width, height, Sinc, LanczosRadius);
 
     /// <summary>An image as the model takes it: resized, and its levels 0…255 mapped to [−1, 1].</summary>
     /// <param name="image"><c>[3, H, W]</c>, uint8.</param>
@@ -37,9 +39,20 @@ public static class ImageResize
     }
 
     /// <summary>The weights of every input pixel in every output pixel of one axis, <c>[outSize, inSize]</c>.</summary>
-    internal static torch.Tensor Filter(long inSize, int outSize)
+    internal static torch.Tensor Filter(long inSize, int outSize) => Filter(inSize, outSize, Triangle, 1);
+
+    private static torch.Tensor Resize(torch.Tensor image, int width, int height, Func<double, double> kernel, double radius)
     {
-        double scale = (double)inSize / outSize, support = Math.Max(scale, 1);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor x = Levels(image.to(torch.float32).matmul(Filter(image.shape[2], width, kernel, radius).t()));
+        return Levels(Filter(image.shape[1], height, kernel, radius).matmul(x)).to(torch.uint8).MoveToOuterDisposeScope();
+    }
+
+    private static torch.Tensor Filter(long inSize, int outSize, Func<double, double> kernel, double radius)
+    {
+        double scale = (double)inSize / outSize, stretch = Math.Max(scale, 1), support = radius * stretch;
         var weights = new float[outSize * inSize];
         for (int o = 0; o < outSize; o++)
         {
@@ -47,13 +60,18 @@ public static class ImageResize
             long first = Math.Max((long)(center - support + 0.5), 0), end = Math.Min((long)(center + support + 0.5), inSize);
             Span<float> row = weights.AsSpan(checked((int)(o * inSize)), checked((int)inSize));
             double sum = 0;
-            for (long i = first; i < end; i++) sum += Triangle((i + 0.5 - center) / support);
-            for (long i = first; i < end; i++) row[(int)i] = (float)(Triangle((i + 0.5 - center) / support) / sum);
+            for (long i = first; i < end; i++) sum += kernel((i + 0.5 - center) / stretch);
+            for (long i = first; i < end; i++) row[(int)i] = (float)(kernel((i + 0.5 - center) / stretch) / sum);
         }
         return torch.tensor(weights, [outSize, inSize]);
     }
 
     private static double Triangle(double x) => Math.Max(0, 1 - Math.Abs(x));
+
+    // sinc(x) · sinc(x / 3), for |x| < 3.
+    private static double Sinc(double x) => x == 0 ? 1
+        : Math.Abs(x) >= LanczosRadius ? 0
+        : LanczosRadius * Math.Sin(Math.PI * x) * Math.Sin(Math.PI * x / LanczosRadius) / (Math.PI * Math.PI * x * x);
 
     private static torch.Tensor Levels(torch.Tensor x) => (x + 0.5).floor_().clamp_(0, 255);
 }

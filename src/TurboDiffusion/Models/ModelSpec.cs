@@ -69,6 +69,9 @@ public sealed record ModelSpec
     /// <summary>What it is sampled with; as published, what the original is.</summary>
     public required SamplingDefaults Sampling { get; init; }
 
+    /// <summary>How images are brought to the size of its frames; of a model that takes none, of no account.</summary>
+    public ImageFit ImageFit { get; init; }
+
     /// <summary>The share of key blocks that sparse attention keeps.</summary>
     public double TopKRatio { get; init; } = AttentionOptions.DefaultTopKRatio;
 
@@ -99,6 +102,7 @@ public sealed record ModelSpec
     public static ModelSpec I2VA14B { get; } = new()
     {
         Name = "Wan2.2-I2V-A14B", Transformer = new WanConfig(5120, 13824, 40, 40, inDim: 36), Boundary = 0.9, Sizes = [Size720, Size480],
+        ImageFit = ImageFit.Bicubic,
         Sampling = Wan21 with { FlowSteps = 40, GuidanceScale = 3.5, SigmaMax = 200, Ode = true },
     };
 
@@ -108,7 +112,8 @@ public sealed record ModelSpec
     public static ModelSpec TI2V5B { get; } = new()
     {
         Name = "Wan2.2-TI2V-5B", Transformer = new WanConfig(3072, 14336, 24, 30, inDim: 48, outDim: 48), Vae = VaeConfig.Wan22,
-        Sizes = [new VideoSize(1280, 704)], Frames = 121, FramesPerSecond = 24, Sampling = Wan21,
+        Sizes = [new VideoSize(1280, 704)], Frames = 121, FramesPerSecond = 24, ImageFit = ImageFit.LanczosCrop,
+        Sampling = Wan21,
     };
 
     /// <summary>Wan 2.1 image to video for 480p: as <see cref="T2V14B"/>, with an image branch.</summary>
@@ -117,7 +122,8 @@ public sealed record ModelSpec
     {
         Name = "Wan2.1-I2V-14B-480P",
         Transformer = new WanConfig(5120, 13824, 40, 40, inDim: 36, imageDim: ClipConfig.ViTH14.Dim),
-        ImageEncoder = ClipConfig.ViTH14, Sizes = [Size480], Sampling = Wan21 with { FlowSteps = 40, Shift = 3 },
+        ImageEncoder = ClipConfig.ViTH14, Sizes = [Size480], ImageFit = ImageFit.Bicubic,
+        Sampling = Wan21 with { FlowSteps = 40, Shift = 3 },
     };
 
     /// <summary>Wan 2.1 image to video for 720p.</summary>
@@ -173,6 +179,8 @@ public sealed record ModelSpec
     public ModelSpec Distilled() => this with
     {
         Sampling = Sampling with { Sampler = SamplerKind.Rcm, GuidanceScale = GuidanceScale.None },
+        // TurboDiffusion's script, where it takes images.
+        ImageFit = ImageFit == ImageFit.Bicubic ? ImageFit.Bilinear : ImageFit,
     };
 
     /// <summary>

@@ -130,6 +130,53 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     }
 
     [Fact]
+    public async Task Requests_with_different_LoRAs_at_once_give_what_they_give_alone()
+    {
+        using var generator = Generator();
+        var loras = new[] { "one", "two" }.Select((name, i) => Path.Combine(_folder, name + ".safetensors")).ToArray();
+        for (var i = 0; i < loras.Length; i++)
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            Checkpoints.SafetensorsWriter.Write(loras[i],
+            [
+                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_A.weight", TorchSharp.torch.ones(1, 128) * (i + 1)),
+                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_B.weight", TorchSharp.torch.ones(256, 1)),
+            ]);
+        }
+
+        IReadOnlyList<string>?[] wanted = [null, [loras[0]], [loras[1] + ":0.8"], []];
+        var alone = new List<byte[]>();
+        foreach (var set in wanted)
+            alone.Add(await VideoAsync(set));
+        var together = await Task.WhenAll(wanted.Concat(wanted).Select(VideoAsync));
+        Assert.Equal(alone.Concat(alone), together);
+        Assert.Equal(alone[0], alone[3]);
+        Assert.Equal(3, alone.Select(Convert.ToBase64String).Distinct().Count());
+        var error = await Assert.ThrowsAsync<CheckpointException>(() => VideoAsync([Path.Combine(_folder, "missing.safetensors")]));
+        Assert.Contains("missing.safetensors", error.Message, StringComparison.Ordinal);
+
+        async Task<byte[]> VideoAsync(IReadOnlyList<string>? set)
+        {
+            var options = Options();
+            options.ResponseFormat = VideoGenerationResponseFormat.Data;
+            options.StreamingCount = 1;
+            options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions
+            {
+                Steps = 1, Frames = 5, Loras = set is null ? null : [.. set],
+            };
+            // The file names the LoRAs; the frame does not.
+            byte[]? frame = null;
+            await foreach (var update in generator.GenerateStreamingAsync(new VideoGenerationRequest("a cat"), options, Token))
+            {
+                if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating)
+                    frame = ((DataContent)update.Contents[0]).Data.ToArray();
+            }
+
+            return frame!;
+        }
+    }
+
+    [Fact]
     public async Task An_image_becomes_the_start_of_a_video_in_its_own_shape()
     {
         using var generator = Generator(model: EngineModels.ImageToVideo);

@@ -38,6 +38,7 @@ public partial class ArchitectureTests
     private static readonly Dictionary<string, string> Projects = new()
     {
         ["TurboDiffusion.Cli"] = "the program turbodiffusion",
+        ["TurboDiffusion.Orleans"] = "the service on many machines",
         ["TurboDiffusion.AspNetCore"] = "/v1/videos, jobs that outlive the process, a page",
         ["TurboDiffusion.Mcp"] = "tools of an MCP server",
         ["TurboDiffusion.Extensions.AI.OpenAI"] = "VideoClient as IVideoGenerator",

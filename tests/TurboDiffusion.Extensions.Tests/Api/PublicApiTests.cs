@@ -24,6 +24,7 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion.SemanticKernel")]
     [InlineData("TurboDiffusion.ML")]
     [InlineData("TurboDiffusion.AspNetCore")]
+    [InlineData("TurboDiffusion.Orleans")]
     [InlineData("TurboDiffusion.Mcp")]
     [InlineData("TurboDiffusion.Extensions.AI.OpenAI")]
     public void The_public_API_is_the_approved_one(string assembly)

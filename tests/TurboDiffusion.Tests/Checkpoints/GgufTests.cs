@@ -87,6 +87,27 @@ public sealed class GgufTests : IDisposable
         Assert.Equal(3, file.Read("a").item<float>());
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("model.diffusion_model.")]
+    public void The_merged_axes_of_a_patch_embedding_are_told_by_its_bias(string prefix)
+    {
+        float[] values = [.. Enumerable.Range(0, 3 * 2 * 4).Select(i => (float)i)];
+        using ICheckpoint file = Open(new GgufWriter().Tensor(prefix + "patch_embedding.weight", F32, [6, 1, 2, 2], GgufWriter.F32(values))
+            .Tensor(prefix + "patch_embedding.bias", F32, [3], GgufWriter.F32([1, 2, 3]))
+            .Tensor("other.weight", F32, [6, 1, 2, 2], GgufWriter.F32(values)));
+        Comparison.Exact(tensor(values).reshape(3, 2, 1, 2, 2), file.Read(prefix + "patch_embedding.weight"), "patch embedding");
+        Assert.Equal([6, 1, 2, 2], file.Tensors["other.weight"].Shape);
+    }
+
+    [Fact]
+    public void A_patch_embedding_that_is_no_multiple_of_its_bias_stays_as_it_is()
+    {
+        using ICheckpoint file = Open(new GgufWriter().Tensor("patch_embedding.weight", F32, [6, 1, 2, 2], new byte[96])
+            .Tensor("patch_embedding.bias", F32, [4], new byte[16]));
+        Assert.Equal([6, 1, 2, 2], file.Tensors["patch_embedding.weight"].Shape);
+    }
+
     [Fact]
     public void A_large_tensor_is_decoded_in_parts_that_fit_together()
     {

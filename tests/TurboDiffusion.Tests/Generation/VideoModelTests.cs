@@ -359,16 +359,9 @@ public class VideoModelTests(SmallModelFixture models)
     [Fact]
     public void A_model_with_the_latents_of_Wan_22_generates()
     {
-        string folder = models.NewFolder(), transformer = Path.Combine(folder, "transformer.safetensors"),
-            vae = Path.Combine(folder, "vae.safetensors");
-        var config = new WanConfig(64, 128, 1, 1, inDim: 48, outDim: 48, textDim: 64, freqDim: 32);
-        SmallModel.WriteTransformer(transformer, config, WeightFormat.Float, 1, TorchSharp.torch.ScalarType.Float32,
-            AttentionOptions.Dense);
-        using (var module = new WanVae(new VaeConfig(4, 48, [1, 2, 4, 4], 2, [false, true, true], decoderDim: 4, patchSize: 2,
-            hasShortcuts: true), Placement.Meta))
-        using (var random = new RandomCheckpoint(module, 1))
-            SafetensorsWriter.Write(vae, TensorSource.From(random));
-        using VideoModel model = VideoModel.Open(models.TextToVideo with { Transformer = transformer, Vae = vae, Defaults = null },
+        string folder = models.NewFolder();
+        var small = new SmallModel { Like = ModelSpec.TI2V5B, Dim = 64, HeadDim = 64, Layers = 1, VaeDim = 4 };
+        using VideoModel model = VideoModel.Open(small.Write(Path.Combine(folder, "model")) with { Defaults = null },
             new VideoModelOptions { Device = "cpu" });
         VideoRequest request = models.Request() with { Size = new(64, 32), Steps = 2, OutputPath = Path.Combine(folder, "video.gif") };
         VideoResult result = Assert.Single(model.Generate(request, cancellationToken: TestContext.Current.CancellationToken));

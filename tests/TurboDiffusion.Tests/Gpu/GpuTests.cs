@@ -97,9 +97,9 @@ public class GpuTests(SmallModelFixture models)
 
         (Tensor exactLatents, Tensor exactVideo) = Run(ScalarType.Float32);
         (Tensor plainLatents, Tensor plainVideo) = Run(ScalarType.BFloat16);
-        (Tensor windowLatents, Tensor windowVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu,
+        (Tensor windowLatents, Tensor windowVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual,
             KernelOperator.UpsampleConvolution);
-        (Tensor frameLatents, Tensor frameVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu,
+        (Tensor frameLatents, Tensor frameVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual,
             KernelOperator.UpsampleConvolution, KernelOperator.CausalConvolution);
         (Tensor fastLatents, Tensor fastVideo) = Run(ScalarType.BFloat16, Enum.GetValues<KernelOperator>());
         double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"),

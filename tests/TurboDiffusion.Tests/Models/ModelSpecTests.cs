@@ -33,6 +33,9 @@ public class ModelSpecTests
         foreach (SamplerKind kind in (SamplerKind[])[SamplerKind.UniPc, SamplerKind.Euler])
             Assert.Equal((kind, steps, shift, false),
                 (spec.Sampling.Of(kind).Kind, spec.Sampling.Of(kind).Steps, spec.Sampling.Of(kind).Shift, spec.Sampling.Of(kind).Ode));
+        // TurboDiffusion's script resizes the image in another way than the originals' do.
+        bool takesImage = spec.Transformer.TakesImage;
+        Assert.Equal((takesImage ? ImageFit.Bicubic : ImageFit.Bilinear, ImageFit.Bilinear), (spec.ImageFit, spec.Distilled().ImageFit));
         SamplerOptions rcm = spec.Sampling.Of(SamplerKind.Rcm);
         Assert.Equal((SamplerKind.Rcm, 4, sigmaMax, ode), (rcm.Kind, rcm.Steps, rcm.SigmaMax, rcm.Ode));
         Assert.Equal((SamplerKind.Rcm, GuidanceScale.None), (spec.Distilled().Sampling.Sampler, spec.Distilled().Sampling.GuidanceScale));
@@ -45,6 +48,7 @@ public class ModelSpecTests
         ModelSpec spec = ModelSpec.Find("wan2.2-ti2v-5b");
         Assert.Equal((VaeConfig.Wan22, 121, 24, new VideoSize(1280, 704)), (spec.Vae, spec.Frames, spec.FramesPerSecond, spec.Size));
         Assert.Equal([1, 48, 31, 44, 80], spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
+        Assert.Equal(ImageFit.LanczosCrop, spec.ImageFit);
         Assert.Equal((50, 5.0, new GuidanceScale(5, 5)), (spec.Sampling.FlowSteps, spec.Sampling.Shift, spec.Sampling.GuidanceScale));
     }
 

@@ -27,14 +27,15 @@ public class VaeTimings
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        const KernelOperator norm = KernelOperator.CausalRmsSilu, upsample = KernelOperator.UpsampleConvolution,
-            convolution = KernelOperator.CausalConvolution, end = KernelOperator.CausalConvolutionNorm;
+        const KernelOperator norm = KernelOperator.CausalRmsSilu, sum = KernelOperator.BiasResidual,
+            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution,
+            end = KernelOperator.CausalConvolutionNorm;
         using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = long.MaxValue };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
         foreach (KernelOperator[] operators in (KernelOperator[][])
-            [[], [norm], [norm, upsample], [norm, upsample, convolution], [norm, upsample, convolution, end]])
+            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution], [norm, sum, upsample, convolution, end]])
         {
             string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
@@ -123,7 +124,7 @@ public class VaeTimings
         Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
         using var cache = new CausalCache();
         Print("  norm, SiLU, convolution",
-            CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache, KernelForm.Portable).Dispose()), "");
+            CudaTimer.Median(_device, () => convolution.AfterNormInWindows(norm, video, cache).Dispose()), "");
         using var plain = new CausalCache();
         Tensor planes = video.contiguous();
         Print("  norm, SiLU, convolution over time", CudaTimer.Median(_device, () =>

@@ -136,6 +136,10 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
         Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 2 }, vae with { Kernel = 5 },
             vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
+        Check(KernelForm.Portable, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, bf16)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, f32)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 12, 12, bf16)));
+        Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(0, 96, bf16)));
         Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
@@ -146,6 +150,8 @@ public class KernelConfigurationTests
         Check(KernelForm.Portable, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16)));
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
+        Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
+        Check(KernelForm.Portable, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 64, bf16, Kind: AttentionKind.Sla)));
 
         static void Check(KernelForm form, KernelChoice choice)
@@ -200,7 +206,7 @@ public class KernelConfigurationTests
 
     [Fact]
     public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "NORMALIZE=1"),
+        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
             new KernelLaunch(512, 12, 256, 0)),
         SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
 
@@ -215,7 +221,7 @@ public class KernelConfigurationTests
         (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
         Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
-            "NORMALIZE=1"), c.Program);
+            "STATE=1", "NORMALIZE=1"), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
     }
 
@@ -224,6 +230,19 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"),
             new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
         Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
+
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 1)]
+    public void Hopper_attention_over_all_keys_or_lists_takes_a_thread_block_per_pair(bool chosen, int constant) => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}"),
+            new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
+        Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, 227 << 10));
+
+    [Fact]
+    public void Lists_take_a_warp_per_pair_of_query_blocks() => Assert.Equal(
+        new KernelConfiguration(new KernelProgram("block_pairs", "ITEMS=8"), new KernelLaunch(64, 12, 128, 0)),
+        BlockPairsKernel.Configure(12, 256, 256));
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(

@@ -19,6 +19,8 @@ internal static class KernelPrograms
         from program in (KernelProgram[])
         [
             SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
+            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element, features: false).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element, state: false).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
             SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
         ]
@@ -32,9 +34,15 @@ internal static class KernelPrograms
         select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             .. new[] { 96L, 192, 384 }.Select(c => RmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
-            BiasResidualKernel.Configure(8).Program, SageStateKernel.Configure(1).Program, BlockTopKKernel.Configure(1, 256).Program,
-            BlockTopKKernel.Configure(1, 591).Program, Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
-            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program]);
+            BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
+            BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
+            Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
+            BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
+            .. from normalize in new[] { false, true }
+               select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
+                   .Configuration.Program]);
 
     private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
         from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),

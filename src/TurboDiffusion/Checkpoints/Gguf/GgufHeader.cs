@@ -12,6 +12,7 @@ internal sealed class GgufHeader
     private const int MaxTensors = 100_000, MaxEntries = 100_000, MaxDimensions = 8, MaxName = 512, MaxText = 60_000;
     private const int MaxNestedArrays = 4;
     private const uint DefaultAlignment = 32, TextType = 8, ArrayType = 9, Int32Type = 5;
+    private const string PatchEmbedding = "patch_embedding." + Weight, Weight = "weight";
     private const string OriginalShape = "comfy.gguf.orig_shape.";
 
     private readonly CheckpointFile _file;
@@ -45,6 +46,17 @@ internal sealed class GgufHeader
         long start = Aligned(_input.Position);
         foreach ((string name, long[] shape, GgmlType type, ulong offset) in claims.OrderBy(c => c.Offset))
             Place(name, shape, type, offset, start);
+        SplitPatchEmbedding();
+    }
+
+    // stable-diffusion.cpp merges the two outer axes of a Conv3d weight, as ggml has four: [dim · in, 1, 2, 2], where the bias tells dim.
+    private void SplitPatchEmbedding()
+    {
+        foreach ((string name, GgufTensor tensor) in Tensors.Where(t => t.Key.EndsWith(PatchEmbedding, StringComparison.Ordinal)).ToArray())
+            if (tensor.Info.Shape is [var merged, var depth, var height, var width]
+                && Tensors.TryGetValue($"{name[..^Weight.Length]}bias", out GgufTensor? bias) && bias.Info.Shape is [> 0 and var dim]
+                && merged % dim == 0)
+                Tensors[name] = tensor with { Info = tensor.Info with { Shape = [dim, merged / dim, depth, height, width] } };
     }
 
     private void ReadEntry()

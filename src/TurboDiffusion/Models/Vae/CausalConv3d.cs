@@ -73,7 +73,7 @@ internal sealed class CausalConv3d : VaeLayer
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
-        if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!, CausalRmsSilu.Choose(input).Form);
+        if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
         normalised.Dispose();
@@ -91,18 +91,17 @@ internal sealed class CausalConv3d : VaeLayer
     /// <param name="norm">The norm.</param>
     /// <param name="input"><c>[1, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past.</param>
-    /// <param name="form">Of the norm.</param>
     /// <param name="inputBias">Float32 <c>[C]</c>, still to be added to the input; or null.</param>
     /// <param name="biased">
     /// Whether the result has its bias; a pass of its own on a GPU, unless whoever reads the result adds <see cref="WideBias"/>.
     /// </param>
     /// <returns><c>[1, O, T, H, W]</c></returns>
     internal Tensor AfterNormInWindows(
-        ChannelRmsNorm norm, Tensor input, CausalCache cache, KernelForm form, Tensor? inputBias = null, bool biased = true)
+        ChannelRmsNorm norm, Tensor input, CausalCache cache, Tensor? inputBias = null, bool biased = true)
     {
         using var scope = NewDisposeScope();
         WindowWeights weights = cache.Prepared(this, () => Windowed(norm));
-        (Tensor windows, Tensor past) = CausalRmsSilu.Run(ChannelsLast(input), weights.Gamma, inputBias, cache.Past(this), form);
+        (Tensor windows, Tensor past) = CausalRmsSilu.Run(ChannelsLast(input), weights.Gamma, inputBias, cache.Past(this));
         cache.Take(this, past);
         Tensor y = TorchConvolution.Run(windows.permute(0, 3, 1, 2), weights.Weight, biased ? _bias : null, [1, 1], _padding[1..]);
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();

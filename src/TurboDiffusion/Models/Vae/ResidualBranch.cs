@@ -41,7 +41,10 @@ internal sealed class ResidualBranch : VaeLayer
         return _conv2.AfterNorm(_norm2, hidden, cache);
     }
 
-    /// <summary>skip + forward(input). In kernels, biases are added by whoever reads a convolution's result.</summary>
+    /// <summary>
+    /// skip + forward(input). Where <see cref="BiasResidual"/> is a kernel, biases are added by whoever reads a convolution's result:
+    /// there, a bias is a pass of its own.
+    /// </summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="skip"><c>[B, O, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
@@ -50,12 +53,11 @@ internal sealed class ResidualBranch : VaeLayer
         using var scope = NewDisposeScope();
         if (_conv1.FormOfFrames(input, cache) == KernelForm.Sm90 && _conv2.FormOfFrames(skip, cache) == KernelForm.Sm90)
             return AddInFrames(input, skip, cache!, KernelForm.Sm90, _conv1.NormalisesFrames(input)).MoveToOuterDisposeScope();
-        if (!_conv1.TakesWindows(input, cache) || !CausalRmsSilu.Choose(input).IsKernel || !CausalRmsSilu.Choose(skip).IsKernel)
+        if (!_conv1.TakesWindows(input, cache) || !BiasResidual.Choose(skip, skip.shape[1]).IsKernel)
             return (forward(input, cache) + skip).MoveToOuterDisposeScope();
-        Tensor hidden = _conv1.AfterNormInWindows(_norm1, input, cache!, CausalRmsSilu.Choose(input).Form, biased: false);
-        Tensor output = _conv2.AfterNormInWindows(_norm2, hidden, cache!, CausalRmsSilu.Choose(hidden).Form, _conv1.WideBias(cache!),
-            biased: false);
-        Tensor sum = BiasResidualKernel.Run(CausalConv3d.ChannelsLast(output), _conv2.WideBias(cache!), CausalConv3d.ChannelsLast(skip));
+        Tensor hidden = _conv1.AfterNormInWindows(_norm1, input, cache!, biased: false);
+        Tensor output = _conv2.AfterNormInWindows(_norm2, hidden, cache!, _conv1.WideBias(cache!), biased: false);
+        Tensor sum = BiasResidual.Run(CausalConv3d.ChannelsLast(output), _conv2.WideBias(cache!), CausalConv3d.ChannelsLast(skip));
         return sum.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
     }
 

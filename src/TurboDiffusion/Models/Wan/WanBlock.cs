@@ -76,10 +76,10 @@ public sealed class WanBlock : nn.Module
 
         // x + gate·o(attention(LN(x)·(1 + scale) + shift))
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
-        Operand a = PerToken(norm1) ? _selfAttention.Prepare(norm1.Apply(x, x.dtype)) : _selfAttention.Prepare(x, norm1);
+        Operand a = _selfAttention.Prepare(x, norm1);
         observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
         Operand attended = _selfAttention.Attend(a, rotary, observe);
-        Tensor y = AddGated(_selfAttention.Output, attended, x, gate1);
+        Tensor y = _selfAttention.Output.MultiplyAdd(attended, x, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
         // y + o(attention(norm3(y), context))
@@ -91,18 +91,12 @@ public sealed class WanBlock : nn.Module
 
         // z + gate·ffn(LN(z)·(1 + scale) + shift)
         Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
-        Operand f = PerToken(norm2) ? _feedForward.In.Prepare(norm2.Apply(z, z.dtype)) : _feedForward.In.Prepare(z, norm2);
+        Operand f = _feedForward.In.Prepare(z, norm2);
         observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
         Operand activated = _feedForward.In.MultiplyGelu(f);
         observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
-        Tensor output = AddGated(_feedForward.Out, activated, z, gate2);
+        Tensor output = _feedForward.Out.MultiplyAdd(activated, z, gate2);
         observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
         return output.MoveToOuterDisposeScope();
     }
-
-    // The fused forms take one vector for all tokens of a clip.
-    private static bool PerToken(Norm norm) => norm.Scale.shape[1] > 1;
-
-    private static Tensor AddGated(LinearLayer layer, Operand x, Tensor residual, Tensor gate) =>
-        gate.shape[1] == 1 ? layer.MultiplyAdd(x, residual, gate) : residual.addcmul(layer.Multiply(x), gate.to_type(residual.dtype), 1);
 }

@@ -53,7 +53,7 @@ public static partial class WanCheckpoint
     /// <param name="checkpoint">A checkpoint with the official names; the result owns it.</param>
     /// <param name="config">Its dimensions.</param>
     /// <param name="attention">
-    /// The attention to run. Dense leaves the projection out; sparse kinds add one of zeros where there is none.
+    /// The attention to run. Sparse kinds add a projection of zeros where there is none, the others leave it out.
     /// </param>
     /// <param name="weights">
     /// The number format to run: float weights are quantized, int8 ones dequantized, where the file has the other.
@@ -66,7 +66,7 @@ public static partial class WanCheckpoint
         Device? quantizeOn)
     {
         WanVariant variant = WanVariant.Of(checkpoint);
-        bool needsProjection = attention.Kind != AttentionKind.Dense;
+        bool needsProjection = attention.IsSparse;
         ICheckpoint view = checkpoint;
         if (variant.HasProjection != needsProjection) view = new ProjectionView(view, config, needsProjection);
         return (variant.Weights, weights) switch

@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
-/// The whole of sparse-linear attention as a sequence of kernels: statistics of all tokens, one pass over q, one over k and v, the
-/// choice of blocks, then both branches; in SageAttention's formats, or on Hopper in bfloat16. The plain form is the operators' own.
+/// The whole of attention as a sequence of kernels: statistics of all tokens, one pass over q, one over k and v, for sparse-linear
+/// attention the choice of blocks, then the products; in SageAttention's formats, or on Hopper in bfloat16. The plain form is the
+/// operators' own.
 /// </summary>
 internal static class AttentionKernels
 {
@@ -49,18 +50,30 @@ internal static class AttentionKernels
         .RequireForSm90(p.Kind == AttentionKind.Sla || Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
             "Hopper's own kernel takes blocks of 64 queries and 128 keys");
 
+    /// <summary>Which form runs for tensors.</summary>
+    /// <param name="q">The projection <c>[B, L, H·D]</c>.</param>
+    /// <param name="headDim">D.</param>
+    /// <param name="options">Kind and block sizes.</param>
+    /// <param name="transform">What is still to be done to q and k; null where they are normalised and rotated.</param>
+    public static KernelChoice Choose(Tensor q, long headDim, AttentionOptions options, QueryKeyTransform? transform) => Choose(
+        KernelMachine.Offer(KernelOperator.Attention, q), Problem.Of(q, headDim, options) with
+        {
+            SameDtype = transform is not { } todo || (todo.QueryWeight.dtype == q.dtype && todo.KeyWeight.dtype == q.dtype),
+        });
+
     /// <summary>Attends.</summary>
     /// <param name="q">Queries, bfloat16 <c>[B, L, H·128]</c>.</param>
     /// <param name="k">Keys, as q.</param>
     /// <param name="v">Values, as q.</param>
     /// <param name="transform">What is still to be done to q and k; null where they are normalised and rotated.</param>
     /// <param name="options">Kind, block sizes and ratio.</param>
-    /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>.</param>
+    /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>; null for full attention.</param>
     /// <param name="form">The kernels.</param>
+    /// <param name="tuning">Which of several kernels; null: the default.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
-        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias) projection,
-        KernelForm form)
+        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias)? projection,
+        KernelForm form, AttentionTuning? tuning = null)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
@@ -70,15 +83,27 @@ internal static class AttentionKernels
         if (transform is { } todo) (queryInverse, keyInverse, mean) = SageStatisticsKernel.Run(queries, keys, todo);
         else mean = SageQuantization.KeyMean(Heads(keys));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(queries, queryInverse, transform.GetValueOrDefault(), options.QueryBlock,
-            element);
+            element, features: options.IsSparse);
+        Tensor? channels = hopper && options.Kind == AttentionKind.Sage ? SageQuantization.ValueChannels(Heads(values)) : null;
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock,
-            fp8: sage && hopper, element);
+            fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
+        if (projection is not { } mixing)
+            return (hopper
+                ? Sm90Int8AttentionKernel.Run(left, right, channels!)
+                : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
+                .MoveToOuterDisposeScope();
+        (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);
+        if (sage && hopper && (tuning ?? AttentionTuning.Default).PairedLists && BlockTopKKernel.Supports(right.Pooled.shape[2]))
+        {
+            BlockPairsKernel.Result pairs = BlockPairsKernel.Run(Scores(left.Pooled, right.Pooled),
+                options.KeptBlocks((int)right.Pooled.shape[2]), right.Scales, right.V!.Value.Scales);
+            return Sm90Int8AttentionKernel.Run(left, right, pairs, state, mixing.Bias).MoveToOuterDisposeScope();
+        }
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
-        (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, projection.Weight);
-        return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, projection.Bias)
-            : hopper ? Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias)
-            : AttendPortable(left, right, Heads(values), kept, options, state, projection.Bias))
-            .MoveToOuterDisposeScope();
+        return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, mixing.Bias)
+            : hopper ? Sm90SageAttentionKernel.Run(left, right, kept, state, mixing.Bias)
+            : (AttendPortable(left, right, Heads(values), kept, options) + AttendLinear(left.Features, state, mixing.Bias))
+                .to_type(ScalarType.BFloat16)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The kept key blocks, int32.</summary>
@@ -126,12 +151,13 @@ internal static class AttentionKernels
     }
 
     private static Tensor AttendPortable(
-        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options,
-        (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
+        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept, AttentionOptions options) =>
+        SageSparseAttentionKernel.Run((q.Values, q.Scales), (k.Values, k.Scales), v, kept, options);
+
+    private static Tensor AllBlocks(Tensor v, AttentionOptions options)
     {
-        using var scope = NewDisposeScope();
-        Tensor sparse = SageSparseAttentionKernel.Run((q.Values, q.Scales), (k.Values, k.Scales), v, kept, options);
-        return (sparse + AttendLinear(q.Features, state, bias)).to_type(ScalarType.BFloat16).MoveToOuterDisposeScope();
+        SageOperand.Size size = SageOperand.Size.Of(v);
+        return BlockSelection.All(size.Batch, size.Heads, size.Length, options, ScalarType.Int32, v.device);
     }
 
     private static Tensor Heads(Tensor x) => x.unflatten(2, [-1, SageOperand.HeadDim]);

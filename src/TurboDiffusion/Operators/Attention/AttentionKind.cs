@@ -11,4 +11,7 @@ public enum AttentionKind
 
     /// <summary>Sparse-linear attention whose sparse branch runs in int8 and fp8: <see cref="SageSparseLinearAttention"/>.</summary>
     SageSla,
+
+    /// <summary>Full softmax attention in int8: <see cref="SageAttention"/>.</summary>
+    Sage,
 }

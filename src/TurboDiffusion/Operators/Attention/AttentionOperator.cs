@@ -40,6 +40,7 @@ public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tens
     {
         AttentionKind.Dense => new DenseAttention(),
         AttentionKind.Sla => new SparseLinearAttention(options, headDim, placement),
+        AttentionKind.Sage => new SageAttention(),
         AttentionKind.SageSla => new SageSparseLinearAttention(options, headDim, placement),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Kind, "Unknown attention kind."),
     };

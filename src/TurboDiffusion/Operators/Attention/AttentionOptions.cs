@@ -9,6 +9,9 @@ public sealed record AttentionOptions
     /// <summary>Full softmax attention.</summary>
     public static AttentionOptions Dense { get; } = new(AttentionKind.Dense, 1, 0, 0);
 
+    /// <summary>Full softmax attention in int8, with a scale for 64 queries and for 128 keys.</summary>
+    public static AttentionOptions Sage { get; } = new(AttentionKind.Sage, 1, 64, 128);
+
     private AttentionOptions(AttentionKind kind, double topKRatio, int queryBlock, int keyBlock)
     {
         Kind = kind;
@@ -19,6 +22,11 @@ public sealed record AttentionOptions
 
     /// <summary>The operator.</summary>
     public AttentionKind Kind { get; }
+
+    /// <summary>
+    /// Whether it is sparse-linear attention, which keeps a share of the key blocks and has a projection among the model's weights.
+    /// </summary>
+    public bool IsSparse => Kind is AttentionKind.Sla or AttentionKind.SageSla;
 
     /// <summary>The share of key blocks that each query block keeps, in (0, 1].</summary>
     public double TopKRatio { get; }
@@ -47,12 +55,13 @@ public sealed record AttentionOptions
 
     /// <summary>The operator of a kind.</summary>
     /// <param name="kind">The operator.</param>
-    /// <param name="topKRatio">The share of key blocks kept; not used by dense attention.</param>
-    /// <param name="block">Tokens per query and per key block, of a model tuned with others than the kind's own.</param>
+    /// <param name="topKRatio">The share of key blocks kept; used by sparse attention alone.</param>
+    /// <param name="block">Tokens per query and per key block, of a model tuned with others than the kind's own; as the ratio.</param>
     /// <exception cref="InvalidRequestException">The ratio or the block size is out of range.</exception>
     public static AttentionOptions Of(AttentionKind kind, double topKRatio = DefaultTopKRatio, int? block = null) => (kind, block) switch
     {
         (AttentionKind.Dense, _) => Dense,
+        (AttentionKind.Sage, _) => Sage,
         (AttentionKind.Sla, null) => Sla(topKRatio),
         (AttentionKind.Sla, { } size) => Sla(topKRatio, size, size),
         (AttentionKind.SageSla, null) => SageSla(topKRatio),

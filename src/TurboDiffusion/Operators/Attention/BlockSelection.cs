@@ -55,6 +55,22 @@ public static class BlockSelection
         return order.narrow(-1, 0, count).sort(-1).Values.MoveToOuterDisposeScope();
     }
 
+    /// <summary>All key blocks, as a choice.</summary>
+    /// <param name="batch">Sequences.</param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="length">Tokens of a sequence.</param>
+    /// <param name="options">Block sizes.</param>
+    /// <param name="dtype">Of the indices.</param>
+    /// <param name="device">Where they are to be.</param>
+    /// <returns>Indices of key blocks <c>[B, H, query blocks, key blocks]</c>, ascending.</returns>
+    internal static Tensor All(long batch, long heads, long length, AttentionOptions options, ScalarType dtype, Device device)
+    {
+        using var scope = NewDisposeScope();
+        long queryBlocks = (length + options.QueryBlock - 1) / options.QueryBlock;
+        return arange((length + options.KeyBlock - 1) / options.KeyBlock, dtype, device).expand(batch, heads, queryBlocks, -1)
+            .MoveToOuterDisposeScope();
+    }
+
     /// <summary>The mean of each block of tokens; the last block may be shorter.</summary>
     /// <param name="x"><c>[B, L, H, D]</c></param>
     /// <param name="block">Tokens per block.</param>

@@ -8,8 +8,9 @@ namespace TurboDiffusion.Operators.Attention;
 /// </summary>
 public static class BlockSparseAttention
 {
-    // Query blocks handled at once: bounds the gathered keys and values (1.7 MB each per block at 3276 kept keys of 128).
-    private const int QueryBlocksAtOnce = 64;
+    // Query blocks handled at once, and fewer where each keeps many keys: bounds the gathered keys and values (1.7 MB each per block at
+    // 3276 kept keys of 128).
+    private const int QueryBlocksAtOnce = 64, KeysAtOnce = 64 * 4096;
 
     /// <summary>softmax over the kept blocks of q·kᵀ/√D, times v, in float32.</summary>
     /// <param name="q">Queries <c>[B, L, H, D]</c>.</param>
@@ -88,10 +89,11 @@ public static class BlockSparseAttention
             .reshape(rows.shape[0], 1, -1);
         Tensor padded = position.ge(length);
         var outputs = new List<Tensor>();
-        for (long start = 0; start < rows.shape[0]; start += QueryBlocksAtOnce)
+        long atOnce = Math.Clamp(KeysAtOnce / (kept.shape[3] * options.KeyBlock), 1, QueryBlocksAtOnce);
+        for (long start = 0; start < rows.shape[0]; start += atOnce)
         {
             using var step = NewDisposeScope();
-            long count = Math.Min(QueryBlocksAtOnce, rows.shape[0] - start);
+            long count = Math.Min(atOnce, rows.shape[0] - start);
             outputs.Add(attend(rows.narrow(0, start, count), flat.narrow(0, start, count).flatten(), padded.narrow(0, start, count))
                 .MoveToOuterDisposeScope());
         }

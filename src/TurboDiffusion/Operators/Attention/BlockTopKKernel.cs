@@ -21,12 +21,16 @@ internal static unsafe class BlockTopKKernel
     /// <summary>How a problem is run; few programs serve all sizes.</summary>
     /// <param name="rows">Rows of scores.</param>
     /// <param name="columns">Key blocks.</param>
-    public static KernelConfiguration Configure(long rows, long columns)
+    public static KernelConfiguration Configure(long rows, long columns) => new(
+        new KernelProgram(Name, $"ITEMS={Items(columns)}"),
+        new KernelLaunch((int)((rows + Threads / Warp - 1) / (Threads / Warp)), 1, Threads, 0));
+
+    /// <summary>Scores of a lane: few numbers for all columns.</summary>
+    /// <param name="columns">Key blocks.</param>
+    public static int Items(long columns)
     {
         int items = (int)((columns + Warp - 1) / Warp);
-        items = items <= 8 ? 8 : (items + 15) / 16 * 16;
-        return new KernelConfiguration(new KernelProgram(Name, $"ITEMS={items}"),
-            new KernelLaunch((int)((rows + Threads / Warp - 1) / (Threads / Warp)), 1, Threads, 0));
+        return items <= 8 ? 8 : (items + 15) / 16 * 16;
     }
 
     /// <summary>Chooses.</summary>

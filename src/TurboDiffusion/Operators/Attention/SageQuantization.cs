@@ -67,14 +67,47 @@ public static class SageQuantization
         return (ordered.contiguous().MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 
+    /// <summary>
+    /// Quantizes the values to int8: each channel divided by its largest magnitude over the sequence, then with a scale per block of tokens
+    /// and head.
+    /// </summary>
+    /// <param name="v"><c>[B, L, H, D]</c></param>
+    /// <param name="block">Tokens per scale.</param>
+    /// <returns>
+    /// int8 <c>[B, H, L, D]</c>, float32 scales <c>[B, H, blocks]</c>, and the largest magnitudes of the channels, float32
+    /// <c>[B, H, D]</c>.
+    /// </returns>
+    internal static (Tensor Values, Tensor Scales, Tensor Channels) QuantizeValuesInt8(Tensor v, int block)
+    {
+        using var scope = NewDisposeScope();
+        Tensor channels = ValueChannels(v), inverses = where(channels.gt(0), 1 / channels, zeros_like(channels));
+        Tensor blocks = BlockSelection.Blocks(v.to_type(ScalarType.Float32), block) * inverses.unsqueeze(2).unsqueeze(2);
+        Tensor scales = blocks.abs().amax([3, 4]).clamp_min(1e-12) / Int8Max;
+        Tensor values = RoundAway(blocks / scales.unsqueeze(-1).unsqueeze(-1)).flatten(2, 3).narrow(2, 0, v.shape[1]);
+        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), channels.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The largest magnitude of each channel over the sequence.</summary>
+    /// <param name="v"><c>[B, L, H, D]</c></param>
+    /// <returns>Float32 <c>[B, H, D]</c>.</returns>
+    internal static Tensor ValueChannels(Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        // Without a tensor of magnitudes.
+        return maximum(v.amax([1]), -v.amin([1])).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
     private static (Tensor Values, Tensor Scales) Quantize(Tensor x, int block)
     {
         using var scope = NewDisposeScope();
         Tensor blocks = BlockSelection.Blocks(x.to_type(ScalarType.Float32), block);
         Tensor scales = blocks.abs().amax([3, 4]) / Int8Max + ScaleOffset;
         Tensor scaled = blocks / scales.unsqueeze(-1).unsqueeze(-1);
-        Tensor rounded = (scaled + 0.5 * scaled.sign()).trunc().clamp(-Int8Max - 1, Int8Max).to_type(ScalarType.Int8);
-        Tensor values = rounded.flatten(2, 3).narrow(2, 0, x.shape[1]);
+        Tensor values = RoundAway(scaled).flatten(2, 3).narrow(2, 0, x.shape[1]);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
+
+    // Half away from zero.
+    private static Tensor RoundAway(Tensor scaled) =>
+        (scaled + 0.5 * scaled.sign()).trunc().clamp(-Int8Max - 1, Int8Max).to_type(ScalarType.Int8);
 }

@@ -14,7 +14,7 @@ internal static unsafe class SageQueriesKernel
     /// <param name="Values">int8 or bfloat16 <c>[B, H, L, 128]</c></param>
     /// <param name="Scales">Of int8 values, float32 <c>[B, H, blocks]</c></param>
     /// <param name="Pooled">Means of the blocks, bfloat16 <c>[B, H, blocks, 128]</c></param>
-    /// <param name="Features">softmax over the channels, bfloat16 <c>[B, H, L, 128]</c></param>
+    /// <param name="Features">softmax over the channels, bfloat16 <c>[B, H, L, 128]</c>; of no token where not asked for.</param>
     public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Features);
 
     /// <summary>How a problem is run.</summary>
@@ -22,9 +22,11 @@ internal static unsafe class SageQueriesKernel
     /// <param name="block">Tokens of a block, 64 or 128.</param>
     /// <param name="normalize">Whether q comes as the projection left it.</param>
     /// <param name="element">int8 or bfloat16.</param>
+    /// <param name="features">Whether the features are asked for.</param>
     public static KernelConfiguration Configure(
-        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8) => new(
-        new KernelProgram(Name, $"BLOCK={block}", $"ELEMENT={SageOperand.Element(element)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true) => new(
+        new KernelProgram(Name, $"BLOCK={block}", $"ELEMENT={SageOperand.Element(element)}", $"FEATURES={(features ? 1 : 0)}",
+            $"NORMALIZE={(normalize ? 1 : 0)}"),
         new KernelLaunch((int)size.Blocks(block), (int)size.Sequences, Threads, 0));
 
     /// <summary>Runs it.</summary>
@@ -33,26 +35,27 @@ internal static unsafe class SageQueriesKernel
     /// <param name="transform">Weights and rotation; not used where there is no inverse.</param>
     /// <param name="block">Tokens of a block.</param>
     /// <param name="element">int8 or bfloat16.</param>
-    public static Result Run(
-        Tensor q, Tensor? inverse, QueryKeyTransform transform, int block, ScalarType element = ScalarType.Int8)
+    /// <param name="features">Whether the features are asked for.</param>
+    public static Result Run(Tensor q, Tensor? inverse, QueryKeyTransform transform, int block, ScalarType element = ScalarType.Int8,
+        bool features = true)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element, features);
         Tensor values = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], element, q.device);
         Tensor scales = empty([size.Batch, size.Heads, launch.GridX], ScalarType.Float32, q.device);
         Tensor pooled = empty([size.Batch, size.Heads, launch.GridX, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
-        Tensor features = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
+        Tensor phi = empty([size.Batch, size.Heads, features ? size.Length : 0, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
         SageOperand.Tokens tokens = SageOperand.Of(q, inverse, inverse is null ? null : transform.QueryWeight, transform);
         void* valuesAddress = KernelOperand.Address(values, element, values.shape);
         void* scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
         void* pooledAddress = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape);
-        void* featuresAddress = KernelOperand.Address(features, ScalarType.BFloat16, features.shape);
+        void* featuresAddress = KernelOperand.Address(phi, ScalarType.BFloat16, phi.shape);
         int length = (int)size.Length, heads = (int)size.Heads;
         void** arguments = stackalloc void*[] { &tokens, &valuesAddress, &scalesAddress, &pooledAddress, &featuresAddress,
             &length, &heads };
         KernelDevice.Of(q.device).Launch(program, launch, arguments);
         return new Result(values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), pooled.MoveToOuterDisposeScope(),
-            features.MoveToOuterDisposeScope());
+            phi.MoveToOuterDisposeScope());
     }
 }

@@ -41,7 +41,7 @@ public class SparseLinearAttention : AttentionOperator
     {
         using var scope = NewDisposeScope();
         Tensor flat = q.flatten(2);
-        KernelChoice choice = Choose(flat, AttentionKernels.Problem.Of(flat, q.shape[3], Options));
+        KernelChoice choice = AttentionKernels.Choose(flat, q.shape[3], Options, null);
         return (choice.IsKernel
             ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form)
             : (AttendSparse(q, k, v) + _linear.call(q, k, v)).to_type(q.dtype)).MoveToOuterDisposeScope();
@@ -49,9 +49,7 @@ public class SparseLinearAttention : AttentionOperator
 
     internal override Tensor AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform)
     {
-        AttentionKernels.Problem problem = AttentionKernels.Problem.Of(q, transform.Rotary.HeadDim, Options);
-        KernelChoice choice = Choose(q,
-            problem with { SameDtype = transform.QueryWeight.dtype == q.dtype && transform.KeyWeight.dtype == q.dtype });
+        KernelChoice choice = AttentionKernels.Choose(q, transform.Rotary.HeadDim, Options, transform);
         return choice.IsKernel ? InKernels(q, k, v, transform, choice.Form) : base.AttendProjections(q, k, v, transform);
     }
 
@@ -65,9 +63,6 @@ public class SparseLinearAttention : AttentionOperator
         using var scope = NewDisposeScope();
         return BlockSparseAttention.Attend(q, k, v, BlockSelection.Select(q, k, Options), Options).MoveToOuterDisposeScope();
     }
-
-    private static KernelChoice Choose(Tensor q, AttentionKernels.Problem problem) =>
-        AttentionKernels.Choose(KernelMachine.Offer(KernelOperator.Attention, q), problem);
 
     private Tensor InKernels(Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, KernelForm form) =>
         AttentionKernels.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), form);

@@ -31,13 +31,20 @@ public static class BlockInt8
     }
 
     /// <summary>
-    /// Normalises and quantizes. The kernels do not round to x's dtype in between; the plain form does, as the official code.
+    /// Normalises and quantizes. The kernels do not round to x's dtype in between; the plain form does, as the official code, and so does
+    /// a normalisation that differs from token to token, which no kernel takes.
     /// </summary>
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
     internal static (Tensor Values, Tensor Scales) Quantize(Tensor x, Norm norm)
     {
+        if (norm.IsPerToken)
+        {
+            using var scope = NewDisposeScope();
+            (Tensor values, Tensor scales) = Quantize(norm.Apply(x, x.dtype).flatten(0, 1));
+            return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+        }
         KernelChoice choice = Choose(x, normalises: true);
         return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x, norm, choice.Form) : QuantizePlain(x, norm, x.dtype);
     }

@@ -62,7 +62,11 @@ public sealed class Int8Linear : LinearLayer
 
     internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
+        using var scope = NewDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
-        return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights, _bias, residual, gate);
+        // The end of the product takes one gate for all tokens of a clip.
+        if (gate is not null && gate.shape[1] > 1)
+            return residual.addcmul(Multiply(x), gate.to_type(residual.dtype), 1).MoveToOuterDisposeScope();
+        return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights, _bias, residual, gate).MoveToOuterDisposeScope();
     }
 }

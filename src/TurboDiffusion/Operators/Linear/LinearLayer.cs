@@ -51,7 +51,7 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
     /// <summary>residual + gate·(x·Wᵀ + b).</summary>
     /// <param name="x">From <see cref="Prepare"/>.</param>
     /// <param name="residual"><c>[B, L, out]</c></param>
-    /// <param name="gate">Float32 <c>[B, 1, out]</c>, or null for 1.</param>
+    /// <param name="gate">Float32 <c>[B, 1, out]</c> or <c>[B, L, out]</c>, or null for 1.</param>
     /// <returns><c>[B, L, out]</c></returns>
     internal abstract Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
 

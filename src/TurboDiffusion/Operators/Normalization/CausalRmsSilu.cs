@@ -13,23 +13,14 @@ internal static class CausalRmsSilu
     // Of ‖x‖, as torch.nn.functional.normalize.
     private const double Eps = 1e-12;
 
-    /// <summary>Which form runs.</summary>
-    /// <param name="x"><c>[1, C, T, H, W]</c></param>
-    public static KernelChoice Choose(Tensor x)
-    {
-        long[] s = x.shape;
-        return CausalRmsSiluKernel.Choose(KernelMachine.Offer(KernelOperator.CausalRmsSilu, x), new(s[2], s[3] * s[4], s[1], x.dtype));
-    }
-
     /// <summary>Runs it.</summary>
     /// <param name="x">Float <c>[T, H, W, C]</c>, contiguous.</param>
     /// <param name="gamma">Float32 <c>[C]</c>, √C in it.</param>
     /// <param name="bias">Float32 <c>[C]</c>, added to x first; or null.</param>
     /// <param name="past">As x with two frames: the last of the chunk before, from this method; null: zeros.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
     /// <returns><c>[T, H, W, 3·C]</c> in x's dtype, oldest frame first, and what the next chunk takes as past.</returns>
-    public static (Tensor Windows, Tensor Past) Run(Tensor x, Tensor gamma, Tensor? bias, Tensor? past, KernelForm form) =>
-        form == KernelForm.Plain ? RunPlain(x, gamma, bias, past) : CausalRmsSiluKernel.Run(x, gamma, bias, past);
+    public static (Tensor Windows, Tensor Past) Run(Tensor x, Tensor gamma, Tensor? bias, Tensor? past) =>
+        Choose(x).IsKernel ? CausalRmsSiluKernel.Run(x, gamma, bias, past) : RunPlain(x, gamma, bias, past);
 
     /// <summary>The plain form of <see cref="Run"/>.</summary>
     public static (Tensor Windows, Tensor Past) RunPlain(Tensor x, Tensor gamma, Tensor? bias, Tensor? past)
@@ -42,5 +33,11 @@ internal static class CausalRmsSilu
         Tensor all = cat([past ?? z.new_zeros([2, .. z.shape[1..]]), z], dim: 0);
         Tensor windows = cat([all.narrow(0, 0, frames), all.narrow(0, 1, frames), z], dim: 3);
         return (windows.MoveToOuterDisposeScope(), all.narrow(0, frames, 2).clone().MoveToOuterDisposeScope());
+    }
+
+    private static KernelChoice Choose(Tensor x)
+    {
+        long[] s = x.shape;
+        return CausalRmsSiluKernel.Choose(KernelMachine.Offer(KernelOperator.CausalRmsSilu, x), new(s[0], s[1] * s[2], s[3], x.dtype));
     }
 }

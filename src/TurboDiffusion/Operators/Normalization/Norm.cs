@@ -6,17 +6,20 @@ namespace TurboDiffusion.Operators.Normalization;
 /// A layer normalisation of the last axis with what follows it, LN(x)·(offset + scale) + shift, as a value: whoever takes the
 /// normalised numbers applies it, so that normalisation and quantization can be one pass.
 /// </summary>
-/// <param name="Scale">Float <c>[B, 1, features]</c> or <c>[features]</c>.</param>
+/// <param name="Scale">Float <c>[features]</c>, <c>[B, 1, features]</c>, or <c>[B, L, features]</c>: <see cref="IsPerToken"/>.</param>
 /// <param name="Shift">As the scale.</param>
 /// <param name="Offset">1 for a modulation, 0 for affine weights.</param>
 /// <param name="Eps">ε of the normalisation.</param>
 internal readonly record struct Norm(Tensor Scale, Tensor Shift, double Offset, double Eps)
 {
     /// <summary>LN(x)·(1 + scale) + shift: the adaptive normalisation of a diffusion transformer.</summary>
-    /// <param name="scale">Float32 <c>[B, 1, features]</c>.</param>
-    /// <param name="shift">Float32 <c>[B, 1, features]</c>.</param>
+    /// <param name="scale">Float32 <c>[B, 1, features]</c> or <c>[B, L, features]</c>.</param>
+    /// <param name="shift">As the scale.</param>
     /// <param name="eps">ε of the normalisation.</param>
     public static Norm Modulated(Tensor scale, Tensor shift, double eps) => new(scale, shift, 1, eps);
+
+    /// <summary>Whether each token has a scale and shift of its own, rather than all of a clip the same.</summary>
+    public bool IsPerToken => Scale.dim() == 3 && Scale.shape[1] > 1;
 
     /// <summary>The normalised numbers.</summary>
     /// <param name="x"><c>[B, L, features]</c></param>

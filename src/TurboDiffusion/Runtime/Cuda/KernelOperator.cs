@@ -20,6 +20,9 @@ public enum KernelOperator
     /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
     CausalRmsSilu,
 
+    /// <summary>How a residual block of the VAE ends: x + bias + residual.</summary>
+    BiasResidual,
+
     /// <summary>A convolution of enlarged frames, without enlarging them.</summary>
     UpsampleConvolution,
 

@@ -8,6 +8,7 @@
 
 inline u32 pack_bf16(float low, float high) { return emulator::to_bf16(low) | emulator::to_bf16(high) << 16; }
 inline u32 pack_fp8(float low, float high) { return emulator::to_e4m3(low) | emulator::to_e4m3(high) << 8; }
+inline u32 add_bytes(u32 bytes, u32 sum) { return sum + (bytes & 255) + (bytes >> 8 & 255) + (bytes >> 16 & 255) + (bytes >> 24); }
 inline float tanh_fast(float x) { return tanhf(x); }
 
 inline float exp2_fast(float x) {

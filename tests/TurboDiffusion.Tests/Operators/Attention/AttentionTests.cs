@@ -146,6 +146,14 @@ public sealed class SparseLinearAttentionTests : AttentionConformance
     }
 }
 
+public sealed class SageAttentionTests : AttentionConformance
+{
+    protected override AttentionKind Kind => AttentionKind.Sage;
+
+    // int8 scores, weights and values.
+    protected override double Tolerance => 0.025;
+}
+
 public sealed class SageSparseLinearAttentionTests : AttentionConformance
 {
     protected override AttentionKind Kind => AttentionKind.SageSla;

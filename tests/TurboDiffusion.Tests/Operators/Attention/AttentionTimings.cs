@@ -60,6 +60,15 @@ public class AttentionTimings
         double operations = 4.0 * tokens * count * options.KeyBlock * width;
         if (hopper) Rate($"Hopper, both branches, {size}", operations,
             () => _ = Sm90SageAttentionKernel.Run(left, right, kept, state, projection.Bias));
+        if (hopper)
+        {
+            (Tensor, Tensor) scales = (right.Scales, right.V!.Value.Scales);
+            Time($"choice of the blocks as paired lists, {size}",
+                () => _ = BlockPairsKernel.Run(scores, count, scales.Item1, scales.Item2));
+            BlockPairsKernel.Result pairs = BlockPairsKernel.Run(scores, count, scales.Item1, scales.Item2);
+            Rate($"Hopper, both branches, paired lists, {size}", operations,
+                () => _ = Sm90Int8AttentionKernel.Run(left, right, pairs, state, projection.Bias));
+        }
         Rate($"portable sparse branch, {size}", operations,
             () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]),
                 kept, options));
@@ -70,6 +79,21 @@ public class AttentionTimings
         if (hopper) Rate($"Hopper, all of one choice, {size}", operations,
             () => _ = Sm90SageAttentionKernel.Run(left, right, first, state, projection.Bias));
         Rate($"WHOLE OPERATOR, {size}", operations, () => _ = AttentionKernels.Attend(q, k, v, transform, options, projection, form));
+        if (hopper)
+            Rate($"WHOLE OPERATOR, paired lists, {size}", operations,
+                () => _ = AttentionKernels.Attend(q, k, v, transform, options, projection, form, new(PairedLists: true)));
+        if (hopper)
+        {
+            Tensor channels = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128]));
+            SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false);
+            SageKeysKernel.Result keys =
+                SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels);
+            Time($"Sage: largest values of the channels, {size}", () => _ = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128])));
+            Rate($"Sage: Hopper, all keys, {size}", 4.0 * tokens * tokens * width,
+                () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels));
+            Rate($"Sage: WHOLE OPERATOR, {size}", 4.0 * tokens * tokens * width,
+                () => _ = AttentionKernels.Attend(q, k, v, transform, AttentionOptions.Sage, null, form));
+        }
         if (hopper)
         {
             AttentionOptions exact = AttentionOptions.Sla();

@@ -14,16 +14,18 @@ public class LinearLayerTests
     private const double Eps = 1e-6;
 
     [Theory]
-    [InlineData(WeightFormat.Float, 1)]
-    [InlineData(WeightFormat.Float, 2)]
-    [InlineData(WeightFormat.Int8, 1)]
-    [InlineData(WeightFormat.Int8, 2)]
-    public void Fused_forms_are_the_formula(WeightFormat format, int batch)
+    [InlineData(WeightFormat.Float, 1, false)]
+    [InlineData(WeightFormat.Float, 2, false)]
+    [InlineData(WeightFormat.Float, 2, true)]
+    [InlineData(WeightFormat.Int8, 1, false)]
+    [InlineData(WeightFormat.Int8, 2, false)]
+    [InlineData(WeightFormat.Int8, 2, true)]
+    public void Fused_forms_are_the_formula(WeightFormat format, int batch, bool perToken)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Layers layers = Layers.On(CPU, ScalarType.Float32, format);
-        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch, perToken);
         Tensor normed = i.Norm.Apply(i.X, ScalarType.Float32);
         Operand operand = layers.In.Prepare(i.X, i.Norm);
         // Only the last sums may be rounded otherwise.
@@ -42,23 +44,25 @@ public class LinearLayerTests
         using var noGradient = no_grad();
         Layers floats = Layers.On(CPU, ScalarType.Float32, WeightFormat.Float),
             ints = Layers.On(CPU, ScalarType.Float32, WeightFormat.Int8);
-        Inputs i = Inputs.On(CPU, ScalarType.Float32, 1);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, 1, perToken: false);
         Assert.Contains("FloatOperand", Assert.Throws<ArgumentException>(() => ints.In.Multiply(floats.In.Prepare(i.X))).Message);
         Assert.Contains("Int8Operand", Assert.Throws<ArgumentException>(() => floats.In.Multiply(ints.In.Prepare(i.X))).Message);
     }
 
     [Theory]
-    [InlineData(WeightFormat.Float, ScalarType.Float32, 1, 1e-3)]
-    [InlineData(WeightFormat.Int8, ScalarType.Float32, 1, 1e-2)]
-    [InlineData(WeightFormat.Int8, ScalarType.BFloat16, 2, 3e-2)]
+    [InlineData(WeightFormat.Float, ScalarType.Float32, 1, false, 1e-3)]
+    [InlineData(WeightFormat.Int8, ScalarType.Float32, 1, false, 1e-2)]
+    [InlineData(WeightFormat.Int8, ScalarType.BFloat16, 2, false, 3e-2)]
+    [InlineData(WeightFormat.Int8, ScalarType.BFloat16, 2, true, 3e-2)]
     [Trait("Category", "Gpu")]
-    public void On_a_GPU_every_form_agrees_with_the_plain_one(WeightFormat format, ScalarType dtype, int batch, double limit)
+    public void On_a_GPU_every_form_agrees_with_the_plain_one(
+        WeightFormat format, ScalarType dtype, int batch, bool perToken, double limit)
     {
         Device device = KernelConformance.RequireGpu();
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Layers plain = Layers.On(CPU, ScalarType.Float32, format), layers = Layers.On(device, dtype, format);
-        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch), on = Inputs.On(device, dtype, batch);
+        Inputs i = Inputs.On(CPU, ScalarType.Float32, batch, perToken), on = Inputs.On(device, dtype, batch, perToken);
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
         RequiredGpu.Check(KernelMachine.Offer(KernelOperator.Int8Matmul, on.X).IsKernel, "the kernels do not run on this machine");
         Operand expected = plain.In.Prepare(i.X, i.Norm), actual = layers.In.Prepare(on.X, on.Norm);
@@ -71,9 +75,9 @@ public class LinearLayerTests
 
     private sealed record Inputs(Tensor X, Tensor Wide, Norm Norm, Tensor Gate)
     {
-        public static Inputs On(Device device, ScalarType dtype, int batch)
+        public static Inputs On(Device device, ScalarType dtype, int batch, bool perToken)
         {
-            Tensor[] m = KernelConformance.Random(device, 13, ScalarType.Float32, batch, 3, Dim).chunk(3, dim: 1);
+            Tensor[] m = KernelConformance.Random(device, 13, ScalarType.Float32, batch, 3 * (perToken ? Length : 1), Dim).chunk(3, dim: 1);
             return new(KernelConformance.Random(device, 11, dtype, batch, Length, Dim),
                 KernelConformance.Random(device, 12, dtype, batch, Length, Hidden),
                 Norm.Modulated(m[0], m[1], Eps), m[2]);

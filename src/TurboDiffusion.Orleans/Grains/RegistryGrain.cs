@@ -1,0 +1,55 @@
+using TurboDiffusion.Orleans.Placement;
+
+namespace TurboDiffusion.Orleans.Grains;
+
+/// <summary>See <see cref="IRegistryGrain"/>.</summary>
+[FrontEndsFirst]
+internal sealed class RegistryGrain(
+    [PersistentState("models", VideoCluster.Storage)] IPersistentState<RegistryState> store, TimeProvider time) : Grain, IRegistryGrain
+{
+    /// <summary>How often workers announce themselves.</summary>
+    public static readonly TimeSpan AnnouncementInterval = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan WorkerMemory = 4 * AnnouncementInterval;
+    private static readonly TimeSpan ModelMemory = TimeSpan.FromDays(1);
+
+    // When a model was seen is stored only so often.
+    private static readonly TimeSpan Precision = TimeSpan.FromHours(1);
+
+    private readonly Dictionary<string, (WorkerInfo Worker, DateTimeOffset Seen)> _workers = new(StringComparer.Ordinal);
+
+    public async Task AnnounceAsync(WorkerInfo worker)
+    {
+        var now = time.GetUtcNow();
+        _workers[worker.Name] = (worker, now);
+        foreach (var name in _workers.Where(known => known.Value.Seen < now - WorkerMemory).Select(known => known.Key).ToArray())
+            _workers.Remove(name);
+
+        var known = store.State.Models.Where(model => model.LastSeen > now - ModelMemory).ToDictionary(model => model.Name);
+        if (worker.Models.All(name => known.TryGetValue(name, out var model) && model.LastSeen > now - Precision))
+            return;
+
+        var before = store.State;
+        store.State = new RegistryState
+        {
+            Models = [.. known.Values.Select(model => worker.Models.Contains(model.Name) ? model with { LastSeen = now } : model),
+                .. worker.Models.Where(name => !known.ContainsKey(name)).Select(name => new KnownModel(name, now))],
+        };
+        try
+        {
+            await store.WriteStateAsync();
+        }
+        catch
+        {
+            store.State = before;
+            DeactivateOnIdle();
+            throw;
+        }
+    }
+
+    public Task<WorkerInfo[]> WorkersAsync() => Task.FromResult<WorkerInfo[]>(
+        [.. _workers.Values.Where(known => known.Seen >= time.GetUtcNow() - WorkerMemory).Select(known => known.Worker)]);
+
+    public Task<string[]> ModelsAsync() => Task.FromResult<string[]>(
+        [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)]);
+}

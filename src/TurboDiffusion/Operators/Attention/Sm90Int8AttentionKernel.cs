@@ -1,0 +1,112 @@
+using System.Runtime.InteropServices;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Attention;
+
+/// <summary>
+/// Attention on Hopper in 8 bits: over all keys in int8, or over lists of key blocks in int8 and fp8 with the linear branch:
+/// <c>native/sm90_int8_attention.cu</c>.
+/// </summary>
+internal static unsafe class Sm90Int8AttentionKernel
+{
+    private const string Name = "sm90_int8_attention";
+    private const int HeadDim = SageOperand.HeadDim, QueryBlock = 64, KeyBlock = 128;
+    private const int Threads = 384, Warpgroups = 2, QueryBytes = Warpgroups * QueryBlock * HeadDim, StageBytes = 32 << 10, MaxStages = 6;
+
+    // Barriers, and what the runtime takes for itself.
+    private const int StaticSharedBytes = 2 << 10, Alignment = 1 << 10;
+
+    /// <summary>How a problem is run: as deep a ring as shared memory holds.</summary>
+    /// <param name="size">Its sizes.</param>
+    /// <param name="chosen">Whether it attends to lists of key blocks.</param>
+    /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes)
+    {
+        int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}"),
+            new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
+                stages * StageBytes + QueryBytes + Alignment));
+    }
+
+    /// <summary>Attends to all keys.</summary>
+    /// <param name="q">Queries in blocks of 64, int8.</param>
+    /// <param name="k">Keys in blocks of 128, int8, with v in int8.</param>
+    /// <param name="channels">What the channels of v were divided by, float32 <c>[B, H, 128]</c>.</param>
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) => Run(q, k, channels, null);
+
+    /// <summary>Attends to the key blocks of lists, and adds the linear branch.</summary>
+    /// <param name="q">Queries in blocks of 64, int8, with their features.</param>
+    /// <param name="k">Keys in blocks of 128, int8, with v in fp8.</param>
+    /// <param name="blocks">The lists of pairs of query blocks.</param>
+    /// <param name="state">
+    /// The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.
+    /// </param>
+    /// <param name="bias">Float32 <c>[128]</c>.</param>
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, BlockPairsKernel.Result blocks,
+        (Tensor Mix, Tensor FeatureSums) state, Tensor bias) => Run(q, k, null,
+        new Choice(blocks, state.Mix, state.FeatureSums, bias));
+
+    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
+    {
+        long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
+        var size = new SageOperand.Size(batch, tokens, headCount);
+        Device device = q.Values.device;
+        IKernelDevice on = KernelDevice.Of(device);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes);
+        long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
+        (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
+        Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
+
+        byte* maps = stackalloc byte[5 * TensorMap.Size + TensorMap.Alignment];
+        maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
+        byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size, featureMap = vMap + TensorMap.Size,
+            mixMap = featureMap + TensorMap.Size;
+        TensorMap.Describe(on, qMap, KernelOperand.Address(q.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, kMap, KernelOperand.Address(k.Values, ScalarType.Int8, batch, headCount, tokens, HeadDim), rows, HeadDim);
+        TensorMap.Describe(on, vMap, KernelOperand.Address(vValues, ScalarType.Byte, batch, headCount, keyBlocks, HeadDim, KeyBlock),
+            size.Sequences * keyBlocks * HeadDim, KeyBlock);
+        var blocks = new Blocks
+        {
+            KeyScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks),
+            ValueScales = KernelOperand.Address(vScales, ScalarType.Float32, batch, headCount, keyBlocks),
+        };
+        void* sums = null, bias = null;
+        if (choice is { } c)
+        {
+            TensorMap.Describe(on, featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim),
+                rows, sizeof(short) * HeadDim);
+            TensorMap.Describe(on, mixMap, KernelOperand.Address(c.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
+                size.Sequences * HeadDim, sizeof(short) * HeadDim);
+            blocks.Capacity = (int)c.Blocks.Entries.shape[3];
+            blocks.Entries = KernelOperand.Address(c.Blocks.Entries, ScalarType.Int32, batch, headCount, launch.GridX, blocks.Capacity,
+                BlockPairsKernel.EntrySize);
+            blocks.Lengths = KernelOperand.Address(c.Blocks.Lengths, ScalarType.Int32, batch, headCount, launch.GridX);
+            sums = KernelOperand.Address(c.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
+            bias = KernelOperand.Address(c.Bias, ScalarType.Float32, HeadDim);
+        }
+        void* valueChannels = channels is null ? null : KernelOperand.Address(channels, ScalarType.Float32, batch, headCount, HeadDim);
+        void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+        int length = (int)tokens, heads = (int)headCount;
+        float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
+        void** arguments = stackalloc void*[]
+        {
+            qMap, kMap, vMap, featureMap, mixMap, &qScales, &blocks, &sums, &bias, &valueChannels, &yAddress, &length, &heads, &factor,
+        };
+        on.Launch(program, launch, arguments);
+        return y;
+    }
+
+    private sealed record Choice(BlockPairsKernel.Result Blocks, Tensor Mix, Tensor FeatureSums, Tensor Bias);
+
+    // struct Blocks of the source.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Blocks
+    {
+        public void* Entries, Lengths, KeyScales, ValueScales;
+        public int Capacity;
+    }
+}

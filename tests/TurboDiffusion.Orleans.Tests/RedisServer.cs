@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace TurboDiffusion.Orleans.Tests;
+
+/// <summary>
+/// A Redis server of its own: a free port of this machine, a temporary folder, every write on the disk before it is answered.
+/// </summary>
+internal sealed class RedisServer : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-redis-").FullName;
+    private readonly int _port = FreePort();
+    private Process _process = null!;
+
+    private RedisServer()
+    {
+    }
+
+    public string Address => $"redis://127.0.0.1:{_port}";
+
+    public static async Task<RedisServer> StartAsync()
+    {
+        var server = new RedisServer();
+        await server.StartAgainAsync();
+        return server;
+    }
+
+    /// <summary>Starts it on what is on the disk, and waits until it answers.</summary>
+    public async Task StartAgainAsync()
+    {
+        _process = Process.Start(new ProcessStartInfo("redis-server",
+        [
+            "--port", _port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--dir", _folder, "--save", "",
+            "--appendonly", "yes", "--appendfsync", "always",
+        ])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        _ = _process.StandardOutput.ReadToEndAsync();
+        for (var i = 0; i < 6000 && !await AnswersAsync(); i++)
+            await Task.Delay(10);
+
+        if (!await AnswersAsync())
+            throw new TimeoutException("redis-server does not answer.");
+    }
+
+    /// <summary>As <c>kill -9</c> does.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <summary>A port of this machine that is free now.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private async Task<bool> AnswersAsync()
+    {
+        try
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, _port);
+            await using var stream = client.GetStream();
+            await stream.WriteAsync("PING\r\n"u8.ToArray());
+            var answer = new byte[7];
+            await stream.ReadExactlyAsync(answer);
+            return answer.AsSpan().SequenceEqual("+PONG\r\n"u8);
+        }
+        catch (Exception exception) when (exception is SocketException or IOException)
+        {
+            return false;
+        }
+    }
+}
