@@ -2,6 +2,7 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Golden;
 using Xunit;
 using static TorchSharp.torch;
