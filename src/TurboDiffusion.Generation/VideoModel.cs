@@ -150,6 +150,8 @@ public sealed class VideoModel : IDisposable
             var notes = new List<string>();
             ModelSlot<IVideoAutoencoder>? previewSlot =
                 preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement, notes);
+            Residency residency = options.LowMemory ? Residency.Staged : Residency.Resident;
+            long decodeBudget = ModelFootprint.DecodeBudget(residency, placement.ElementSize);
             var shared = new WanComponents
             {
                 Name = files.Name,
@@ -161,7 +163,7 @@ public sealed class VideoModel : IDisposable
                 TransformerConfig = config,
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
-                    ? Filled(new WanVae(vaeConfig, placement), vae, progress, ct)
+                    ? Filled(new WanVae(vaeConfig, placement) { DecodeBudget = decodeBudget }, vae, progress, ct)
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         !options.LowMemory),
                 VaeConfig = vaeConfig,
@@ -212,7 +214,7 @@ public sealed class VideoModel : IDisposable
                 _footprint = footprint,
                 _int8ExpertBytes =
                     [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, WeightFormat.Int8), dtype))],
-                _residency = options.LowMemory ? Residency.Staged : Residency.Resident,
+                _residency = residency,
             };
 
             // The transformers with a set of LoRAs. The files stay open for as long as the model: views of them are never disposed.
@@ -309,16 +311,10 @@ public sealed class VideoModel : IDisposable
     /// <returns>The model's own form first; the other with what the change is called.</returns>
     public IReadOnlyList<(string? Change, ModelFootprint Model)> Footprints(bool onGpu)
     {
-        ModelFootprint own = _footprint with { RunsFused = onGpu && ModelFootprint.Fuses(_footprint.Attention, _footprint.Weights) };
+        ModelFootprint own = _footprint with { OnGpu = onGpu };
         return own.Weights == WeightFormat.Int8 ? [(null, own)] :
         [
-            (null, own),
-            ("int8 weights", own with
-            {
-                ExpertBytes = _int8ExpertBytes,
-                Weights = WeightFormat.Int8,
-                RunsFused = onGpu && ModelFootprint.Fuses(own.Attention, WeightFormat.Int8),
-            }),
+            (null, own), ("int8 weights", own with { ExpertBytes = _int8ExpertBytes, Weights = WeightFormat.Int8 }),
         ];
     }
 

@@ -26,7 +26,8 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
             + (model.StreamsText ? 0 : model.TextEncoderBytes);
         int size = ScalarTypes.Bytes(model.Dtype);
         long tokens = clip.Tokens(model.Vae);
-        long coding = MemoryEstimate.Decoding(model.Vae, clip.Size.Width, clip.Size.Height, size);
+        long coding = MemoryEstimate.Decoding(model.Vae, clip.Frames, clip.Size.Width, clip.Size.Height, size,
+            ModelFootprint.DecodeBudget(residency, size), model.OnGpu);
         long denoising = model.RunsFused
             ? MemoryEstimate.DenoisingFused(model.Transformer, tokens)
             : MemoryEstimate.Denoising(model.Transformer, tokens, size);

@@ -55,8 +55,11 @@ public sealed record ModelFootprint
     /// <summary>The element type of float weights and hidden states.</summary>
     public required torch.ScalarType Dtype { get; init; }
 
+    /// <summary>Whether it runs on a GPU.</summary>
+    public bool OnGpu { get; init; }
+
     /// <summary>Whether the transformer's blocks run as fused int8 kernels: on a GPU, SageSLA with int8 weights.</summary>
-    public bool RunsFused { get; init; }
+    public bool RunsFused => OnGpu && Attention.Kind == AttentionKind.SageSla && Weights == WeightFormat.Int8;
 
     /// <summary>The footprint of a published model, counted on the modules themselves without memory.</summary>
     /// <param name="spec">The model.</param>
@@ -86,15 +89,15 @@ public sealed record ModelFootprint
             Attention = attention,
             Weights = weights,
             Dtype = placement.Dtype,
-            RunsFused = onGpu && Fuses(attention, weights),
+            OnGpu = onGpu,
         };
     }
 
-    /// <summary>Whether blocks of such layers run as fused kernels where there are kernels.</summary>
-    /// <param name="attention">The self-attention.</param>
-    /// <param name="weights">The number format.</param>
-    public static bool Fuses(AttentionOptions attention, WeightFormat weights) =>
-        attention.Kind == AttentionKind.SageSla && weights == WeightFormat.Int8;
+    /// <summary>Bytes that decoding may take beside the weights: <see cref="WanVae.DecodeBudget"/>, which is for bfloat16.</summary>
+    /// <param name="residency">Which weights stay.</param>
+    /// <param name="elementSize">Bytes of a value.</param>
+    internal static long DecodeBudget(Residency residency, int elementSize) =>
+        (residency == Residency.Resident ? WanVae.UsualDecodeBudget : WanVae.LowDecodeBudget) * elementSize / 2;
 
     /// <summary>The bytes of a module's tensors; the module is disposed.</summary>
     internal static long Bytes(torch.nn.Module module)

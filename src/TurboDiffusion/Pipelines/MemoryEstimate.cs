@@ -42,13 +42,15 @@ public static class MemoryEstimate
         tokens * (6 * config.DimAttn + 4 * config.DimFfn + 3 * config.Dim) * elementSize
             + 2 * config.NumHeads * tokens * tokens * Wide;
 
-    /// <summary>
-    /// The VAE: the largest layer runs at full resolution on one latent frame's worth of frames, with its cache and convolution workspace.
-    /// </summary>
+    /// <summary>The VAE: the past of its convolutions, and the layer that needs most beside it.</summary>
     /// <param name="config">The VAE.</param>
+    /// <param name="frames">Frames.</param>
     /// <param name="width">Pixels.</param>
     /// <param name="height">Pixels.</param>
     /// <param name="elementSize">Bytes per value.</param>
-    public static long Decoding(VaeConfig config, int width, int height, int elementSize) =>
-        (long)width * height / (config.PatchSize * config.PatchSize) * config.TemporalFactor * 2 * config.DecoderDim * elementSize * 4;
+    /// <param name="budget"><see cref="WanVae.DecodeBudget"/>.</param>
+    /// <param name="isGpu">Whether it is decoded on a GPU, several frames together.</param>
+    public static long Decoding(VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu) =>
+        DecodePlan.Within(config, (config.LatentFrames(frames), height / config.SpatialFactor, width / config.SpatialFactor), elementSize,
+            budget, isGpu).Peak;
 }

@@ -119,12 +119,21 @@ public class GpuTests(SmallModelFixture models)
 
         (Tensor exactLatents, Tensor exactVideo) = Run(ScalarType.Float32);
         (Tensor plainLatents, Tensor plainVideo) = Run(ScalarType.BFloat16);
-        (Tensor fastLatents, Tensor fastVideo) = Run(
-            ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual, KernelOperator.UpsampleConvolution);
+        (Tensor windowLatents, Tensor windowVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual,
+            KernelOperator.UpsampleConvolution);
+        (Tensor frameLatents, Tensor frameVideo) = Run(ScalarType.BFloat16, KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual,
+            KernelOperator.UpsampleConvolution, KernelOperator.CausalConvolution);
+        (Tensor fastLatents, Tensor fastVideo) = Run(ScalarType.BFloat16, Enum.GetValues<KernelOperator>());
         double latentError = Comparison.RelativeL2(exactLatents, plainLatents, 0.1, "plain latents"),
             videoError = Comparison.RelativeL2(exactVideo, plainVideo, 0.1, "plain video");
-        Comparison.RelativeL2(exactLatents, fastLatents, 1.1 * latentError + 1e-3, "latents");
-        Comparison.RelativeL2(exactVideo, fastVideo, 1.1 * videoError + 1e-3, "video");
+        foreach ((string name, Tensor ofLatents, Tensor ofVideo) in new[]
+                 {
+                     ("windows", windowLatents, windowVideo), ("frames", frameLatents, frameVideo), ("all kernels", fastLatents, fastVideo),
+                 })
+        {
+            Comparison.RelativeL2(exactLatents, ofLatents, 1.1 * latentError + 1e-3, $"latents, {name}");
+            Comparison.RelativeL2(exactVideo, ofVideo, 1.1 * videoError + 1e-3, $"video, {name}");
+        }
         Assert.False(plainVideo.equal(fastVideo).all().item<bool>());
     }
 

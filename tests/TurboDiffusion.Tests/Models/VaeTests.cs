@@ -2,6 +2,7 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Golden;
 using Xunit;
 using static TorchSharp.torch;
@@ -65,6 +66,84 @@ public class VaeTests
             Comparison.Elementwise(convolution.forward(nn.functional.silu(norm.forward(chunk)), plain),
                 convolution.AfterNormInWindows(norm, chunk, windows), RTol, 1e-4, $"chunk of {frames}");
         }
+    }
+
+    [Theory]
+    [InlineData(5, 26, 3, false)]
+    [InlineData(5, 26, 4, true)]
+    [InlineData(19, 4, 2, false)]
+    [InlineData(19, 4, 3, true)]
+    public void Strips_put_together_are_the_whole(long height, long width, int tiles, bool tileByTile)
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Small(new DecodePlan(1, tiles, tileByTile, 0));
+        Tensor latents = randn([2, 16, 3, height, width]);
+        Tensor[] chunks = [.. vae.DecodeChunks(latents)];
+        Assert.Equal([1, 4, 4], chunks.Select(c => c.shape[2]));
+        Comparison.Elementwise(vae.DecodeWhole(latents), cat(chunks, 2), RTol, ATol, "video");
+        foreach (Tensor first in vae.DecodeChunks(latents).Take(1)) Comparison.Exact(chunks[0], first, "the first chunk alone");
+    }
+
+    [Theory]
+    [InlineData(0, 9)]
+    [InlineData(3, 7)]
+    public void The_past_that_is_kept_is_the_one_that_is_planned(long begin, long end)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using WanVae vae = Small();
+        using var decoder = new VaeDecoder(vae.Config, Placement.Cpu);
+        foreach (Tensor parameter in decoder.parameters()) parameter.fill_(0.01);
+        using CausalCache whole = new(), strip = new();
+        DecodeTile tile = new(4, begin, end);
+        for (int chunk = 0; chunk < 3; chunk++)
+            decoder.Enlarge(decoder.Middle(randn([1, 16, 1, 4, 9]), whole, default), tile, 1, strip, default);
+        Assert.Equal(sizeof(float) * DecodePlan.Past(vae.Config, (3, 4, 9), tile), strip.Bytes);
+    }
+
+    [Fact]
+    public void Strips_cover_all_and_reach_as_far_as_their_layers()
+    {
+        IReadOnlyList<DecodeTile> tiles = DecodeTile.Divide(45, 80, 3);
+        Assert.Equal([new(4, 0, 26), new(4, 26, 53), new(4, 53, 80)], tiles);
+        Assert.Equal([(16, 63), (45, 113), (52, 106)], tiles[1].Needs(80, [(6, 2), (7, 1)]));
+        Assert.Equal((0, 36), tiles[0].Needs(80, [(6, 2), (7, 1)])[0]);
+    }
+
+    // 720p: within 6 and 4 GB with the weights (0.25 GB).
+    [Theory]
+    [InlineData(60, 104, WanVae.UsualDecodeBudget, false)]
+    [InlineData(90, 160, WanVae.UsualDecodeBudget, false)]
+    [InlineData(90, 160, WanVae.LowDecodeBudget, true)]
+    public void Published_sizes_are_decoded_within_their_budgets(long height, long width, long budget, bool tileByTile)
+    {
+        DecodePlan plan = DecodePlan.Within(VaeConfig.Wan21, (21, height, width), 2, budget, together: true);
+        Assert.InRange(plan.Peak, budget / 3, budget);
+        Assert.Equal(tileByTile, plan.TileByTile);
+    }
+
+    // The flow of frames, past ones included, that the kernels have on a GPU.
+    [Theory]
+    [InlineData(16, 24, false)]
+    [InlineData(24, 24, true)]
+    public void A_residual_branch_frame_by_frame_is_that_over_time(long channels, long outChannels, bool normalises)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var branch = new ResidualBranch(channels, outChannels, Placement.Cpu);
+        ulong seed = 0;
+        foreach (Tensor parameter in branch.parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)) * (parameter.dim() > 1 ? 0.2 : 1));
+        using var plain = new CausalCache();
+        using var frames = new CausalCache();
+        using (var chunks = NewDisposeScope())
+            foreach (long count in new[] { 1, 4, 1, 1, 9, 2 })
+            {
+                Tensor chunk = randn([1, channels, count, 6, 10], generator: new Generator(++seed)),
+                    skip = randn([1, outChannels, count, 6, 10], generator: new Generator(++seed));
+                Comparison.Elementwise(branch.forward(chunk, plain) + skip,
+                    branch.AddInFrames(chunk, skip, frames, KernelForm.Plain, normalises), RTol, 1e-4, $"chunk of {count}");
+            }
     }
 
     [Fact]
@@ -174,10 +253,10 @@ public class VaeTests
     }
 
     /// <summary>A small network with values of the size that a trained one has.</summary>
-    private static WanVae Small()
+    private static WanVae Small(DecodePlan? plan = null)
     {
         manual_seed(1);
-        var vae = new WanVae(VaeConfig.WithDim(4), Placement.Cpu);
+        var vae = new WanVae(VaeConfig.WithDim(4), Placement.Cpu) { FixedPlan = plan };
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         foreach ((string name, TorchSharp.Modules.Parameter p) in vae.named_parameters())

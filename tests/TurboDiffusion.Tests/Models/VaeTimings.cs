@@ -27,25 +27,48 @@ public class VaeTimings
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16));
+        const KernelOperator norm = KernelOperator.CausalRmsSilu, sum = KernelOperator.BiasResidual,
+            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution,
+            end = KernelOperator.CausalConvolutionNorm;
+        using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = long.MaxValue };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
         foreach (KernelOperator[] operators in (KernelOperator[][])
-            [[], [KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual],
-                [KernelOperator.CausalRmsSilu, KernelOperator.BiasResidual, KernelOperator.UpsampleConvolution]])
+            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution], [norm, sum, upsample, convolution, end]])
         {
             string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
-            DeviceMemory.Release(_device);
-            long before = DeviceMemory.OfGpu(0).Free;
-            Print($"decode {width}x{height}, {Frames} frames, {form}", CudaTimer.Median(_device, () =>
-            {
-                foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
-            }, warmUp: 1, repeats: 3), $"{(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.0} GB more");
+            Decode(vae, latents, form);
             Print($"encode {width}x{height}, {Frames} frames, {form}",
                 CudaTimer.Median(_device, () => vae.Encode(video).Dispose(), warmUp: 1, repeats: 3), "");
         }
+    }
+
+    [Theory]
+    [InlineData(480, 832, WanVae.UsualDecodeBudget)]
+    [InlineData(720, 1280, WanVae.UsualDecodeBudget)]
+    [InlineData(480, 832, WanVae.LowDecodeBudget)]
+    [InlineData(720, 1280, WanVae.LowDecodeBudget)]
+    public void Budgets(int height, int width, long budget)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = budget };
+        StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
+        DecodePlan plan = DecodePlan.Within(VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, budget, together: true);
+        Decode(vae, randn([1, 16, LatentFrames, height / 8, width / 8], device: _device), plan.ToString());
+    }
+
+    private void Decode(WanVae vae, Tensor latents, string form)
+    {
+        DeviceMemory.Release(_device);
+        long before = DeviceMemory.OfGpu(0).Free;
+        Print($"decode {latents.shape[4] * 8}x{latents.shape[3] * 8}, {Frames} frames, {form}", CudaTimer.Median(_device, () =>
+        {
+            foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
+        }, warmUp: 1, repeats: 3), $"{(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.0} GB more");
     }
 
     [Theory]
@@ -75,6 +98,29 @@ public class VaeTimings
         double ms = CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, null, [1, 1], [1, 1]).Dispose());
         Print($"convolution of windows: {size}", ms, $"{operations / ms / 1e9:0} TFLOP/s");
         Print("  with a bias", CudaTimer.Median(_device, () => nn.functional.conv2d(windows, weight, bias, [1, 1], [1, 1]).Dispose()), "");
+        if (CausalConvolution.Choose(KernelMachine.Best(0), new(frames, height, width, channels, channels, 3, 3, x.dtype)).IsKernel)
+        {
+            Tensor[] six = [.. past.unbind(0), .. RmsSiluKernel.Run(x, gamma)];
+            Tensor packed = CausalConvolution.Pack(convolution.get_parameter("weight")!), wide = bias.to_type(ScalarType.Float32);
+            Print("  norm, SiLU of frames", CudaTimer.Median(_device, () =>
+            {
+                foreach (Tensor frame in RmsSiluKernel.Run(x, gamma)) frame.Dispose();
+            }), $"{4.0 * x.numel() / 1e9:0.0} GB");
+            foreach (bool normalises in new[] { false, true })
+                foreach (Tensor? residual in normalises ? new Tensor?[] { null } : [null, x])
+                    foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
+                                 new(new(frames, height, width, channels, channels, 3, 3, x.dtype), 1, residual is not null, normalises)))
+                    {
+                        ms = CudaTimer.Median(_device, () =>
+                        {
+                            using var inner = NewDisposeScope();
+                            if (normalises) Sm90CausalConvolutionKernel.RunNormalised(six, frames, packed, new(wide, null), gamma, tuning);
+                            else Sm90CausalConvolutionKernel.Run(six, frames, packed, new(wide, residual), tuning);
+                        });
+                        Print($"  own convolution of frames, {tuning}{(residual is null ? "" : ", residual")}"
+                            + (normalises ? ", norm, SiLU" : ""), ms, $"{operations / ms / 1e9:0} TFLOP/s");
+                    }
+        }
         Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
         using var cache = new CausalCache();
         Print("  norm, SiLU, convolution",
@@ -93,6 +139,10 @@ public class VaeTimings
         Print("  nearest x2 and convolution to half the channels",
             CudaTimer.Median(_device, () => UpsampleConvolution.RunPlain(frame, half, halfBias).Dispose()), "");
         Print("  the same, folded", CudaTimer.Median(_device, () => UpsampleConvolution.RunFolded(frame, folded, halfBias).Dispose()), "");
+        if (UpsampleConvolution.Choose(frame, channels / 2).Form != KernelForm.Sm90) return;
+        Tensor four = UpsampleConvolution.Pack(half), halfWide = halfBias.to_type(ScalarType.Float32);
+        Print("  the same, own kernel",
+            CudaTimer.Median(_device, () => UpsampleConvolution.RunKernel(frame, four, halfWide).Dispose()), "");
     }
 
     private static void Print(string what, double ms, string more) =>

@@ -1,6 +1,7 @@
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
@@ -130,6 +131,11 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 96, f32)));
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 12, bf16)));
         Check(KernelForm.Plain, CausalRmsSiluKernel.Choose(Hopper, new(4, 480 * 832, 8 * 9, bf16)));
+        CausalConvolution.Problem vae = new(4, 480, 832, 96, 96, 3, 3, bf16);
+        Check(KernelForm.Sm90, CausalConvolution.Choose(Hopper, vae));
+        Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
+        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 2 }, vae with { Kernel = 5 },
+            vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
         Check(KernelForm.Portable, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, bf16)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, f32)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 12, 12, bf16)));
@@ -282,6 +288,30 @@ public class KernelConfigurationTests
         KernelConfiguration c = CausalRmsSiluKernel.Configure(new(4, 1000, channels, ScalarType.BFloat16));
         Assert.Equal(new KernelProgram("causal_rms_silu", $"LANES={lanes}", $"VECTORS={vectors}"), c.Program);
         Assert.Equal(new KernelLaunch((1000 * lanes + 255) / 256, 1, 256, 0), c.Launch);
+    }
+
+    [Theory]
+    // 96 channels at full size: tiles enough, three stages of 32 channels of three columns each, the kernel's rows at once.
+    [InlineData(4, 480, 832, 96, 96, 3, 3, 1, 96, 32, 6, 132)]
+    [InlineData(4, 240, 416, 192, 192, 3, 3, 1, 192, 32, 4, 132)]
+    // Few tiles: narrower ones, so that there are more of them.
+    [InlineData(1, 60, 104, 384, 384, 3, 3, 1, 96, 64, 3, 112)]
+    [InlineData(4, 240, 416, 192, 96, 1, 2, 4, 96, 64, 3, 132)]
+    [InlineData(1, 16, 16, 256, 512, 3, 1, 1, 128, 64, 4, 4)]
+    public void A_convolution_has_tiles_of_256_pixels(long frames, long height, long width, long channels, long outputs, long kernelFrames,
+        long kernel, int phases, int tile, int slice, int stages, int threadBlocks)
+    {
+        var launch = new Sm90CausalConvolutionKernel.Launch(
+            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases, Residual: true,
+            Normalises: false);
+        KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
+        Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"SLICE={slice}", $"OUTPUTS={tile}",
+            $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}", $"STAGES={stages}", "RESIDUAL=1", "NORMALISE=0"),
+            c.Program);
+        Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
+        Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
+        foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))
+            Assert.InRange(Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132, t).Launch.SharedBytes, 100 << 10, HopperShared);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
@@ -28,7 +29,11 @@ internal static class KernelPrograms
         select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
+        from launch in Convolutions
+        from tuning in Sm90CausalConvolutionKernel.Tuning.All(launch)
+        select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
+            .. new[] { 96L, 192, 384 }.Select(c => RmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
             Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
@@ -41,6 +46,16 @@ internal static class KernelPrograms
             .. from normalize in new[] { false, true }
                select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
                    .Configuration.Program]);
+
+    private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
+        from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),
+            (384, 192, 1, 2, 4), (256, 256, 3, 3, 1) }
+        from end in new (bool Residual, bool Normalises)[] { (false, false), (true, false), (false, true) }
+        where !end.Normalises || (Sm90CausalConvolutionKernel.Normalises(size.Item2) && size.Item5 == 1)
+        where !end.Residual || size.Item5 == 1
+        select new Sm90CausalConvolutionKernel.Launch(
+            new(1, 64, 64, size.Item1, size.Item2, size.Item3, size.Item4, ScalarType.BFloat16), size.Item5, end.Residual,
+            end.Normalises);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -9,7 +10,18 @@ namespace TurboDiffusion.Models.Vae;
 internal sealed class CausalCache : IDisposable
 {
     private readonly Dictionary<CausalConv3d, Tensor> _past = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<nn.Module, IDisposable> _prepared = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<CausalConv3d, Tensor[]> _frames = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<nn.Module, IDisposable> _prepared;
+    private readonly bool _ownsPrepared;
+
+    /// <summary>Begins a clip.</summary>
+    /// <param name="sibling">Another clip's, which lives at least as long, to share its prepared weights; or null.</param>
+    public CausalCache(CausalCache? sibling = null) =>
+        (_prepared, _ownsPrepared) = (sibling?._prepared ?? new(ReferenceEqualityComparer.Instance), sibling is null);
+
+    /// <summary>Bytes of all frames that are kept.</summary>
+    public long Bytes =>
+        _past.Values.Concat(_frames.Values.SelectMany(frames => frames)).Sum(frames => frames.numel() * frames.element_size());
 
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
@@ -30,6 +42,23 @@ internal sealed class CausalCache : IDisposable
         _past[convolution] = frames.DetachFromDisposeScope();
     }
 
+    /// <summary>
+    /// A convolution's past frames, fewer at a clip's begin, followed by those of its next chunk. The last of them are kept as they are,
+    /// not to be written.
+    /// </summary>
+    /// <param name="convolution">The convolution.</param>
+    /// <param name="frames">The chunk's frames, each with its own memory.</param>
+    /// <param name="kept">Frames that the next chunk needs.</param>
+    /// <param name="scope">Gets those that are not kept any more.</param>
+    public IReadOnlyList<Tensor> Advance(CausalConv3d convolution, IReadOnlyList<Tensor> frames, int kept, DisposeScope scope)
+    {
+        Tensor[] past = _frames.GetValueOrDefault(convolution, []), all = [.. past, .. frames];
+        int gone = Math.Max(all.Length - kept, 0);
+        _frames[convolution] = [.. all[gone..].Select(frame => frame.DetachFromDisposeScope())];
+        foreach (Tensor frame in past.Take(gone)) scope.Attach(frame);
+        return all;
+    }
+
     /// <summary>A layer's weights as it needs them for the chunks of a clip, made at the first one.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="make">Makes them, in no dispose scope.</param>
@@ -44,8 +73,13 @@ internal sealed class CausalCache : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable weights in _prepared.Values) weights.Dispose();
-        _prepared.Clear();
+        if (_ownsPrepared)
+        {
+            foreach (IDisposable weights in _prepared.Values) weights.Dispose();
+            _prepared.Clear();
+        }
+        foreach (Tensor frame in _frames.Values.SelectMany(frames => frames)) frame.Dispose();
+        _frames.Clear();
         foreach (Tensor frames in _past.Values) frames.Dispose();
         _past.Clear();
     }

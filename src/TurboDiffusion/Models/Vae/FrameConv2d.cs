@@ -3,6 +3,7 @@ using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -46,9 +47,18 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     /// <returns><c>[N, O, 2·H, 2·W]</c></returns>
     public Tensor OfEnlarged(Tensor frames, CausalCache? cache)
     {
-        if (cache is null || !UpsampleConvolution.Choose(frames).IsKernel) return UpsampleConvolution.RunPlain(frames, _weight, _bias);
-        Tensor folded = cache.Prepared(this, () => UpsampleConvolution.Fold(_weight).DetachFromDisposeScope());
-        return UpsampleConvolution.RunFolded(frames, folded, _bias);
+        KernelForm form = cache is null ? KernelForm.Plain : UpsampleConvolution.Choose(frames, _bias.shape[0]).Form;
+        switch (form)
+        {
+            case KernelForm.Plain:
+                return UpsampleConvolution.RunPlain(frames, _weight, _bias);
+            case KernelForm.Portable:
+                return UpsampleConvolution.RunFolded(frames,
+                    cache!.Prepared(this, () => UpsampleConvolution.Fold(_weight).DetachFromDisposeScope()), _bias);
+            default:
+                ConvolutionWeights weights = cache!.Prepared(this, () => ConvolutionWeights.Of(UpsampleConvolution.Pack(_weight), _bias));
+                return UpsampleConvolution.RunKernel(frames, weights.Packed, weights.Bias);
+        }
     }
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>

@@ -24,6 +24,9 @@ internal sealed class ResidualBlock : VaeLayer
     }
 
     /// <inheritdoc/>
+    public override int Reach => 2;
+
+    /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();

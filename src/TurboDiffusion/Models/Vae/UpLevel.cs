@@ -35,6 +35,12 @@ internal sealed class UpLevel : VaeLayer
     private Upsample? Upsampler => _layers[_layers.Count - 1] as Upsample;
 
     /// <inheritdoc/>
+    public override int Reach => _layers.Sum(layer => layer.Reach);
+
+    /// <inheritdoc/>
+    public override int Scale => Upsampler?.Scale ?? 1;
+
+    /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();

@@ -36,6 +36,12 @@ internal sealed class Upsample : VaeLayer
     public bool Begins(CausalCache? cache) => _timeConv is not null && cache?.Past(_timeConv) is null;
 
     /// <inheritdoc/>
+    public override int Reach => 1;
+
+    /// <inheritdoc/>
+    public override int Scale => 2;
+
+    /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();

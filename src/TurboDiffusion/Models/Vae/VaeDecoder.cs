@@ -20,17 +20,14 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     [ComponentName(Name = "head")]
     private readonly VaeHead _head;
 
-    private readonly VaeLayer[] _first;
+    private readonly VaeLayer[] _whole;
+    private readonly VaeLayer[] _beforeTime;
     private readonly VaeLayer[] _afterTime;
-
-    // Of a frame at full resolution, for each latent cell.
-    private readonly long _values;
 
     public VaeDecoder(VaeConfig config, Placement placement)
         : base(nameof(VaeDecoder))
     {
         long channels = config.DecoderDim * config.DimMult[^1];
-        _values = (long)config.DecoderDim * config.SpatialFactor * config.SpatialFactor / (config.PatchSize * config.PatchSize);
         _conv1 = new CausalConv3d(config.ZDim, channels, 3, 3, placement);
         _middle = [new ResidualBlock(channels, channels, placement), new SpatialAttention(channels, placement),
             new ResidualBlock(channels, channels, placement)];
@@ -58,9 +55,10 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
             }
         }
         _head = new VaeHead(channels, config.PixelChannels, placement);
-        VaeLayer[] layers = [_conv1, .. _middle, .. _upsamples, _head];
-        _first = layers[..(Array.FindLastIndex(layers, l => l is Upsample { IsTemporal: true } or UpLevel { IsTemporal: true }) + 1)];
-        _afterTime = layers[_first.Length..];
+        _whole = [_conv1, .. _middle];
+        VaeLayer[] layers = [.. _upsamples, _head];
+        int firstAfter = Array.FindLastIndex(layers, l => l is Upsample { IsTemporal: true } or UpLevel { IsTemporal: true }) + 1;
+        (_beforeTime, _afterTime) = (layers[..firstAfter], layers[firstAfter..]);
         RegisterComponents();
     }
 
@@ -71,8 +69,55 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor latents, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = VaeLayers.Run(_first, latents, cache, cancellationToken);
-        return VaeLayers.RunFewFrames(_afterTime, x, _values * latents.shape[3] * latents.shape[4], cache, cancellationToken)
-            .MoveToOuterDisposeScope();
+        return Enlarge(Middle(latents, cache, cancellationToken), null, 1, cache, cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layers at the latents' resolution, where a pixel depends on all others of its frame.</summary>
+    /// <param name="latents"><c>[B, ZDim, T', h, w]</c></param>
+    /// <param name="cache">The clip's past, or null.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns><c>[B, C, T', h, w]</c></returns>
+    public Tensor Middle(Tensor latents, CausalCache? cache, CancellationToken cancellationToken) =>
+        VaeLayers.Run(_whole, latents, cache, cancellationToken);
+
+    /// <summary>The layers after it.</summary>
+    /// <param name="features">From <see cref="Middle"/>.</param>
+    /// <param name="tile">The strip to be decoded; null: all.</param>
+    /// <param name="together">Frames at full resolution that go through the last layers at a time, with a cache.</param>
+    /// <param name="cache">The past of the clip, or of its strip; or null.</param>
+    /// <param name="cancellationToken">Checked before every layer.</param>
+    /// <returns>The video, or its strip.</returns>
+    public Tensor Enlarge(Tensor features, DecodeTile? tile, int together, CausalCache? cache, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        (VaeLayer[] before, VaeLayer[] after) = tile is { } strip
+            ? Cropped(strip, features.shape[strip.Axis])
+            : (_beforeTime, _afterTime);
+        Tensor x = VaeLayers.Run(before, features, cache, cancellationToken);
+        return VaeLayers.RunFewFrames(after, x, together, cache, cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    // The layers with crops to what the strip depends on: before the first, where frames are enlarged, after the last.
+    private (VaeLayer[] BeforeTime, VaeLayer[] AfterTime) Cropped(DecodeTile tile, long length)
+    {
+        VaeLayer[] layers = [.. _beforeTime, .. _afterTime];
+        IReadOnlyList<(long Begin, long End)> needs = tile.Needs(length, [.. layers.Select(l => (l.Reach, l.Scale))]);
+        (long Begin, long End) has = (0, length);
+        List<VaeLayer> before = [CropTo(needs[0])], after = [];
+        for (int i = 0; i < layers.Length; i++)
+        {
+            List<VaeLayer> list = i < _beforeTime.Length ? before : after;
+            list.Add(layers[i]);
+            has = (has.Begin * layers[i].Scale, has.End * layers[i].Scale);
+            if (layers[i].Scale > 1 || i == layers.Length - 1) list.Add(CropTo(needs[i + 1]));
+        }
+        return ([.. before], [.. after]);
+
+        Crop CropTo((long Begin, long End) span)
+        {
+            var crop = new Crop(tile.Axis, span.Begin - has.Begin, span.End - span.Begin);
+            has = span;
+            return crop;
+        }
     }
 }

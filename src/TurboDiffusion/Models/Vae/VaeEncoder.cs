@@ -8,6 +8,8 @@ namespace TurboDiffusion.Models.Vae;
 /// <summary>Video <c>[B, 3·p², T, H/p, W/p]</c> to features <c>[B, 2·ZDim, T', H/8, W/8]</c>.</summary>
 internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
 {
+    private const long LargestWindows = 1200L << 20;
+
     [ComponentName(Name = "conv1")]
     private readonly CausalConv3d _conv1;
 
@@ -67,7 +69,11 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor video, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = VaeLayers.RunFewFrames(_beforeTime, video, _dim * video.shape[3] * video.shape[4], cache, cancellationToken);
+        // On a GPU, as many frames as make the windows of three no larger than this: more are fewer launches. On the CPU one by one.
+        int together = video.device_type == TorchSharp.DeviceType.CUDA
+            ? (int)Math.Max(1, LargestWindows / (3 * _dim * video.shape[3] * video.shape[4] * video.element_size()))
+            : 1;
+        Tensor x = VaeLayers.RunFewFrames(_beforeTime, video, together, cache, cancellationToken);
         return VaeLayers.Run(_afterwards, x, cache, cancellationToken).MoveToOuterDisposeScope();
     }
 }

@@ -24,5 +24,8 @@ internal sealed class VaeHead : VaeLayer
     }
 
     /// <inheritdoc/>
+    public override int Reach => 1;
+
+    /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache) => _conv.AfterNorm(_norm, input, cache);
 }

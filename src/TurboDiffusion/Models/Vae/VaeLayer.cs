@@ -6,4 +6,11 @@ namespace TurboDiffusion.Models.Vae;
 /// A layer of the VAE, <c>[B, C, T, H, W] → [B, C', T', H', W']</c>. With a cache, the input is the next chunk of a
 /// clip; without one it is the whole clip. Both give the same frames.
 /// </summary>
-internal abstract class VaeLayer() : nn.Module<Tensor, CausalCache?, Tensor>(nameof(VaeLayer));
+internal abstract class VaeLayer() : nn.Module<Tensor, CausalCache?, Tensor>(nameof(VaeLayer))
+{
+    /// <summary>Pixels of the input, on either side, that a pixel of the output depends on.</summary>
+    public virtual int Reach => 0;
+
+    /// <summary>Rows, and columns, that one becomes.</summary>
+    public virtual int Scale => 1;
+}

@@ -19,6 +19,12 @@ namespace TurboDiffusion.Models.Vae;
 /// </remarks>
 public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
+    /// <summary><see cref="DecodeBudget"/> where nothing else is said: 720p with the weights within 6 GB.</summary>
+    public const long UsualDecodeBudget = 5_500_000_000;
+
+    /// <summary>That of low memory: 720p with the weights within 4 GB.</summary>
+    public const long LowDecodeBudget = 3_500_000_000;
+
     [ComponentName(Name = "encoder")]
     private readonly VaeEncoder _encoder;
 
@@ -48,6 +54,16 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     /// <summary>The sizes.</summary>
     public VaeConfig Config { get; }
 
+    /// <summary>
+    /// Bytes that decoding may take on the device beside the weights, as far as its tensors are counted. Within it, as many frames as
+    /// possible go together; then a clip is decoded in strips, first each chunk, then the clip, strip by strip, whose frames come only when
+    /// all are done. The frames are the same, up to rounding.
+    /// </summary>
+    public long DecodeBudget { get; init; } = UsualDecodeBudget;
+
+    /// <summary>How to decode, in place of what the budget says.</summary>
+    internal DecodePlan? FixedPlan { get; init; }
+
     /// <summary>Whether a parameter belongs to the decoder: the latents do not depend on it.</summary>
     /// <param name="parameter">Its name.</param>
     public static bool IsOfDecoder(string parameter) =>
@@ -65,10 +81,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         CheckVideo(video);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var cache = new CausalCache();
+        using var clips = new ClipCaches(video.shape[0]);
         var features = new List<Tensor>();
         for (long start = 0, length = 1; start < video.shape[2]; start += length, length = Config.TemporalFactor)
-            features.Add(_encoder.forward(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype), cache, cancellationToken));
+            features.Add(clips.Run(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype),
+                (chunk, caches) => _encoder.forward(chunk, caches[0], cancellationToken)));
         return Normalise(Posterior(cat(features, dim: 2)).Mean).MoveToOuterDisposeScope();
     }
 
@@ -119,18 +136,49 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeChunks(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return DecodeGroups([latents], cancellationToken);
+        DecodePlan plan = PlanDecoding(latents);
+        return plan.TileByTile ? TileByTile() : DecodeGroups([latents], cancellationToken);
+
+        IEnumerable<Tensor> TileByTile()
+        {
+            var whole = new Queue<Tensor>(DecodeTileByTile(latents, plan, cancellationToken));
+            try
+            {
+                while (whole.TryDequeue(out Tensor? patches))
+                    using (patches) yield return Delivered(patches, latents.device);
+            }
+            finally
+            {
+                foreach (Tensor patches in whole) patches.Dispose();
+            }
+        }
     }
 
     /// <inheritdoc/>
     public IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
     {
-        using var cache = new CausalCache();
-        foreach (Tensor latents in groups)
+        // Of the first group, and never strip after strip: each group's frames are wanted before the next group is there.
+        DecodePlan? plan = null;
+        IReadOnlyList<DecodeTile> tiles = [];
+        ClipCaches? clips = null;
+        try
         {
-            CheckLatents(latents);
-            for (long frame = 0; frame < latents.shape[2]; frame++)
-                yield return DecodeChunk(latents, frame, cache, cancellationToken);
+            foreach (Tensor latents in groups)
+            {
+                CheckLatents(latents);
+                plan ??= PlanDecoding(latents);
+                if (clips is null)
+                {
+                    tiles = TilesOf(latents, plan);
+                    clips = new ClipCaches(latents.shape[0], tiles.Count);
+                }
+                for (long frame = 0; frame < latents.shape[2]; frame++)
+                    yield return DecodeChunk(latents, frame, clips, tiles, plan.Frames, cancellationToken);
+            }
+        }
+        finally
+        {
+            clips?.Dispose();
         }
     }
 
@@ -157,13 +205,80 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     }
 
     // Not part of the iterator: a dispose scope or no_grad must not stay open while the consumer runs.
-    private Tensor DecodeChunk(Tensor latents, long frame, CausalCache cache, CancellationToken cancellationToken)
+    private Tensor DecodeChunk(
+        Tensor latents, long frame, ClipCaches clips, IReadOnlyList<DecodeTile> tiles, int together, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor z = _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null);
-        return Unpatchify(_decoder.forward(z, cache, cancellationToken)).MoveToOuterDisposeScope();
+        Tensor patches = clips.Run(ToDecoder(latents, frame), (z, caches) =>
+        {
+            Tensor features = _decoder.Middle(z, caches[0], cancellationToken);
+            return tiles.Count == 0
+                ? _decoder.Enlarge(features, null, together, caches[0], cancellationToken)
+                : cat([.. tiles.Select((tile, i) => _decoder.Enlarge(features, tile, together, caches[i + 1], cancellationToken))],
+                    tiles[0].Axis);
+        });
+        return Unpatchify(patches).MoveToOuterDisposeScope();
     }
+
+    // The chunks of the clips as the network gives them, in the computer's memory and in no dispose scope.
+    private Tensor[] DecodeTileByTile(Tensor latents, DecodePlan plan, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var weights = new CausalCache();
+        IReadOnlyList<DecodeTile> tiles = TilesOf(latents, plan);
+        int clips = (int)latents.shape[0], chunks = (int)latents.shape[2];
+        var strips = new Tensor[chunks, clips, tiles.Count];
+        for (int clip = 0; clip < clips; clip++)
+        {
+            using var ofClip = NewDisposeScope();
+            Tensor one = latents.narrow(0, clip, 1);
+            Tensor[] features = Middles(one);
+            for (int tile = 0; tile < tiles.Count; tile++)
+            {
+                using var past = new CausalCache(weights);
+                for (int chunk = 0; chunk < chunks; chunk++)
+                {
+                    using var ofChunk = NewDisposeScope();
+                    Tensor strip = _decoder.Enlarge(features[chunk], tiles[tile], plan.Frames, past, cancellationToken);
+                    scope.Attach(strips[chunk, clip, tile] = strip.cpu().contiguous().DetachFromDisposeScope());
+                }
+            }
+        }
+        return [.. Enumerable.Range(0, chunks).Select(chunk => cat([.. Enumerable.Range(0, clips).Select(clip =>
+            cat([.. Enumerable.Range(0, tiles.Count).Select(tile => strips[chunk, clip, tile])], tiles[0].Axis))], 0)
+            .DetachFromDisposeScope())];
+
+        Tensor[] Middles(Tensor one)
+        {
+            using var past = new CausalCache(weights);
+            return [.. Enumerable.Range(0, chunks).Select(chunk =>
+            {
+                using var ofChunk = NewDisposeScope();
+                return _decoder.Middle(ToDecoder(one, chunk), past, cancellationToken).MoveToOuterDisposeScope();
+            })];
+        }
+    }
+
+    private Tensor Delivered(Tensor patches, Device device)
+    {
+        using var scope = NewDisposeScope();
+        return Unpatchify(patches.to(device)).clone().MoveToOuterDisposeScope();
+    }
+
+    private Tensor ToDecoder(Tensor latents, long frame)
+    {
+        using var scope = NewDisposeScope();
+        return _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null).MoveToOuterDisposeScope();
+    }
+
+    private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
+        Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
+        latents.device_type == TorchSharp.DeviceType.CUDA);
+
+    private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
+        plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);
 
     // [B, 3, T, H, W] to [B, 3·p², T, H/p, W/p]: the column within the patch is slower than the row.
     private Tensor Patchify(Tensor video)

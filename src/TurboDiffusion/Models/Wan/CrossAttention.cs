@@ -10,7 +10,7 @@ namespace TurboDiffusion.Models.Wan;
 /// <summary>
 /// Cross-attention to the text and, of a model with an image branch, to an image: each by a softmax of its own, and the two are added
 /// before the output layer. Keys and values do not depend on the step, so they are computed once per generation
-/// (<see cref="Project"/>) and given to every call.
+/// (<see cref="Project(Tensor, Tensor?, long?)"/>) and given to every call.
 /// </summary>
 /// <remarks>Wan-Video/Wan2.1, aa843f5, <c>wan/modules/model.py</c>, <c>WanT2VCrossAttention</c>, <c>WanI2VCrossAttention</c>.</remarks>
 public sealed class CrossAttention : AttentionLayer
@@ -66,7 +66,7 @@ public sealed class CrossAttention : AttentionLayer
 
     /// <summary>Attends.</summary>
     /// <param name="x">From <see cref="AttentionLayer.Prepare"/>.</param>
-    /// <param name="context">What <see cref="Project"/> gave.</param>
+    /// <param name="context">What <see cref="Project(Tensor, Tensor?, long?)"/> gave.</param>
     /// <param name="observe">Told of the projection.</param>
     /// <returns>What the output layer multiplies.</returns>
     internal Operand Attend(Operand x, CrossKeys context, Observer? observe = null)

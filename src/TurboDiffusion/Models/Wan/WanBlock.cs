@@ -58,7 +58,7 @@ public sealed class WanBlock : nn.Module
     /// <summary>Runs the block.</summary>
     /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
     /// <param name="time">The projected time embedding <c>[B, 6, dim]</c>, float32.</param>
-    /// <param name="context">What <see cref="Project"/> gave.</param>
+    /// <param name="context">What <see cref="Project(Tensor, Tensor?, long?)"/> gave.</param>
     /// <param name="rotary">The rotations of the L positions.</param>
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>

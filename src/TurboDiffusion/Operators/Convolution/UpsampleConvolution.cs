@@ -18,11 +18,19 @@ internal static class UpsampleConvolution
         { { 1, 1, 0 }, { 0, 0, 1 } },
     };
 
-    /// <summary>Which form runs: <see cref="RunPlain"/>, or, as every other form, <see cref="RunFolded"/>.</summary>
+    /// <summary>
+    /// Which form runs: <see cref="RunPlain"/>; as the portable one <see cref="RunFolded"/>; Hopper's own <see cref="RunKernel"/>.
+    /// </summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
-    public static KernelChoice Choose(Tensor x) => x.device_type == DeviceType.CPU && !is_grad_enabled()
-        ? new KernelChoice(KernelForm.Portable, "folded on the CPU")
-        : KernelMachine.Offer(KernelOperator.UpsampleConvolution, x).RequireForSm90(false, "folded");
+    /// <param name="outputs">Channels of the output.</param>
+    public static KernelChoice Choose(Tensor x, long outputs)
+    {
+        if (x.device_type == DeviceType.CPU && !is_grad_enabled()) return new KernelChoice(KernelForm.Portable, "folded on the CPU");
+        long[] s = x.shape;
+        KernelChoice convolution = CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
+            new(s[0], s[2], s[3], s[1], outputs, 1, 2, x.dtype));
+        return KernelMachine.Offer(KernelOperator.UpsampleConvolution, x).RequireForSm90(convolution.IsKernel, convolution.Reason);
+    }
 
     /// <summary>The plain form: enlarges, with gradients.</summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
@@ -64,5 +72,27 @@ internal static class UpsampleConvolution
         long column = 4 * o, row = (w + 1) * column;
         return four.as_strided([n, h, 2, w, 2, o], [(h + 1) * row, row, row + 2 * o, column, column + o, 1])
             .reshape(n, 2 * h, 2 * w, o).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The weights of <see cref="RunKernel"/>.</summary>
+    /// <param name="weight"><c>[O, C, 3, 3]</c></param>
+    /// <returns><c>[4, columns, rows, O, C]</c>, contiguous.</returns>
+    public static Tensor Pack(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        return Fold(weight).contiguous().view(4, weight.shape[0], weight.shape[1], 2, 2).permute(0, 4, 3, 1, 2).contiguous()
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The folded form as one kernel, which writes every pixel in its place.</summary>
+    /// <param name="x">bfloat16 <c>[N, C, H, W]</c></param>
+    /// <param name="packed">From <see cref="Pack"/>.</param>
+    /// <param name="bias">Float32 <c>[O]</c>.</param>
+    /// <returns><c>[N, O, 2·H, 2·W]</c> with the strides of channels last.</returns>
+    public static Tensor RunKernel(Tensor x, Tensor packed, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] frames = x.permute(0, 2, 3, 1).contiguous().unbind(0);
+        return Sm90CausalConvolutionKernel.RunEnlarged(frames, packed, bias).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
     }
 }

@@ -33,10 +33,14 @@ internal static unsafe class CausalRmsSiluKernel
     /// <param name="p">The problem.</param>
     public static KernelConfiguration Configure(Problem p)
     {
-        int lanes = Lanes(p.Channels);
-        return new KernelConfiguration(new KernelProgram(Name, $"LANES={lanes}", $"VECTORS={p.Channels / Vector / lanes}"),
+        (int lanes, int vectors) = Share(p.Channels);
+        return new KernelConfiguration(new KernelProgram(Name, $"LANES={lanes}", $"VECTORS={vectors}"),
             new KernelLaunch((int)((p.Pixels * lanes + Threads - 1) / Threads), 1, Threads, 0));
     }
+
+    /// <summary>How many threads share a pixel, and how many vectors of 8 channels each of them has.</summary>
+    /// <param name="channels">Of the pixel.</param>
+    public static (int Lanes, int Vectors) Share(long channels) => (Lanes(channels), (int)(channels / Vector / Lanes(channels)));
 
     /// <summary>Runs it.</summary>
     /// <param name="x">bfloat16 <c>[T, H, W, C]</c>, contiguous.</param>

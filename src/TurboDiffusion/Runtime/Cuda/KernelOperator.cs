@@ -25,4 +25,10 @@ public enum KernelOperator
 
     /// <summary>A convolution of enlarged frames, without enlarging them.</summary>
     UpsampleConvolution,
+
+    /// <summary>A causal convolution of the VAE, straight from the frames; also what <see cref="UpsampleConvolution"/> runs on.</summary>
+    CausalConvolution,
+
+    /// <summary>The RMS normalisation and SiLU after a <see cref="CausalConvolution"/>, at its end.</summary>
+    CausalConvolutionNorm,
 }

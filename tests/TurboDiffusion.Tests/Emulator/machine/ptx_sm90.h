@@ -15,6 +15,9 @@ inline void prefetch_map(const TensorMap*) {}
 inline void copy_box(u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
     emulator::copy_tensor(0, destination, map, {column, row}, barrier);
 }
+inline void copy_box(u32 destination, const TensorMap* map, int column, int row, int plane, u32 barrier) {
+    emulator::copy_tensor(0, destination, map, {column, row, plane}, barrier);
+}
 inline void copy_box_to(u16 blocks, u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
     emulator::copy_tensor(blocks, destination, map, {column, row}, barrier);
 }
@@ -37,6 +40,10 @@ inline void wgmma_fence() { emulator::warpgroup_fence(); }
 inline void wgmma_commit() { emulator::warpgroup_commit(); }
 template <int Pending, class Sum, int Count>
 void wgmma_wait(Sum (&)[Count]) { emulator::warpgroup_wait(Pending); }
+template <int Pending>
+void wgmma_wait_pending() {
+    emulator::warpgroup_wait(Pending);
+}
 template <int Count>
 void wgmma_s8(int (&d)[Count], u64 a, u64 b, int accumulate) {
     emulator::warpgroup_product(emulator::Format::Int8, 2 * Count, d, nullptr, a, b, accumulate);

@@ -1,0 +1,194 @@
+using System.Runtime.InteropServices;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators.Convolution;
+
+/// <summary><see cref="CausalConvolution"/> by Hopper's wgmma and TMA: <c>native/convolution/sm90_causal_convolution.cu</c>.</summary>
+internal static unsafe class Sm90CausalConvolutionKernel
+{
+    /// <summary>Frames of the output at once.</summary>
+    public const int MostFrames = 8;
+
+    private const string Name = "sm90_causal_convolution";
+    private const int Threads = 384, Alignment = 1 << 10, TileRows = 16, TileColumns = 16, BoxColumns = 8, Warpgroups = 2;
+    private const int LeastStages = 3;
+
+    // A product of fewer columns reads more of shared memory for its work.
+    private const double CostOfNarrow = 1.1;
+
+    private static readonly int[] Widths = [192, 128, 96];
+
+    /// <summary>What a launch depends on.</summary>
+    /// <param name="Of">The convolution.</param>
+    /// <param name="Phases">1; or 4, output pixels of an input pixel.</param>
+    /// <param name="Residual">Whether something is added.</param>
+    /// <param name="Normalises">Whether the result is normalised, all channels of a pixel in one tile.</param>
+    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual, bool Normalises);
+
+    /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
+    /// <param name="Outputs">Channels of a tile.</param>
+    /// <param name="Slice">Channels of a stage.</param>
+    public readonly record struct Tuning(int Outputs, int Slice)
+    {
+        /// <summary>All that a launch can have.</summary>
+        /// <param name="launch">The launch.</param>
+        public static IEnumerable<Tuning> All(Launch launch) =>
+            from outputs in Tiles(launch.Of.Outputs)
+            where !launch.Normalises || outputs == launch.Of.Outputs
+            from slice in new[] { 64, 32 }
+            where launch.Of.Channels % slice == 0
+            select new Tuning(outputs, slice);
+
+        /// <summary>A launch's: the tile with the least work of the busiest multiprocessor, the widest stages of which three fit.</summary>
+        /// <param name="launch">The launch.</param>
+        /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+        /// <param name="multiprocessors">Of the GPU.</param>
+        public static Tuning Of(Launch launch, int sharedBytes, int multiprocessors) => All(launch)
+            .OrderBy(t => (Units(launch, t.Outputs) + multiprocessors - 1) / multiprocessors * t.Outputs
+                * (t.Outputs == Widths[^1] ? CostOfNarrow : 1))
+            .ThenBy(t => Stages(launch, t, sharedBytes) < LeastStages).ThenByDescending(t => t.Slice).First();
+    }
+
+    /// <summary>The widths of tiles that a number of channels can be divided into.</summary>
+    /// <param name="outputs">Channels of the output.</param>
+    public static IEnumerable<int> Tiles(long outputs) => Widths.Where(w => outputs > 0 && outputs % w == 0);
+
+    /// <summary>Whether a result of so many channels can be normalised: one tile has them all.</summary>
+    /// <param name="outputs">Channels of the output.</param>
+    public static bool Normalises(long outputs) => Widths.Contains((int)outputs);
+
+    /// <summary>How a problem is run: a thread block per multiprocessor, with as deep a ring as shared memory holds.</summary>
+    /// <param name="launch">The launch.</param>
+    /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+    /// <param name="multiprocessors">Of the GPU.</param>
+    /// <param name="tuning">Null is the launch's.</param>
+    public static KernelConfiguration Configure(Launch launch, int sharedBytes, int multiprocessors, Tuning? tuning = null)
+    {
+        Tuning t = tuning ?? Tuning.Of(launch, sharedBytes, multiprocessors);
+        int stages = Stages(launch, t, sharedBytes);
+        return new KernelConfiguration(
+            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={t.Slice}", $"OUTPUTS={t.Outputs}",
+                $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}", $"PHASES={launch.Phases}", $"STAGES={stages}",
+                $"RESIDUAL={(launch.Residual ? 1 : 0)}", $"NORMALISE={(launch.Normalises ? 1 : 0)}"),
+            new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
+                stages * StageBytes(launch, t) + Alignment));
+    }
+
+    /// <summary>Runs it.</summary>
+    /// <param name="frames">bfloat16, as for <see cref="CausalConvolution.Run"/>, each contiguous.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="packed">From <see cref="CausalConvolution.Pack"/>.</param>
+    /// <param name="epilogue">How it ends; a residual is bfloat16.</param>
+    /// <param name="tuning">Null is the problem's.</param>
+    /// <returns><c>[count, H, W, O]</c>, bfloat16.</returns>
+    public static Tensor Run(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue, Tuning? tuning = null)
+    {
+        (long height, long width, long outputs) = (frames[0].shape[0], frames[0].shape[1], epilogue.Bias.shape[0]);
+        Tensor y = empty([count, height, width, outputs], ScalarType.BFloat16, packed.device);
+        Queue(frames, count, packed, 1, epilogue, y, null, [], tuning);
+        return y;
+    }
+
+    /// <summary>Runs it with the norm and SiLU of what reads the result.</summary>
+    /// <param name="frames">As for <see cref="Run"/>.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="packed">From <see cref="CausalConvolution.Pack"/>.</param>
+    /// <param name="epilogue">How it ends before that.</param>
+    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
+    /// <param name="tuning">Null is the problem's.</param>
+    /// <returns>Frames <c>[H, W, O]</c>, bfloat16.</returns>
+    public static Tensor[] RunNormalised(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue, Tensor gamma, Tuning? tuning = null)
+    {
+        (long height, long width, long outputs) = (frames[0].shape[0], frames[0].shape[1], epilogue.Bias.shape[0]);
+        Tensor[] z = [.. Enumerable.Range(0, count).Select(_ => empty([height, width, outputs], ScalarType.BFloat16, packed.device))];
+        Queue(frames, count, packed, 1, epilogue, null, gamma, z, tuning);
+        return z;
+    }
+
+    /// <summary>Runs the four kernels of 2×2 of <see cref="UpsampleConvolution"/>.</summary>
+    /// <param name="frames">bfloat16 <c>[H, W, C]</c> each, contiguous.</param>
+    /// <param name="packed"><c>[4, columns, rows, O, C]</c>: of the even rows, the even columns first.</param>
+    /// <param name="bias">Float32 <c>[O]</c>.</param>
+    /// <param name="tuning">Null is the problem's.</param>
+    /// <returns><c>[N, 2·H, 2·W, O]</c>, bfloat16.</returns>
+    public static Tensor RunEnlarged(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
+    {
+        Tensor y = empty([frames.Count, 2 * frames[0].shape[0], 2 * frames[0].shape[1], bias.shape[0]], ScalarType.BFloat16, packed.device);
+        Queue(frames, frames.Count, packed, 4, new(bias, null), y, null, [], tuning);
+        return y;
+    }
+
+    private static void Queue(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, Tensor? y, Tensor? gamma,
+        Tensor[] z, Tuning? tuning)
+    {
+        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
+        long kernelFrames = packed.shape[0] / phases, kernel = packed.shape[1], outputs = epilogue.Bias.shape[0];
+        long missing = count + kernelFrames - 1 - frames.Count;
+        if (count is < 1 or > MostFrames || missing < 0 || missing > kernelFrames - 1)
+            throw new ArgumentException(
+                $"A convolution over {kernelFrames} frames got {frames.Count} for {count}; up to {MostFrames} can come of one launch.",
+                nameof(frames));
+        var launch = new Launch(new(count, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases,
+            epilogue.Residual is not null, gamma is not null);
+        IKernelDevice on = KernelDevice.Of(packed.device);
+        Tuning chosen = tuning ?? Tuning.Of(launch, on.SharedBytes, on.Multiprocessors);
+        (KernelProgram program, KernelLaunch size) = Configure(launch, on.SharedBytes, on.Multiprocessors, chosen);
+
+        int mapCount = MostFrames + (int)kernelFrames - 1;
+        byte* maps = stackalloc byte[(mapCount + 1) * TensorMap.Size + TensorMap.Alignment];
+        maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
+        for (int i = 0; i < frames.Count; i++)
+            TensorMap.Describe(on, maps + i * TensorMap.Size,
+                KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels), (height, width, channels),
+                (TileRows + (int)kernel - 1, BoxColumns, chosen.Slice));
+        byte* weights = maps + mapCount * TensorMap.Size;
+        TensorMap.Describe(on, weights,
+            KernelOperand.Address(packed, ScalarType.BFloat16, phases * kernelFrames, kernel, kernel, outputs, channels),
+            (phases * kernelFrames * kernel * kernel, outputs, channels), ((int)kernel, chosen.Outputs, chosen.Slice));
+        var result = new Result
+        {
+            Bias = KernelOperand.Address(epilogue.Bias, ScalarType.Float32, outputs),
+            Residual = epilogue.Residual is { } residual
+                ? KernelOperand.Address(residual, ScalarType.BFloat16, count, height, width, outputs)
+                : null,
+            Y = y is null ? null : KernelOperand.Address(y, ScalarType.BFloat16, y.shape),
+            Gamma = gamma is null ? null : KernelOperand.Address(gamma, ScalarType.Float32, outputs),
+        };
+        for (int i = 0; i < z.Length; i++)
+            result.At[i] = (ulong)KernelOperand.Address(z[i], ScalarType.BFloat16, height, width, outputs);
+        var extent = new Extent
+        {
+            Frames = count, Height = (int)height, Width = (int)width, Outputs = (int)outputs, Missing = (int)missing,
+        };
+        void** arguments = stackalloc void*[] { maps, weights, &result, &extent };
+        on.Launch(program, size, arguments);
+    }
+
+    private static long Units(Launch launch, int outputs) =>
+        launch.Of.Frames * ((launch.Of.Height + TileRows - 1) / TileRows) * ((launch.Of.Width + TileColumns - 1) / TileColumns)
+        * launch.Phases * (launch.Of.Outputs / outputs);
+
+    private static int StageBytes(Launch launch, Tuning tuning) => sizeof(ushort) * tuning.Slice
+        * (Warpgroups * (TileRows + (int)launch.Of.Kernel - 1) * BoxColumns + (int)launch.Of.Kernel * tuning.Outputs);
+
+    private static int Stages(Launch launch, Tuning tuning, int sharedBytes) => (sharedBytes - Alignment) / StageBytes(launch, tuning);
+
+    // struct Result of the source.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Result
+    {
+        public void* Bias, Residual, Y, Gamma;
+        public fixed ulong At[MostFrames];
+    }
+
+    // struct Size of the source.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Extent
+    {
+        public int Frames, Height, Width, Outputs, Missing;
+    }
+}

@@ -1,0 +1,36 @@
+using TurboDiffusion.Models.Vae;
+using TurboDiffusion.Operators.Convolution;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators.Convolution;
+
+public class CausalConvolutionTests
+{
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0, 3)]
+    [InlineData(1, 2)]
+    [InlineData(2, 4)]
+    public void Past_frames_that_are_not_there_are_zeros(int past, int count)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var layer = new CausalConv3d(5, 7, 3, 3, Placement.Cpu);
+        (Tensor weight, Tensor bias) = (layer.get_parameter("weight")!, layer.get_parameter("bias")!);
+        weight.copy_(randn(weight.shape, generator: new Generator(1)));
+        bias.copy_(randn(bias.shape, generator: new Generator(2)));
+        Tensor[] frames = [.. Enumerable.Range(0, past + count).Select(i => randn([4, 6, 5], generator: new Generator((ulong)i + 3)))];
+        Tensor residual = randn([count, 4, 6, 7], generator: new Generator(99)), gamma = randn([7], generator: new Generator(98));
+        Tensor all = layer.forward(stack(frames, 0).permute(3, 0, 1, 2).unsqueeze(0), null).squeeze(0).permute(1, 2, 3, 0);
+        Tensor expected = all.narrow(0, past, count) + residual;
+        CausalConvolution.Epilogue epilogue = new(bias, residual);
+        Tensor packed = CausalConvolution.Pack(weight);
+        Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue, KernelForm.Plain), 1e-4, 1e-4, "sum");
+        Tensor[] normalised = CausalConvolution.RunNormalised(frames, count, packed, epilogue, gamma, KernelForm.Plain);
+        Comparison.Elementwise(stack(RmsSilu.RunPlain(expected.contiguous(), gamma), 0), stack(normalised, 0), 1e-4, 1e-4, "normalised");
+    }
+}

@@ -1,0 +1,112 @@
+using TurboDiffusion.Operators.Convolution;
+using TurboDiffusion.Runtime.Cuda;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Tests.Operators.Convolution;
+
+/// <summary>sm90_causal_convolution agrees with its plain twins, in every tuning.</summary>
+public class Sm90CausalConvolutionKernelTests
+{
+    [Theory]
+    // One pixel; tiles that reach out of the frame; several for each thread block; past that is there, in part or not at all.
+    [KernelCase(1, 1, 1, 32, 96, 3, 3, 0, false)]
+    [KernelCase(2, 17, 19, 32, 96, 3, 3, 1, true)]
+    [KernelCase(3, 20, 37, 64, 128, 3, 3, 2, true)]
+    [KernelCase(1, 18, 16, 96, 192, 1, 3, 0, true)]
+    [KernelCase(2, 5, 33, 32, 192, 3, 1, 1, false)]
+    [KernelCase(1, 16, 31, 64, 256, 1, 1, 0, true)]
+    [KernelCase(4, 64, 96, 96, 96, 3, 3, 0, true, GpuOnly = true)]
+    [KernelCase(4, 61, 104, 192, 192, 3, 3, 2, true, GpuOnly = true)]
+    [KernelCase(8, 60, 104, 384, 384, 3, 3, 2, false, GpuOnly = true)]
+    [KernelCase(2, 120, 208, 384, 768, 3, 1, 1, false, GpuOnly = true)]
+    public void Sums_agree_with_the_plain_form(TestMachine machine, int frames, long height, long width, long channels, long outputs,
+        int kernelFrames, int kernel, int past, bool hasResidual)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        Case c = new(on.Device, frames, height, width, channels, outputs, kernelFrames, kernel, past, hasResidual);
+        Tensor expected = CausalConvolution.RunPlain([.. c.Frames.Select(Wide)], frames, Wide(c.Packed), c.WideEpilogue);
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch(normalises: false)))
+        {
+            KernelConformance.PoisonMemory(on.Device);
+            Tensor actual = Sm90CausalConvolutionKernel.Run(c.Frames, frames, c.Packed, c.Epilogue, tuning);
+            Assert.Equal(ScalarType.BFloat16, actual.dtype);
+            Comparison.RelativeL2(expected, actual, 4e-3, $"sum, {tuning}");
+            Comparison.Elementwise(expected, actual, 1e-2, 2e-2, $"sum, {tuning}");
+        }
+    }
+
+    [Theory]
+    [KernelCase(2, 17, 19, 32, 96, 1, false)]
+    [KernelCase(1, 16, 18, 64, 128, 2, true, GpuOnly = true)]
+    [KernelCase(1, 9, 16, 64, 192, 0, false)]
+    [KernelCase(4, 64, 96, 96, 96, 2, false, GpuOnly = true)]
+    [KernelCase(4, 61, 104, 192, 192, 0, true, GpuOnly = true)]
+    public void Normalised_sums_agree_with_the_plain_form(TestMachine machine, int frames, long height, long width, long channels,
+        long outputs, int past, bool hasResidual)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        Case c = new(on.Device, frames, height, width, channels, outputs, 3, 3, past, hasResidual);
+        Tensor gamma = Wide(c.Draw(7, outputs)) * Math.Sqrt(outputs);
+        Tensor expected = stack(CausalConvolution.RunNormalisedPlain([.. c.Frames.Select(Wide)], frames, Wide(c.Packed), c.WideEpilogue,
+            gamma), 0);
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch(normalises: true)))
+        {
+            KernelConformance.PoisonMemory(on.Device);
+            Tensor[] actual = Sm90CausalConvolutionKernel.RunNormalised(c.Frames, frames, c.Packed, c.Epilogue, gamma, tuning);
+            Comparison.RelativeL2(expected, stack(actual, 0), 4e-3, $"normalised, {tuning}");
+        }
+    }
+
+    [Theory]
+    [KernelCase(1, 1, 1, 32, 96)]
+    [KernelCase(2, 17, 19, 64, 96)]
+    [KernelCase(1, 8, 17, 64, 192, GpuOnly = true)]
+    [KernelCase(4, 61, 104, 192, 96, GpuOnly = true)]
+    [KernelCase(4, 60, 104, 384, 192, GpuOnly = true)]
+    public void Four_pixels_of_each_agree_with_the_enlarged_frame(TestMachine machine, int frames, long height, long width, long channels,
+        long outputs)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, shape);
+        Tensor x = Draw(1, frames, channels, height, width), weight = Draw(2, outputs, channels, 3, 3) / Math.Sqrt(9 * channels),
+            bias = Draw(3, outputs);
+        Tensor packed = UpsampleConvolution.Pack(weight), folded = UpsampleConvolution.Fold(weight);
+        // Of the same weights, summed and rounded.
+        Tensor expected = UpsampleConvolution.RunFolded(Wide(x), Wide(folded), Wide(bias));
+        Comparison.RelativeL2(UpsampleConvolution.RunPlain(Wide(x), Wide(weight), Wide(bias)), expected, 4e-3, "folded");
+        KernelConformance.PoisonMemory(on.Device);
+        Comparison.RelativeL2(expected, UpsampleConvolution.RunKernel(x, packed, Wide(bias)), 4e-3, "kernel");
+    }
+
+    private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
+
+    private sealed class Case(Device device, int frames, long height, long width, long channels, long outputs, int kernelFrames,
+        int kernel, int past, bool hasResidual)
+    {
+        private readonly Tensor _bias = Wide(KernelConformance.Random(device, 1, ScalarType.BFloat16, outputs));
+
+        private readonly Tensor? _residual = hasResidual
+            ? KernelConformance.Random(device, 2, ScalarType.BFloat16, frames, height, width, outputs)
+            : null;
+
+        public Tensor[] Frames { get; } = [.. Enumerable.Range(0, past + frames).Select(i =>
+            KernelConformance.Random(device, (ulong)i + 10, ScalarType.BFloat16, height, width, channels))];
+
+        public Tensor Packed { get; } = CausalConvolution.Pack(
+            KernelConformance.Random(device, 3, ScalarType.BFloat16, outputs, channels, kernelFrames, kernel, kernel)
+                / Math.Sqrt(kernelFrames * kernel * kernel * channels));
+
+        public CausalConvolution.Epilogue Epilogue => new(_bias, _residual);
+
+        public CausalConvolution.Epilogue WideEpilogue => new(_bias, _residual is null ? null : Wide(_residual));
+
+        public Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
+
+        public Sm90CausalConvolutionKernel.Launch Launch(bool normalises) => new(
+            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), 1, hasResidual, normalises);
+    }
+}
