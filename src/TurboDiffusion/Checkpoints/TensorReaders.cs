@@ -20,7 +20,7 @@ internal sealed unsafe class TensorReaders : IDisposable
     private readonly Func<IPieceReader> _reader;
     private readonly Queue<string> _finished = new();
     private readonly object _signal = new();
-    private List<Piece> _pieces = [];
+    private readonly List<Piece> _pieces = [];
     private int[] _piecesLeft = [];
     private Task[] _readers = [];
     private int _next = -1, _running;
