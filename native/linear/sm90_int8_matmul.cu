@@ -18,7 +18,7 @@
 //            sm90_int8_matmul_outbox.cuh
 //   FP8      1: the operands are e4m3, a block's sums float32, and every row of activations has a scale of its own, for the trial that
 //            KernelTimings makes; 0: int8
-//   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh
+//   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh; MOMENTS  see sm90_int8_matmul_outbox.cuh
 #include "ptx_sm90.cuh"
 #include "sm90_box.cuh"
 #if OUTBOXES
@@ -288,6 +288,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 int first_row = tile_row * kTile + warpgroup * kBoxRows;
                 // A box ahead of their use.
                 float2 gates[2][kRowsPerThread][kBoxChunks];
+                RowMoments moments[kRowsPerThread];
                 if (EPILOGUE == 2) load_gates(gates[0], out, row, first_column * kTile, m, n);
 #pragma unroll
                 for (int box = 0; box < kHalves * kTile / kBoxColumns; box++) {
@@ -298,12 +299,20 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                         if (part == 0) mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                     }
                     u32 added = ring + turn.stage * kStageBytes + part * kBoxBytes + warpgroup * kOutboxBytes;
-                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2]);
+                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2], part == 0, moments);
                     if (EPILOGUE == 2 && part + 1 == kBoxesPerHalf) {
                         __syncwarp();
                         release(turn.stage);
                         turn.next();
                     }
+                    if (MOMENTS && part + 1 == kBoxesPerHalf)
+#pragma unroll
+                        for (int r = 0; r < kRowsPerThread; r++) {
+                            float2 row_moments = moments[r].of_row();
+                            int at = row + r * kRowStep;
+                            if (lane % 4 == 0 && at < m && first_column + half < column_blocks)
+                                out.moments[static_cast<u64>(at) * column_blocks + first_column + half] = row_moments;
+                        }
                     outbox.send(&result, column * static_cast<int>(sizeof(OUTPUT)), first_row, first_row < m && column < n);
                 }
             }

@@ -1,6 +1,7 @@
 // The epilogues by way of shared memory: a warpgroup writes boxes of 64 rows and 128 bytes of its results, swizzled, and the copy
 // engine stores them while the warpgroup goes on. The residual comes as it came for the products: through the ring.
 //   OUTBOXES  boxes of a warpgroup, filled in turn: 2 or 4
+//   MOMENTS   1: with EPILOGUE 2, moments of the rows of y are written too, for the normalisation that follows; n % 128 == 0
 #pragma once
 #include "int8_matmul_epilogue.cuh"
 #include "sm90_box.cuh"
@@ -111,8 +112,35 @@ DEVICE void load_gates(float2 (&gates)[kRowsPerThread][kBoxChunks], const Epilog
     }
 }
 
-// Puts 64×64 sums into the box. residual: a box of the same place, or 0.
-DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&gates)[kRowsPerThread][kBoxChunks]) {
+// This thread's part of the moments of a row's 128 columns, about its first value: no cancellation however large the mean is.
+struct RowMoments {
+    float pivot, sum, squares;
+
+    DEVICE_MEMBER void begin(float first) { pivot = first, sum = squares = 0; }
+
+    DEVICE_MEMBER void add(float value) {
+        float deviation = value - pivot;
+        sum += deviation;
+        squares = fmaf(deviation, deviation, squares);
+    }
+
+    // Those of the four lanes that share the row, as mean and sum of squared deviations.
+    DEVICE_MEMBER float2 of_row() const {
+        constexpr int kOwn = kTile / 4;
+        float2 m = {pivot + sum * (1.0f / kOwn), squares - sum * sum * (1.0f / kOwn)};
+#pragma unroll
+        for (int lane = 1; lane < 4; lane *= 2) {
+            float delta = __shfl_xor_sync(kFullWarp, m.x, lane) - m.x;
+            m.y += __shfl_xor_sync(kFullWarp, m.y, lane) + delta * delta * (kOwn * lane * 0.5f);
+            m.x += 0.5f * delta;
+        }
+        return m;
+    }
+};
+
+// Puts 64×64 sums into the box. residual: a box of the same place, or 0. first: the box begins 128 columns.
+DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&gates)[kRowsPerThread][kBoxChunks], bool first,
+                     RowMoments (&moments)[kRowsPerThread]) {
 #pragma unroll
     for (int chunk = 0; chunk < kBoxChunks; chunk += 2) {
         u32 added[4], words[4];
@@ -124,6 +152,11 @@ DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&ga
             if (EPILOGUE == 2) {
                 low = fmaf(gates[r][c].x, low, low_bf16(added[i]));
                 high = fmaf(gates[r][c].y, high, high_bf16(added[i]));
+            }
+            if (MOMENTS) {
+                if (first && c == 0) moments[r].begin(low);
+                moments[r].add(low);
+                moments[r].add(high);
             }
             words[i] = pack_bf16(low, high);
         }

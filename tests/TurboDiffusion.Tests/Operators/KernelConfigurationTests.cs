@@ -72,7 +72,7 @@ public class KernelConfigurationTests
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}",
-            "TURNS=1", "PROMOTE=0", "OUTBOXES=0", "AHEAD=0", "FP8=0"), c.Program);
+            "TURNS=1", "PROMOTE=0", "OUTBOXES=0", "AHEAD=0", "FP8=0", "MOMENTS=0"), c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
     }
 
@@ -80,7 +80,7 @@ public class KernelConfigurationTests
     public void A_matrix_product_may_be_tuned()
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, false, true, 2));
-        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1", "OUTBOXES=2", "AHEAD=0", "FP8=0"], c.Program.Constants[^6..]);
+        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1", "OUTBOXES=2", "AHEAD=0", "FP8=0", "MOMENTS=0"], c.Program.Constants[^7..]);
         Assert.Equal(132, c.Launch.GridX);
     }
 

@@ -31,6 +31,9 @@ public class KernelTimings
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor input = Wide(1, tokens, dim), modulated = randn([1, 1, dim], device: _device);
+        Tensor moments = ones(tokens, dim / 128, 2, ScalarType.Float32, _device);
+        Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], given moments", 3.0 * tokens * dim,
+            () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), KernelForm.Portable, moments)));
         foreach (KernelForm form in new[] { KernelForm.Portable, Form(tokens, dim) }.Distinct())
             Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {form}", 3.0 * tokens * dim,
                 () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), form)));
@@ -82,10 +85,15 @@ public class KernelTimings
         Rate($"torch bf16 {Tokens}×{n}×{k}", operations, () => nn.functional.linear(a, b, bias).Dispose());
         Run("portable", KernelForm.Portable, null);
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
+        var problem = new Int8MatmulKernel.Problem(Tokens, n, k, ScalarType.BFloat16, kind);
+        Tensor moments = empty(Tokens, BlockInt8.Blocks(n), 2, ScalarType.Float32, _device);
         foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
+        {
             Run($"sm90 {t}", KernelForm.Sm90, t);
+            if (Sm90Int8MatmulKernel.GivesMoments(problem, t)) Run($"sm90 {t}, moments", KernelForm.Sm90, t, moments);
+        }
 
-        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
+        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning, Tensor? moments = null) =>
             Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
             switch (kind)
@@ -97,7 +105,7 @@ public class KernelTimings
                     Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, ScalarType.BFloat16, form, tuning));
                     break;
                 default:
-                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning).Dispose();
+                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning, moments).Dispose();
                     break;
             }
         });

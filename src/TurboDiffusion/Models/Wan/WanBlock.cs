@@ -61,14 +61,18 @@ public sealed class WanBlock : nn.Module
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
     public Tensor Forward(Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe = null)
-        => Forward(x, time, context, rotary, observe, default);
+    {
+        HiddenStates output = Forward(new HiddenStates(x), time, context, rotary, observe, default);
+        output.Moments?.Dispose();
+        return output.Values;
+    }
 
     /// <summary>
     /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
     /// dim]</c>.
     /// </summary>
-    internal Tensor Forward(
-        Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times,
+    internal HiddenStates Forward(
+        HiddenStates x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times,
         CausalAttention? causal = null)
     {
         using var scope = NewDisposeScope();
@@ -78,25 +82,25 @@ public sealed class WanBlock : nn.Module
         // x + gate·o(attention(LN(x)·(1 + scale) + shift))
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
         Operand a = _selfAttention.Prepare(x, norm1);
-        observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
+        observe?.Invoke("norm1", () => norm1.Apply(x.Values, x.Values.dtype));
         Operand attended = _selfAttention.Attend(a, rotary, observe, causal);
-        Tensor y = _selfAttention.Output.MultiplyAdd(attended, x, gate1);
+        HiddenStates y = _selfAttention.Output.MultiplyAdd(attended, x.Values, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
         // y + o(attention(norm3(y), context))
         Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
-        observe?.Invoke("norm3", () => _crossNorm.call(y));
+        observe?.Invoke("norm3", () => _crossNorm.call(y.Values));
         Operand crossed = _crossAttention.Attend(c, context, observe);
-        Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
+        HiddenStates z = _crossAttention.Output.MultiplyAdd(crossed, y.Values);
         observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
 
         // z + gate·ffn(LN(z)·(1 + scale) + shift)
         Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
         Operand f = _feedForward.In.Prepare(z, norm2);
-        observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
+        observe?.Invoke("norm2", () => norm2.Apply(z.Values, z.Values.dtype));
         Operand activated = _feedForward.In.MultiplyGelu(f);
         observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
-        Tensor output = _feedForward.Out.MultiplyAdd(activated, z, gate2);
+        HiddenStates output = _feedForward.Out.MultiplyAdd(activated, z.Values, gate2);
         observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
         return output.MoveToOuterDisposeScope();
     }

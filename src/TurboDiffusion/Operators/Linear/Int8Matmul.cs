@@ -18,7 +18,7 @@ internal static class Int8Matmul
     /// <returns><c>[M, N]</c></returns>
     public static Tensor Multiply((Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype)
     {
-        KernelChoice choice = Choose(a.Values, b.Values, dtype, Int8MatmulKernel.Epilogue.Bias);
+        KernelChoice choice = Choose(a.Values, ProblemOf(a.Values, b.Values, dtype, Int8MatmulKernel.Epilogue.Bias));
         using var scope = NewDisposeScope();
         return (choice.IsKernel ? Int8MatmulKernel.Multiply(a, b, bias?.to_type(dtype), dtype, choice.Form)
             : MultiplyPlain(a, b, bias, dtype))
@@ -36,7 +36,7 @@ internal static class Int8Matmul
     public static (Tensor Values, Tensor Scales) MultiplyGelu(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype)
     {
-        KernelChoice choice = Choose(a.Values, b.Values, dtype, Int8MatmulKernel.Epilogue.GeluQuantize);
+        KernelChoice choice = Choose(a.Values, ProblemOf(a.Values, b.Values, dtype, Int8MatmulKernel.Epilogue.GeluQuantize));
         using var scope = NewDisposeScope();
         (Tensor values, Tensor scales) = choice.IsKernel
             ? Int8MatmulKernel.MultiplyGelu(a, b, bias?.to_type(dtype), dtype, choice.Form)
@@ -53,14 +53,19 @@ internal static class Int8Matmul
     /// <returns>
     /// <c>[B, L, N]</c> in the residual's dtype; the kernels round once, the plain form after the product, too, as the official code.
     /// </returns>
-    public static Tensor MultiplyAdd(
+    public static HiddenStates MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate)
     {
-        KernelChoice choice = Choose(a.Values, b.Values, residual.dtype, Int8MatmulKernel.Epilogue.GatedResidual);
+        Int8MatmulKernel.Problem problem = ProblemOf(a.Values, b.Values, residual.dtype, Int8MatmulKernel.Epilogue.GatedResidual);
+        KernelChoice choice = Choose(a.Values, problem);
         using var scope = NewDisposeScope();
-        return (choice.IsKernel
-            ? Int8MatmulKernel.MultiplyAdd(a, b, bias?.to_type(residual.dtype), residual, gate, choice.Form)
-            : MultiplyAddPlain(a, b, bias, residual, gate, residual.dtype)).MoveToOuterDisposeScope();
+        if (!choice.IsKernel)
+            return new HiddenStates(MultiplyAddPlain(a, b, bias, residual, gate, residual.dtype)).MoveToOuterDisposeScope();
+        bool known = choice.Form == KernelForm.Sm90
+            && Sm90Int8MatmulKernel.GivesMoments(problem, Sm90Int8MatmulKernel.Tuning.Of(problem));
+        Tensor? moments = known ? empty(problem.M, BlockInt8.Blocks(problem.N), 2, ScalarType.Float32, residual.device) : null;
+        return new HiddenStates(Int8MatmulKernel.MultiplyAdd(a, b, bias?.to_type(residual.dtype), residual, gate, choice.Form,
+            moments: moments), moments).MoveToOuterDisposeScope();
     }
 
     /// <summary>The plain form of <see cref="Multiply"/>.</summary>
@@ -101,6 +106,9 @@ internal static class Int8Matmul
             .MoveToOuterDisposeScope();
     }
 
-    private static KernelChoice Choose(Tensor a, Tensor b, ScalarType dtype, Int8MatmulKernel.Epilogue epilogue) => Int8MatmulKernel.Choose(
-        KernelMachine.Offer(KernelOperator.Int8Matmul, a), new(a.shape[0], b.shape[0], a.shape[1], dtype, epilogue));
+    private static Int8MatmulKernel.Problem ProblemOf(Tensor a, Tensor b, ScalarType dtype, Int8MatmulKernel.Epilogue epilogue) =>
+        new(a.shape[0], b.shape[0], a.shape[1], dtype, epilogue);
+
+    private static KernelChoice Choose(Tensor a, Int8MatmulKernel.Problem problem) =>
+        Int8MatmulKernel.Choose(KernelMachine.Offer(KernelOperator.Int8Matmul, a), problem);
 }

@@ -134,10 +134,14 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="gate">Float32 <c>[B, 1, N]</c>, or null for 1.</param>
     /// <param name="form">The kernel.</param>
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
+    /// <param name="moments">
+    /// Where to write those of the result's rows, as <see cref="HiddenStates.Moments"/>, if
+    /// <see cref="Sm90Int8MatmulKernel.GivesMoments"/>; or null.
+    /// </param>
     /// <returns><c>[B, L, N]</c></returns>
     public static Tensor MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null)
+        Sm90Int8MatmulKernel.Tuning? tuning = null, Tensor? moments = null)
     {
         using var scope = NewDisposeScope();
         Tensor added = residual.contiguous(), y = empty_like(added);
@@ -147,6 +151,8 @@ internal static unsafe class Int8MatmulKernel
             Y = KernelOperand.Address(y, residual.dtype, residual.shape),
             Residual = KernelOperand.Address(added, residual.dtype, residual.shape),
             Gate = gates is null ? null : KernelOperand.Address(gates, ScalarType.Float32, residual.shape[0], 1, residual.shape[2]),
+            Moments = moments is null ? null : KernelOperand.Address(moments, ScalarType.Float32, a.Values.shape[0],
+                residual.shape[2] / BlockInt8.BlockSize, 2),
             RowsPerBatch = (int)residual.shape[1],
         });
         return y.MoveToOuterDisposeScope();
@@ -161,7 +167,7 @@ internal static unsafe class Int8MatmulKernel
         IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8)
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8, targets.Moments is not null)
             : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
@@ -197,7 +203,7 @@ internal static unsafe class Int8MatmulKernel
     [StructLayout(LayoutKind.Sequential)]
     private struct Targets
     {
-        public void* Bias, Y, Values, Scales, Residual, Gate;
+        public void* Bias, Y, Values, Scales, Residual, Gate, Moments;
         public int RowsPerBatch;
     }
 }

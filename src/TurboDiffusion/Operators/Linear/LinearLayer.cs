@@ -36,24 +36,28 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
 
     /// <summary>An input in the layer's number format. It serves every layer of the same format and input size.</summary>
     /// <param name="x"><c>[..., in]</c></param>
-    /// <param name="norm">A normalisation to apply first, of x <c>[B, L, in]</c>; null: x is taken as it is.</param>
-    internal abstract Operand Prepare(Tensor x, Norm? norm = null);
+    internal abstract Operand Prepare(Tensor x);
+
+    /// <summary>The same of normalised hidden states.</summary>
+    /// <param name="x"><c>[B, L, in]</c></param>
+    /// <param name="norm">The normalisation.</param>
+    internal abstract Operand Prepare(HiddenStates x, Norm norm);
 
     /// <summary>x·Wᵀ + b.</summary>
-    /// <param name="x">From <see cref="Prepare"/>.</param>
+    /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
     /// <returns><c>[..., out]</c></returns>
     internal abstract Tensor Multiply(Operand x);
 
     /// <summary>GELU(x·Wᵀ + b), tanh form, as the next layer of the same format multiplies it.</summary>
-    /// <param name="x">From <see cref="Prepare"/>.</param>
+    /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
     internal abstract Operand MultiplyGelu(Operand x);
 
     /// <summary>residual + gate·(x·Wᵀ + b).</summary>
-    /// <param name="x">From <see cref="Prepare"/>.</param>
+    /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
     /// <param name="residual"><c>[B, L, out]</c></param>
     /// <param name="gate">Float32 <c>[B, 1, out]</c> or <c>[B, L, out]</c>, or null for 1.</param>
     /// <returns><c>[B, L, out]</c></returns>
-    internal abstract Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
+    internal abstract HiddenStates MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
 
     // An operand of another format is an error of the program, not of its input.
     private protected T Of<T>(Operand x)

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Linear;
 
 /// <summary>
-/// What linear layers multiply: an activation <c>[..., in]</c> in their number format, made once by <see cref="LinearLayer.Prepare"/>
-/// and shared by all layers of that format with the same input.
+/// What linear layers multiply: an activation <c>[..., in]</c> in their number format, made once by
+/// <see cref="LinearLayer.Prepare(Tensor)"/> and shared by all layers of that format with the same input.
 /// </summary>
 internal abstract record Operand
 {

@@ -28,16 +28,23 @@ internal static class Sm90Int8MatmulKernel
     /// Whether a warpgroup has its next product under way while it adds up the last one, with its activations in registers; without turns
     /// and bits.
     /// </param>
-    public readonly record struct Tuning(int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false)
+    /// <param name="Moments">
+    /// Whether a product that ends in the residual stream gives the moments of its rows, where <see cref="GivesMoments"/> says that it can.
+    /// </param>
+    public readonly record struct Tuning(
+        int Cluster, bool Turns, bool PromotesByBits, int Outboxes = 0, bool Ahead = false, bool Moments = true)
     {
         /// <summary>What a problem has whose tuning is not given; in a cluster where there are two rows of tiles.</summary>
         public static Tuning Default { get; set; } = new(2, Turns: true, PromotesByBits: false);
 
         /// <summary>Those that are tested and timed.</summary>
         public static IReadOnlyList<Tuning> All { get; } =
-            [.. from outboxes in new[] { 0, 2, 4 } from cluster in new[] { 1, 2 } from ahead in new[] { false, true }
-                from turns in ahead ? new[] { false } : [false, true] from bits in outboxes == 0 && !ahead ? new[] { false, true } : [false]
-                select new Tuning(cluster, turns, bits, outboxes, ahead)];
+        [
+            .. from outboxes in new[] { 0, 2 } from cluster in new[] { 1, 2 } from ahead in new[] { false, true }
+               from turns in ahead ? new[] { false } : [false, true] select new Tuning(cluster, turns, false, outboxes, ahead),
+            new(2, Turns: true, PromotesByBits: true), new(2, Turns: true, PromotesByBits: false, Outboxes: 4),
+            new(2, Turns: false, PromotesByBits: false, Outboxes: 4, Ahead: true),
+        ];
 
         /// <summary>A problem's.</summary>
         /// <param name="problem">The problem.</param>
@@ -46,7 +53,8 @@ internal static class Sm90Int8MatmulKernel
 
         /// <inheritdoc/>
         public override string ToString() =>
-            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}";
+            $"cluster {Cluster}, turns {(Turns ? 1 : 0)}, bits {(PromotesByBits ? 1 : 0)}, outboxes {Outboxes}, ahead {(Ahead ? 1 : 0)}"
+            + (Moments ? "" : ", no moments");
     }
 
     /// <summary>Outboxes that a problem's results leave by.</summary>
@@ -55,6 +63,13 @@ internal static class Sm90Int8MatmulKernel
     public static int Outboxes(Int8MatmulKernel.Problem problem, Tuning tuning) => problem.Kind == Int8MatmulKernel.Epilogue.GeluQuantize
         ? problem.N % RowAlignment == 0 ? tuning.Outboxes : 0
         : problem.Output == TorchSharp.torch.ScalarType.BFloat16 ? tuning.Outboxes : 0;
+
+    /// <summary>Whether a problem can give the moments of its result's rows.</summary>
+    /// <param name="problem">The problem.</param>
+    /// <param name="tuning">The choices.</param>
+    public static bool GivesMoments(Int8MatmulKernel.Problem problem, Tuning tuning) =>
+        tuning.Moments && problem.Kind == Int8MatmulKernel.Epilogue.GatedResidual && Outboxes(problem, tuning) > 0
+            && problem.N % BlockInt8.BlockSize == 0;
 
     /// <summary>
     /// How a problem is run: three warpgroups, tiles of 128×256, a thread block per multiprocessor, with as deep a ring as shared
@@ -65,8 +80,9 @@ internal static class Sm90Int8MatmulKernel
     /// <param name="multiprocessors">Of the GPU.</param>
     /// <param name="tuning">Null is the problem's.</param>
     /// <param name="fp8">Whether the operands' bytes are e4m3: a trial, which no layer uses.</param>
+    /// <param name="moments">Whether the moments of the result's rows are written, too.</param>
     public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors,
-        Tuning? tuning = null, bool fp8 = false)
+        Tuning? tuning = null, bool fp8 = false, bool moments = false)
     {
         const int stageBytes = (1 + ColumnBlocks) * Int8MatmulKernel.OperandBytes;
         Tuning t = tuning ?? Tuning.Of(problem);
@@ -78,7 +94,7 @@ internal static class Sm90Int8MatmulKernel
         return new KernelConfiguration(
             new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={t.Cluster}",
                 $"TURNS={(t.Turns ? 1 : 0)}", $"PROMOTE={(t.PromotesByBits ? 1 : 0)}", $"OUTBOXES={outboxes}", $"AHEAD={(t.Ahead ? 1 : 0)}",
-                $"FP8={(fp8 ? 1 : 0)}"]),
+                $"FP8={(fp8 ? 1 : 0)}", $"MOMENTS={(moments ? 1 : 0)}"]),
             new KernelLaunch(clusters * t.Cluster, 1, Threads, stages * stageBytes + sentBytes + Alignment));
     }
 }
