@@ -155,13 +155,13 @@ public sealed class TensorReadersTests(SmallModelFixture models) : IDisposable
         public readonly Parameter Large = Placement.Cpu.Empty(LargeElements);
 
         [ComponentName(Name = "small")]
-        private readonly Parameter _small = Placement.Cpu.Empty(3, 5);
+        public readonly Parameter Small = Placement.Cpu.Empty(3, 5);
 
         [ComponentName(Name = "half")]
-        private readonly Parameter _half = Placement.Cpu.Empty(torch.ScalarType.BFloat16, 7);
+        public readonly Parameter Half = Placement.Cpu.Empty(torch.ScalarType.BFloat16, 7);
 
         [ComponentName(Name = "int8")]
-        private readonly Parameter _int8 = Placement.Cpu.Empty(torch.ScalarType.Int8, 64, 64);
+        public readonly Parameter Int8 = Placement.Cpu.Empty(torch.ScalarType.Int8, 64, 64);
 
         public Sample()
             : base(nameof(Sample)) => RegisterComponents();
