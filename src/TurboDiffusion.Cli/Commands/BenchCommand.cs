@@ -12,8 +12,8 @@ internal sealed class BenchCommand : CliCommand
 {
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
 
-    private readonly Option<string?> _preset = Opt.Text("--preset", string.Join('|', ModelSpec.All.Select(p => p.Name.ToLowerInvariant())),
-        $"The model's dimensions. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
+    private readonly Option<string?> _preset = Opt.Text("--preset", "MODEL",
+        $"The model's dimensions: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
     private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT", "The video's size. Default: 832x480; on the CPU, 64x64.");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "The video's frames, 4k + 1. Default: 81; on the CPU, 5.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",

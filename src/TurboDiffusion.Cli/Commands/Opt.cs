@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
 using TorchSharp;
+using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -16,6 +17,9 @@ internal static class Opt
         ["bfloat16"] = torch.ScalarType.BFloat16,
         ["float16"] = torch.ScalarType.Float16,
     };
+
+    /// <summary>The names of the published models, for a description.</summary>
+    public static string PublishedModels { get; } = string.Join(", ", ModelSpec.All.Select(s => s.Name.ToLowerInvariant()));
 
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };

@@ -16,8 +16,8 @@ internal sealed class SmallModelOptions
     private readonly Option<int?> _layers = Opt.Number<int>("--layers", "N", "Transformer blocks. Default: 2.");
     private readonly Option<int?> _textDim = Opt.Number<int>("--text-dim", "N", "Width of the text encoder. Default: 64.");
     private readonly Option<int?> _vaeDim = Opt.Number<int>("--vae-dim", "N", "Width of the VAE's first level. Default: 8.");
-    private readonly Option<string?> _like = Opt.Text("--like", string.Join('|', ModelSpec.All.Select(s => s.Name.ToLowerInvariant())),
-        $"The published model that it is a small one of. Default: {ModelSpec.T2V1_3B.Name}.");
+    private readonly Option<string?> _like = Opt.Text("--like", "MODEL",
+        $"The published model that it is a small one of: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}.");
 
     /// <summary>The options in order.</summary>
     public Option[] All => [_dim, _headDim, _layers, _textDim, _vaeDim, _like];

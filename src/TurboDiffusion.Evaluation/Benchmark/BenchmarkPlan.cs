@@ -82,6 +82,9 @@ internal sealed record BenchmarkPlan
             throw new InvalidRequestException("baseline",
                 $"There is no PyTorch baseline {script}; run from the repository, or name its "
                 + "tests/TurboDiffusion.Benchmarks/baseline.py.");
+        if (BaselineScript is not null && spec.ImageEncoder is not null)
+            throw new InvalidRequestException("baseline",
+                $"The PyTorch baseline has no attention to an image encoder's tokens, which {spec.Name} has; leave the baseline out.");
         int frames = Frames ?? (gpu ? spec.Frames : 5);
         spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
