@@ -21,6 +21,27 @@ public class BenchTests(Models models)
         Assert.Equal(2, Directory.GetFiles(folder).Length);
     }
 
+    [Fact]
+    public void Whole_generations_are_measured_stage_by_stage_with_and_without_a_writer()
+    {
+        string folder = models.NewFolder(), json = Path.Combine(folder, "end.json");
+        CommandRun run = CommandRun.Of("bench", "--end-to-end", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames",
+            "5", "--repeats", "1", "--json", json);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(4, run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        foreach (string row in new[] { "loading", "text", "denoising", "decoding", "prompt to the last frame in host memory",
+            "prompt to frames/", "prompt to video.mp4" })
+            Assert.Matches($@"\| {row} \| [0-9.]* \| [0-9.]+ \|", run.Out);
+        JsonNode result = JsonNode.Parse(File.ReadAllText(json))!;
+        JsonNode first = result["first"]!["stages"]!;
+        Assert.True((double)first["loading"]! > 0 && (double)first["denoising"]! > 0);
+        // The text was encoded every time: another prompt each.
+        Assert.All(result["warm"]!.AsArray(), r => Assert.True((double)r!["stages"]!["encodingText"]! > 0));
+        Assert.Equal(["frames/", "host memory", "video.mp4"], result["warm"]!.AsArray().Select(r => (string)r!["writer"]!).Order());
+        Assert.Equal(["end.json"], Directory.GetFiles(folder).Select(Path.GetFileName));
+        Assert.Contains("--model", CommandRun.Of("bench", "--end-to-end", "--preset", "wan2.1-t2v-14b").Error);
+    }
+
     [Theory]
     [InlineData("8", "--frames", "8")]
     [InlineData("'large'", "--preset", "large")]

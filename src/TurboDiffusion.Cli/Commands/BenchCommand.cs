@@ -1,6 +1,8 @@
 using System.CommandLine;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation.Benchmark;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -38,6 +40,14 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<string?> _json = Opt.Text("--json", "FILE", "Every number as JSON, written anew after each row.");
     private readonly Option<string?> _table = Opt.Text("--table", "FILE", "The tables as Markdown, written anew after each row.");
 
+    private readonly Option<bool> _endToEnd = Opt.Flag("--end-to-end",
+        "Measure whole generations of a model of files instead: loading, text, denoising, decoding, with and without a writer.");
+    private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
+        "The model of --end-to-end, of the library or a folder. Default: the small model that comes with the program.", "-m");
+    private readonly Option<NamedVae?> _vae = Opt.Vae("--end-to-end: the model's tiny autoencoder decodes.");
+    private readonly Option<int?> _repeats = Opt.Number<int>("--repeats", "N",
+        "--end-to-end: warm generations to host memory, to PNG frames and to an MP4; the median counts. Default: 3.");
+
     /// <summary>Creates the command.</summary>
     public BenchCommand(Terminal terminal)
         : base(terminal, "bench", "Measure a denoising step: attention, weights and kernels side by side.")
@@ -45,6 +55,7 @@ internal sealed class BenchCommand : CliCommand
         Add("Model and video", _preset, _size, _frames, _topK);
         Add("Variants", _attention, _weights, _kernels);
         Add("Measuring", _device, _patience, _seconds, _seed, _profile, _compare);
+        Add("Whole generations", _endToEnd, _model, _vae, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
         Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one "
@@ -56,12 +67,15 @@ internal sealed class BenchCommand : CliCommand
             "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
             "bench --attention sagesla --weights int8 --kernels all --profile --compare",
             "bench --device cpu",
+            "bench --end-to-end --model TurboWan2.1-1.3B --json end-to-end.json",
         ];
     }
 
     /// <inheritdoc/>
     protected override int Run(ParseResult parsed)
     {
+        (string? json, string? table) = (parsed.GetValue(_json), parsed.GetValue(_table));
+        if (parsed.GetValue(_endToEnd)) return RunEndToEnd(parsed, json, table);
         var plan = new BenchmarkPlan
         {
             Preset = parsed.GetValue(_preset),
@@ -81,13 +95,45 @@ internal sealed class BenchCommand : CliCommand
             Python = parsed.GetValue(_python) ?? "python3",
         };
         plan.Resolve();
-        (string? json, string? table) = (parsed.GetValue(_json), parsed.GetValue(_table));
         foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
         BenchmarkResult result = BenchmarkRunner.Run(plan, new Lines(Terminal.Error), soFar =>
         {
             if (json is not null) ResultFile.Write(json, soFar.ToJson());
             if (table is not null) ResultFile.Write(table, soFar.ToMarkdown());
         }, Terminal.Cancelled);
+        Terminal.Out.Write(result.ToMarkdown());
+        return ExitCode.Success;
+    }
+
+    private int RunEndToEnd(ParseResult parsed, string? json, string? table)
+    {
+        if (parsed.GetValue(_preset) is not null)
+            throw new InvalidRequestException("preset", "--end-to-end measures a model of files; name it with --model.");
+        int repeats = parsed.GetValue(_repeats) ?? 3;
+        if (repeats < 1) throw new InvalidRequestException("repeats", $"--repeats is {repeats}; give at least 1.");
+        foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
+        var benchmark = new EndToEndBenchmark(
+            ModelLibrary.Find(parsed.GetValue(_model)),
+            new VideoModelOptions
+            {
+                Device = parsed.GetValue(_device) ?? "auto",
+                Attention = parsed.GetValue(_attention),
+                Weights = parsed.GetValue(_weights),
+                TopKRatio = parsed.GetValue(_topK),
+                TinyVae = parsed.GetValue(_vae) == NamedVae.Tiny,
+            },
+            new VideoRequest
+            {
+                Prompt = "a red circle bounces across a night sky",
+                Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : null,
+                Frames = parsed.GetValue(_frames),
+                Seed = parsed.GetValue(_seed) ?? 0,
+                OutputPath = "",
+            },
+            repeats);
+        EndToEndResult result = benchmark.Run(new Lines(Terminal.Error), Terminal.Cancelled);
+        if (json is not null) ResultFile.Write(json, result.ToJson());
+        if (table is not null) ResultFile.Write(table, result.ToMarkdown());
         Terminal.Out.Write(result.ToMarkdown());
         return ExitCode.Success;
     }

@@ -47,6 +47,9 @@ internal static class Opt
             ? scale
             : null, "give a number, or the low-noise expert's and the high-noise expert's, as 3,4");
 
+    /// <summary>The tiny autoencoder in place of the full one, where no file of one can be named.</summary>
+    public static Option<NamedVae?> Vae(string description) => Choice<NamedVae>("--vae", description);
+
     /// <summary>A seed. -1 draws a new one.</summary>
     public static Option<ulong?> Seed(string description) => new("--seed")
     {

@@ -13,8 +13,6 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>plan</c>: whether a video fits on a card, before anything is loaded.</summary>
 internal sealed class PlanCommand : CliCommand
 {
-    private const string TinyVae = "tiny";
-
     private readonly Argument<string?> _model = new("MODEL")
     {
         Arity = ArgumentArity.ZeroOrOne,
@@ -34,7 +32,7 @@ internal sealed class PlanCommand : CliCommand
         Opt.Choice<WeightFormat>("--weights", "The number format. Default: int8 for a published model, else the checkpoint's.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
-    private readonly Option<string?> _vae = Opt.Text("--vae", TinyVae, "tiny: the tiny autoencoder decodes.");
+    private readonly Option<NamedVae?> _vae = Opt.Vae("tiny: the tiny autoencoder decodes.");
     private readonly Option<bool> _json = Opt.Flag("--json", "Print the plan as JSON.");
 
     /// <summary>Creates the command.</summary>
@@ -58,8 +56,6 @@ internal sealed class PlanCommand : CliCommand
     /// <inheritdoc/>
     protected override int Run(ParseResult parsed)
     {
-        if (parsed.GetValue(_vae) is { } vae && vae != TinyVae)
-            throw new InvalidRequestException("vae", $"--vae is '{vae}'; a plan knows the model's own and {TinyVae}.");
         Card card = parsed.GetValue(_card) switch
         {
             null => Card.OfThisMachine(),
@@ -91,7 +87,7 @@ internal sealed class PlanCommand : CliCommand
         string? name = parsed.GetValue(_model);
         (AttentionKind? attention, WeightFormat? weights) = (parsed.GetValue(_attention), parsed.GetValue(_weights));
         double? topK = parsed.GetValue(_topK);
-        bool tiny = parsed.GetValue(_vae) == TinyVae;
+        bool tiny = parsed.GetValue(_vae) == NamedVae.Tiny;
         if (ModelSpec.All.FirstOrDefault(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } spec)
         {
             spec = spec.Distilled();

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using TorchSharp;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime.Cuda;
+
+namespace TurboDiffusion.Evaluation.Benchmark;
+
+/// <summary>
+/// Whole generations of a model of files: from opening it to the last frame in host memory, and to files, stage by stage. The first is
+/// cold (it loads); of the others, the median counts.
+/// </summary>
+/// <param name="files">The model.</param>
+/// <param name="options">How it is run.</param>
+/// <param name="request">What is generated; its path is not used.</param>
+/// <param name="repeats">Warm generations of each kind.</param>
+internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions options, VideoRequest request, int repeats)
+{
+    /// <summary>Measures.</summary>
+    /// <param name="progress">Told of each generation.</param>
+    /// <param name="cancellationToken">Ends it within a block.</param>
+    /// <exception cref="TurboDiffusionException">The model cannot be opened, or the request not be met.</exception>
+    public EndToEndResult Run(IProgress<string> progress, CancellationToken cancellationToken)
+    {
+        string folder = Directory.CreateTempSubdirectory("turbodiffusion-bench-").FullName;
+        var clock = Stopwatch.StartNew();
+        using VideoModel model = VideoModel.Open(files, options);
+        double opening = clock.Elapsed.TotalSeconds;
+        try
+        {
+            int number = 0;
+            // Another prompt each time: the embedding of one that was encoded is kept.
+            VideoRequest Next(string output) => request with
+            {
+                Prompt = $"{request.Prompt} {++number}", OutputPath = Path.Combine(folder, output), Output = new() { Overwrite = true },
+            };
+
+            var runs = new List<EndToEndRun>();
+            EndToEndRun Measure(string writer, Func<IReadOnlyDictionary<GenerationStage, TimeSpan>> generate)
+            {
+                long start = Stopwatch.GetTimestamp();
+                IReadOnlyDictionary<GenerationStage, TimeSpan> stages = generate();
+                var run = new EndToEndRun(writer, Stopwatch.GetElapsedTime(start).TotalSeconds,
+                    stages.ToDictionary(s => s.Key, s => s.Value.TotalSeconds));
+                progress.Report(FormattableString.Invariant($"{writer}: {run.Seconds:0.00} s"));
+                runs.Add(run);
+                return run;
+            }
+
+            // It shares the model's parts, which are the model's to free.
+            var pipeline = new WanPipeline(model.Components);
+            PipelineRequest plan;
+            using (torch.NewDisposeScope()) plan = model.Check(Next("video.mp4")) with { Count = 1 };
+            EndToEndRun Host() => Measure(EndToEndResult.HostMemory,
+                () => pipeline.Run(plan with { Prompt = Next("").Prompt }, new HostFrames(), null, cancellationToken));
+            EndToEndRun File(string output) =>
+                Measure(output, () => model.Generate(Next(output), cancellationToken: cancellationToken)[0].StageTimes);
+
+            EndToEndRun first = Host();
+            for (int i = 0; i < repeats; i++) Host();
+            foreach (string output in new[] { EndToEndResult.PngFrames, EndToEndResult.Mp4 })
+                for (int i = 0; i < repeats; i++) File(output);
+            return new EndToEndResult
+            {
+                Model = model.Identity.ToString(),
+                Preset = model.Spec.Name,
+                Device = GpuDevices.NameOf(model.Components.Device),
+                Size = new(plan.Width, plan.Height),
+                Frames = plan.Frames,
+                Steps = plan.Sampler.Steps,
+                Version = VideoModel.Version,
+                OpeningSeconds = opening,
+                First = first,
+                Warm = [.. runs.Where(r => r != first)],
+                PeakBytes = GpuMemory.Used(model.Components.Device) ?? Process.GetCurrentProcess().PeakWorkingSet64,
+            };
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // Frames as levels in host memory: what every writer begins with.
+    private sealed class HostFrames : IVideoReceiver
+    {
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(torch.Tensor frames) => VideoFrames.FromModelOutput(frames).Dispose();
+
+        public void End()
+        {
+        }
+    }
+}
