@@ -16,10 +16,12 @@ namespace TurboDiffusion.Orleans.Tests;
 public sealed class ClusterFaultTests
 {
     private const int Workers = 3;
-    private const int Clients = 12;
 
     // A large run is one command: TURBODIFFUSION_CLUSTER_JOBS=10000 (docs/reliability.md).
     private static readonly int Jobs = Number("TURBODIFFUSION_CLUSTER_JOBS", 60);
+    private static readonly int Clients = Number("TURBODIFFUSION_CLUSTER_CLIENTS", 12);
+    private static readonly int Slots = Number("TURBODIFFUSION_CLUSTER_SLOTS", 2);
+    private static readonly bool IsCalm = Environment.GetEnvironmentVariable("TURBODIFFUSION_CLUSTER_FAULTS") == "0";
     private static readonly int Milliseconds = Number("TURBODIFFUSION_CLUSTER_MILLISECONDS", 200);
     private static readonly bool IsReal = Environment.GetEnvironmentVariable("TURBODIFFUSION_CLUSTER_MODEL") == "tiny";
 
@@ -43,16 +45,17 @@ public sealed class ClusterFaultTests
             using var http = new HttpClient { BaseAddress = front.Address, Timeout = TimeSpan.FromMinutes(1) };
             await UntilAsync(async () => (await http.GetFromJsonAsync<JsonElement>("/v1/models")).GetProperty("data").GetArrayLength() > 0);
             var ready = watch.Elapsed;
-            var memory = front.Memory();
             using var calm = new CancellationTokenSource();
-            var faults = FaultsAsync(redis, front, workers, calm.Token);
+            var faults = IsCalm ? Task.FromResult(new Dictionary<string, int>()) : FaultsAsync(redis, front, workers, calm.Token);
             var clients = Enumerable.Range(0, Clients).Select(client => ClientAsync(http, client)).ToArray();
+            await UntilAsync(() => Task.FromResult(Volatile.Read(ref _started) >= Jobs / 4));
+            var memory = Memory(workers, front);
             await UntilAsync(() => Task.FromResult(Volatile.Read(ref _started) >= Jobs || clients.All(client => client.IsCompleted)));
             await calm.CancelAsync();
             var counts = await faults;
             await Task.WhenAll(clients);
             await CheckAsync(http);
-            Report(ready, watch.Elapsed, counts, memory, front.Memory());
+            Report(ready, watch.Elapsed, counts, memory, Memory(workers, front));
         }
         catch
         {
@@ -113,7 +116,7 @@ public sealed class ClusterFaultTests
     private async Task ClientAsync(HttpClient http, int client)
     {
         var random = new Random(client);
-        while (Interlocked.Increment(ref _started) is var number && number <= Jobs)
+        for (int number; (number = Interlocked.Increment(ref _started)) <= Jobs;)
         {
             var prompt = random.Next(10) == 0 && !IsReal ? $"fail {number}" : $"video {number}";
             var id = await TryAsync(async () => Id(await SendAsync(http, prompt, number)));
@@ -180,21 +183,25 @@ public sealed class ClusterFaultTests
             Directory.GetDirectories(videos).All(folder => _ended.ContainsKey(Path.GetFileName(folder)))));
     }
 
-    private void Report(TimeSpan ready, TimeSpan whole, Dictionary<string, int> faults, long before, long after)
+    private void Report(TimeSpan ready, TimeSpan whole, Dictionary<string, int> faults, string before, string after)
     {
         var runs = IsReal ? 0 : Directory.GetFiles(_folder, "runs-*.log").Sum(file => File.ReadLines(file).Count());
         var took = whole - ready;
         Write(string.Create(CultureInfo.InvariantCulture, $"{Jobs} jobs: {_ended.Count(e => e.Value.Length > 0)} videos, "
             + $"{_ended.Count(e => e.Value.Length == 0)} failed as they were to, {_cancelled.Count} cancelled; 0 lost, 0 twice. "
             + $"{string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value} times"))}. {runs} runs begun. "
-            + $"{took.TotalSeconds:0} s, {Jobs / took.TotalSeconds:0.0} jobs/s. Front end {before >> 20} to {after >> 20} MB."));
+            + $"{took.TotalSeconds:0} s, {Jobs / took.TotalSeconds:0.0} jobs/s. MB at a quarter: {before}; at the end: {after}."));
         Directory.Delete(_folder, recursive: true);
     }
+
+    // Workers, then the front end.
+    private static string Memory(ClusterNode[] workers, ClusterNode front) =>
+        string.Join(", ", workers.Append(front).Select(node => $"{node.Memory() >> 20}"));
 
     private ClusterNode Node(RedisServer redis, VideoClusterRole role)
     {
         string[] what = IsReal ? ["--Model", CommandProcess.SmallModelFolder]
-            : ["--Milliseconds", $"{Milliseconds}", "--Workers", $"{Number("TURBODIFFUSION_CLUSTER_SLOTS", 2)}"];
+            : ["--Milliseconds", $"{Milliseconds}", "--Workers", $"{Slots}"];
         return ClusterNode.Start(["--Redis", redis.Address, "--Role", $"{role}", "--Data", _folder, .. what]);
     }
 

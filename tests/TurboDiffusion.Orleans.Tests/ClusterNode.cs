@@ -61,8 +61,16 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>Resident memory in bytes.</summary>
     public long Memory()
     {
-        _process.Refresh();
-        return _process.WorkingSet64;
+        try
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+        catch (InvalidOperationException)
+        {
+            // Killed just now.
+            return 0;
+        }
     }
 
     public async ValueTask DisposeAsync()
