@@ -147,6 +147,34 @@ public sealed class JobSurvivalTests : IDisposable
     }
 
     [Fact]
+    public async Task A_hundred_thousand_jobs_wait_and_no_owner_holds_up_another()
+    {
+        const int Jobs = 100_000;
+        using var store = new SqliteVideoJobStore(path: null);
+        var ids = new List<string>();
+        for (var i = 0; i < Jobs; i++)
+        {
+            // One owner has nearly all of them.
+            var job = Job() with { Id = VideoJobId.New(), Owner = i < Jobs - 2 ? "many" : $"few{i}" };
+            ids.Add(job.Id);
+            await store.AddAsync(job, Jobs, Jobs);
+        }
+
+        var refused = await Assert.ThrowsAsync<VideoJobRefusedException>(
+            () => store.AddAsync(Job() with { Id = VideoJobId.New() }, Jobs, 1));
+        Assert.Equal(VideoJobRefusal.QueueFull, refused.Refusal);
+        Assert.Equal(Jobs - 2 + 2, await store.QueuePositionAsync(ids[Jobs - 3]));
+        var now = DateTimeOffset.UtcNow;
+        var first = (await store.TakeAsync(now))!;
+        Assert.Equal([ids[0], ids[^2], ids[^1], ids[1]],
+            [first.Id, (await store.TakeAsync(now))!.Id, (await store.TakeAsync(now))!.Id, (await store.TakeAsync(now))!.Id]);
+        await store.UpdateAsync(first with { Status = VideoJobStatus.Queued });
+        Assert.Equal(1, await store.QueuePositionAsync(ids[0]));
+        await store.RemoveAsync(ids[0]);
+        Assert.Equal(ids[2], (await store.TakeAsync(now))!.Id);
+    }
+
+    [Fact]
     public async Task The_service_deletes_what_has_expired()
     {
         var time = new FakeTimeProvider(DateTimeOffset.UtcNow);

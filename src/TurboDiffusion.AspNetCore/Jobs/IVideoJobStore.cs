@@ -29,7 +29,10 @@ public interface IVideoJobStore
     Task<VideoJobPage> ListAsync(
         string owner, int limit, string? after, bool ascending, CancellationToken cancellationToken = default);
 
-    /// <summary>Takes the job that has waited longest: it is in progress from now on, in one attempt more.</summary>
+    /// <summary>
+    /// Takes the next job, which is in progress from now on, in one attempt more: one of the owner who has the fewest in progress, and
+    /// among those of who had none for the longest time; of that owner the one that has waited longest.
+    /// </summary>
     /// <param name="now">The time.</param>
     /// <param name="cancellationToken">Ends the call.</param>
     /// <returns>The job, or <see langword="null"/> where none waits.</returns>
@@ -57,7 +60,7 @@ public interface IVideoJobStore
     /// <param name="cancellationToken">Ends the call.</param>
     Task<int> CountAsync(VideoJobStatus status, CancellationToken cancellationToken = default);
 
-    /// <summary>Tells how many jobs are taken until this one is: 1 for the next.</summary>
+    /// <summary>Tells how many jobs are taken until this one is, if none ends and none comes: 1 for the next.</summary>
     /// <param name="id">A job.</param>
     /// <param name="cancellationToken">Ends the call.</param>
     /// <returns>The position, or <see langword="null"/> where the job does not wait.</returns>

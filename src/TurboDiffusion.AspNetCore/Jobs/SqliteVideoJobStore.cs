@@ -39,6 +39,9 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
 
     // One connection, one call at a time: every call takes microseconds beside the seconds of a video.
     private readonly SemaphoreSlim _turn = new(1, 1);
+
+    // Which of those that wait is next; it follows what is committed.
+    private readonly FairQueue _queue = new();
     private readonly SqliteConnection _connection;
 
     /// <summary>Opens the database.</summary>
@@ -80,6 +83,7 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
     public Task<VideoJob> AddAsync(VideoJob job, int maxQueued, int maxOfOwner, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(job);
+        long? number = null;
         return InTurnAsync(
             () =>
             {
@@ -89,19 +93,24 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
                     return earlier;
                 }
 
-                if (Scalar("SELECT COUNT(*) FROM job WHERE status = $1", (int)VideoJobStatus.Queued) >= maxQueued)
+                if (_queue.Waiting >= maxQueued)
                     throw VideoJobRefusedException.QueueFull(maxQueued);
 
-                if (Scalar("SELECT COUNT(*) FROM job WHERE owner = $1 AND status <= $2", job.Owner,
-                    (int)VideoJobStatus.InProgress) >= maxOfOwner)
+                if (_queue.Open(job.Owner) >= maxOfOwner)
                     throw VideoJobRefusedException.OwnerQueueFull(maxOfOwner);
 
                 Execute(
                     "INSERT INTO job (id, owner, idempotency_key, status, expires_at, bytes, json) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     job.Id, job.Owner, job.IdempotencyKey, (int)job.Status, Expiry(job), Bytes(job), Text(job));
+                number = Scalar("SELECT last_insert_rowid()");
                 return job;
             },
-            cancellationToken);
+            cancellationToken,
+            _ =>
+            {
+                if (number is { } place && job.Status == VideoJobStatus.Queued)
+                    _queue.Add(place, Entry(job));
+            });
     }
 
     /// <inheritdoc/>
@@ -128,24 +137,33 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
         InTurnAsync(
             () =>
             {
-                if (One("SELECT json FROM job WHERE status = $1 ORDER BY number LIMIT 1", (int)VideoJobStatus.Queued) is not { } job)
+                if (_queue.Peek() is not { } next || One("SELECT json FROM job WHERE id = $1", next.Id) is not { } job)
                     return null;
 
                 job = job with { Status = VideoJobStatus.InProgress, StartedAt = now, Attempts = job.Attempts + 1 };
                 return Replace(job) ? job : null;
             },
-            cancellationToken);
+            cancellationToken,
+            taken =>
+            {
+                if (taken is not null)
+                    _queue.Take();
+            });
 
     /// <inheritdoc/>
     public Task<bool> UpdateAsync(VideoJob job, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(job);
-        return InTurnAsync(() => Replace(job), cancellationToken);
+        return InTurnAsync(() => Replace(job), cancellationToken, isThere =>
+        {
+            if (isThere)
+                Follow(job);
+        });
     }
 
     /// <inheritdoc/>
     public Task<bool> RemoveAsync(string id, CancellationToken cancellationToken = default) =>
-        InTurnAsync(() => Execute("DELETE FROM job WHERE id = $1", id) > 0, cancellationToken);
+        InTurnAsync(() => Execute("DELETE FROM job WHERE id = $1", id) > 0, cancellationToken, _ => _queue.Remove(id));
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<VideoJob>> ListAsync(VideoJobStatus status, CancellationToken cancellationToken = default) =>
@@ -158,11 +176,7 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
 
     /// <inheritdoc/>
     public Task<int?> QueuePositionAsync(string id, CancellationToken cancellationToken = default) =>
-        InTurnAsync<int?>(
-            () => (int)Scalar(
-                "SELECT COUNT(*) FROM job WHERE status = $2 AND number <= (SELECT number FROM job WHERE id = $1 AND status = $2)",
-                id, (int)VideoJobStatus.Queued) is > 0 and var position ? position : null,
-            cancellationToken);
+        InTurnAsync(() => _queue.Position(id), cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListDisposableAsync(
@@ -216,9 +230,24 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
         }
 
         transaction.Commit();
+        foreach (var job in All("SELECT json FROM job WHERE status = $1 ORDER BY number", (int)VideoJobStatus.Queued))
+            Follow(job);
     }
 
-    private async Task<T> InTurnAsync<T>(Func<T> work, CancellationToken cancellationToken)
+    /// <summary>Brings the queue to the state of a job that is stored.</summary>
+    private void Follow(VideoJob job)
+    {
+        if (job.HasEnded)
+            _queue.Remove(job.Id);
+        else if (job.Status == VideoJobStatus.Queued && _queue.Contains(job.Id))
+            _queue.Return(job.Id);
+        else if (job.Status == VideoJobStatus.Queued)
+            _queue.Add(Scalar("SELECT number FROM job WHERE id = $1", job.Id), Entry(job));
+    }
+
+    private static QueueEntry Entry(VideoJob job) => new(job.Id, job.Owner, job.CreatedAt);
+
+    private async Task<T> InTurnAsync<T>(Func<T> work, CancellationToken cancellationToken, Action<T>? committed = null)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -226,6 +255,7 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
             using var transaction = _connection.BeginTransaction();
             var result = work();
             transaction.Commit();
+            committed?.Invoke(result);
             return result;
         }
         finally

@@ -8,7 +8,7 @@ using TurboDiffusion.AspNetCore.Telemetry;
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>
-/// Runs the jobs of this machine in the order in which they came. Those that a killed process left in the middle run
+/// Runs the jobs of this machine, in turn between their owners. Those that a killed process left in the middle run
 /// again; when the application stops in order, what runs waits for the next start.
 /// </summary>
 internal sealed partial class VideoJobDispatcher(

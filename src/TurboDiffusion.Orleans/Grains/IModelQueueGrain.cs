@@ -1,3 +1,5 @@
+using TurboDiffusion.AspNetCore.Jobs;
+
 namespace TurboDiffusion.Orleans.Grains;
 
 /// <summary>

@@ -1,3 +1,4 @@
+using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.Orleans.Grains;
 
 namespace TurboDiffusion.Orleans.Workers;

@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Orleans.Grains;
+namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>A job's place in a queue.</summary>
 /// <param name="Id">The job.</param>

@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Orleans.Grains;
+namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>
 /// The order in which the jobs of a model run. The next is of the owner who has the fewest running, and among those of who had none for
@@ -18,6 +18,9 @@ internal sealed class FairQueue
 
     /// <summary>Whether a job waits or has been taken.</summary>
     public bool Contains(string id) => _places.ContainsKey(id);
+
+    /// <summary>How many jobs of an owner wait or have been taken.</summary>
+    public int Open(string owner) => _lines.TryGetValue(owner, out var line) ? line.Entries.Count + line.Running : 0;
 
     /// <summary>Adds a job that waits.</summary>
     public void Add(long number, QueueEntry entry)

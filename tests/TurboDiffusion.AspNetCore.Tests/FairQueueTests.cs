@@ -1,7 +1,7 @@
-using TurboDiffusion.Orleans.Grains;
+using TurboDiffusion.AspNetCore.Jobs;
 using Xunit;
 
-namespace TurboDiffusion.Orleans.Tests;
+namespace TurboDiffusion.AspNetCore.Tests;
 
 /// <summary>The order in which jobs run.</summary>
 public sealed class FairQueueTests
