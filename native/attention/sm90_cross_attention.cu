@@ -2,13 +2,7 @@
 // The last key may stand for many equal ones: the padding of a text.
 // A thread block has 128 queries of a head, half for each of two warpgroups. A stage of the ring is a block of 64 keys and its values.
 //   STAGES  see sm90_attention.cuh
-#include "sm90_attention.cuh"
-
-constexpr int kKeyBlock = 64;
-// 64 channels of the keys or values of a block.
-constexpr int kHalfBytes = kKeyBlock * kBoxWidth;
-constexpr int kMmaDepth = 16;
-static_assert(4 * kHalfBytes == kStageBytes);
+#include "sm90_bf16_attention.cuh"
 
 // Through maps with boxes of 128 bytes: q bf16 [B·length, channels of all heads] with boxes of 128 rows; k, v bf16 [B·rows, channels of
 // all heads] with boxes of 64 rows. Of a sequence's rows of k and v the first keys count, the last of them as e^(bonus / √128) ones.
@@ -47,13 +41,11 @@ sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant_
     }
 
     claim_registers<kConsumerRegisters>();
-    int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
+    int lane = threadIdx.x % kWarpSize;
     const float minus_infinity = __uint_as_float(kMinusInfinityBits);
     mbarrier_wait(shared_address(&barriers.query), 0);
     u32 query[kHeadDim / kMmaDepth][4];
-#pragma unroll
-    for (int depth = 0; depth < kHeadDim / kMmaDepth; depth++)
-        ldmatrix_x4(query[depth], shared_address(queries) + tile_chunk<kRows>(warp * 16 + lane % 16, depth * 2 + lane / 16));
+    load_queries(query, queries);
 
     // Of rows lane / 4 and lane / 4 + 8 of the warp's 16: P is 2^(score − reference). The totals are this lane's share until the end.
     float reference[2] = {minus_infinity, minus_infinity}, total[2] = {0, 0};
@@ -62,12 +54,7 @@ sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant_
         ring.wait(step);
         u32 key = ring.data + ring.offset(step), value = key + 2 * kHalfBytes;
         float score[32];
-        wgmma_fence();
-#pragma unroll
-        for (int depth = 0; depth < kHeadDim / kMmaDepth; depth++)
-            wgmma_bf16(score, query[depth], swizzled_operand(key + depth / 4 * kHalfBytes + depth % 4 * kMmaBytes), depth > 0);
-        wgmma_commit();
-        wgmma_wait<0>(score);
+        multiply_keys(score, query, key);
 
         if (step == count - 1) {
             int last = keys - 1 - step * kKeyBlock;
@@ -77,38 +64,7 @@ sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant_
                 score[i] = column > last ? minus_infinity : column == last ? score[i] + bonus : score[i];
             }
         }
-        float rescale[2];
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-            float highest = minus_infinity;
-#pragma unroll
-            for (int i = 2 * row; i < 32; i += 4) highest = fmaxf(highest, fmaxf(score[i], score[i + 1]));
-            float next = fmaxf(reference[row], reduce_row<true>(highest) * factor);
-            rescale[row] = exp2_fast(reference[row] - next);
-            reference[row] = next;
-            float sum = 0;
-#pragma unroll
-            for (int i = 2 * row; i < 32; i += 4)
-#pragma unroll
-                for (int e = i; e < i + 2; e++) {
-                    score[e] = exp2_fast(__fmaf_rn(score[e], factor, -next));
-                    sum += score[e];
-                }
-            total[row] = total[row] * rescale[row] + sum;
-        }
-        u32 weights[kKeyBlock / kMmaDepth][4];
-#pragma unroll
-        for (int depth = 0; depth < kKeyBlock / kMmaDepth; depth++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) weights[depth][i] = pack_bf16(score[depth * 8 + i * 2], score[depth * 8 + i * 2 + 1]);
-#pragma unroll
-        for (int i = 0; i < 64; i++) output[i] *= rescale[i / 2 % 2];
-        wgmma_fence();
-#pragma unroll
-        for (int depth = 0; depth < kKeyBlock / kMmaDepth; depth++)
-            wgmma_bf16_rows(output, weights[depth], swizzled_operand_rows(value + depth * kMmaDepth * kBoxWidth, kHalfBytes), 1);
-        wgmma_commit();
-        wgmma_wait<0>(output);
+        add_values(output, reference, total, score, value, factor);
         ring.release(step);
     }
 

@@ -5,13 +5,7 @@
 // A thread block has a query block of 128, half for each of two warpgroups, which attend to the same list of key blocks of 64. A stage
 // of the ring is such a block of k and of v; the last two are the features and M.
 //   STAGES  see sm90_attention.cuh
-#include "sm90_attention.cuh"
-
-constexpr int kKeyBlock = 64;
-// 64 channels of the keys or values of a block.
-constexpr int kHalfBytes = kKeyBlock * kBoxWidth;
-constexpr int kMmaDepth = 16;
-static_assert(4 * kHalfBytes == kStageBytes);
+#include "sm90_bf16_attention.cuh"
 
 // Through maps with boxes of 128 bytes: q, features bf16 [B·H·length, 128] and mix (M) bf16 [B·H·128 outputs, 128] with boxes of 128
 // rows; k bf16 [B·H·length, 128] and v bf16 [B·length, channels of all heads] with boxes of 64 rows.
@@ -76,15 +70,13 @@ sm90_sla_attention(const __grid_constant__ TensorMap q, const __grid_constant__ 
     }
 
     claim_registers<kConsumerRegisters>();
-    int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
+    int lane = threadIdx.x % kWarpSize;
     // Ascending, so that only the last block may end past the sequence. What lies there belongs to the next sequence or is zeros.
     int valid_of_last = length - list[count - 1] * kKeyBlock;
     const float minus_infinity = __uint_as_float(kMinusInfinityBits);
     mbarrier_wait(shared_address(&barriers.query), 0);
     u32 query[kHeadDim / kMmaDepth][4];
-#pragma unroll
-    for (int depth = 0; depth < kHeadDim / kMmaDepth; depth++)
-        ldmatrix_x4(query[depth], shared_address(queries) + tile_chunk<kRows>(warp * 16 + lane % 16, depth * 2 + lane / 16));
+    load_queries(query, queries);
 
     // Of rows lane / 4 and lane / 4 + 8 of the warp's 16: P is 2^(score − reference). The totals are this lane's share until the end.
     float reference[2] = {minus_infinity, minus_infinity}, total[2] = {0, 0};
@@ -93,50 +85,14 @@ sm90_sla_attention(const __grid_constant__ TensorMap q, const __grid_constant__ 
         ring.wait(step);
         u32 keys = ring.data + ring.offset(step), values = keys + 2 * kHalfBytes;
         float score[32];
-        wgmma_fence();
-#pragma unroll
-        for (int depth = 0; depth < kHeadDim / kMmaDepth; depth++)
-            wgmma_bf16(score, query[depth], swizzled_operand(keys + depth / 4 * kHalfBytes + depth % 4 * kMmaBytes), depth > 0);
-        wgmma_commit();
-        wgmma_wait<0>(score);
+        multiply_keys(score, query, keys);
 
         if (step == count - 1 && valid_of_last < kKeyBlock) {
 #pragma unroll
             for (int i = 0; i < 32; i++)
                 if (i / 4 * 8 + lane % 4 * 2 + i % 2 >= valid_of_last) score[i] = minus_infinity;
         }
-        float rescale[2];
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-            float highest = minus_infinity;
-#pragma unroll
-            for (int i = 2 * row; i < 32; i += 4) highest = fmaxf(highest, fmaxf(score[i], score[i + 1]));
-            float next = fmaxf(reference[row], reduce_row<true>(highest) * factor);
-            rescale[row] = exp2_fast(reference[row] - next);
-            reference[row] = next;
-            float sum = 0;
-#pragma unroll
-            for (int i = 2 * row; i < 32; i += 4)
-#pragma unroll
-                for (int e = i; e < i + 2; e++) {
-                    score[e] = exp2_fast(__fmaf_rn(score[e], factor, -next));
-                    sum += score[e];
-                }
-            total[row] = total[row] * rescale[row] + sum;
-        }
-        u32 weights[kKeyBlock / kMmaDepth][4];
-#pragma unroll
-        for (int depth = 0; depth < kKeyBlock / kMmaDepth; depth++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) weights[depth][i] = pack_bf16(score[depth * 8 + i * 2], score[depth * 8 + i * 2 + 1]);
-#pragma unroll
-        for (int i = 0; i < 64; i++) output[i] *= rescale[i / 2 % 2];
-        wgmma_fence();
-#pragma unroll
-        for (int depth = 0; depth < kKeyBlock / kMmaDepth; depth++)
-            wgmma_bf16_rows(output, weights[depth], swizzled_operand_rows(values + depth * kMmaDepth * kBoxWidth, kHalfBytes), 1);
-        wgmma_commit();
-        wgmma_wait<0>(output);
+        add_values(output, reference, total, score, values, factor);
         ring.release(step);
     }
 
