@@ -1,22 +1,12 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace TurboDiffusion.Evaluation;
 
 /// <summary>What was measured.</summary>
 public sealed record EvaluationResult
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        WriteIndented = true,
-    };
-
     /// <summary>The size of the clips.</summary>
     public required ClipSize Size { get; init; }
 
@@ -36,10 +26,10 @@ public sealed record EvaluationResult
     /// <param name="json">JSON.</param>
     /// <exception cref="JsonException">It is not such a result.</exception>
     public static EvaluationResult FromJson(string json) =>
-        JsonSerializer.Deserialize<EvaluationResult>(json, Json) ?? throw new JsonException("The result is null.");
+        JsonSerializer.Deserialize<EvaluationResult>(json, ResultJson.Options) ?? throw new JsonException("The result is null.");
 
     /// <summary>Every number, and every clip.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
 
     /// <summary>
     /// A table in Markdown: shares in percent for clips of one object, all four attributes for those of two, the Fréchet

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -10,14 +8,6 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// <summary>What was measured.</summary>
 internal sealed record BenchmarkResult
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        WriteIndented = true,
-    };
-
     /// <summary>The model's name.</summary>
     public required string Preset { get; init; }
 
@@ -58,7 +48,7 @@ internal sealed record BenchmarkResult
     public IReadOnlyList<PathDifference> Differences { get; init; } = [];
 
     /// <summary>Every number.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
 
     /// <summary>
     /// The tables in Markdown: steps; the decomposition; the undistilled baseline; profiles; differences by step and by block.

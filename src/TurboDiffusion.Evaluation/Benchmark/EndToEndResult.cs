@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TurboDiffusion.Models;
 using TurboDiffusion.Pipelines;
 
@@ -19,14 +17,6 @@ internal sealed record EndToEndResult
 
     /// <summary>They went to an MP4.</summary>
     public const string Mp4 = "video.mp4";
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        WriteIndented = true,
-    };
 
     // The official code with its official kernels, one H100 80GB, 81 frames (docs/performance.md): seconds of a denoising step (SageSLA,
     // bfloat16, which is its fastest there) and of decoding.
@@ -74,7 +64,7 @@ internal sealed record EndToEndResult
         Warm.Select(r => r.Writer).Distinct().ToDictionary(w => w, w => Decoding(w) / Decoding(HostMemory));
 
     /// <summary>Every number.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
 
     /// <summary>The table in Markdown.</summary>
     public string ToMarkdown()
