@@ -1,9 +1,8 @@
 // Quantizes a matrix to int8 in 128×128 blocks, optionally after layer normalisation and modulation, in one launch:
 //   y = LN(x) · (offset + scale) + shift      (NORMALISE; offset 1: modulation, 0: affine weights)
-// One thread block per 128 rows. What is normalised is read twice, the second time mostly from L2, unless the moments of the rows come
-// with it.
+// One thread block per 128 rows. What is normalised is read twice, the second time mostly from L2.
 //   ELEMENT    bf16 or float: type of x
-//   NORMALISE  0: no; 1: yes; 2: yes, with given moments
+//   NORMALISE  0 or 1
 #include "block_int8.cuh"
 
 constexpr int kThreads = 512;
@@ -49,17 +48,16 @@ DEVICE Moments moments_of_row(const ELEMENT* row, int columns) {
     return total;
 }
 
-// x [rows, columns], columns % 8 == 0; moments [rows, columns / 128], mean and sum of squared deviations of 128 columns (NORMALISE 2,
-// columns % 128 == 0); scale, shift [rows / rows_per_batch, columns];
+// x [rows, columns], columns % 8 == 0; scale, shift [rows / rows_per_batch, columns];
 // values [rows, columns], scales [⌈rows/128⌉, ⌈columns/128⌉].
 extern "C" __global__ void __launch_bounds__(kThreads)
 block_int8_quantize(const ELEMENT* x, const float* scale, const float* shift, i8* values, float* scales, int rows, int columns,
-                    int rows_per_batch, float offset, float eps, const float2* moments) {
+                    int rows_per_batch, float offset, float eps) {
     __shared__ float means[kBlock], inverse_deviations[kBlock];
     __shared__ float partials[2][kWarps];
     int first_row = blockIdx.x * kBlock;
 
-    if (NORMALISE == 1) {
+    if (NORMALISE) {
         for (int r = threadIdx.x / kWarpSize; r < kBlock && first_row + r < rows; r += kWarps) {
             Moments m = moments_of_row(x + static_cast<u64>(first_row + r) * columns, columns);
             if (threadIdx.x % kWarpSize == 0) {
@@ -70,21 +68,6 @@ block_int8_quantize(const ELEMENT* x, const float* scale, const float* shift, i8
         __syncthreads();
     }
     int column_blocks = (columns + kBlock - 1) / kBlock;
-    if (NORMALISE == 2) {
-        int row = first_row + threadIdx.x;
-        if (threadIdx.x < kBlock && row < rows) {
-            const float2* parts = moments + static_cast<u64>(row) * column_blocks;
-            Moments total = {0, 0, 0};
-#pragma unroll 4
-            for (int block = 0; block < column_blocks; block++) {
-                float2 part = parts[block];
-                total = merge(total, {static_cast<float>(kBlock), part.x, part.y});
-            }
-            means[threadIdx.x] = total.mean;
-            inverse_deviations[threadIdx.x] = rsqrtf(total.squares / columns + eps);
-        }
-        __syncthreads();
-    }
 
     for (int block = 0; block < column_blocks; block++) {
         int column = block * kBlock + threadIdx.x % kThreadsPerRow * kVector;

@@ -18,7 +18,6 @@ struct Epilogue {
     float* scales;           // [⌈m/128⌉, ⌈n/128⌉]; 1
     const OUTPUT* residual;  // [m, n]; 2
     const float* gate;       // [m / rows_per_batch, n], or null for 1; 2
-    float2* moments;         // [m, n/128], of every row's 128 columns, mean and sum of squared deviations; sm90_int8_matmul's, with MOMENTS
     int rows_per_batch;
 };
 

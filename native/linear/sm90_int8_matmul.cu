@@ -2,30 +2,18 @@
 //   sum[i, j] = Σ over blocks of K of int32 sums · (activation scale · weight scale), in float32, then the epilogue.
 // A thread block goes from one 128×256 tile to the next. A warp of a third warpgroup, which gives its registers away, has the
 // copy engine fill a ring of STAGES blocks of K, that of the next tile while this one's epilogue runs; each of two warpgroups
-// has 64 rows. The scales change with every block of K, so the int32 sums of a block are added up in float32: one half of the
-// columns at a time, so that both fit into registers.
+// has 64 rows. The scales change with every block of K, so the int32 sums of a block are added up in float32: 64 columns at a time,
+// the next 64 under way meanwhile, with the activations in registers. Results leave by way of shared memory: sm90_int8_matmul_outbox.cuh.
 //   STAGES   blocks of K under way
 //   GROUP    tile rows that run through the tile columns together, so that their activations stay in L2; even
 //   CLUSTER  thread blocks that share the weights, 1 or 2: each has 128 rows of its own, reads its half of the 256 rows of
 //            weights and sends them to both
-//   TURNS    1: the warpgroups take turns at issuing, so that the tensor cores work for one while the other adds up; 0: each
-//            issues when it is ready
-//   PROMOTE  how an int32 sum becomes a float32: 0: a conversion; 1: the sum starts at the bits of 1.5 · 2²³, which makes it
-//            the bits of 1.5 · 2²³ + sum, exactly, as |sum| ≤ 2²¹
-//   AHEAD    0: a warpgroup has a product of 128 columns under way, and adds it up when it is done; 1: it holds its activations in
-//            registers and has the next product of 64 columns under way while it adds up the last one; without TURNS and PROMOTE
-//   OUTBOXES how the results leave: 0: straight from the registers; 2 or 4: by way of so many boxes of shared memory a warpgroup, see
-//            sm90_int8_matmul_outbox.cuh
+//   PREFETCH 1: the activations of the next block of K are in registers before the last product of this one ends; 0: after
 //   FP8      1: the operands are e4m3, a block's sums float32, and every row of activations has a scale of its own, for the trial that
 //            KernelTimings makes; 0: int8
-//   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh; MOMENTS  see sm90_int8_matmul_outbox.cuh
+//   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh; OUTPUT is bf16
 #include "ptx_sm90.cuh"
-#include "sm90_box.cuh"
-#if OUTBOXES
 #include "sm90_int8_matmul_outbox.cuh"
-#else
-#include "sm90_int8_matmul_epilogue.cuh"
-#endif
 
 constexpr int kWarpgroups = 2;
 constexpr int kConsumers = kWarpgroups * kWarpgroup;
@@ -34,19 +22,17 @@ constexpr int kThreads = kConsumers + kWarpgroup;
 // producer of a cluster spills.
 constexpr int kLaunchRegisters = 168, kProducerRegisters = 40;
 constexpr int kConsumerRegisters = ((kWarpgroups + 1) * kLaunchRegisters - kProducerRegisters) / kWarpgroups;
-static_assert(!(AHEAD && (TURNS || PROMOTE)), "AHEAD takes neither TURNS nor PROMOTE");
 static_assert(kConsumerRegisters % 8 == 0 && kProducerRegisters % 8 == 0, "setmaxnreg takes multiples of 8");
 constexpr int kHalves = 2;
 constexpr int kMmaRows = 64, kMmaDepth = 32;
 constexpr int kBoxBytes = kBlock * kBlock;
 constexpr int kStageBytes = (1 + kHalves) * kBoxBytes;
 constexpr int kAlignment = 1024;
-constexpr int kTurnBarrier = 2;
 constexpr int kGroup = GROUP / CLUSTER;
-constexpr int kPromoteBits = 0x4b400000;
-constexpr float kPromoteBase = 12582912.0f;
+// Columns of a product.
+constexpr int kChunkBytes = kBoxBytes / 2;
 // Stages that a tile takes after its blocks of K: the residual of each half, in two boxes.
-constexpr int kResidualStages = OUTBOXES && EPILOGUE == 2 ? kHalves : 0;
+constexpr int kResidualStages = EPILOGUE == 2 ? kHalves : 0;
 constexpr int kResidualBoxes = 2;
 
 // Scales of the activations that a thread's sums of a block have: of the tile, or of each of its two rows.
@@ -54,17 +40,14 @@ constexpr int kRowScales = FP8 ? 2 : 1;
 
 #if FP8
 typedef float Sum;
-DEVICE float promoted(float sum) { return sum; }
-DEVICE void begin(float&) {}
-DEVICE void multiply(float (&d)[64], u64 a, u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
 DEVICE void multiply(float (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
 #else
 typedef int Sum;
-DEVICE float promoted(int sum) { return PROMOTE ? __int_as_float(sum) - kPromoteBase : static_cast<float>(sum); }
-DEVICE void begin(int& sum) { sum = fresh_constant<kPromoteBits>(); }
-DEVICE void multiply(int (&d)[64], u64 a, u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
 DEVICE void multiply(int (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
 #endif
+
+// A warpgroup's activations of a block of K, as the products take them from registers.
+typedef u32 Activations[kBlock / kMmaDepth][4];
 
 // Which tiles a thread block has: those of a cluster lie below each other, and the last may lie outside of the matrix.
 struct Tiles {
@@ -94,8 +77,8 @@ struct Turn {
 };
 
 // a [m, k] and b [n, k] through maps with boxes of 128×128; k % 16 == 0, n % 8 == 0; a_scales [⌈m/128⌉, ⌈k/128⌉],
-// b_scales [⌈n/128⌉, ⌈k/128⌉]; with FP8, a_scales [⌈k/128⌉, m]. A grid of any multiple of CLUSTER. With OUTBOXES, result is a map of the bytes of y or values with boxes
-// of 64×128, residual of the residual's with boxes of 128×128; their rows are multiples of 16 bytes, and y is bf16.
+// b_scales [⌈n/128⌉, ⌈k/128⌉]; with FP8, a_scales [⌈k/128⌉, m]. A grid of any multiple of CLUSTER. result is a map of the bytes of y or
+// values with boxes of 64×128, residual of the residual's with boxes of 128×128; their rows are multiples of 16 bytes.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(kThreads, 1)
 sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, const __grid_constant__ TensorMap b, const float* b_scales,
                  const __grid_constant__ TensorMap result, const __grid_constant__ TensorMap residual, Epilogue out, int m, int n, int k) {
@@ -125,7 +108,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
         if (threadIdx.x == kConsumers) {
             prefetch_map(&a);
             prefetch_map(&b);
-            if (OUTBOXES) prefetch_map(&result);
+            prefetch_map(&result);
             if (kResidualStages) prefetch_map(&residual);
             // A fresh barrier's phase before the first counts as over: the first round does not wait.
             Turn turn = {0, 1};
@@ -163,8 +146,6 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
     } else {
         claim_registers<kConsumerRegisters>();
         int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize;
-        // The first turn is the first warpgroup's.
-        if (TURNS && warpgroup == 1 && tiles.unit(0) < tiles.count()) named_barrier_arrive<kConsumers>(kTurnBarrier);
         // This warp has read a stage.
         auto release = [&](int stage) {
             u32 barrier = shared_address(&empty[stage]);
@@ -172,9 +153,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                 if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);
             } else if (lane == 0) mbarrier_arrive(barrier);
         };
-#if OUTBOXES
-        Outbox outbox = {ring + STAGES * kStageBytes + warpgroup * OUTBOXES * kOutboxBytes, warpgroup, 0};
-#endif
+        Outbox outbox = {ring + STAGES * kStageBytes + warpgroup * kOutboxes * kOutboxBytes, warpgroup, 0};
         Turn turn = {0, 0};
         for (int i = 0; tiles.unit(i) < tiles.count(); i++) {
             int tile_row, first_column;
@@ -188,37 +167,38 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
             float total[kHalves][64] = {};
 #pragma unroll
-            for (int half = 0; half < kHalves; half++) {
-#if OUTBOXES
-                begin_with_bias(total[half], out.bias, (first_column + half) * kTile, n);
-#else
-                if (EPILOGUE == 2) prefetch_residual(out, tile_row * kTile, (first_column + half) * kTile, m, n);
-#endif
-            }
+            for (int half = 0; half < kHalves; half++) begin_with_bias(total[half], out.bias, (first_column + half) * kTile, n);
 
-#if AHEAD
             // Columns 64 · chunk … + 63 of the tile's, one product in the even registers and one in the odd.
             Sum even[32], odd[32] = {};
-            u32 left[kBlock / kMmaDepth][4];
+            Activations left[1 + PREFETCH];
             float scale_before[kRowScales] = {};
             int previous = 0;
-            auto issue = [&](int chunk, u64 right, Sum (&sum)[32]) {
+            // Waits for the stage of a turn, and reads this warpgroup's activations.
+            auto load = [&](Activations& to) {
+                mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
+                u32 rows = ring + turn.stage * kStageBytes + warpgroup * kMmaRows * kBlock;
+#pragma unroll
+                for (int step = 0; step < kBlock / kMmaDepth; step++) ldmatrix_x4(to[step], box_fragment(rows, 2 * step));
+            };
+            auto issue = [&](int chunk, const Activations& rows, u64 right, Sum (&sum)[32]) {
                 wgmma_fence();
 #pragma unroll
                 for (int step = 0; step < kBlock / kMmaDepth; step++)
-                    multiply(sum, left[step], right + operand_offset(chunk * kBoxBytes / 2 + step * kMmaDepth), step > 0);
+                    multiply(sum, rows[step], right + operand_offset(chunk * kChunkBytes + step * kMmaDepth), step > 0);
                 wgmma_commit();
             };
             auto add_up = [&](int chunk, const Sum (&sum)[32], const float (&scale)[kRowScales]) {
 #pragma unroll
-                for (int e = 0; e < 32; e++) total[chunk / 2][chunk % 2 * 32 + e] += scale[e % 4 / 2 % kRowScales] * promoted(sum[e]);
+                for (int e = 0; e < 32; e++)
+                    total[chunk / 2][chunk % 2 * 32 + e] += scale[e % 4 / 2 % kRowScales] * static_cast<float>(sum[e]);
             };
-#endif
             // Read a block ahead, so that no product waits for them.
             float next_a[kRowScales] = {}, next_b[kHalves] = {b_scale[0], b_scale[second]};
 #pragma unroll
             for (int r = 0; r < kRowScales; r++) next_a[r] = a_scale[r * row_step];
-            for (int block = 0; block < blocks; block++, turn.next()) {
+            // Multiplies a block of K, whose activations are in current with PREFETCH; those of the next then come into following.
+            auto add_block = [&](int block, Activations& current, Activations& following) {
                 float scales[kHalves][kRowScales];
                 int next = min(block + 1, blocks - 1);
 #pragma unroll
@@ -227,68 +207,56 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                     next_a[r] = a_scale[next * block_step + r * row_step];
                 }
                 next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
-                mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
-                u32 operand = ring + turn.stage * kStageBytes, activations = operand + warpgroup * kMmaRows * kBlock;
-                u64 right = swizzled_operand(operand + kBoxBytes);
-#if AHEAD
+#if !PREFETCH
                 // The last product of the block before, zeros before the first block; then nothing reads its activations any more.
                 wgmma_wait<0>(odd);
                 if (block > 0) release(previous);
-#pragma unroll
-                for (int step = 0; step < kBlock / kMmaDepth; step++) ldmatrix_x4(left[step], box_fragment(activations, 2 * step));
-                issue(0, right, even);
+                load(current);
+#endif
+                u64 right = swizzled_operand(ring + turn.stage * kStageBytes + kBoxBytes);
+                issue(0, current, right, even);
+#if PREFETCH
+                // The last product of the block before; zeros before the first block.
+                wgmma_wait<1>(odd);
+                if (block > 0) release(previous);
+#endif
                 add_up(3, odd, scale_before);
-                issue(1, right, odd);
+                issue(1, current, right, odd);
                 wgmma_wait<1>(even);
                 add_up(0, even, scales[0]);
-                issue(2, right, even);
+                issue(2, current, right, even);
                 wgmma_wait<1>(odd);
                 add_up(1, odd, scales[0]);
-                issue(3, right, odd);
+                issue(3, current, right, odd);
+                previous = turn.stage;
+                turn.next();
+#if PREFETCH
+                if (block + 1 < blocks) load(following);
+#endif
                 wgmma_wait<1>(even);
                 add_up(2, even, scales[1]);
-                previous = turn.stage;
 #pragma unroll
                 for (int r = 0; r < kRowScales; r++) scale_before[r] = scales[1][r];
-#else
-                u64 left = swizzled_operand(activations);
-#pragma unroll
-                for (int half = 0; half < kHalves; half++) {
-                    Sum sum[64];
-                    if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
-                    if (PROMOTE)
-#pragma unroll
-                        for (int e = 0; e < 64; e++) begin(sum[e]);
-                    wgmma_fence();
-#pragma unroll
-                    for (int step = 0; step < kBlock / kMmaDepth; step++)
-                        multiply(sum, left + operand_offset(step * kMmaDepth), right + operand_offset(half * kBoxBytes + step * kMmaDepth),
-                                 PROMOTE || step > 0);
-                    wgmma_commit();
-                    // The other's products queue up behind; after the last, nobody waits for a turn of the first warpgroup's.
-                    if (TURNS && (warpgroup == 0 || half + 1 < kHalves || block + 1 < blocks || tiles.unit(i + 1) < tiles.count()))
-                        named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
-                    wgmma_wait<0>(sum);
-                    if (half + 1 == kHalves) release(turn.stage);
-#pragma unroll
-                    for (int e = 0; e < 64; e++) total[half][e] += scales[half][e % 4 / 2 % kRowScales] * promoted(sum[e]);
-                }
-#endif
+            };
+#if PREFETCH
+            load(left[0]);
+            for (int block = 0; block < blocks; block += 2) {
+                add_block(block, left[0], left[1]);
+                if (block + 1 < blocks) add_block(block + 1, left[1], left[0]);
             }
-#if AHEAD
+#else
+            for (int block = 0; block < blocks; block++) add_block(block, left[0], left[0]);
+#endif
             wgmma_wait<0>(odd);
             release(previous);
             add_up(3, odd, scale_before);
-#endif
 
-#if OUTBOXES
             if constexpr (EPILOGUE == 1) {
                 send_gelu(total, out, outbox, &result, row, tile_row, first_column, m, n, partials[i % 2]);
             } else {
                 int first_row = tile_row * kTile + warpgroup * kBoxRows;
                 // A box ahead of their use.
                 float2 gates[2][kRowsPerThread][kBoxChunks];
-                RowMoments moments[kRowsPerThread];
                 if (EPILOGUE == 2) load_gates(gates[0], out, row, first_column * kTile, m, n);
 #pragma unroll
                 for (int box = 0; box < kHalves * kTile / kBoxColumns; box++) {
@@ -299,33 +267,18 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
                         if (part == 0) mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                     }
                     u32 added = ring + turn.stage * kStageBytes + part * kBoxBytes + warpgroup * kOutboxBytes;
-                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2], part == 0, moments);
+                    fill_box(total[half] + part * kBoxColumns / 2, outbox.box(), added, gates[box % 2]);
                     if (EPILOGUE == 2 && part + 1 == kBoxesPerHalf) {
                         __syncwarp();
                         release(turn.stage);
                         turn.next();
                     }
-                    if (MOMENTS && part + 1 == kBoxesPerHalf)
-#pragma unroll
-                        for (int r = 0; r < kRowsPerThread; r++) {
-                            float2 row_moments = moments[r].of_row();
-                            int at = row + r * kRowStep;
-                            if (lane % 4 == 0 && at < m && first_column + half < column_blocks)
-                                out.moments[static_cast<u64>(at) * column_blocks + first_column + half] = row_moments;
-                        }
                     outbox.send(&result, column * static_cast<int>(sizeof(OUTPUT)), first_row, first_row < m && column < n);
                 }
             }
-#else
-#pragma unroll
-            for (int half = 0; half < kHalves; half++)
-                finish_sums<kConsumers>(total[half], out, row, tile_row, first_column + half, m, n, partials[i % 2][half]);
-#endif
         }
-#if OUTBOXES
         outbox.close();
         __syncwarp();
-#endif
         // What the other thread block of the cluster still writes here or arrives at must find it.
         if (CLUSTER > 1) cluster_sync();
     }

@@ -1,11 +1,11 @@
 // The epilogues by way of shared memory: a warpgroup writes boxes of 64 rows and 128 bytes of its results, swizzled, and the copy
 // engine stores them while the warpgroup goes on. The residual comes as it came for the products: through the ring.
-//   OUTBOXES  boxes of a warpgroup, filled in turn: 2 or 4
-//   MOMENTS   1: with EPILOGUE 2, moments of the rows of y are written too, for the normalisation that follows; n % 128 == 0
 #pragma once
 #include "int8_matmul_epilogue.cuh"
 #include "sm90_box.cuh"
 
+// Boxes of a warpgroup, filled in turn.
+constexpr int kOutboxes = 2;
 constexpr int kOutboxBytes = kBoxRows * kBoxRowBytes;
 constexpr int kOutboxBarrier = 4;
 constexpr int kRowsPerThread = 2, kRowStep = 8;
@@ -22,13 +22,13 @@ struct Outbox {
         fence_async_proxy();
         bool leader = threadIdx.x % kWarpgroup == 0;
         // Behind the barrier all threads write the next box: what was in it must be on its way.
-        if (leader) store_box_wait_read<OUTBOXES - 2>();
+        if (leader) store_box_wait_read<kOutboxes - 2>();
         named_barrier_sync<kWarpgroup>(kOutboxBarrier + warpgroup);
         if (leader) {
             if (inside) store_box(map, box(), column, row);
             store_box_commit();
         }
-        turn = (turn + 1) % OUTBOXES;
+        turn = (turn + 1) % kOutboxes;
     }
 
     // Shared memory must outlive the copies from it.
@@ -112,35 +112,8 @@ DEVICE void load_gates(float2 (&gates)[kRowsPerThread][kBoxChunks], const Epilog
     }
 }
 
-// This thread's part of the moments of a row's 128 columns, about its first value: no cancellation however large the mean is.
-struct RowMoments {
-    float pivot, sum, squares;
-
-    DEVICE_MEMBER void begin(float first) { pivot = first, sum = squares = 0; }
-
-    DEVICE_MEMBER void add(float value) {
-        float deviation = value - pivot;
-        sum += deviation;
-        squares = fmaf(deviation, deviation, squares);
-    }
-
-    // Those of the four lanes that share the row, as mean and sum of squared deviations.
-    DEVICE_MEMBER float2 of_row() const {
-        constexpr int kOwn = kTile / 4;
-        float2 m = {pivot + sum * (1.0f / kOwn), squares - sum * sum * (1.0f / kOwn)};
-#pragma unroll
-        for (int lane = 1; lane < 4; lane *= 2) {
-            float delta = __shfl_xor_sync(kFullWarp, m.x, lane) - m.x;
-            m.y += __shfl_xor_sync(kFullWarp, m.y, lane) + delta * delta * (kOwn * lane * 0.5f);
-            m.x += 0.5f * delta;
-        }
-        return m;
-    }
-};
-
-// Puts 64×64 sums into the box. residual: a box of the same place, or 0. first: the box begins 128 columns.
-DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&gates)[kRowsPerThread][kBoxChunks], bool first,
-                     RowMoments (&moments)[kRowsPerThread]) {
+// Puts 64×64 sums into the box. residual: a box of the same place, or 0.
+DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&gates)[kRowsPerThread][kBoxChunks]) {
 #pragma unroll
     for (int chunk = 0; chunk < kBoxChunks; chunk += 2) {
         u32 added[4], words[4];
@@ -152,11 +125,6 @@ DEVICE void fill_box(const float* sums, u32 box, u32 residual, const float2 (&ga
             if (EPILOGUE == 2) {
                 low = fmaf(gates[r][c].x, low, low_bf16(added[i]));
                 high = fmaf(gates[r][c].y, high, high_bf16(added[i]));
-            }
-            if (MOMENTS) {
-                if (first && c == 0) moments[r].begin(low);
-                moments[r].add(low);
-                moments[r].add(high);
             }
             words[i] = pack_bf16(low, high);
         }

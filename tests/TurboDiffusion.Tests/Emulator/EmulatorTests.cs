@@ -12,7 +12,7 @@ public class EmulatorTests
 {
     // The first two: a product that reads before the copy engine has written, a copy over what is still being read.
     [Theory]
-    [InlineData("mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);\n                u32 operand", "u32 operand", "arrivals")]
+    [InlineData("mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);\n                u32 rows", "u32 rows", "arrivals")]
     [InlineData("mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);", "", "arrivals of the mbarrier")]
     [InlineData("Turn turn = {0, 1};", "Turn turn = {0, 0};", "all threads wait")]
     [InlineData("Turn turn = {0, 0};", "Turn turn = {0, 1};", "arrivals of the mbarrier")]
@@ -21,16 +21,16 @@ public class EmulatorTests
     [InlineData("if (lane < CLUSTER) mbarrier_arrive_at(barrier, lane);", "if (lane == 0) mbarrier_arrive(barrier);", "all threads wait")]
     [InlineData("(first_column + tiles.rank) * kTile, barrier)", "first_column * kTile, barrier)", null)]
     [InlineData("return kSwizzle128 |", "return (kSwizzle128 << 1) |", null)]
-    [InlineData("wgmma_fence();\n#pragma unroll\n                    for", "\n#pragma unroll\n                    for", "wgmma.fence")]
-    [InlineData("wgmma_wait<0>(sum);", "", "wgmma.wait_group is missing")]
-    [InlineData("wgmma_wait<0>(sum);", "if (block + 1 == blocks) wgmma_wait<0>(sum);", null)]
+    [InlineData("wgmma_fence();\n#pragma unroll\n                for", "\n#pragma unroll\n                for", "wgmma.fence")]
+    [InlineData("wgmma_wait<0>(odd);\n            release", "release", "wgmma.wait_group is missing")]
+    [InlineData("wgmma_wait<1>(odd);\n                add_up", "if (block > 0) wgmma_wait<1>(odd);\n                add_up", null)]
     [InlineData("fence_async_proxy();", "", "fence.proxy.async")]
-    [InlineData("if (leader) store_box_wait_read<OUTBOXES - 2>();", "", null)]
+    [InlineData("if (leader) store_box_wait_read<kOutboxes - 2>();", "", null)]
     [InlineData("if (threadIdx.x % kWarpgroup == 0) store_box_wait_read<0>();", "", "the copy engine has read its boxes")]
     public void A_fault_in_the_matrix_product_is_noticed(string from, string to, string? says) =>
         Noticed(new SourceEdit(from, to), says, () =>
         {
-            var tuning = new Sm90Int8MatmulKernel.Tuning(2, Turns: false, PromotesByBits: false, Outboxes: 2);
+            var tuning = new Sm90Int8MatmulKernel.Tuning(2, Prefetch: false);
             (Tensor, Tensor) Draw(ulong seed, long rows) =>
                 BlockInt8.QuantizePlain(randn([rows, 608], generator: new Generator(seed)));
             (Tensor, Tensor) a = Draw(1, 600), b = Draw(2, 520);

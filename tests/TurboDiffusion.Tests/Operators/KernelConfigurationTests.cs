@@ -73,38 +73,34 @@ public class KernelConfigurationTests
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}",
-            "TURNS=1", "PROMOTE=0", "OUTBOXES=0", "AHEAD=0", "FP8=0", "MOMENTS=0"), c.Program);
-        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (1 << 10)), c.Launch);
+            "PREFETCH=0", "FP8=0"), c.Program);
+        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (32 << 10) + (1 << 10)), c.Launch);
     }
 
     [Fact]
     public void A_matrix_product_may_be_tuned()
     {
-        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, false, true, 2));
-        Assert.Equal(["CLUSTER=2", "TURNS=0", "PROMOTE=1", "OUTBOXES=2", "AHEAD=0", "FP8=0", "MOMENTS=0"], c.Program.Constants[^7..]);
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, Prefetch: true));
+        Assert.Equal(["CLUSTER=2", "PREFETCH=1", "FP8=0"], c.Program.Constants[^3..]);
         Assert.Equal(132, c.Launch.GridX);
     }
 
-    // Two warpgroups' boxes of 8 KB beside the ring: 227 KB hold four stages and two boxes each, or three and four.
-    [Theory]
-    [InlineData(0, 4, 193)]
-    [InlineData(2, 4, 225)]
-    [InlineData(4, 3, 209)]
-    public void Outboxes_take_shared_memory_from_the_ring(int outboxes, int stages, int kilobytes)
+    // Two warpgroups' two boxes of 8 KB beside a ring of four stages, of 227 KB.
+    [Fact]
+    public void Results_leave_by_way_of_shared_memory_beside_the_ring()
     {
-        var tuning = new Sm90Int8MatmulKernel.Tuning(2, false, false, outboxes);
-        foreach (Int8MatmulKernel.Problem problem in new[] { Gelu(32760, 8960, 1536),
-                     new(32760, 1528, 1536, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GatedResidual) })
-        {
-            KernelConfiguration c = Sm90Int8MatmulKernel.Configure(problem, HopperShared, 132, tuning);
-            Assert.Contains($"STAGES={stages}", c.Program.Constants);
-            Assert.Contains($"OUTBOXES={outboxes}", c.Program.Constants);
-            Assert.Equal(kilobytes << 10, c.Launch.SharedBytes);
-        }
-        // Rows of int8 that are no multiple of 16 bytes, and float32 results, leave from the registers.
-        foreach (Int8MatmulKernel.Problem problem in new[] { Gelu(32760, 1528, 1536),
-                     new(32760, 1536, 1536, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias) })
-            Assert.Contains("OUTBOXES=0", Sm90Int8MatmulKernel.Configure(problem, HopperShared, 132, tuning).Program.Constants);
+        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 132);
+        Assert.Contains("STAGES=4", c.Program.Constants);
+        Assert.Equal(225 << 10, c.Launch.SharedBytes);
+    }
+
+    [Fact]
+    public void Results_that_the_copy_engine_does_not_write_take_the_portable_product()
+    {
+        Assert.True(Sm90Int8MatmulKernel.Suits(Gelu(32760, 8960, 1536)));
+        Assert.False(Sm90Int8MatmulKernel.Suits(Gelu(32760, 1528, 1536)));
+        Assert.False(Sm90Int8MatmulKernel.Suits(new(32760, 1536, 1536, ScalarType.Float32, Int8MatmulKernel.Epilogue.Bias)));
+        Assert.True(Sm90Int8MatmulKernel.Suits(new(32760, 1528, 1536, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.Bias)));
     }
 
     private static Int8MatmulKernel.Problem Gelu(long m, long n, long k) =>
@@ -140,7 +136,8 @@ public class KernelConfigurationTests
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, f32)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 12, 12, bf16)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(0, 96, bf16)));
-        Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Sm90, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, bf16, Int8MatmulKernel.Epilogue.Bias)));
+        Check(KernelForm.Portable, Int8MatmulKernel.Choose(Hopper, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Portable, Int8MatmulKernel.Choose(Ada, new(1, 8, 16, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 8, 24, f32, Int8MatmulKernel.Epilogue.Bias)));
         Check(KernelForm.Plain, Int8MatmulKernel.Choose(Hopper, new(1, 12, 16, f32, Int8MatmulKernel.Epilogue.Bias)));

@@ -63,14 +63,12 @@ internal static class KernelPrograms
         [
             BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, false)).Program,
             BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true)).Program,
-            BlockInt8QuantizeKernel.Configure(new(1, 1536, dtype, true, GivenMoments: true)).Program,
             RmsNormRotaryKernel.Configure(new(1, 1536, 128, dtype)).Program,
             RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
             .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
                let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
-               from matmul in Sm90Int8MatmulKernel.Tuning.All.Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
-                   .Concat(Sm90Int8MatmulKernel.Tuning.All.Where(t => Sm90Int8MatmulKernel.GivesMoments(problem, t))
-                       .Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t, moments: true)))
+               from matmul in Sm90Int8MatmulKernel.Tuning.All.Where(_ => Sm90Int8MatmulKernel.Suits(problem))
+                   .Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
                    .Append(Int8MatmulKernel.Configure(problem, 227 << 10))
                select matmul.Program,
         ]

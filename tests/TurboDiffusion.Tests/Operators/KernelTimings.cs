@@ -31,9 +31,6 @@ public class KernelTimings
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor input = Wide(1, tokens, dim), modulated = randn([1, 1, dim], device: _device);
-        Tensor moments = ones(tokens, dim / 128, 2, ScalarType.Float32, _device);
-        Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], given moments", 3.0 * tokens * dim,
-            () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), KernelForm.Portable, moments)));
         foreach (KernelForm form in new[] { KernelForm.Portable, Form(tokens, dim) }.Distinct())
             Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {form}", 3.0 * tokens * dim,
                 () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), form)));
@@ -85,15 +82,9 @@ public class KernelTimings
         Rate($"torch bf16 {Tokens}×{n}×{k}", operations, () => nn.functional.linear(a, b, bias).Dispose());
         Run("portable", KernelForm.Portable, null);
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
-        var problem = new Int8MatmulKernel.Problem(Tokens, n, k, ScalarType.BFloat16, kind);
-        Tensor moments = empty(Tokens, BlockInt8.Blocks(n), 2, ScalarType.Float32, _device);
-        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
-        {
-            Run($"sm90 {t}", KernelForm.Sm90, t);
-            if (Sm90Int8MatmulKernel.GivesMoments(problem, t)) Run($"sm90 {t}, moments", KernelForm.Sm90, t, moments);
-        }
+        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All) Run($"sm90 {t}", KernelForm.Sm90, t);
 
-        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning, Tensor? moments = null) =>
+        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
             Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
             switch (kind)
@@ -105,7 +96,7 @@ public class KernelTimings
                     Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, ScalarType.BFloat16, form, tuning));
                     break;
                 default:
-                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning, moments).Dispose();
+                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning).Dispose();
                     break;
             }
         });
@@ -127,7 +118,7 @@ public class KernelTimings
         Tensor x = Wide(Tokens, k), w = Wide(n, k), bias = Wide(n);
         (Tensor, Tensor) xInt8 = BlockInt8QuantizeKernel.Run(x), wInt8 = BlockInt8QuantizeKernel.Run(w);
         (Tensor, Tensor) xFp8 = Fp8Trial.Activations(x.to(ScalarType.Float32)), wFp8 = Fp8Trial.Weights(w.to(ScalarType.Float32));
-        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits))
+        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
             for (int round = 0; round < 2; round++)
             {
                 Run("int8", xInt8, wInt8, fp8: false);

@@ -22,8 +22,7 @@ public class StepTimings
         try
         {
             for (int round = 0; round < 2; round++)
-                foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits)
-                    .SelectMany(t => t is { Cluster: 2, Outboxes: 2 } ? new[] { t, t with { Moments = false } } : [t]))
+                foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
                 {
                     Sm90Int8MatmulKernel.Tuning.Default = tuning;
                     Console.Write($"{tuning}: ");

@@ -47,7 +47,7 @@ public abstract class AttentionLayer : nn.Module
     /// <summary>The normalised hidden states as the projections multiply them; they share it.</summary>
     /// <param name="x">Hidden states <c>[B, L, dim]</c>.</param>
     /// <param name="norm">The block's normalisation.</param>
-    internal Operand Prepare(HiddenStates x, Norm norm) => QueryLayer.Prepare(x, norm);
+    internal Operand Prepare(Tensor x, Norm norm) => QueryLayer.Prepare(x, norm);
 
     // [B, L, dim] to [B, L, H, D].
     private protected Tensor Heads(Tensor x) => x.unflatten(2, [-1, _headDim]);

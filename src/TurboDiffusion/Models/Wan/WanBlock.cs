@@ -62,19 +62,15 @@ public sealed class WanBlock : nn.Module
     /// <param name="rotary">The rotations of the L positions.</param>
     /// <param name="observe">Told of every value, by its name in the block.</param>
     /// <returns><c>[B, L, dim]</c></returns>
-    public Tensor Forward(Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe = null)
-    {
-        HiddenStates output = Forward(new HiddenStates(x), time, context, rotary, observe, default);
-        output.Moments?.Dispose();
-        return output.Values;
-    }
+    public Tensor Forward(Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe = null) =>
+        Forward(x, time, context, rotary, observe, default);
 
     /// <summary>
     /// As the public form, with a time for each token where <paramref name="times"/> has rows: <paramref name="time"/> is then <c>[U, 6,
     /// dim]</c>.
     /// </summary>
-    internal HiddenStates Forward(
-        HiddenStates x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times,
+    internal Tensor Forward(
+        Tensor x, Tensor time, CrossKeys context, RotaryEmbedding rotary, Observer? observe, TokenTimes times,
         CausalAttention? causal = null)
     {
         using var scope = NewDisposeScope();
@@ -84,25 +80,25 @@ public sealed class WanBlock : nn.Module
         // x + gate·o(attention(LN(x)·(1 + scale) + shift))
         Norm norm1 = Norm.Modulated(scale1, shift1, _eps);
         Operand a = _selfAttention.Prepare(x, norm1);
-        observe?.Invoke("norm1", () => norm1.Apply(x.Values, x.Values.dtype));
+        observe?.Invoke("norm1", () => norm1.Apply(x, x.dtype));
         Operand attended = _selfAttention.Attend(a, rotary, observe, causal);
-        HiddenStates y = _selfAttention.Output.MultiplyAdd(attended, x.Values, gate1);
+        Tensor y = _selfAttention.Output.MultiplyAdd(attended, x, gate1);
         observe?.Invoke("self_attn", () => _selfAttention.Output.Multiply(attended));
 
         // y + o(attention(norm3(y), context))
         Operand c = _crossAttention.Prepare(y, _crossNorm.Norm);
-        observe?.Invoke("norm3", () => _crossNorm.call(y.Values));
+        observe?.Invoke("norm3", () => _crossNorm.call(y));
         Operand crossed = _crossAttention.Attend(c, context, observe);
-        HiddenStates z = _crossAttention.Output.MultiplyAdd(crossed, y.Values);
+        Tensor z = _crossAttention.Output.MultiplyAdd(crossed, y);
         observe?.Invoke("cross_attn", () => _crossAttention.Output.Multiply(crossed));
 
         // z + gate·ffn(LN(z)·(1 + scale) + shift)
         Norm norm2 = Norm.Modulated(scale2, shift2, _eps);
         Operand f = _feedForward.In.Prepare(z, norm2);
-        observe?.Invoke("norm2", () => norm2.Apply(z.Values, z.Values.dtype));
+        observe?.Invoke("norm2", () => norm2.Apply(z, z.dtype));
         Operand activated = _feedForward.In.MultiplyGelu(f);
         observe?.Invoke("ffn.0", () => Gelu.Tanh(_feedForward.In.Multiply(f)));
-        HiddenStates output = _feedForward.Out.MultiplyAdd(activated, z.Values, gate2);
+        Tensor output = _feedForward.Out.MultiplyAdd(activated, z, gate2);
         observe?.Invoke("ffn", () => _feedForward.Out.Multiply(activated));
         return output.MoveToOuterDisposeScope();
     }

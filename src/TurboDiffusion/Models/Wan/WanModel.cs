@@ -192,20 +192,19 @@ public sealed class WanModel : nn.Module
                 + $"{hidden.shape[1]}.", nameof(rotary));
         observe?.Invoke("rotary", () => rotations.Cosines);
 
-        var stream = new HiddenStates(hidden);
         for (int i = 0; i < _blocks.Count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             Observer? observeBlock = observe is null ? null : Named(observe, i);
-            HiddenStates next = RecomputesActivations && is_grad_enabled() && times.Rows is null && causal is null
-                ? new HiddenStates(Recomputed(_blocks[i], stream.Values, projected, context.Blocks[i], frames, height, width))
-                : _blocks[i].Forward(stream, projected, context.Blocks[i], rotations, observeBlock, times, causal?.Invoke(i));
-            stream.Dispose();
-            stream = next;
-            observe?.Invoke($"blocks.{i}", () => next.Values);
+            Tensor next = RecomputesActivations && is_grad_enabled() && times.Rows is null && causal is null
+                ? Recomputed(_blocks[i], hidden, projected, context.Blocks[i], frames, height, width)
+                : _blocks[i].Forward(hidden, projected, context.Blocks[i], rotations, observeBlock, times, causal?.Invoke(i));
+            hidden.Dispose();
+            hidden = next;
+            observe?.Invoke($"blocks.{i}", () => next);
         }
 
-        Tensor patches = _head.Forward(stream.Values, time, times);
+        Tensor patches = _head.Forward(hidden, time, times);
         observe?.Invoke("head", () => patches);
         return Patches.ToLatents(patches, Config.OutDim, frames, height, width).MoveToOuterDisposeScope();
     }

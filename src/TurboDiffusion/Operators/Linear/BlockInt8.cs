@@ -37,20 +37,19 @@ public static class BlockInt8
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
-    internal static (Tensor Values, Tensor Scales) Quantize(HiddenStates x, Norm norm)
+    internal static (Tensor Values, Tensor Scales) Quantize(Tensor x, Norm norm)
     {
         if (norm.IsPerToken)
         {
             using var scope = NewDisposeScope();
-            (Tensor values, Tensor scales) = Quantize(norm.Apply(x.Values, x.Values.dtype).flatten(0, 1));
+            (Tensor values, Tensor scales) = Quantize(norm.Apply(x, x.dtype).flatten(0, 1));
             return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
         }
-        KernelChoice choice = Choose(x.Values, normalises: true);
-        return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x.Values, norm, choice.Form, x.Moments)
-            : QuantizePlain(x.Values, norm, x.Values.dtype);
+        KernelChoice choice = Choose(x, normalises: true);
+        return choice.IsKernel ? BlockInt8QuantizeKernel.Run(x, norm, choice.Form) : QuantizePlain(x, norm, x.dtype);
     }
 
-    /// <summary>The plain form of <see cref="Quantize(HiddenStates, Norm)"/>.</summary>
+    /// <summary>The plain form of <see cref="Quantize(Tensor, Norm)"/>.</summary>
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
     /// <param name="between">What is rounded to before quantization: float32 is what the kernels do.</param>

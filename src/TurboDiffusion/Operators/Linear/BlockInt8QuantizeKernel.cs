@@ -19,8 +19,7 @@ internal static unsafe class BlockInt8QuantizeKernel
     /// <param name="Columns">Columns of the matrix.</param>
     /// <param name="Dtype">Its element type.</param>
     /// <param name="Normalises">Whether it is normalised and modulated first.</param>
-    /// <param name="GivenMoments">Whether the moments of the rows are given; the columns are a multiple of 128 then.</param>
-    public readonly record struct Problem(long Rows, long Columns, ScalarType Dtype, bool Normalises, bool GivenMoments = false);
+    public readonly record struct Problem(long Rows, long Columns, ScalarType Dtype, bool Normalises);
 
     /// <summary>Which form runs.</summary>
     /// <param name="offered">What the machine offers.</param>
@@ -34,26 +33,21 @@ internal static unsafe class BlockInt8QuantizeKernel
     /// <summary>How a problem is run.</summary>
     /// <param name="problem">The problem.</param>
     public static KernelConfiguration Configure(Problem problem) => new(
-        new KernelProgram(Name, $"ELEMENT={KernelOperand.Element(problem.Dtype)}", 
-            $"NORMALISE={(problem.GivenMoments ? 2 : problem.Normalises ? 1 : 0)}"),
+        new KernelProgram(Name, $"ELEMENT={KernelOperand.Element(problem.Dtype)}", $"NORMALISE={(problem.Normalises ? 1 : 0)}"),
         new KernelLaunch((int)BlockInt8.Blocks(problem.Rows), 1, Threads, 0));
 
     /// <summary>Quantizes a matrix.</summary>
     /// <param name="x"><c>[M, K]</c></param>
     /// <returns>int8 <c>[M, K]</c> and float32 scales <c>[⌈M/128⌉, ⌈K/128⌉]</c>.</returns>
     public static (Tensor Values, Tensor Scales) Run(Tensor x) =>
-        Run(x, new Problem(x.shape[0], x.shape[1], x.dtype, Normalises: false), KernelForm.Portable, null, null, null, x.shape[0], 0,
-            0);
+        Run(x, new Problem(x.shape[0], x.shape[1], x.dtype, Normalises: false), KernelForm.Portable, null, null, x.shape[0], 0, 0);
 
     /// <summary>Normalises and quantizes.</summary>
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
-    /// <param name="form">The kernel, where the moments are not given.</param>
-    /// <param name="moments">
-    /// Of the rows, as <see cref="HiddenStates.Moments"/>, with which any GPU reads x once; null: they are not known.
-    /// </param>
+    /// <param name="form">The kernel.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
-    public static (Tensor Values, Tensor Scales) Run(Tensor x, Norm norm, KernelForm form, Tensor? moments = null)
+    public static (Tensor Values, Tensor Scales) Run(Tensor x, Norm norm, KernelForm form)
     {
         using var scope = NewDisposeScope();
         long batch = x.shape[0], length = x.shape[1], columns = x.shape[2];
@@ -62,9 +56,7 @@ internal static unsafe class BlockInt8QuantizeKernel
         Tensor Factors(Tensor t) => t.to_type(ScalarType.Float32).reshape(batch, 1, columns).contiguous();
         Tensor factors = Factors(norm.Scale), terms = Factors(norm.Shift);
         (Tensor values, Tensor scales) = Run(x.reshape(batch * length, columns),
-            new Problem(batch * length, columns, x.dtype, Normalises: true, moments is not null),
-            moments is null ? form : KernelForm.Portable, moments is null ? null
-                : KernelOperand.Address(moments, ScalarType.Float32, batch * length, columns / BlockInt8.BlockSize, 2),
+            new Problem(batch * length, columns, x.dtype, Normalises: true), form,
             KernelOperand.Address(factors, ScalarType.Float32, batch, 1, columns),
             KernelOperand.Address(terms, ScalarType.Float32, batch, 1, columns),
             length, (float)norm.Offset, (float)norm.Eps);
@@ -72,7 +64,7 @@ internal static unsafe class BlockInt8QuantizeKernel
     }
 
     private static (Tensor Values, Tensor Scales) Run(
-        Tensor x, Problem problem, KernelForm form, void* moments, void* scale, void* shift, long rowsPerBatch, float offset, float eps)
+        Tensor x, Problem problem, KernelForm form, void* scale, void* shift, long rowsPerBatch, float offset, float eps)
     {
         using var scope = NewDisposeScope();
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
@@ -85,9 +77,8 @@ internal static unsafe class BlockInt8QuantizeKernel
         void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8, values.shape),
             scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
         int rows = (int)problem.Rows, columns = (int)problem.Columns, perBatch = (int)rowsPerBatch;
-        // Hopper's own kernel has all parameters but the last.
         void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
-            &offset, &eps, &moments };
+            &offset, &eps };
         KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }

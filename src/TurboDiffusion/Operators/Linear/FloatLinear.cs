@@ -36,7 +36,7 @@ public sealed class FloatLinear : LinearLayer
 
     internal override Operand Prepare(Tensor x) => new FloatOperand(x);
 
-    internal override Operand Prepare(HiddenStates x, Norm norm) => new FloatOperand(norm.Apply(x.Values, x.Values.dtype));
+    internal override Operand Prepare(Tensor x, Norm norm) => new FloatOperand(norm.Apply(x, x.dtype));
 
     internal override Tensor Multiply(Operand x) => nn.functional.linear(Of<FloatOperand>(x).Values, _weight, _bias);
 
@@ -46,11 +46,10 @@ public sealed class FloatLinear : LinearLayer
         return new FloatOperand(Gelu.Tanh(Multiply(x))).MoveToOuterDisposeScope();
     }
 
-    internal override HiddenStates MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
         using var scope = NewDisposeScope();
         Tensor product = Multiply(x);
-        return new HiddenStates(gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1))
-            .MoveToOuterDisposeScope();
+        return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
     }
 }

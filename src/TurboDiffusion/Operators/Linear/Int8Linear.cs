@@ -45,10 +45,10 @@ public sealed class Int8Linear : LinearLayer
         return new Int8Operand(values, scales, x.shape[..^1], x.dtype).MoveToOuterDisposeScope();
     }
 
-    internal override Operand Prepare(HiddenStates x, Norm norm)
+    internal override Operand Prepare(Tensor x, Norm norm)
     {
         (Tensor values, Tensor scales) = BlockInt8.Quantize(x, norm);
-        return new Int8Operand(values, scales, x.Values.shape[..^1], x.Values.dtype);
+        return new Int8Operand(values, scales, x.shape[..^1], x.dtype);
     }
 
     internal override Tensor Multiply(Operand x)
@@ -66,13 +66,13 @@ public sealed class Int8Linear : LinearLayer
         return a with { Values = values, Scales = scales };
     }
 
-    internal override HiddenStates MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
         using var scope = NewDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
         // The end of the product takes one gate for all tokens of a clip.
         if (gate is not null && gate.shape[1] > 1)
-            return new HiddenStates(residual.addcmul(Multiply(x), gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
+            return residual.addcmul(Multiply(x), gate.to_type(residual.dtype), 1).MoveToOuterDisposeScope();
         return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights, _bias, residual, gate).MoveToOuterDisposeScope();
     }
 }

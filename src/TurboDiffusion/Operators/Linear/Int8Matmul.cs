@@ -53,19 +53,15 @@ internal static class Int8Matmul
     /// <returns>
     /// <c>[B, L, N]</c> in the residual's dtype; the kernels round once, the plain form after the product, too, as the official code.
     /// </returns>
-    public static HiddenStates MultiplyAdd(
+    public static Tensor MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate)
     {
-        Int8MatmulKernel.Problem problem = ProblemOf(a.Values, b.Values, residual.dtype, Int8MatmulKernel.Epilogue.GatedResidual);
-        KernelChoice choice = Choose(a.Values, problem);
+        KernelChoice choice = Choose(a.Values,
+            ProblemOf(a.Values, b.Values, residual.dtype, Int8MatmulKernel.Epilogue.GatedResidual));
         using var scope = NewDisposeScope();
-        if (!choice.IsKernel)
-            return new HiddenStates(MultiplyAddPlain(a, b, bias, residual, gate, residual.dtype)).MoveToOuterDisposeScope();
-        bool known = choice.Form == KernelForm.Sm90
-            && Sm90Int8MatmulKernel.GivesMoments(problem, Sm90Int8MatmulKernel.Tuning.Of(problem));
-        Tensor? moments = known ? empty(problem.M, BlockInt8.Blocks(problem.N), 2, ScalarType.Float32, residual.device) : null;
-        return new HiddenStates(Int8MatmulKernel.MultiplyAdd(a, b, bias?.to_type(residual.dtype), residual, gate, choice.Form,
-            moments: moments), moments).MoveToOuterDisposeScope();
+        return (choice.IsKernel
+            ? Int8MatmulKernel.MultiplyAdd(a, b, bias?.to_type(residual.dtype), residual, gate, choice.Form)
+            : MultiplyAddPlain(a, b, bias, residual, gate, residual.dtype)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The plain form of <see cref="Multiply"/>.</summary>

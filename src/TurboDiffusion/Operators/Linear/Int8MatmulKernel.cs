@@ -54,7 +54,8 @@ internal static unsafe class Int8MatmulKernel
         .Require(p.K is > 0 and < int.MaxValue && p.K % KAlignment == 0 && p.N is > 0 and < int.MaxValue && p.N % NAlignment == 0,
             "the kernel takes a multiple of 16 input features and of 8 output features")
         .Require(p.M is > 0 and < int.MaxValue && BlockInt8.Blocks(p.M) * BlockInt8.Blocks(p.N) < int.MaxValue / Group,
-            "the number of rows is out of the kernel's range");
+            "the number of rows is out of the kernel's range")
+        .RequireForSm90(Sm90Int8MatmulKernel.Suits(p), "Hopper's own kernel gives bfloat16, or a multiple of 16 features in int8");
 
     /// <summary>
     /// How a problem is run: 8 warps a tile of 128×128, with as deep a ring as shared memory holds, which becomes the tile of sums.
@@ -134,14 +135,10 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="gate">Float32 <c>[B, 1, N]</c>, or null for 1.</param>
     /// <param name="form">The kernel.</param>
     /// <param name="tuning">For Hopper's own; null is the problem's.</param>
-    /// <param name="moments">
-    /// Where to write those of the result's rows, as <see cref="HiddenStates.Moments"/>, if
-    /// <see cref="Sm90Int8MatmulKernel.GivesMoments"/>; or null.
-    /// </param>
     /// <returns><c>[B, L, N]</c></returns>
     public static Tensor MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null, Tensor? moments = null)
+        Sm90Int8MatmulKernel.Tuning? tuning = null)
     {
         using var scope = NewDisposeScope();
         Tensor added = residual.contiguous(), y = empty_like(added);
@@ -151,8 +148,6 @@ internal static unsafe class Int8MatmulKernel
             Y = KernelOperand.Address(y, residual.dtype, residual.shape),
             Residual = KernelOperand.Address(added, residual.dtype, residual.shape),
             Gate = gates is null ? null : KernelOperand.Address(gates, ScalarType.Float32, residual.shape[0], 1, residual.shape[2]),
-            Moments = moments is null ? null : KernelOperand.Address(moments, ScalarType.Float32, a.Values.shape[0],
-                residual.shape[2] / BlockInt8.BlockSize, 2),
             RowsPerBatch = (int)residual.shape[1],
         });
         return y.MoveToOuterDisposeScope();
@@ -167,7 +162,7 @@ internal static unsafe class Int8MatmulKernel
         IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8, targets.Moments is not null)
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8)
             : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
@@ -187,14 +182,11 @@ internal static unsafe class Int8MatmulKernel
         byte* aMap = maps, bMap = aMap + TensorMap.Size, resultMap = bMap + TensorMap.Size, residualMap = resultMap + TensorMap.Size;
         TensorMap.Describe(on, aMap, aValues, rows, depth);
         TensorMap.Describe(on, bMap, bValues, columns, depth);
-        // Without outboxes the kernel looks at neither of the others.
-        if (Sm90Int8MatmulKernel.Outboxes(problem, tuning ?? Sm90Int8MatmulKernel.Tuning.Of(problem)) > 0)
-        {
-            long rowBytes = kind == Epilogue.GeluQuantize ? columns : columns * ScalarTypes.Bytes(output);
-            TensorMap.Describe(on, resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
-                Sm90Int8MatmulKernel.OutboxRows);
-            if (kind == Epilogue.GatedResidual) TensorMap.Describe(on, residualMap, targets.Residual, rows, rowBytes);
-        }
+        long rowBytes = kind == Epilogue.GeluQuantize ? columns : columns * ScalarTypes.Bytes(output);
+        TensorMap.Describe(on, resultMap, kind == Epilogue.GeluQuantize ? targets.Values : targets.Y, rows, rowBytes,
+            Sm90Int8MatmulKernel.OutboxRows);
+        // With another epilogue the kernel does not look at it.
+        if (kind == Epilogue.GatedResidual) TensorMap.Describe(on, residualMap, targets.Residual, rows, rowBytes);
         void** arguments = stackalloc void*[] { aMap, &aScales, bMap, &bScales, resultMap, residualMap, &targets, &m, &n, &k };
         on.Launch(program, launch, arguments);
     }
@@ -203,7 +195,7 @@ internal static unsafe class Int8MatmulKernel
     [StructLayout(LayoutKind.Sequential)]
     private struct Targets
     {
-        public void* Bias, Y, Values, Scales, Residual, Gate, Moments;
+        public void* Bias, Y, Values, Scales, Residual, Gate;
         public int RowsPerBatch;
     }
 }

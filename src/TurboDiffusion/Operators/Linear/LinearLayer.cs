@@ -41,7 +41,7 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
     /// <summary>The same of normalised hidden states.</summary>
     /// <param name="x"><c>[B, L, in]</c></param>
     /// <param name="norm">The normalisation.</param>
-    internal abstract Operand Prepare(HiddenStates x, Norm norm);
+    internal abstract Operand Prepare(Tensor x, Norm norm);
 
     /// <summary>x·Wᵀ + b.</summary>
     /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
@@ -57,7 +57,7 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
     /// <param name="residual"><c>[B, L, out]</c></param>
     /// <param name="gate">Float32 <c>[B, 1, out]</c> or <c>[B, L, out]</c>, or null for 1.</param>
     /// <returns><c>[B, L, out]</c></returns>
-    internal abstract HiddenStates MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
+    internal abstract Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
 
     // An operand of another format is an error of the program, not of its input.
     private protected T Of<T>(Operand x)

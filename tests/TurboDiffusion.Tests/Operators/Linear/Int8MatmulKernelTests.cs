@@ -15,9 +15,7 @@ public class Int8MatmulKernelTests
             .ToDictionary(s => $"{s.Item1} {s.Item2}");
 
     // Every choice of the tunings at least once, and few to compile.
-    private static readonly HashSet<Sm90Int8MatmulKernel.Tuning?> Emulated = [null, new(2, Turns: true, PromotesByBits: false),
-        new(2, Turns: true, PromotesByBits: true), new(2, Turns: true, PromotesByBits: false, Outboxes: 4),
-        new(1, Turns: false, PromotesByBits: false, Outboxes: 2, Ahead: true)];
+    private static readonly HashSet<Sm90Int8MatmulKernel.Tuning?> Emulated = [null, new(2, Prefetch: false), new(1, Prefetch: true)];
 
     public static IEnumerable<ITheoryDataRow> Variants =>
         from variant in Sources.Keys
@@ -29,12 +27,12 @@ public class Int8MatmulKernelTests
 
     public static IEnumerable<ITheoryDataRow> Shapes =>
         from variant in Sources.Keys
+        let tuning = Sources[variant].Tuning
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
         from shape in new (long M, long N, long K)[] { (1, 8, 16), (130, 136, 272), (300, 520, 608), (128, 128, 128), (2, 8960, 1536),
             (513, 1536, 8960), (2500, 1528, 1520), (1153, 5120, 144), (4999, 2568, 528) }
-        let tuning = Sources[variant].Tuning
+        where tuning is null || dtype == ScalarType.BFloat16
         let emulated = shape is { M: < 1000, N: < 1000, K: > 0 and < 1000 and not 128 } && Emulated.Contains(tuning)
-            && (dtype == ScalarType.BFloat16 || tuning is null or { PromotesByBits: true })
         from row in KernelCaseAttribute.Rows(gpuOnly: !emulated, variant, shape.M, shape.N, shape.K, dtype)
         select row;
 
@@ -63,6 +61,7 @@ public class Int8MatmulKernelTests
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
+        if (source == KernelForm.Sm90) n = RoundUp(n);
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
         KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
@@ -120,9 +119,9 @@ public class Int8MatmulKernelTests
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
                 Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16),
                 $"{variant} {m}×{n}×{k}");
+            if (source == KernelForm.Sm90 && n % 16 != 0) continue;
             KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
-                Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning),
-                $"{variant} {m}×{n}×{k}");
+                Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
         }
     }
 
@@ -138,8 +137,9 @@ public class Int8MatmulKernelTests
             using var scope = NewDisposeScope();
             var a = (full([256, 512], left, ScalarType.Int8, device), ones(2, 4, ScalarType.Float32, device));
             var b = (full([256, 512], right, ScalarType.Int8, device), ones(2, 4, ScalarType.Float32, device));
-            Comparison.Exact(full([256, 256], 512.0 * left * right),
-                Int8MatmulKernel.Multiply(a, b, null, ScalarType.Float32, source, tuning), $"{variant} {left}·{right}");
+            // Hopper's own kernel gives bfloat16; these are exact in it, too.
+            Comparison.Exact(full([256, 256], 512.0 * left * right, ScalarType.BFloat16),
+                Int8MatmulKernel.Multiply(a, b, null, ScalarType.BFloat16, source, tuning), $"{variant} {left}·{right}");
         }
     }
 
@@ -158,36 +158,6 @@ public class Int8MatmulKernelTests
     }
 
     [Theory]
-    [KernelCase(1, 128, 16)]
-    [KernelCase(130, 384, 272)]
-    [KernelCase(1000, 1536, 528, GpuOnly = true)]
-    public void Moments_are_those_of_the_result(TestMachine machine, long m, long n, long k)
-    {
-        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
-        Device device = on.Device;
-        using var scope = NewDisposeScope();
-        (var a, var b, Tensor bias) = Operands(device, m, n, k, ScalarType.BFloat16);
-        // A mean far from zero, as the residual stream has.
-        Tensor residual = KernelConformance.Random(device, 4, ScalarType.BFloat16, 1, m, n) * 3 + 20,
-            gate = KernelConformance.Random(device, 5, ScalarType.Float32, 1, 1, n);
-        var problem = new Int8MatmulKernel.Problem(m, n, k, ScalarType.BFloat16, Int8MatmulKernel.Epilogue.GatedResidual);
-        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
-        {
-            if (!Sm90Int8MatmulKernel.GivesMoments(problem, tuning)) continue;
-            if (machine == TestMachine.Emulator && !Emulated.Contains(tuning)) continue;
-            KernelConformance.PoisonMemory(device);
-            Tensor moments = empty(m, n / 128, 2, ScalarType.Float32, device);
-            Tensor y = Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, KernelForm.Sm90, tuning, moments);
-            Comparison.Exact(Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, KernelForm.Sm90, tuning), y, $"y {tuning}");
-            Tensor parts = y.to_type(ScalarType.Float32).reshape(m, n / 128, 128), mean = parts.mean([2]);
-            // Of the values before they were rounded to bfloat16: relative to the deviations and to their squares.
-            Tensor squares = (parts - mean.unsqueeze(2)).square().sum([2]), deviation = (squares / 128).sqrt();
-            Assert.InRange(((moments[.., .., 0] - mean) / deviation).abs().max().item<float>(), 0, 0.03f);
-            Assert.InRange(((moments[.., .., 1] - squares) / squares).abs().max().item<float>(), 0, 0.03f);
-        }
-    }
-
-    [Theory]
     [KernelCase(1, 8, 16)]
     [KernelCase(130, 136, 272)]
     [KernelCase(513, 1536, 1536, GpuOnly = true)]
@@ -202,8 +172,8 @@ public class Int8MatmulKernelTests
         (Tensor, Tensor) a = Fp8Trial.Activations(x), b = Fp8Trial.Weights(w);
         Tensor bias = KernelConformance.Random(device, 3, ScalarType.BFloat16, n), expected = Fp8Trial.Multiply(a, b) + bias;
         KernelConformance.PoisonMemory(device);
-        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t => !t.PromotesByBits
-            && (machine == TestMachine.Gpu || Emulated.Contains(t))))
+        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t =>
+            machine == TestMachine.Gpu || Emulated.Contains(t)))
             Comparison.RelativeL2(expected, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, KernelForm.Sm90, tuning, fp8: true),
                 3e-3, $"{m}×{n}×{k}, {tuning}");
     }
@@ -216,10 +186,13 @@ public class Int8MatmulKernelTests
         KernelProgram[] programs = [.. KernelPrograms.All.Where(p => p.Name == "sm90_int8_matmul")];
         // All at once, those of the other tests too: they are cached.
         var spilled = programs.AsParallel().Select(p => (Program: p, Function: KernelFunction.Of(context, p)))
-            .Where(p => p.Program.Constants.Contains("OUTPUT=bf16") && p.Function is not { Registers: 168, LocalBytes: 0 })
+            .Where(p => p.Function is not { Registers: 168, LocalBytes: 0 })
             .Select(p => $"{p.Program}: {p.Function.Registers} registers, {p.Function.LocalBytes} bytes of local memory").ToArray();
         Assert.True(spilled.Length == 0, string.Join('\n', spilled));
     }
+
+    // Of int8 results, which the copy engine stores by rows.
+    private static long RoundUp(long columns) => (columns + 15) / 16 * 16;
 
     private static double Limit(ScalarType dtype) => dtype == ScalarType.BFloat16 ? 3e-3 : 1e-5;
 

@@ -27,15 +27,15 @@ public class LinearLayerTests
         Layers layers = Layers.On(CPU, ScalarType.Float32, format);
         Inputs i = Inputs.On(CPU, ScalarType.Float32, batch, perToken);
         Tensor normed = i.Norm.Apply(i.X, ScalarType.Float32);
-        Operand operand = layers.In.Prepare(new HiddenStates(i.X), i.Norm);
+        Operand operand = layers.In.Prepare(i.X, i.Norm);
         // Only the last sums may be rounded otherwise.
         Comparison.RelativeL2(layers.In.call(normed), layers.In.Multiply(operand), 1e-6, "norm, product");
         Comparison.RelativeL2(layers.Out.call(Gelu.Tanh(layers.In.call(normed))), layers.Out.Multiply(layers.In.MultiplyGelu(operand)),
             1e-6, "product, GELU");
         Operand wide = layers.Out.Prepare(i.Wide);
-        Comparison.RelativeL2(i.X + i.Gate * layers.Out.call(i.Wide), layers.Out.MultiplyAdd(wide, i.X, i.Gate).Values, 1e-6,
+        Comparison.RelativeL2(i.X + i.Gate * layers.Out.call(i.Wide), layers.Out.MultiplyAdd(wide, i.X, i.Gate), 1e-6,
             "gate, residual");
-        Comparison.RelativeL2(i.X + layers.Out.call(i.Wide), layers.Out.MultiplyAdd(wide, i.X).Values, 1e-6, "residual");
+        Comparison.RelativeL2(i.X + layers.Out.call(i.Wide), layers.Out.MultiplyAdd(wide, i.X), 1e-6, "residual");
     }
 
     [Fact]
@@ -66,12 +66,12 @@ public class LinearLayerTests
         Inputs i = Inputs.On(CPU, ScalarType.Float32, batch, perToken), on = Inputs.On(device, dtype, batch, perToken);
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
         RequiredGpu.Check(KernelMachine.Offer(KernelOperator.Int8Matmul, on.X).IsKernel, "the kernels do not run on this machine");
-        Operand expected = plain.In.Prepare(new HiddenStates(i.X), i.Norm), actual = layers.In.Prepare(new HiddenStates(on.X), on.Norm);
+        Operand expected = plain.In.Prepare(i.X, i.Norm), actual = layers.In.Prepare(on.X, on.Norm);
         Comparison.RelativeL2(plain.In.Multiply(expected), layers.In.Multiply(actual), limit, "norm, product");
         Comparison.RelativeL2(plain.Out.Multiply(plain.In.MultiplyGelu(expected)), layers.Out.Multiply(layers.In.MultiplyGelu(actual)),
             limit, "product, GELU");
-        Comparison.RelativeL2(plain.Out.MultiplyAdd(plain.Out.Prepare(i.Wide), i.X, i.Gate).Values,
-            layers.Out.MultiplyAdd(layers.Out.Prepare(on.Wide), on.X, on.Gate).Values, limit, "gate, residual");
+        Comparison.RelativeL2(plain.Out.MultiplyAdd(plain.Out.Prepare(i.Wide), i.X, i.Gate),
+            layers.Out.MultiplyAdd(layers.Out.Prepare(on.Wide), on.X, on.Gate), limit, "gate, residual");
     }
 
     private sealed record Inputs(Tensor X, Tensor Wide, Norm Norm, Tensor Gate)

@@ -79,7 +79,7 @@ public class QuantizationTests
         using var noGradient = no_grad();
         Tensor x = randn(2, 70, 300, generator: new Generator(1)), weight = randn(300, generator: new Generator(2)),
             bias = randn(300, generator: new Generator(3));
-        (Tensor values, Tensor scales) = BlockInt8.Quantize(new HiddenStates(x), new Norm(weight, bias, Offset: 0, 1e-6));
+        (Tensor values, Tensor scales) = BlockInt8.Quantize(x, new Norm(weight, bias, Offset: 0, 1e-6));
         (Tensor expected, Tensor expectedScales) = BlockInt8.Quantize(nn.functional.layer_norm(x, [300], weight, bias, 1e-6).flatten(0, 1));
         Comparison.Exact(expected, values, "values");
         Comparison.Exact(expectedScales, scales, "scales");
