@@ -1,11 +1,7 @@
 // What the attention kernels of Hopper share. A thread block has 128 queries of a head: two warpgroups with 64 each, and a third
 // that has the copy engine fill a ring of stages, which both work through.
-//   STAGES   stages of the ring
-//   CLUSTER  thread blocks of a cluster that fill their rings together, each a part of a stage for all: 1, where it is not given, or 2
+//   STAGES  stages of the ring
 #pragma once
-#ifndef CLUSTER
-#define CLUSTER 1
-#endif
 #include "vector.cuh"
 #include "ptx_sm90.cuh"
 
@@ -50,7 +46,7 @@ struct Ring {
     DEVICE_MEMBER void init() {
         for (int stage = 0; stage < STAGES; stage++) {
             mbarrier_init(shared_address(&barriers->full[stage]), 1);
-            mbarrier_init(shared_address(&barriers->empty[stage]), CLUSTER * kConsumers / kWarpSize);
+            mbarrier_init(shared_address(&barriers->empty[stage]), kConsumers / kWarpSize);
         }
         mbarrier_init(shared_address(&barriers->query), 1);
         mbarrier_init_fence();
@@ -61,25 +57,19 @@ struct Ring {
 
     DEVICE_MEMBER u32 full(int step) const { return shared_address(&barriers->full[step % STAGES]); }
 
-    // For the producer: waits until a step's stage is free, in the whole cluster, and expects its bytes.
+    // For the producer: waits until a step's stage is free, and expects its bytes.
     DEVICE_MEMBER void begin(int step) const {
         // A fresh barrier's phase before the first counts as over: the first round does not wait.
         mbarrier_wait(shared_address(&barriers->empty[step % STAGES]), (step / STAGES & 1) ^ 1);
         mbarrier_arrive_expect(full(step), kStageBytes);
     }
 
-    // For the consumers, whole warps: waits for a step's stage; gives it back, to all that write to it.
+    // For the consumers, whole warps: waits for a step's stage; gives it back.
     DEVICE_MEMBER void wait(int step) const { mbarrier_wait(full(step), step / STAGES & 1); }
 
     DEVICE_MEMBER void release(int step) const {
         __syncwarp();
-        int lane = threadIdx.x % kWarpSize;
-        u32 barrier = shared_address(&barriers->empty[step % STAGES]);
-        if (CLUSTER == 1) {
-            if (lane == 0) mbarrier_arrive(barrier);
-        } else if (lane < CLUSTER) {
-            mbarrier_arrive_at(barrier, lane);
-        }
+        if (threadIdx.x % kWarpSize == 0) mbarrier_arrive(shared_address(&barriers->empty[step % STAGES]));
     }
 };
 

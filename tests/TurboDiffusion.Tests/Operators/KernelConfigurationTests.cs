@@ -227,18 +227,17 @@ public class KernelConfigurationTests
     }
 
     [Fact]
-    public void Hopper_attention_takes_a_thread_block_per_two_query_blocks() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_sage_attention", "STAGES=6"),
-            new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
-        Sm90SageAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
-
-    [Theory]
-    [InlineData(false, 0)]
-    [InlineData(true, 1)]
-    public void Hopper_attention_over_all_keys_or_lists_takes_a_thread_block_per_pair(bool chosen, int constant) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={constant}", "CLUSTER=1"),
-            new KernelLaunch(256, 12, 384, (6 << 15) + (17 << 10))),
-        Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, 227 << 10));
+    public void Hopper_attention_takes_a_thread_block_per_two_query_blocks()
+    {
+        KernelLaunch launch = new(256, 12, 384, (6 << 15) + (17 << 10));
+        KernelConfiguration Of(bool chosen, AttentionTuning? tuning = null) =>
+            Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared, tuning);
+        KernelConfiguration With(string chosen, string overlap, string turns) =>
+            new(new KernelProgram("sm90_int8_attention", "STAGES=6", chosen, overlap, turns), launch);
+        Assert.Equal(With("CHOSEN=0", "OVERLAP=0", "TURNS=0"), Of(false));
+        Assert.Equal(With("CHOSEN=0", "OVERLAP=2", "TURNS=1"), Of(false, new(Overlap: 2, Turns: true)));
+        Assert.Equal(With("CHOSEN=1", "OVERLAP=0", "TURNS=0"), Of(true, new(Overlap: 2, Turns: true)));
+    }
 
     [Theory]
     [InlineData(78, 2)]
@@ -247,17 +246,6 @@ public class KernelConfigurationTests
         new KernelConfiguration(new KernelProgram("sm90_cross_attention", $"STAGES={stages}"),
             new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
         Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10));
-
-    [Fact]
-    public void Over_all_keys_thread_blocks_may_go_by_twos() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_int8_attention", "STAGES=6", "CHOSEN=0", "CLUSTER=2"),
-            new KernelLaunch(4, 1, 384, (6 << 15) + (17 << 10))),
-        Sm90Int8AttentionKernel.Configure(new(1, 300, 1), false, 227 << 10, 2));
-
-    [Fact]
-    public void Lists_take_a_warp_per_pair_of_query_blocks() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("block_pairs", "ITEMS=8"), new KernelLaunch(64, 12, 128, 0)),
-        BlockPairsKernel.Configure(12, 256, 256));
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
@@ -324,7 +312,7 @@ public class KernelConfigurationTests
     public void Attention_that_the_kernels_cannot_do_is_known(int headDim, int queryBlock, int keyBlock, ScalarType dtype) =>
         Assert.Equal(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 2, headDim, queryBlock, keyBlock, dtype)).Form);
 
-    // sm90_sage_attention.cu in native/attention is launched by Operators/Attention/Sm90SageAttentionKernel.
+    // sm90_int8_attention.cu in native/attention is launched by Operators/Attention/Sm90Int8AttentionKernel.
     [Fact]
     public void A_kernel_its_source_and_its_launcher_have_one_name_in_folders_of_one_name()
     {

@@ -36,11 +36,9 @@ internal static class KernelPrograms
             .. new[] { 96L, 192, 384 }.Select(c => RmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
-            Sm90SageAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
-            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program, BlockPairsKernel.Configure(1, 1, 256).Program,
-            BlockPairsKernel.Configure(1, 1, 591).Program, Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
-            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10, 2).Program,
+            .. AttentionTuning.OverAllKeys.Select(t => Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10, t).Program),
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 78, 227 << 10).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 512, 227 << 10).Program,
             .. from normalize in new[] { false, true }

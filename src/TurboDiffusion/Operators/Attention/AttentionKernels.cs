@@ -47,7 +47,7 @@ internal static class AttentionKernels
         .Require(p.Kind != AttentionKind.Sla
             || offered.Form == KernelForm.Sm90 && Sm90SlaAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
             "SLA in bfloat16 has a kernel for Hopper alone, in blocks of 128 queries and 64 keys; SageSLA has one for every GPU")
-        .RequireForSm90(p.Kind == AttentionKind.Sla || Sm90SageAttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
+        .RequireForSm90(p.Kind == AttentionKind.Sla || Sm90Int8AttentionKernel.Suits(p.QueryBlock, p.KeyBlock),
             "Hopper's own kernel takes blocks of 64 queries and 128 keys");
 
     /// <summary>Which form runs for tensors.</summary>
@@ -69,7 +69,7 @@ internal static class AttentionKernels
     /// <param name="options">Kind, block sizes and ratio.</param>
     /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>; null for full attention.</param>
     /// <param name="form">The kernels.</param>
-    /// <param name="tuning">Which of several kernels; null: the default.</param>
+    /// <param name="tuning">How; null: the default.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
         Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias)? projection,
@@ -89,19 +89,13 @@ internal static class AttentionKernels
             fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
         if (projection is not { } mixing)
             return (hopper
-                ? Sm90Int8AttentionKernel.Run(left, right, channels!, (tuning ?? AttentionTuning.Default).Cluster)
+                ? Sm90Int8AttentionKernel.Run(left, right, channels!, tuning)
                 : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
                 .MoveToOuterDisposeScope();
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);
-        if (sage && hopper && (tuning ?? AttentionTuning.Default).PairedLists && BlockTopKKernel.Supports(right.Pooled.shape[2]))
-        {
-            BlockPairsKernel.Result pairs = BlockPairsKernel.Run(Scores(left.Pooled, right.Pooled),
-                options.KeptBlocks((int)right.Pooled.shape[2]), right.Scales, right.V!.Value.Scales);
-            return Sm90Int8AttentionKernel.Run(left, right, pairs, state, mixing.Bias).MoveToOuterDisposeScope();
-        }
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
         return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, mixing.Bias)
-            : hopper ? Sm90SageAttentionKernel.Run(left, right, kept, state, mixing.Bias)
+            : hopper ? Sm90Int8AttentionKernel.Run(left, right, kept, state, mixing.Bias)
             : (AttendPortable(left, right, Heads(values), kept, options) + AttendLinear(left.Features, state, mixing.Bias))
                 .to_type(ScalarType.BFloat16)).MoveToOuterDisposeScope();
     }

@@ -42,14 +42,7 @@ internal static unsafe class SageOperand
     /// The tensor itself where its tokens are evenly spaced and aligned, as in a part of a wider projection; else a copy.
     /// </summary>
     /// <param name="x"><c>[B, L, H·128]</c></param>
-    public static Tensor Rows(Tensor x)
-    {
-        long[] strides = x.stride();
-        bool fits = strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue
-            && (x.shape[0] == 1 || strides[0] == x.shape[1] * strides[1])
-            && (long)NativeTensor.DataPointer(x) % (Vector * sizeof(short)) == 0;
-        return fits ? x : x.contiguous();
-    }
+    public static Tensor Rows(Tensor x) => IsRows(x) ? x : x.contiguous();
 
     /// <summary>q or k as the kernels take it.</summary>
     /// <param name="x">bfloat16 <c>[B, L, H·128]</c>, from <see cref="Rows"/>.</param>
@@ -72,6 +65,7 @@ internal static unsafe class SageOperand
     }
 
     /// <summary>The address of a tensor from <see cref="Rows"/>.</summary>
+    /// <exception cref="ArgumentException">It is not one, or has another shape.</exception>
     public static void* Address(Tensor x, Size size)
     {
         if (x.dtype != ScalarType.BFloat16 || !KernelDevice.Takes(x.device)
@@ -79,7 +73,19 @@ internal static unsafe class SageOperand
             throw new ArgumentException(
                 $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "
                     + $"[{size.Batch}, {size.Length}, {size.Width}] on a GPU.", nameof(x));
+        if (!IsRows(x))
+            throw new ArgumentException("The attention kernels take evenly spaced tokens of neighbouring channels, aligned to "
+                + $"{Vector * sizeof(short)} bytes, as SageOperand.Rows gives them; they got strides [{string.Join(", ", x.stride())}].",
+                nameof(x));
         return NativeTensor.DataPointer(x);
+    }
+
+    private static bool IsRows(Tensor x)
+    {
+        long[] strides = x.stride();
+        return strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue
+            && (x.shape[0] == 1 || strides[0] == x.shape[1] * strides[1])
+            && (long)NativeTensor.DataPointer(x) % (Vector * sizeof(short)) == 0;
     }
 
     /// <summary>struct Tokens of the sources.</summary>

@@ -78,9 +78,6 @@ public class AttentionKernelsTests
         KernelForm form = Form(machine, options.Kind, options.QueryBlock, options.KeyBlock);
         Tensor portable = AttentionKernels.Attend(q, k, v, null, options, projection, KernelForm.Portable);
         Comparison.RelativeL2(portable, AttentionKernels.Attend(q, k, v, null, options, projection, form), 0.05, "the machine's own");
-        if (form == KernelForm.Sm90)
-            Comparison.RelativeL2(portable, AttentionKernels.Attend(q, k, v, null, options, projection, form, new(PairedLists: true)), 0.05,
-                "paired lists");
     }
 
     // The machine's own kernels, where it has some for the blocks.

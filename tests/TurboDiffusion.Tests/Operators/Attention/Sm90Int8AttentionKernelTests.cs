@@ -6,10 +6,10 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Tests.Operators.Attention;
 
-/// <summary>sm90_int8_attention over all keys and over lists, and block_pairs, which makes the lists.</summary>
+/// <summary>sm90_int8_attention: over all keys; over chosen blocks, each branch against float32, and their sum.</summary>
 public class Sm90Int8AttentionKernelTests
 {
-    private static readonly AttentionOptions Options = AttentionOptions.Sage;
+    private static readonly AttentionOptions Options = AttentionOptions.SageSla(1);
 
     [Theory]
     [KernelCase(1, 1, 1)]
@@ -27,93 +27,101 @@ public class Sm90Int8AttentionKernelTests
         Tensor exact = DenseAttention.Attend(Wide(p.Q), Wide(p.K), Wide(p.V));
         double plainError = Comparison.RelativeL2(exact, SageAttention.AttendPlain(p.Q, p.K, p.V), 1, "plain form");
         Tensor actual = RunAll(p);
-        Comparison.Exact(actual, RunAll(p, 2), "in clusters");
         double error = Comparison.RelativeL2(exact, actual, plainError * 1.05 + 3e-3, $"L {length}, {heads} heads");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"sm90 int8 attention, L {length}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
 
     [Theory]
-    [KernelCase(1, 1, 1, 1)]
-    [KernelCase(1, 128, 2, 1)]
-    [KernelCase(2, 300, 3, 2)]
-    [KernelCase(1, 1000, 2, 8, GpuOnly = true)]
-    [KernelCase(1, 600, 2, 3)]
-    [KernelCase(1, 2000, 2, 3, GpuOnly = true)]
-    [KernelCase(1, 4096, 12, 3, GpuOnly = true)]
-    public void Over_lists_the_result_is_that_of_the_kernel_that_merges_as_it_goes(TestMachine machine, int batch, int length, int heads,
-        int count)
+    [KernelCase(1, 1, 1)]
+    [KernelCase(1, 200, 1)]
+    [KernelCase(1, 900, 1)]
+    [KernelCase(1, 3000, 12, GpuOnly = true)]
+    public void Over_all_keys_every_tuning_gives_the_same(TestMachine machine, int batch, int length, int heads)
     {
         using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(on.Device, batch, length, heads);
-        Tensor scores = Scores(p, length);
-        Tensor mix = KernelConformance.Random(p.Q.device, 5, ScalarType.BFloat16, batch, heads, 128, 128) * length,
-            bias = KernelConformance.Random(p.Q.device, 6, ScalarType.Float32, 128);
-        (Tensor, Tensor) state = (mix, p.Keys.Sums.sum(2));
-        BlockPairsKernel.Result pairs = BlockPairsKernel.Run(scores, count, p.Keys.Scales, p.Keys.V!.Value.Scales);
-        KernelConformance.PoisonMemory(p.Q.device);
-        Tensor actual = Sm90Int8AttentionKernel.Run(p.Queries, p.Keys, pairs, state, bias);
-        // The same but for the order of the blocks, against whose running maximum P is rounded to fp8.
-        Comparison.RelativeL2(Sm90SageAttentionKernel.Run(p.Queries, p.Keys, BlockTopKKernel.Run(scores, count), state, bias), actual,
-            3e-2, "merging as it goes");
-        Tensor sparse = BlockSparseAttention.Attend(p.Q, p.K, p.V, BlockSelection.Highest(scores, count), Options);
-        Comparison.RelativeL2(sparse + AttentionKernels.AttendLinear(p.Queries.Features, state, bias), actual, 0.05, "float32");
+        Tensor expected = RunAll(p, AttentionTuning.OverAllKeys[0]);
+        Assert.All(AttentionTuning.OverAllKeys, tuning => Comparison.Exact(expected, RunAll(p, tuning), $"{tuning}"));
+    }
+
+    [Theory]
+    [KernelCase(1, 1, 1, 1)]
+    [KernelCase(1, 64, 1, 1)]
+    [KernelCase(1, 128, 2, 1)]
+    [KernelCase(2, 300, 3, 2)]
+    [KernelCase(1, 600, 2, 3)]
+    [KernelCase(1, 1000, 2, 8, GpuOnly = true)]
+    [KernelCase(1, 2000, 2, 3, GpuOnly = true)]
+    [KernelCase(1, 4096, 12, 32, GpuOnly = true)]
+    public void The_sparse_branch_is_no_further_off_than_the_plain_form(TestMachine machine, int batch, int length, int heads, int count)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Problem p = Draw(on.Device, batch, length, heads);
+        Chosen c = Choose(p, count);
+        Tensor exact = BlockSparseAttention.Attend(p.Q, p.K, p.V, c.Kept, Options),
+            plain = BlockSparseAttention.AttendSage(p.Q, p.K, p.V, c.Kept, Options);
+        Tensor actual = RunChosen(p, c, zeros_like(c.Mix), zeros_like(c.Bias));
+        double plainError = Comparison.RelativeL2(exact, plain, 1, "plain form");
+        // Where hardly anything is averaged, what is left is the rounding of v: per block here, per channel in the plain form,
+        // which is exact for a single token.
+        (_, Tensor scales) = SageQuantization.QuantizeValueBlocks(p.V, Options.KeyBlock);
+        Tensor unscaled = BlockSelection.Blocks(p.V.to_type(ScalarType.Float32), Options.KeyBlock) / scales.unsqueeze(-1).unsqueeze(-1);
+        double valueError = Comparison.RelativeL2(unscaled, Fp8.Round(unscaled), 1, "v in fp8");
+        double error = Comparison.RelativeL2(exact, actual, Math.Max(plainError, valueError) * 1.05 + 3e-3,
+            $"L {length}, {heads} heads, {count} blocks");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"sm90 int8 attention, L {length}, kept {count}: error against float32 {error:G3}, plain form {plainError:G3}"));
     }
 
     [Theory]
     [KernelCase(1, 1, 1)]
-    [KernelCase(2, 5, 2)]
-    [KernelCase(7, 4, 4)]
-    [KernelCase(64, 256, 25)]
-    [KernelCase(33, 591, 59)]
-    public void A_list_has_what_both_have_chosen_first_and_then_one_of_each_by_turns(TestMachine machine, int queryBlocks, int keyBlocks,
-        int count)
+    [KernelCase(2, 300, 3)]
+    [KernelCase(1, 1000, 2)]
+    public void The_linear_branch_is_that_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
-        using TestDevice on = TestDevice.Of(machine);
-        Device device = on.Device;
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
-        Tensor scores = KernelConformance.Random(device, 1, ScalarType.BFloat16, 1, 2, queryBlocks, keyBlocks);
-        Tensor keyScales = KernelConformance.Random(device, 2, ScalarType.Float32, 1, 2, keyBlocks),
-            valueScales = KernelConformance.Random(device, 3, ScalarType.Float32, 1, 2, keyBlocks);
-        BlockPairsKernel.Result lists = BlockPairsKernel.Run(scores, count, keyScales, valueScales);
-        int[] lengths = [.. lists.Lengths.cpu().data<int>()], entries = [.. lists.Entries.cpu().data<int>()];
-        int[] chosen = [.. BlockSelection.Highest(scores, count).to_type(ScalarType.Int32).cpu().data<int>()];
-        float[] k = [.. keyScales.cpu().data<float>()], v = [.. valueScales.cpu().data<float>()];
-        int pairs = (queryBlocks + 1) / 2;
-        for (int list = 0; list < 2 * pairs; list++)
-        {
-            (int head, int pair) = (list / pairs, list % pairs);
-            int[] Of(int block) => block < queryBlocks ? chosen.AsSpan((head * queryBlocks + block) * count, count).ToArray() : [];
-            int[] first = Of(2 * pair), second = Of(2 * pair + 1), both = [.. first.Intersect(second)];
-            int[] a = [.. first.Except(both)], b = [.. second.Except(both)];
-            (int, int)[] expected =
-            [
-                .. both.Select(block => (block, 3)),
-                .. Enumerable.Range(0, Math.Max(a.Length, b.Length)).SelectMany(i =>
-                    a.Skip(i).Take(1).Select(block => (block, 1)).Concat(b.Skip(i).Take(1).Select(block => (block, 2)))),
-            ];
-            Assert.Equal(expected.Length, lengths[list]);
-            for (int i = 0; i < expected.Length; i++)
-            {
-                ReadOnlySpan<int> entry = entries.AsSpan((list * 2 * count + i) * BlockPairsKernel.EntrySize, BlockPairsKernel.EntrySize);
-                Assert.Equal(expected[i], (entry[0], entry[1]));
-                Assert.Equal((k[head * keyBlocks + entry[0]], v[head * keyBlocks + entry[0]]),
-                    (BitConverter.Int32BitsToSingle(entry[2]), BitConverter.Int32BitsToSingle(entry[3])));
-            }
-        }
+        using var noGradient = no_grad();
+        Problem p = Draw(on.Device, batch, length, heads);
+        Chosen c = Choose(p, 1);
+        // Without values, the sparse branch is zero.
+        Problem empty = p with { Keys = p.Keys with { V = (zeros_like(p.Keys.V!.Value.Values), p.Keys.V.Value.Scales) } };
+        Comparison.RelativeL2(AttentionKernels.AttendLinear(p.Queries.Features, (c.Mix, p.Keys.Sums.sum(2)), c.Bias),
+            RunChosen(empty, c, c.Mix, c.Bias), 5e-3, "linear branch");
+    }
+
+    [Theory]
+    [KernelCase]
+    public void The_branches_are_added(TestMachine machine)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Problem p = Draw(on.Device, 1, 700, 2);
+        Chosen c = Choose(p, 4);
+        Tensor sparse = RunChosen(p, c, zeros_like(c.Mix), zeros_like(c.Bias)).to_type(ScalarType.Float32);
+        Comparison.RelativeL2(sparse + AttentionKernels.AttendLinear(p.Queries.Features, (c.Mix, p.Keys.Sums.sum(2)), c.Bias),
+            RunChosen(p, c, c.Mix, c.Bias), 5e-3, "sum");
     }
 
     [Theory]
     [Trait("Category", "Gpu")]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void The_launch_has_the_registers_that_the_warpgroups_claim(bool chosen)
+    [InlineData(true, 0, false)]
+    [InlineData(false, 0, false)]
+    [InlineData(false, 1, false)]
+    [InlineData(false, 1, true)]
+    [InlineData(false, 2, false)]
+    [InlineData(false, 2, true)]
+    public void The_launch_has_the_registers_that_the_warpgroups_claim(bool chosen, int overlap, bool turns)
     {
         Device device = KernelConformance.RequireSm90();
-        (KernelProgram program, KernelLaunch launch) =
-            Sm90Int8AttentionKernel.Configure(new(1, 1000, 1), chosen, CudaContext.Of(device).SharedBytes);
+        (KernelProgram program, KernelLaunch launch) = Sm90Int8AttentionKernel.Configure(new(1, 1000, 1), chosen,
+            CudaContext.Of(device).SharedBytes, new(Overlap: overlap, Turns: turns));
         KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.
@@ -128,7 +136,10 @@ public class Sm90Int8AttentionKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(on.Device, 1, 300, 2, 50);
-        Comparison.RelativeL2(SageAttention.AttendPlain(p.Q, p.K, p.V), RunAll(p), 0.1, "plain form");
+        Comparison.RelativeL2(SageAttention.AttendPlain(p.Q, p.K, p.V), RunAll(p), 0.1, "plain form, all keys");
+        Chosen c = Choose(p, 2);
+        Comparison.RelativeL2(BlockSparseAttention.AttendSage(p.Q, p.K, p.V, c.Kept, Options),
+            RunChosen(p, c, zeros_like(c.Mix), zeros_like(c.Bias)), 0.1, "plain form, chosen blocks");
     }
 
     [Theory]
@@ -139,8 +150,14 @@ public class Sm90Int8AttentionKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Problem p = Draw(on.Device, 1, 3000, 12);
-        Tensor first = RunAll(p);
-        for (int i = 0; i < 5; i++) Comparison.Exact(first, RunAll(p), $"run {i}");
+        Chosen c = Choose(p, 6);
+        Tensor chosen = RunChosen(p, c, c.Mix, c.Bias);
+        for (int i = 0; i < 5; i++) Comparison.Exact(chosen, RunChosen(p, c, c.Mix, c.Bias), $"chosen blocks, run {i}");
+        foreach (AttentionTuning tuning in AttentionTuning.OverAllKeys)
+        {
+            Tensor first = RunAll(p, tuning);
+            for (int i = 0; i < 5; i++) Comparison.Exact(first, RunAll(p, tuning), $"{tuning}, run {i}");
+        }
     }
 
     private static Problem Draw(Device device, int batch, int length, int heads, double magnitude = 1)
@@ -152,20 +169,34 @@ public class Sm90Int8AttentionKernelTests
             SageKeysKernel.Run(k.flatten(2), v.flatten(2), SageQuantization.KeyMean(k), null, default, 128, fp8: true));
     }
 
-    // Of the blocks, with which neighbouring query blocks choose some alike.
-    private static Tensor Scores(Problem p, int length) => KernelConformance.Random(p.Q.device, 4, ScalarType.BFloat16, p.Q.shape[0],
-        p.Q.shape[2], (length + 63) / 64, (length + 127) / 128);
+    // Neighbouring query blocks share some of their key blocks.
+    private static Chosen Choose(Problem p, int count)
+    {
+        (long batch, long length, long heads) = (p.Q.shape[0], p.Q.shape[1], p.Q.shape[2]);
+        Tensor scores = KernelConformance.Random(p.Q.device, 4, ScalarType.Float32, batch, heads, (length + 63) / 64, (length + 127) / 128);
+        Tensor mix = KernelConformance.Random(p.Q.device, 5, ScalarType.BFloat16, batch, heads, 128, 128) * length;
+        return new Chosen(BlockSelection.Highest(scores, count), mix, KernelConformance.Random(p.Q.device, 6, ScalarType.Float32, 128));
+    }
 
-    private static Tensor RunAll(Problem p, int cluster = 1)
+    private static Tensor RunChosen(Problem p, Chosen c, Tensor mix, Tensor bias)
+    {
+        KernelConformance.PoisonMemory(p.Q.device);
+        return Sm90Int8AttentionKernel.Run(p.Queries, p.Keys, c.Kept.to_type(ScalarType.Int32), (mix, p.Keys.Sums.sum(2)), bias);
+    }
+
+    private static Tensor RunAll(Problem p, AttentionTuning? tuning = null)
     {
         Tensor channels = SageQuantization.ValueChannels(p.V);
         SageKeysKernel.Result keys = SageKeysKernel.Run(p.K.flatten(2), p.V.flatten(2), SageQuantization.KeyMean(p.K), null, default, 128,
             fp8: false, state: false, channels: channels);
         KernelConformance.PoisonMemory(p.Q.device);
-        return Sm90Int8AttentionKernel.Run(p.Queries, keys, channels, cluster);
+        return Sm90Int8AttentionKernel.Run(p.Queries, keys, channels, tuning);
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
+
+    // Key blocks and the state of the linear branch.
+    private sealed record Chosen(Tensor Kept, Tensor Mix, Tensor Bias);
 
     private sealed record Problem(Tensor Q, Tensor K, Tensor V, SageQueriesKernel.Result Queries, SageKeysKernel.Result Keys);
 }
