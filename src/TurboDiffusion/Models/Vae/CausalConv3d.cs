@@ -3,7 +3,6 @@ using TorchSharp.Utils;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -107,50 +106,36 @@ internal sealed class CausalConv3d : VaeLayer
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
-    /// <summary>What <see cref="OfFrames"/> runs as; plain: it had better not run.</summary>
+    /// <summary>Whether a chunk had better go through <see cref="OfFrames"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
-    internal KernelForm FormOfFrames(Tensor input, CausalCache? cache)
-    {
-        long[] s = input.shape, w = _weight.shape;
-        return TakesWindows(input, cache)
-            ? CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, input),
-                new(Math.Min(s[2], Sm90CausalConvolutionKernel.MostFrames), s[3], s[4], w[1], w[0], w[2], w[3], input.dtype)).Form
-            : KernelForm.Plain;
-    }
-
-    /// <summary>Whether <see cref="OfFramesNormalised"/> does it, where <see cref="OfFrames"/> does.</summary>
-    /// <param name="input">A tensor of the chunk.</param>
-    internal bool NormalisesFrames(Tensor input) =>
-        Sm90CausalConvolutionKernel.Normalises(_bias.shape[0])
-        && KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, input).Form == KernelForm.Sm90;
+    internal bool TakesFrames(Tensor input, CausalCache? cache) =>
+        TakesWindows(input, cache) && CausalConvolution.IsFastest(input, _weight);
 
     /// <summary>The convolution of a chunk's frames; nothing is put side by side.</summary>
     /// <param name="frames"><c>[H, W, C]</c> each, with its own memory: normalised and activated.</param>
     /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
     /// <param name="cache">The clip's past.</param>
-    /// <param name="form">Of the convolution.</param>
     /// <returns><c>[T, H, W, O]</c></returns>
-    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, KernelForm form)
+    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
     {
         using var scope = NewDisposeScope();
         ConvolutionWeights weights = Packed(cache);
         IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return CausalConvolution.Run(all, frames.Count, weights.Packed, new(weights.Bias, residual), form).MoveToOuterDisposeScope();
+        return CausalConvolution.Run(all, frames.Count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
     }
 
     /// <summary>As <see cref="OfFrames"/>, and the norm and SiLU before the next convolution.</summary>
     /// <param name="frames">As for <see cref="OfFrames"/>.</param>
     /// <param name="gamma">Float32 <c>[O]</c>: the factors of the norm.</param>
     /// <param name="cache">The clip's past.</param>
-    /// <param name="form">Of the convolution.</param>
     /// <returns>Frames <c>[H, W, O]</c>.</returns>
-    internal Tensor[] OfFramesNormalised(IReadOnlyList<Tensor> frames, Tensor gamma, CausalCache cache, KernelForm form)
+    internal Tensor[] OfFramesNormalised(IReadOnlyList<Tensor> frames, Tensor gamma, CausalCache cache)
     {
         using var scope = NewDisposeScope();
         ConvolutionWeights weights = Packed(cache);
         IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return [.. CausalConvolution.RunNormalised(all, frames.Count, weights.Packed, new(weights.Bias, null), gamma, form)
+        return [.. CausalConvolution.RunNormalised(all, frames.Count, weights.Packed, new(weights.Bias, null), gamma)
             .Select(frame => frame.MoveToOuterDisposeScope())];
     }
 
@@ -166,7 +151,7 @@ internal sealed class CausalConv3d : VaeLayer
     }
 
     private ConvolutionWeights Packed(CausalCache cache) =>
-        cache.Prepared(this, () => ConvolutionWeights.Of(CausalConvolution.Pack(_weight.detach()), _bias));
+        cache.Prepared(this, () => CausalConvolution.Prepare(_weight, _bias));
 
     // [O, C, 3, 3, 3] to [O, 3·C, 3, 3], in memory [O, 3, 3, 3·C].
     private WindowWeights Windowed(ChannelRmsNorm norm)

@@ -40,7 +40,25 @@ internal static class CausalConvolution
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
 
-    /// <summary>Weights as the kernel reads them.</summary>
+    /// <summary>Whether it is the fastest way for a chunk; elsewhere, torch's convolutions are.</summary>
+    /// <param name="video"><c>[B, C, T, H, W]</c></param>
+    /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
+    public static bool IsFastest(Tensor video, Tensor weight)
+    {
+        long[] s = video.shape, w = weight.shape;
+        return Choose(video, s[2..], (w[1], w[0], w[2], w[3])).IsKernel;
+    }
+
+    /// <summary>A layer's weights for the chunks of a clip.</summary>
+    /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
+    /// <param name="bias"><c>[O]</c></param>
+    public static ConvolutionWeights Prepare(Tensor weight, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        return ConvolutionWeights.Of(Pack(weight.detach()), bias, ScalarType.Float32);
+    }
+
+    /// <summary>Weights as the operator reads them.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <returns><c>[frames, columns, rows, O, C]</c>, contiguous.</returns>
     public static Tensor Pack(Tensor weight) => weight.permute(2, 4, 3, 0, 1).contiguous();
@@ -52,13 +70,15 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
     /// <returns><c>[count, H, W, O]</c> in the frames' dtype.</returns>
-    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, KernelForm form)
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
     {
-        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.Run(frames, count, packed, epilogue);
         using var scope = NewDisposeScope();
-        return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+        if (!Choose(frames, count, packed).IsKernel)
+            return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+        Tensor[] parts = [.. Parts(frames, count, packed, epilogue)
+            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue))];
+        return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
     /// <summary>As <see cref="Run"/>, then normalised over the channels, and SiLU.</summary>
@@ -67,15 +87,15 @@ internal static class CausalConvolution
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends before that.</param>
     /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
     /// <returns>Frames <c>[H, W, O]</c> in the frames' dtype, each with its own memory.</returns>
-    public static Tensor[] RunNormalised(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma, KernelForm form)
+    public static Tensor[] RunNormalised(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma)
     {
-        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.RunNormalised(frames, count, packed, epilogue, gamma);
         using var scope = NewDisposeScope();
-        return [.. RunNormalisedPlain(frames, count, packed, epilogue, gamma)
-            .Select(z => z.to_type(frames[0].dtype).MoveToOuterDisposeScope())];
+        Tensor[] z = NormalisesAtItsEnd(frames, count, packed)
+            ? [.. Parts(frames, count, packed, epilogue).SelectMany(part =>
+                Sm90CausalConvolutionKernel.RunNormalised(part.Frames, part.Count, packed, part.Epilogue, gamma))]
+            : RmsSilu.Run(Run(frames, count, packed, epilogue), gamma);
+        return [.. z.Select(frame => frame.MoveToOuterDisposeScope())];
     }
 
     /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
@@ -98,4 +118,39 @@ internal static class CausalConvolution
         using var scope = NewDisposeScope();
         return [.. RmsSilu.RunPlain(RunPlain(frames, count, packed, epilogue), gamma).Select(frame => frame.MoveToOuterDisposeScope())];
     }
+
+    /// <summary>A convolution as those of no more frames than a launch gives.</summary>
+    /// <param name="frames">As for <see cref="Run"/>.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="packed">From <see cref="Pack"/>.</param>
+    /// <param name="epilogue">How it ends.</param>
+    internal static IEnumerable<(IReadOnlyList<Tensor> Frames, int Count, Epilogue Epilogue)> Parts(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+    {
+        const int most = Sm90CausalConvolutionKernel.MostFrames;
+        int known = frames.Count - count, past = (int)packed.shape[0] - 1;
+        for (int first = 0; first < count; first += most)
+        {
+            int part = Math.Min(most, count - first), begin = Math.Max(known + first - past, 0);
+            yield return ([.. frames.Skip(begin).Take(known + first + part - begin)], part,
+                epilogue with { Residual = epilogue.Residual?.narrow(0, first, part) });
+        }
+    }
+
+    private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed)
+    {
+        long[] s = frames[0].shape, w = packed.shape;
+        return Choose(frames[0], [count, s[0], s[1]], (w[4], w[3], w[0], w[1]));
+    }
+
+    // One launch gives so many frames of a longer chunk.
+    private static KernelChoice Choose(
+        Tensor input, long[] extent, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) => Choose(
+        KernelMachine.Offer(KernelOperator.CausalConvolution, input),
+        new(Math.Min(extent[0], Sm90CausalConvolutionKernel.MostFrames), extent[1], extent[2], weight.Channels, weight.Outputs,
+            weight.KernelFrames, weight.Kernel, input.dtype));
+
+    private static bool NormalisesAtItsEnd(IReadOnlyList<Tensor> frames, int count, Tensor packed) =>
+        Choose(frames, count, packed).IsKernel && Sm90CausalConvolutionKernel.Normalises(packed.shape[3])
+        && KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, frames[0]).IsKernel;
 }
