@@ -68,17 +68,8 @@ internal sealed class ResidualBranch : VaeLayer
     internal Tensor AddInFrames(Tensor input, Tensor skip, CausalCache cache)
     {
         using var scope = NewDisposeScope();
-        Tensor[] hidden = Hidden(CausalConv3d.ChannelsLast(input), cache);
-        Tensor sum = _conv2.OfFrames(hidden, CausalConv3d.ChannelsLast(skip), cache);
-        return sum.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
-    }
-
-    private Tensor[] Hidden(Tensor x, CausalCache cache)
-    {
-        using var scope = NewDisposeScope();
-        Tensor[] hidden = _conv1.OfFramesNormalised(RmsSilu.Run(x, Factors(_norm1)), Factors(_norm2), cache);
-        return [.. hidden.Select(frame => frame.MoveToOuterDisposeScope())];
-
-        Tensor Factors(ChannelRmsNorm norm) => cache.Prepared(norm, () => norm.Factors.detach().DetachFromDisposeScope());
+        Tensor hidden = _conv1.AfterNormInFrames(_norm1, CausalConv3d.ChannelsLast(input), null, cache);
+        Tensor sum = _conv2.AfterNormInFrames(_norm2, hidden, CausalConv3d.ChannelsLast(skip), cache);
+        return CausalConv3d.Video(sum).MoveToOuterDisposeScope();
     }
 }

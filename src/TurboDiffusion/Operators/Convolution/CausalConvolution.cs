@@ -1,4 +1,3 @@
-using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -11,6 +10,9 @@ namespace TurboDiffusion.Operators.Convolution;
 /// </summary>
 internal static class CausalConvolution
 {
+    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up.
+    private const int Granularity = 32;
+
     /// <summary>What a launch depends on.</summary>
     /// <param name="Frames">Frames of the output.</param>
     /// <param name="Height">Rows of the input.</param>
@@ -36,7 +38,7 @@ internal static class CausalConvolution
         .Require(p.Dtype == ScalarType.BFloat16, "the kernel takes bfloat16")
         .Require(p is { KernelFrames: 1 or 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 or 3 frames of 1 to 3 rows and columns")
         .Require(p.Channels > 0 && p.Channels % 32 == 0 && Sm90CausalConvolutionKernel.Tiles(p.Outputs).Any(),
-            "the kernel takes multiples of 32 channels, and gives multiples of 96 or 128")
+            "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
 
@@ -46,16 +48,38 @@ internal static class CausalConvolution
     public static bool IsFastest(Tensor video, Tensor weight)
     {
         long[] s = video.shape, w = weight.shape;
-        return Choose(video, s[2..], (w[1], w[0], w[2], w[3])).IsKernel;
+        // Also of no frames: all chunks of a clip go the same way.
+        return Choose(video, [Math.Max(s[2], 1), s[3], s[4]], (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
     }
 
-    /// <summary>A layer's weights for the chunks of a clip.</summary>
+    /// <summary>A layer's weights for the chunks of a clip, with channels of zeros up to what the kernel takes and gives.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <param name="bias"><c>[O]</c></param>
     public static ConvolutionWeights Prepare(Tensor weight, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        return ConvolutionWeights.Of(Pack(weight.detach()), bias, ScalarType.Float32);
+        long outputs = MissingOutputs(weight.shape[0]);
+        Tensor filled = nn.functional.pad(weight.detach(), [0, 0, 0, 0, 0, 0, 0, MissingInputs(weight.shape[1]), 0, outputs]);
+        return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
+    }
+
+    /// <summary>Runs a layer.</summary>
+    /// <param name="frames">As for <see cref="Run"/>, of the layer's channels.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="weights">From <see cref="Prepare"/>.</param>
+    /// <param name="outputs">Channels of the layer's output.</param>
+    /// <param name="residual"><c>[count, H, W, outputs]</c>, to be added; or null.</param>
+    /// <returns><c>[count, H, W, outputs]</c> in the frames' dtype, contiguous.</returns>
+    public static Tensor RunLayer(
+        IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual)
+    {
+        using var scope = NewDisposeScope();
+        long missing = weights.Packed.shape[4] - frames[0].shape[2];
+        IReadOnlyList<Tensor> filled = missing == 0 ? frames : [.. frames.Select(frame => nn.functional.pad(frame, [0, missing]))];
+        if (outputs == weights.Bias.shape[0])
+            return Run(filled, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
+        Tensor y = Run(filled, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
+        return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
     }
 
     /// <summary>Weights as the operator reads them.</summary>
@@ -81,23 +105,6 @@ internal static class CausalConvolution
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>As <see cref="Run"/>, then normalised over the channels, and SiLU.</summary>
-    /// <param name="frames">As for <see cref="Run"/>.</param>
-    /// <param name="count">Frames of the output.</param>
-    /// <param name="packed">From <see cref="Pack"/>.</param>
-    /// <param name="epilogue">How it ends before that.</param>
-    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
-    /// <returns>Frames <c>[H, W, O]</c> in the frames' dtype, each with its own memory.</returns>
-    public static Tensor[] RunNormalised(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma)
-    {
-        using var scope = NewDisposeScope();
-        Tensor[] z = NormalisesAtItsEnd(frames, count, packed)
-            ? [.. Parts(frames, count, packed, epilogue).SelectMany(part =>
-                Sm90CausalConvolutionKernel.RunNormalised(part.Frames, part.Count, packed, part.Epilogue, gamma))]
-            : RmsSilu.Run(Run(frames, count, packed, epilogue), gamma);
-        return [.. z.Select(frame => frame.MoveToOuterDisposeScope())];
-    }
-
     /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
     public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
     {
@@ -109,14 +116,6 @@ internal static class CausalConvolution
         Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [1, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
         if (epilogue.Residual is { } residual) y = y + residual;
         return y.contiguous().MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The plain form of <see cref="RunNormalised"/>, in float32.</summary>
-    public static Tensor[] RunNormalisedPlain(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma)
-    {
-        using var scope = NewDisposeScope();
-        return [.. RmsSilu.RunPlain(RunPlain(frames, count, packed, epilogue), gamma).Select(frame => frame.MoveToOuterDisposeScope())];
     }
 
     /// <summary>A convolution as those of no more frames than a launch gives.</summary>
@@ -137,6 +136,10 @@ internal static class CausalConvolution
         }
     }
 
+    private static long MissingInputs(long channels) => -channels & (Granularity - 1);
+
+    private static long MissingOutputs(long outputs) => Math.Max(0, Granularity - outputs);
+
     private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed)
     {
         long[] s = frames[0].shape, w = packed.shape;
@@ -149,8 +152,4 @@ internal static class CausalConvolution
         KernelMachine.Offer(KernelOperator.CausalConvolution, input),
         new(Math.Min(extent[0], Sm90CausalConvolutionKernel.MostFrames), extent[1], extent[2], weight.Channels, weight.Outputs,
             weight.KernelFrames, weight.Kernel, input.dtype));
-
-    private static bool NormalisesAtItsEnd(IReadOnlyList<Tensor> frames, int count, Tensor packed) =>
-        Choose(frames, count, packed).IsKernel && Sm90CausalConvolutionKernel.Normalises(packed.shape[3])
-        && KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, frames[0]).IsKernel;
 }

@@ -1,6 +1,5 @@
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Convolution;
-using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using Xunit;
 using static TorchSharp.torch;
@@ -23,14 +22,16 @@ public class CausalConvolutionTests
         weight.copy_(randn(weight.shape, generator: new Generator(1)));
         bias.copy_(randn(bias.shape, generator: new Generator(2)));
         Tensor[] frames = [.. Enumerable.Range(0, past + count).Select(i => randn([4, 6, 5], generator: new Generator((ulong)i + 3)))];
-        Tensor residual = randn([count, 4, 6, 7], generator: new Generator(99)), gamma = randn([7], generator: new Generator(98));
+        Tensor residual = randn([count, 4, 6, 7], generator: new Generator(99));
         Tensor all = layer.forward(stack(frames, 0).permute(3, 0, 1, 2).unsqueeze(0), null).squeeze(0).permute(1, 2, 3, 0);
         Tensor expected = all.narrow(0, past, count) + residual;
         CausalConvolution.Epilogue epilogue = new(bias, residual);
         Tensor packed = CausalConvolution.Pack(weight);
         Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue), 1e-4, 1e-4, "sum");
-        Tensor[] normalised = CausalConvolution.RunNormalised(frames, count, packed, epilogue, gamma);
-        Comparison.Elementwise(stack(RmsSilu.RunPlain(expected.contiguous(), gamma), 0), stack(normalised, 0), 1e-4, 1e-4, "normalised");
+        using ConvolutionWeights filled = CausalConvolution.Prepare(weight, bias);
+        Assert.Equal([3L, 3, 3, 32, 32], filled.Packed.shape);
+        Comparison.Elementwise(expected, CausalConvolution.RunLayer(frames, count, filled, 7, residual), 1e-4, 1e-4, "layer");
+        Comparison.Elementwise(all.narrow(0, past, count), CausalConvolution.RunLayer(frames, count, filled, 7, null), 1e-4, 1e-4, "alone");
     }
 
     [Theory]
