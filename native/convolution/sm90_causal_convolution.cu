@@ -234,8 +234,8 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
 #pragma unroll
                         for (int m = 0; m < kProducts; m++)
                             wgmma_bf16(sum[m],
-                                       left + operand_offset(m / kProductsOfBox * kBoxBytes + (i + 8 * (m % kProductsOfBox)) * kImageRowBytes
-                                                             + depth * kMmaDepth * 2),
+                                       left + operand_offset(m / kProductsOfBox * kBoxBytes + depth * kMmaDepth * 2
+                                                             + (i + 8 * (m % kProductsOfBox)) * kImageRowBytes),
                                        right + operand_offset(i * kTapBytes + depth * kMmaDepth * 2), s > 0 || i > 0 || depth > 0);
                 wgmma_commit();
                 // The products of the stage before are done when only these are under way.

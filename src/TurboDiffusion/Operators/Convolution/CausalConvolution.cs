@@ -49,7 +49,8 @@ internal static class CausalConvolution
     {
         long[] s = video.shape, w = weight.shape;
         // Also of no frames: all chunks of a clip go the same way.
-        return Choose(video, [Math.Max(s[2], 1), s[3], s[4]], (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
+        long[] extent = [Math.Max(s[2], 1), s[3], s[4]];
+        return Choose(video, extent, (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
     }
 
     /// <summary>A layer's weights for the chunks of a clip, with channels of zeros up to what the kernel takes and gives.</summary>

@@ -42,11 +42,11 @@ internal static unsafe class Sm90CausalConvolutionKernel
             where !alternate || Products(alternate) * outputs / 2 <= MostSums
             select new Tuning(outputs, slice, alternate);
 
-        /// <summary>A launch's: the tile with the shortest time, the widest stages, and alternating warpgroups where their sums fit.</summary>
+        /// <summary>A launch's: the shortest time, the widest stages, and alternating warpgroups where their sums fit.</summary>
         /// <param name="launch">The launch.</param>
         /// <param name="multiprocessors">Of the GPU.</param>
-        public static Tuning Of(Launch launch, int multiprocessors) =>
-            All(launch).OrderBy(t => t.Time(launch, multiprocessors)).ThenByDescending(t => t.Slice).ThenByDescending(t => t.Alternate).First();
+        public static Tuning Of(Launch launch, int multiprocessors) => All(launch).OrderBy(t => t.Time(launch, multiprocessors))
+            .ThenByDescending(t => t.Slice).ThenByDescending(t => t.Alternate).First();
 
         /// <summary>Waves of tiles times the time of one, in that of a channel of a tile of 192.</summary>
         /// <param name="launch">The launch.</param>
