@@ -370,7 +370,20 @@ DEVICE void wgmma_bf16_rows(float (&d)[64], const u32 (&a)[4], u64 b, int accumu
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
 }
 
-// As wgmma_bf16 of 128 columns, both operands in shared memory, over 96 and 192.
+// As wgmma_bf16 of 128 columns, both operands in shared memory, over 32, 96 and 192.
+DEVICE void wgmma_bf16(float (&d)[16], u64 a, u64 b, int accumulate) {
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "setp.ne.b32 p, %18, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, %16, %17, p, 1, 1, 0, 0;\n"
+        "}"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), "+f"(d[8]),
+          "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15])
+        : "l"(a), "l"(b), "r"(accumulate));
+}
+
 DEVICE void wgmma_bf16(float (&d)[48], u64 a, u64 b, int accumulate) {
     asm volatile(
         "{\n"

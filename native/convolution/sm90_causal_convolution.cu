@@ -3,45 +3,48 @@
 // No window of pixels is copied together: for every frame k and column j the copy engine brings a box of 16 + KERNEL − 1 rows of 8
 // pixels, with zeros outside of the frame; the taps i read it from a row further on. A thread block goes from one tile of 16×16 pixels
 // and OUTPUTS channels to the next. A warp of a third warpgroup fills a ring of STAGES boxes with their weights, those of the next tile
-// while this one ends; each of two warpgroups has 8 columns of pixels.
+// while this one ends; two warpgroups multiply.
 //   CHANNELS       of a pixel of the input, a multiple of SLICE
 //   SLICE          channels of a stage: 32 or 64
-//   OUTPUTS        channels of a tile: 96, 128 or 192
+//   OUTPUTS        channels of a tile: 32, 96, 128 or 192
+//   ALTERNATE      0: each of the two warpgroups has 8 columns of every tile; 1: every other tile, and the end of one is hidden behind
+//                  the products of the next. Its sums of 256 pixels fit for 32 and 96 channels.
 //   KERNEL_FRAMES  frames that the kernel spans
 //   KERNEL         rows and columns that it spans: 1, 2 or 3
 //   PHASES         1; or 4: of an input pixel, four of the output, enlarged twice: a kernel of 2×2 for each, those of the odd rows and
 //                  columns a row or a column further on
 //   STAGES         of the ring
 //   RESIDUAL       1: something is added
-//   NORMALISE      1: the result is not the sum but silu(sum / ‖sum‖ · gamma), of all OUTPUTS channels of a pixel, frame by frame
 #include "ptx_sm90.cuh"
 #include "vector.cuh"
 
 constexpr int kWarpgroups = 2, kConsumers = kWarpgroups * kWarpgroup, kThreads = kConsumers + kWarpgroup;
 constexpr int kConsumerRegisters = 240, kProducerRegisters = 24;
-constexpr int kTileRows = 16, kTileColumns = 8, kProducts = 2, kMmaDepth = 16;
+constexpr int kTileRows = 16, kTileColumns = 8, kMmaDepth = 16;
+// Of a warpgroup: boxes of 8 columns, and products of 8 rows of them.
+constexpr int kBoxes = ALTERNATE ? kWarpgroups : 1, kProductsOfBox = 2, kProducts = kBoxes * kProductsOfBox;
+constexpr int kTurnBarrier = 1;
 constexpr int kSlices = CHANNELS / SLICE, kRowBytes = SLICE * 2, kImageRowBytes = kTileColumns * kRowBytes;
 constexpr int kBoxBytes = (kTileRows + KERNEL - 1) * kImageRowBytes, kTapBytes = OUTPUTS * kRowBytes;
 constexpr int kStageBytes = kWarpgroups * kBoxBytes + KERNEL * kTapBytes;
 constexpr int kAlignment = 1024;
-constexpr int kSums = OUTPUTS / 2, kQuad = 4, kParts = OUTPUTS / (kQuad * kVector);
+constexpr int kSums = OUTPUTS / 2, kQuad = 4, kPartChannels = kQuad * kVector, kParts = OUTPUTS / kPartChannels;
 constexpr int kScale = PHASES == 4 ? 2 : 1;
 // Of a kernel of 2, an even output row has the row before and its own.
 constexpr int kBefore = KERNEL / 2;
 constexpr int kMostFrames = 8;
 
-static_assert(CHANNELS % SLICE == 0 && OUTPUTS % 32 == 0 && (PHASES == 1 || KERNEL == 2), "sm90_causal_convolution");
+static_assert(CHANNELS % SLICE == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
+              "sm90_causal_convolution");
 
 struct FrameMaps {
     TensorMap at[kMostFrames + KERNEL_FRAMES - 1];
 };
 
 struct Result {
-    const float* bias;       // [outputs]
-    const bf16* residual;    // as y
-    bf16* y;                 // [frames, height · kScale, width · kScale, outputs]
-    const float* gamma;      // [outputs], √outputs in it; NORMALISE
-    bf16* at[kMostFrames];   // [height, width, outputs] each; NORMALISE
+    const float* bias;     // [outputs]
+    const bf16* residual;  // as y
+    bf16* y;               // [frames, height · kScale, width · kScale, outputs]
 };
 
 struct Size {
@@ -53,17 +56,19 @@ struct Size {
     DEVICE_MEMBER int column_tiles() const { return outputs / OUTPUTS; }
     DEVICE_MEMBER int units() const { return frames * rows() * columns() * PHASES * column_tiles(); }
     DEVICE_MEMBER int first_tap(int frame) const { return max(0, missing - frame); }
+    DEVICE_MEMBER int stages(int frame) const { return (KERNEL_FRAMES - first_tap(frame)) * KERNEL * kSlices; }
 };
 
-// A tile of a thread block. Those of the same pixels come one after another, so that their input stays in L2.
+// A tile of a thread block. Those of the same pixels come one after another, and so do those of the frames, which read most of their
+// input from the same ones: it is in L2.
 struct Unit {
     int frame, row, column, phase, output;
 
     DEVICE_MEMBER Unit(int index, const Size& size) {
         output = index % size.column_tiles() * OUTPUTS, index /= size.column_tiles();
         phase = index % PHASES, index /= PHASES;
-        column = index % size.columns() * kWarpgroups * kTileColumns, index /= size.columns();
-        row = index % size.rows() * kTileRows, frame = index / size.rows();
+        frame = index % size.frames, index /= size.frames;
+        column = index % size.columns() * kWarpgroups * kTileColumns, row = index / size.columns() * kTileRows;
     }
 };
 
@@ -74,86 +79,79 @@ struct Turn {
     DEVICE_MEMBER void next() {
         if (++stage == STAGES) stage = 0, parity ^= 1;
     }
+
+    DEVICE_MEMBER void skip(int stages) {
+        stage += stages;
+        parity ^= stage / STAGES & 1, stage %= STAGES;
+    }
 };
 
-// The result of the pixels of a warpgroup. A thread has two neighbouring channels of every eight, of the pixels
-// (16-row products m, row r of two): four neighbouring lanes exchange them, so that each has eight channels of a pixel.
-DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size& size, const Unit& unit) {
-    int warp = threadIdx.x % kWarpgroup / kWarpSize, lane = threadIdx.x % kWarpSize;
-    int column = unit.column + threadIdx.x / kWarpgroup * kTileColumns + lane / kQuad, first = unit.output + lane % kQuad * kVector;
+// The pixels of a thread: of every box, a column, and of every product, two rows of it.
+struct Pixel {
+    bool inside;
+    u64 at;  // in y, of the thread's first channel
+
+    DEVICE_MEMBER Pixel(int product, int r, const Size& size, const Unit& unit, int first_box) {
+        int warp = threadIdx.x % kWarpgroup / kWarpSize, lane = threadIdx.x % kWarpSize;
+        int row = unit.row + product % kProductsOfBox * 8 + warp * 2 + r;
+        int column = unit.column + (first_box + product / kProductsOfBox) * kTileColumns + lane / kQuad;
+        inside = row < size.height && column < size.width;
+        int y = min(row, size.height - 1) * kScale + unit.phase / 2, x = min(column, size.width - 1) * kScale + unit.phase % 2;
+        at = ((static_cast<u64>(unit.frame) * size.height * kScale + y) * size.width * kScale + x) * size.outputs + unit.output
+            + lane % kQuad * kVector;
+    }
+};
+
+DEVICE uint4 load_residual(const bf16* residual, u64 at) { return *reinterpret_cast<const uint4*>(residual + at); }
+
+// The result of the pixels of a warpgroup, whose boxes begin with first_box. A thread has two neighbouring channels of every eight, of
+// the pixels (product, row r of two): four neighbouring lanes exchange them, so that each has eight channels of a pixel.
+DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size& size, const Unit& unit, int first_box) {
+    // What is added comes a few parts ahead of its use: registers for all parts of a pixel there are not.
+    constexpr int kAhead = 2, kAllParts = kProducts * 2 * kParts;
+    uint4 residual[kAhead];
+    auto fetch = [&](int part) {
+        if (!RESIDUAL || part >= kAllParts) return;
+        Pixel pixel(part / kParts / 2, part / kParts % 2, size, unit, first_box);
+        residual[part % kAhead] = load_residual(out.residual, pixel.at + part % kParts * kPartChannels);
+    };
 #pragma unroll
-    for (int m = 0; m < kProducts; m++)
+    for (int part = 0; part < kAhead; part++) fetch(part);
+    const float* biases = out.bias + unit.output + threadIdx.x % kQuad * kVector;
 #pragma unroll
-        for (int r = 0; r < 2; r++) {
-            int row = unit.row + m * 8 + warp * 2 + r;
-            bool inside = row < size.height && column < size.width;
-            int y = min(row, size.height - 1) * kScale + unit.phase / 2, x = min(column, size.width - 1) * kScale + unit.phase % 2;
-            u64 pixel = static_cast<u64>(y) * size.width * kScale + x;
-            u64 at = (static_cast<u64>(unit.frame) * size.height * kScale * size.width * kScale + pixel) * size.outputs + first;
-            // All under way at once.
-            uint4 residual[kParts];
-            if (RESIDUAL)
+    for (int all = 0; all < kAllParts; all++) {
+        int part = all % kParts, r = all / kParts % 2, m = all / kParts / 2;
+        Pixel pixel(m, r, size, unit, first_box);
+        float even[kQuad], odd[kQuad], v[kVector];
 #pragma unroll
-                for (int part = 0; part < kParts; part++)
-                    residual[part] = *reinterpret_cast<const uint4*>(out.residual + at + part * kQuad * kVector);
-            float squares = 0;
-#pragma unroll
-            for (int part = 0; part < kParts; part++) {
-                float even[kQuad], odd[kQuad], bias[kVector];
-#pragma unroll
-                for (int i = 0; i < kQuad; i++) {
-                    even[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r];
-                    odd[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r + 1];
-                }
-                transpose_quad(even);
-                transpose_quad(odd);
-                load8(out.bias + first + part * kQuad * kVector, bias);
-                if (RESIDUAL) {
-                    const uint4& raw = residual[part];
-                    bias[0] += low_bf16(raw.x), bias[1] += high_bf16(raw.x), bias[2] += low_bf16(raw.y), bias[3] += high_bf16(raw.y);
-                    bias[4] += low_bf16(raw.z), bias[5] += high_bf16(raw.z), bias[6] += low_bf16(raw.w), bias[7] += high_bf16(raw.w);
-                }
-                float v[kVector];
-#pragma unroll
-                for (int i = 0; i < kVector; i++) {
-                    v[i] = (i % 2 == 0 ? even[i / 2] : odd[i / 2]) + bias[i];
-                    squares += v[i] * v[i];
-                    if (NORMALISE) sum[m][(part * kQuad + i / 2) * kQuad + 2 * r + i % 2] = v[i];
-                }
-                if (!NORMALISE && inside) store8(out.y + at + part * kQuad * kVector, v);
-            }
-            if (NORMALISE) {
-#pragma unroll
-                for (int distance = 1; distance < kQuad; distance *= 2) squares += __shfl_xor_sync(kFullWarp, squares, distance);
-                float inverse = 1.0f / fmaxf(sqrtf(squares), 1e-12f);
-                bf16* to = out.at[unit.frame] + pixel * size.outputs + first;
-#pragma unroll
-                for (int part = 0; part < kParts; part++) {
-                    float v[kVector], gamma[kVector];
-                    load8(out.gamma + first + part * kQuad * kVector, gamma);
-#pragma unroll
-                    for (int i = 0; i < kVector; i++) {
-                        float normed = sum[m][(part * kQuad + i / 2) * kQuad + 2 * r + i % 2] * inverse * gamma[i];
-                        v[i] = normed / (1.0f + __expf(-normed));
-                    }
-                    if (inside) store8(to + part * kQuad * kVector, v);
-                }
-            }
+        for (int i = 0; i < kQuad; i++) {
+            even[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r];
+            odd[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r + 1];
         }
+        transpose_quad(even);
+        transpose_quad(odd);
+        load8(biases + part * kPartChannels, v);
+        if (RESIDUAL) {
+            uint4 raw = residual[all % kAhead];
+            v[0] += low_bf16(raw.x), v[1] += high_bf16(raw.x), v[2] += low_bf16(raw.y), v[3] += high_bf16(raw.y);
+            v[4] += low_bf16(raw.z), v[5] += high_bf16(raw.z), v[6] += low_bf16(raw.w), v[7] += high_bf16(raw.w);
+            fetch(all + kAhead);
+        }
+#pragma unroll
+        for (int i = 0; i < kVector; i++) v[i] += i % 2 == 0 ? even[i / 2] : odd[i / 2];
+        if (pixel.inside) store8(out.y + pixel.at + part * kPartChannels, v);
+    }
 }
 
 // Has L2 fetch what finish will add.
-DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit) {
+DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit, int first_box) {
     constexpr int kLine = 64;
-    int warp = threadIdx.x % kWarpgroup / kWarpSize, lane = threadIdx.x % kWarpSize;
-    int column = unit.column + threadIdx.x / kWarpgroup * kTileColumns + lane / kQuad;
-    if (column >= size.width || lane % kQuad * kLine >= OUTPUTS) return;
+    int from_own = threadIdx.x % kQuad * (kLine - kVector);
+    if (threadIdx.x % kQuad * kLine >= OUTPUTS) return;
 #pragma unroll
     for (int i = 0; i < kProducts * 2; i++) {
-        int row = unit.row + i / 2 * 8 + warp * 2 + i % 2;
-        if (row < size.height)
-            prefetch_l2(out.residual + ((static_cast<u64>(unit.frame) * size.height + row) * size.width + column) * size.outputs
-                + unit.output + lane % kQuad * kLine);
+        Pixel pixel(i / 2, i % 2, size, unit, first_box);
+        if (pixel.inside) prefetch_l2(out.residual + pixel.at + from_own);
     }
 }
 
@@ -170,7 +168,7 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
     if (threadIdx.x == 0) {
         for (int stage = 0; stage < STAGES; stage++) {
             mbarrier_init(shared_address(&full[stage]), 1);
-            mbarrier_init(shared_address(&empty[stage]), kConsumers / kWarpSize);
+            mbarrier_init(shared_address(&empty[stage]), (ALTERNATE ? kWarpgroup : kConsumers) / kWarpSize);
         }
         mbarrier_init_fence();
     }
@@ -208,17 +206,25 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
     } else {
         claim_registers<kConsumerRegisters>();
         int warpgroup = uniform(threadIdx.x / kWarpgroup), lane = threadIdx.x % kWarpSize;
+        // Of the boxes of a stage.
+        int first_box = ALTERNATE ? 0 : warpgroup, owner = 0;
         Turn turn = {0, 0};
-        for (int index = blockIdx.x; index < units; index += gridDim.x) {
+        for (int index = blockIdx.x; index < units; index += gridDim.x, owner = 1 - owner) {
             Unit unit(index, size);
-            if (RESIDUAL) prefetch_residual(out, size, unit);
+            int stages = size.stages(unit.frame), former = 0;
+            if (ALTERNATE && owner != warpgroup) {
+                turn.skip(stages);
+                continue;
+            }
+            if (RESIDUAL) prefetch_residual(out, size, unit, first_box);
+            // A barrier tells a round of the ring from the next, but not from the one after that: first the other tile's must all be here.
+            if (ALTERNATE && index != blockIdx.x) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
             float sum[kProducts][kSums];
-            int stages = (KERNEL_FRAMES - size.first_tap(unit.frame)) * KERNEL * kSlices, former = 0;
 #pragma unroll 1
             for (int s = 0; s < stages; s++, turn.next()) {
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                 u32 operand = ring + turn.stage * kStageBytes;
-                u64 left = operand_of_rows<kRowBytes>(operand + warpgroup * kBoxBytes),
+                u64 left = operand_of_rows<kRowBytes>(operand + first_box * kBoxBytes),
                     right = operand_of_rows<kRowBytes>(operand + kWarpgroups * kBoxBytes);
                 wgmma_fence();
 #pragma unroll
@@ -227,7 +233,9 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                     for (int depth = 0; depth < SLICE / kMmaDepth; depth++)
 #pragma unroll
                         for (int m = 0; m < kProducts; m++)
-                            wgmma_bf16(sum[m], left + operand_offset((i + 8 * m) * kImageRowBytes + depth * kMmaDepth * 2),
+                            wgmma_bf16(sum[m],
+                                       left + operand_offset(m / kProductsOfBox * kBoxBytes + depth * kMmaDepth * 2
+                                                             + (i + 8 * (m % kProductsOfBox)) * kImageRowBytes),
                                        right + operand_offset(i * kTapBytes + depth * kMmaDepth * 2), s > 0 || i > 0 || depth > 0);
                 wgmma_commit();
                 // The products of the stage before are done when only these are under way.
@@ -235,10 +243,11 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                 if (s > 0 && lane == 0) mbarrier_arrive(shared_address(&empty[former]));
                 former = turn.stage;
             }
+            if (ALTERNATE && index + gridDim.x < units) named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
 #pragma unroll
             for (int m = 0; m < kProducts; m++) wgmma_wait<0>(sum[m]);
             if (lane == 0) mbarrier_arrive(shared_address(&empty[former]));
-            finish(sum, out, size, unit);
+            finish(sum, out, size, unit, first_box);
         }
     }
 }

@@ -4,6 +4,7 @@ using TorchSharp;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
@@ -64,7 +65,7 @@ internal static class NativeProbe
     {
         (string? driver, IReadOnlyList<GpuDevice?> found, string? driverError) = GpuDevices.Ask();
         string[] gpus = [.. found.Select((g, i) => g is null ? $"cuda:{i} does not answer" : $"{g.Name}, {Format.Bytes(g.Bytes)}")];
-        (IReadOnlyList<KernelReportEntry> kernels, string? kernelError) = AskKernels();
+        (IReadOnlyList<OperatorReportEntry> kernels, string? kernelError) = AskKernels();
         try
         {
             (string version, bool gpu, bool right) = AskTorch();
@@ -80,13 +81,13 @@ internal static class NativeProbe
     }
 
     // The forms for the smallest published model and its video.
-    private static (IReadOnlyList<KernelReportEntry> Forms, string? Error) AskKernels()
+    private static (IReadOnlyList<OperatorReportEntry> Forms, string? Error) AskKernels()
     {
         try
         {
             ModelSpec spec = ModelSpec.T2V1_3B;
             long tokens = Patches.Count(spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
-            return (KernelReport.Of(spec.Transformer, AttentionOptions.SageSla(), tokens), null);
+            return (OperatorReport.Of(spec.Transformer.Block(tokens, torch.bfloat16), AttentionOptions.SageSla()), null);
         }
         catch (TurboDiffusionException e)
         {

@@ -1,4 +1,4 @@
-using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators;
 
 namespace TurboDiffusion.Cli.Diagnosis;
 
@@ -15,4 +15,4 @@ namespace TurboDiffusion.Cli.Diagnosis;
 /// <param name="KernelError">Why that is not known.</param>
 internal sealed record NativeState(
     string? TorchVersion, string? TorchLibrary, bool Computes, bool TorchSeesGpu, string? TorchError,
-    string? Driver, IReadOnlyList<string> Gpus, string? DriverError, IReadOnlyList<KernelReportEntry> Kernels, string? KernelError);
+    string? Driver, IReadOnlyList<string> Gpus, string? DriverError, IReadOnlyList<OperatorReportEntry> Kernels, string? KernelError);

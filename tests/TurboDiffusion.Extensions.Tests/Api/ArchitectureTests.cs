@@ -26,6 +26,7 @@ public partial class ArchitectureTests
         new("Operators/Convolution", "convolutions of the VAE"),
         new("Operators/Linear", "float and W8A8 layers"),
         new("Operators/Attention", "dense · SLA · SageSLA"),
+        new("Operators", "which form each of them runs in"),
         new("Models/Wan", "the transformer, its checkpoints"),
         new("Models/Vae", "frames to latents and back"),
         new("Models/TinyVae", "the same, coarser and fast"),
@@ -81,6 +82,34 @@ public partial class ArchitectureTests
         Assert.Contains(to, Targets(from, added + "\n" + source).Where(t => t > from).Select(t => Folders[t].Name));
     }
 
+    // A model is made of operators, and an operator alone knows in which form it runs.
+    [Fact]
+    public void No_model_names_a_kernel()
+    {
+        string[] named = [.. from path in Sources
+                             let file = Relative(path)
+                             where file.StartsWith("Models/", StringComparison.Ordinal)
+                             from kernel in Kernels(file, File.ReadAllText(path))
+                             select $"{file}: {kernel}"];
+        Assert.True(named.Length == 0,
+            $"The choice of a kernel belongs to its operator in Operators; models name kernels:\n{string.Join('\n', named)}");
+    }
+
+    [Theory]
+    [InlineData("using TurboDiffusion.Runtime.Cuda;")]
+    [InlineData("class C { Runtime.Cuda.CudaTimer t; }")]
+    [InlineData("class C { int most = Sm90CausalConvolutionKernel.MostFrames; }")]
+    [InlineData("class C { object o = Int8MatmulKernel.Epilogue.Bias; }")]
+    [InlineData("class C { bool Is(AttentionOptions o) => AttentionKernels.Choose(o).IsKernel; }")]
+    [InlineData("class C { KernelForm form; }")]
+    public void A_kernel_in_a_model_is_seen(string added)
+    {
+        const string file = "Models/Vae/CausalConv3d.cs";
+        string source = File.ReadAllText(Path.Combine(Repository.Root, "src", Engine, file));
+        Assert.Empty(Kernels(file, source));
+        Assert.NotEmpty(Kernels(file, added + "\n" + source));
+    }
+
     [Fact]
     public void The_picture_on_the_page_is_that_of_the_references()
     {
@@ -95,7 +124,7 @@ public partial class ArchitectureTests
     // Every reference from a file of one folder to another folder.
     private static IEnumerable<(string File, int From, int To)> References() =>
         from path in Sources
-        let file = Path.GetRelativePath(Path.Combine(Repository.Root, "src", Engine), path).Replace('\\', '/')
+        let file = Relative(path)
         let folder = FolderOf(file)
         from target in Targets(folder, File.ReadAllText(path))
         where target != folder
@@ -115,12 +144,20 @@ public partial class ArchitectureTests
             .Where(i => i != from && (Folders[i].Named.IsMatch(code) || Visible(from, i) && Types(i).IsMatch(code)))];
     }
 
+    // The kernels that a source names, and the namespace of what they are made of.
+    private static IEnumerable<string> Kernels(string file, string source) =>
+        Targets(FolderOf(file), source).Select(t => Folders[t].Name).Where(name => name == "Runtime/Cuda")
+            .Concat(KernelNames().Matches(StringsAndComments().Replace(source, "\"\"")).Select(m => m.Value));
+
+    private static string Relative(string path) =>
+        Path.GetRelativePath(Path.Combine(Repository.Root, "src", Engine), path).Replace('\\', '/');
+
     // A namespace sees the types of those around it without naming them.
     private static bool Visible(int from, int to) => Folders[from].Name.StartsWith(Folders[to].Name + "/", StringComparison.Ordinal);
 
     private static Regex Types(int folder) => new($@"\b({string.Join('|',
         from path in Sources
-        where FolderOf(Path.GetRelativePath(Path.Combine(Repository.Root, "src", Engine), path).Replace('\\', '/')) == folder
+        where FolderOf(Relative(path)) == folder
         select Path.GetFileNameWithoutExtension(path))})\b");
 
     private static string Picture()
@@ -155,6 +192,9 @@ public partial class ArchitectureTests
     [GeneratedRegex("""///?.*|\"\"\"[\s\S]*?\"\"\"|"(?:[^"\\\n]|\\.)*"|/\*[\s\S]*?\*/""")]
     private static partial Regex StringsAndComments();
 
+    [GeneratedRegex(@"\b(Sm90\w+|Kernel[A-Z]\w*|[A-Z]\w*Kernels?)\b")]
+    private static partial Regex KernelNames();
+
     private sealed record Folder(string Name, string What)
     {
         public string Id => Name.Replace('/', '_');
@@ -163,6 +203,6 @@ public partial class ArchitectureTests
         public Regex Named { get; } = new(
             $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
             + $@"(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\."
-            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Linear\b|Attention\b)[A-Z]\w*");
+            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Convolution\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }

@@ -28,14 +28,13 @@ public class VaeTimings
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         const KernelOperator norm = KernelOperator.CausalRmsSilu, sum = KernelOperator.BiasResidual,
-            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution,
-            end = KernelOperator.CausalConvolutionNorm;
+            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution;
         using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = long.MaxValue };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
         foreach (KernelOperator[] operators in (KernelOperator[][])
-            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution], [norm, sum, upsample, convolution, end]])
+            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution]])
         {
             string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
@@ -106,20 +105,15 @@ public class VaeTimings
             {
                 foreach (Tensor frame in RmsSiluKernel.Run(x, gamma)) frame.Dispose();
             }), $"{4.0 * x.numel() / 1e9:0.0} GB");
-            foreach (bool normalises in new[] { false, true })
-                foreach (Tensor? residual in normalises ? new Tensor?[] { null } : [null, x])
-                    foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
-                                 new(new(frames, height, width, channels, channels, 3, 3, x.dtype), 1, residual is not null, normalises)))
-                    {
-                        ms = CudaTimer.Median(_device, () =>
-                        {
-                            using var inner = NewDisposeScope();
-                            if (normalises) Sm90CausalConvolutionKernel.RunNormalised(six, frames, packed, new(wide, null), gamma, tuning);
-                            else Sm90CausalConvolutionKernel.Run(six, frames, packed, new(wide, residual), tuning);
-                        });
-                        Print($"  own convolution of frames, {tuning}{(residual is null ? "" : ", residual")}"
-                            + (normalises ? ", norm, SiLU" : ""), ms, $"{operations / ms / 1e9:0} TFLOP/s");
-                    }
+            foreach (Tensor? residual in new Tensor?[] { null, x })
+                foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
+                             new(new(frames, height, width, channels, channels, 3, 3, x.dtype), 1, residual is not null)))
+                {
+                    ms = CudaTimer.Median(_device,
+                        () => Sm90CausalConvolutionKernel.Run(six, frames, packed, new(wide, residual), tuning).Dispose());
+                    Print($"  own convolution of frames, {tuning}{(residual is null ? "" : ", residual")}", ms,
+                        $"{operations / ms / 1e9:0} TFLOP/s");
+                }
         }
         Print("  sum with the residual", CudaTimer.Median(_device, () => (video + video).Dispose()), "");
         using var cache = new CausalCache();
@@ -141,8 +135,99 @@ public class VaeTimings
         Print("  the same, folded", CudaTimer.Median(_device, () => UpsampleConvolution.RunFolded(frame, folded, halfBias).Dispose()), "");
         if (UpsampleConvolution.Choose(frame, channels / 2).Form != KernelForm.Sm90) return;
         Tensor four = UpsampleConvolution.Pack(half), halfWide = halfBias.to_type(ScalarType.Float32);
-        Print("  the same, own kernel",
-            CudaTimer.Median(_device, () => UpsampleConvolution.RunKernel(frame, four, halfWide).Dispose()), "");
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
+                     new(new(frames, height, width, channels, channels / 2, 1, 2, x.dtype), 4, false)))
+            Print($"  the same, own kernel, {tuning}", CudaTimer.Median(_device,
+                () => Sm90CausalConvolutionKernel.RunEnlarged(x.unbind(0), four, halfWide, tuning).Dispose()), "");
+    }
+
+    /// <summary>
+    /// Where a video's time goes: every kind of layer on a chunk at its size, times its number in the clip; parts of a layer are
+    /// indented, and not in the sum.
+    /// </summary>
+    [Theory]
+    [InlineData(480, 832)]
+    [InlineData(720, 1280)]
+    public void Profile(int height, int width)
+    {
+        const int chunks = LatentFrames;
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        var placement = new Placement(_device, ScalarType.BFloat16);
+        double sum = 0;
+
+        // Frames of a chunk after the first, at the resolution divided by a divisor.
+        Tensor Chunk(long channels, int frames, int divisor) =>
+            randn([frames, height / divisor, width / divisor, channels], ScalarType.BFloat16, _device).permute(3, 0, 1, 2).unsqueeze(0);
+
+        void Time(string kind, VaeLayer layer, Tensor chunk, int count)
+        {
+            using (layer)
+            {
+                foreach (Tensor parameter in layer.parameters()) parameter.normal_(0, 0.02);
+                using var cache = new CausalCache();
+                // A clip's first chunk is another: of the layers that double time, one frame passes through.
+                layer.forward(chunk.narrow(2, 0, 1), cache).Dispose();
+                double ms = CudaTimer.Median(_device, () => layer.forward(chunk, cache).Dispose());
+                if (!kind.StartsWith(' ')) sum += ms * count;
+                Print($"profile {width}x{height}, {kind}, {string.Join('x', chunk.shape[1..])}", ms,
+                    string.Create(CultureInfo.InvariantCulture, $"{count} of a clip: {ms * count:0.0} ms"));
+            }
+        }
+
+        void Convolution(string kind, long inputs, long outputs, int kernelFrames, int kernel, int frames, int divisor, int count) =>
+            Time(kind, new CausalConv3d(inputs, outputs, kernelFrames, kernel, placement), Chunk(inputs, frames, divisor), count);
+
+        void Norm(long channels, int frames, int divisor, int count)
+        {
+            Tensor x = CausalConv3d.ChannelsLast(Chunk(channels, frames, divisor)), gamma = ones(channels, device: _device);
+            double ms = CudaTimer.Median(_device, () =>
+            {
+                foreach (Tensor frame in RmsSilu.Run(x, gamma)) frame.Dispose();
+            });
+            Print($"profile {width}x{height},   norm and SiLU, {channels}x{frames}, 1/{divisor}", ms,
+                string.Create(CultureInfo.InvariantCulture, $"{count} of a clip: {ms * count:0.0} ms"));
+        }
+
+        Convolution("decode: first convolution", 16, 384, 3, 3, 1, 8, chunks);
+        Time("decode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 1, 8), 5 * chunks);
+        Norm(384, 1, 8, 10 * chunks);
+        Convolution("  convolution", 384, 384, 3, 3, 1, 8, 10 * chunks);
+        Time("decode: attention", new SpatialAttention(384, placement), Chunk(384, 1, 8), chunks);
+        Time("decode: upsampling, with time", new Upsample(384, 192, true, placement), Chunk(384, 1, 8), chunks);
+        Convolution("  time_conv", 384, 768, 3, 1, 1, 8, chunks);
+        Time("decode: residual block", new ResidualBlock(192, 384, placement), Chunk(192, 2, 4), chunks);
+        Convolution("  shortcut", 192, 384, 1, 1, 2, 4, chunks);
+        Time("decode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 2, 4), 2 * chunks);
+        Norm(384, 2, 4, 5 * chunks);
+        Convolution("  convolution", 384, 384, 3, 3, 2, 4, 5 * chunks);
+        Time("decode: upsampling, with time", new Upsample(384, 192, true, placement), Chunk(384, 2, 4), chunks);
+        Convolution("  time_conv", 384, 768, 3, 1, 2, 4, chunks);
+        Time("decode: residual block", new ResidualBlock(192, 192, placement), Chunk(192, 4, 2), 3 * chunks);
+        Norm(192, 4, 2, 6 * chunks);
+        Convolution("  convolution", 192, 192, 3, 3, 4, 2, 6 * chunks);
+        Time("decode: upsampling", new Upsample(192, 96, false, placement), Chunk(192, 4, 2), chunks);
+        Time("decode: residual block", new ResidualBlock(96, 96, placement), Chunk(96, 4, 1), 3 * chunks);
+        Norm(96, 4, 1, 6 * chunks);
+        Convolution("  convolution", 96, 96, 3, 3, 4, 1, 6 * chunks);
+        Time("decode: head", new VaeHead(96, 3, placement), Chunk(96, 4, 1), chunks);
+        Print($"profile {width}x{height}, decode: sum", sum, "");
+        sum = 0;
+        Convolution("encode: first convolution", 3, 96, 3, 3, 4, 1, chunks);
+        Time("encode: residual block", new ResidualBlock(96, 96, placement), Chunk(96, 4, 1), 2 * chunks);
+        Time("encode: downsampling", new Downsample(96, false, placement), Chunk(96, 4, 1), chunks);
+        Time("encode: residual block", new ResidualBlock(96, 192, placement), Chunk(96, 4, 2), chunks);
+        Convolution("  shortcut", 96, 192, 1, 1, 4, 2, chunks);
+        Time("encode: residual block", new ResidualBlock(192, 192, placement), Chunk(192, 4, 2), chunks);
+        Time("encode: downsampling, with time", new Downsample(192, true, placement), Chunk(192, 4, 2), chunks);
+        Time("encode: residual block", new ResidualBlock(192, 384, placement), Chunk(192, 2, 4), chunks);
+        Time("encode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 2, 4), chunks);
+        Time("encode: downsampling, with time", new Downsample(384, true, placement), Chunk(384, 2, 4), chunks);
+        Time("encode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 1, 8), 4 * chunks);
+        Time("encode: attention", new SpatialAttention(384, placement), Chunk(384, 1, 8), chunks);
+        Time("encode: head", new VaeHead(384, 32, placement), Chunk(384, 1, 8), chunks);
+        Print($"profile {width}x{height}, encode: sum", sum, "");
     }
 
     private static void Print(string what, double ms, string more) =>

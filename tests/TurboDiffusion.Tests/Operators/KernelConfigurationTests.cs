@@ -1,5 +1,6 @@
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Linear;
@@ -167,31 +168,41 @@ public class KernelConfigurationTests
     {
         WanConfig config = ModelSpec.T2V1_3B.Transformer;
         var turbo = new WanVariant(true, WeightFormat.Float);
-        KernelChoice off = new(KernelForm.Plain, "off");
-        (AttentionKind, WeightFormat) slow = (AttentionKind.Sla, WeightFormat.Float), fast = (AttentionKind.SageSla, WeightFormat.Int8);
-        Assert.Equal(slow, turbo.DefaultOn(config, null, Placement.Cpu));
-        Assert.Equal(fast, turbo.DefaultOn(config, null, ScalarType.BFloat16, _ => Hopper));
-        Assert.Equal(fast, turbo.DefaultOn(config, null, ScalarType.BFloat16, _ => Ada));
-        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.BFloat16, k => k == KernelOperator.Int8Matmul ? off : Hopper));
-        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.BFloat16, k => k == KernelOperator.Attention ? off : Hopper));
-        Assert.Equal(slow, turbo.DefaultOn(config, null, ScalarType.Float32, _ => Hopper));
-        Assert.Equal(slow, turbo.DefaultOn(config, 16, ScalarType.BFloat16, _ => Hopper));
+        Assert.Equal((AttentionKind.Sla, WeightFormat.Float), turbo.DefaultOn(config, null, Placement.Cpu));
+        Assert.Equal((AttentionKind.SageSla, WeightFormat.Int8), turbo.DefaultWhere(accelerated: true));
         Assert.Equal((AttentionKind.Sla, WeightFormat.Int8),
-            new WanVariant(true, WeightFormat.Int8).DefaultOn(config, null, Placement.Cpu));
+            new WanVariant(true, WeightFormat.Int8).DefaultWhere(accelerated: false));
         Assert.Equal((AttentionKind.Dense, WeightFormat.Float),
-            new WanVariant(false, WeightFormat.Float).DefaultOn(config, null, ScalarType.BFloat16, _ => Hopper));
+            new WanVariant(false, WeightFormat.Float).DefaultWhere(accelerated: true));
+    }
+
+    [Fact]
+    public void A_block_runs_in_kernels_where_all_of_its_operators_do()
+    {
+        BlockShape block = ModelSpec.T2V1_3B.Transformer.Block(1, ScalarType.BFloat16);
+        KernelChoice off = new(KernelForm.Plain, "off");
+        AttentionOptions sage = AttentionOptions.SageSla();
+        Assert.All([Hopper, Ada], machine => Assert.True(OperatorReport.IsAccelerated(block, sage, _ => machine)));
+        foreach (KernelOperator without in new[]
+                 {
+                     KernelOperator.Int8Matmul, KernelOperator.Attention, KernelOperator.BlockInt8Quantize,
+                 })
+            Assert.False(OperatorReport.IsAccelerated(block, sage, kernel => kernel == without ? off : Hopper), $"{without}");
+        Assert.False(OperatorReport.IsAccelerated(block with { Dtype = ScalarType.Float32 }, sage, _ => Hopper));
+        Assert.False(OperatorReport.IsAccelerated(block, AttentionOptions.Of(AttentionKind.SageSla, block: 16), _ => Hopper));
+        Assert.False(OperatorReport.IsAccelerated(block, sage, CPU));
     }
 
     [Fact]
     public void A_report_is_what_the_operators_choose()
     {
-        WanConfig config = ModelSpec.T2V1_3B.Transformer;
-        IReadOnlyList<KernelReportEntry> hopper = KernelReport.Of(config, AttentionOptions.SageSla(), 32760, _ => Hopper);
+        BlockShape block = ModelSpec.T2V1_3B.Transformer.Block(32760, ScalarType.BFloat16);
+        IReadOnlyList<OperatorReportEntry> hopper = OperatorReport.Of(block, AttentionOptions.SageSla(), _ => Hopper);
         Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
         Assert.Equal(KernelForm.Portable,
             Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
         Assert.Equal(6, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
-        Assert.All(KernelReport.Of(config, AttentionOptions.Dense, 32760, _ => new(KernelForm.Plain, "off")),
+        Assert.All(OperatorReport.Of(block, AttentionOptions.Dense, _ => new(KernelForm.Plain, "off")),
             e => Assert.EndsWith("Plain: off", e.ToString()));
     }
 
@@ -277,22 +288,22 @@ public class KernelConfigurationTests
 
     [Theory]
     // 96 channels at full size: tiles enough, three stages of 32 channels of three columns each, the kernel's rows at once.
-    [InlineData(4, 480, 832, 96, 96, 3, 3, 1, 96, 32, 6, 132)]
-    [InlineData(4, 240, 416, 192, 192, 3, 3, 1, 192, 32, 4, 132)]
+    [InlineData(4, 480, 832, 96, 96, 3, 3, 1, 96, 32, true, 6, 132)]
+    [InlineData(4, 240, 416, 192, 192, 3, 3, 1, 192, 32, false, 4, 132)]
     // Few tiles: narrower ones, so that there are more of them.
-    [InlineData(1, 60, 104, 384, 384, 3, 3, 1, 96, 64, 3, 112)]
-    [InlineData(4, 240, 416, 192, 96, 1, 2, 4, 96, 64, 3, 132)]
-    [InlineData(1, 16, 16, 256, 512, 3, 1, 1, 128, 64, 4, 4)]
+    [InlineData(1, 60, 104, 384, 384, 3, 3, 1, 96, 64, true, 3, 112)]
+    [InlineData(4, 240, 416, 192, 96, 1, 2, 4, 96, 64, true, 3, 132)]
+    [InlineData(1, 16, 16, 256, 512, 3, 1, 1, 128, 32, false, 9, 4)]
+    [InlineData(4, 480, 832, 96, 32, 3, 3, 1, 32, 32, true, 9, 132)]
     public void A_convolution_has_tiles_of_256_pixels(long frames, long height, long width, long channels, long outputs, long kernelFrames,
-        long kernel, int phases, int tile, int slice, int stages, int threadBlocks)
+        long kernel, int phases, int tile, int slice, bool alternate, int stages, int threadBlocks)
     {
         var launch = new Sm90CausalConvolutionKernel.Launch(
-            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases, Residual: true,
-            Normalises: false);
+            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases, Residual: true);
         KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"SLICE={slice}", $"OUTPUTS={tile}",
-            $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}", $"STAGES={stages}", "RESIDUAL=1", "NORMALISE=0"),
-            c.Program);
+            $"ALTERNATE={(alternate ? 1 : 0)}", $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}",
+            $"STAGES={stages}", "RESIDUAL=1"), c.Program);
         Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
         Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
         foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))

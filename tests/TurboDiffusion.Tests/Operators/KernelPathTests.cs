@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
@@ -31,8 +32,9 @@ public class KernelPathTests
     {
         KernelConformance.RequireSm90();
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
-        IReadOnlyList<KernelReportEntry> report = KernelReport.Of(ModelSpec.T2V1_3B.Transformer, AttentionOptions.SageSla(), 32760);
-        foreach (KernelReportEntry entry in report) Console.WriteLine(entry);
+        IReadOnlyList<OperatorReportEntry> report =
+            OperatorReport.Of(ModelSpec.T2V1_3B.Transformer.Block(32760, ScalarType.BFloat16), AttentionOptions.SageSla());
+        foreach (OperatorReportEntry entry in report) Console.WriteLine(entry);
         Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
         Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.Attention),
             e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));

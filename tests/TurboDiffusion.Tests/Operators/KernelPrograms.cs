@@ -47,13 +47,11 @@ internal static class KernelPrograms
 
     private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
         from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),
-            (384, 192, 1, 2, 4), (256, 256, 3, 3, 1) }
-        from end in new (bool Residual, bool Normalises)[] { (false, false), (true, false), (false, true) }
-        where !end.Normalises || (Sm90CausalConvolutionKernel.Normalises(size.Item2) && size.Item5 == 1)
-        where !end.Residual || size.Item5 == 1
+            (384, 192, 1, 2, 4), (256, 256, 3, 3, 1), (96, 32, 3, 3, 1), (32, 96, 3, 3, 1), (384, 768, 3, 1, 1), (192, 384, 1, 1, 1) }
+        from residual in new[] { false, true }
+        where !residual || size is { Item2: > 32, Item4: 3 }
         select new Sm90CausalConvolutionKernel.Launch(
-            new(1, 64, 64, size.Item1, size.Item2, size.Item3, size.Item4, ScalarType.BFloat16), size.Item5, end.Residual,
-            end.Normalises);
+            new(1, 64, 64, size.Item1, size.Item2, size.Item3, size.Item4, ScalarType.BFloat16), size.Item5, residual);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

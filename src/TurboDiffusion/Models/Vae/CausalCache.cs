@@ -26,6 +26,9 @@ internal sealed class CausalCache : IDisposable
     /// <summary>The frames kept for a convolution, <c>[B, C, frames, H, W]</c>; null before its first chunk.</summary>
     public Tensor? Past(CausalConv3d convolution) => _past.GetValueOrDefault(convolution);
 
+    /// <summary>Whether a convolution has had a chunk.</summary>
+    public bool HasBegun(CausalConv3d convolution) => _past.ContainsKey(convolution) || _frames.ContainsKey(convolution);
+
     /// <summary>Keeps a copy of the frames, in place of those kept before.</summary>
     public void Keep(CausalConv3d convolution, Tensor frames)
     {
@@ -47,7 +50,7 @@ internal sealed class CausalCache : IDisposable
     /// not to be written.
     /// </summary>
     /// <param name="convolution">The convolution.</param>
-    /// <param name="frames">The chunk's frames, each with its own memory.</param>
+    /// <param name="frames">The chunk's frames.</param>
     /// <param name="kept">Frames that the next chunk needs.</param>
     /// <param name="scope">Gets those that are not kept any more.</param>
     public IReadOnlyList<Tensor> Advance(CausalConv3d convolution, IReadOnlyList<Tensor> frames, int kept, DisposeScope scope)

@@ -3,7 +3,6 @@ using TorchSharp.Utils;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -54,6 +53,7 @@ internal sealed class CausalConv3d : VaeLayer
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
+        if (TakesFrames(input, cache)) return InFrames(input, cache!);
         using var scope = NewDisposeScope();
         Tensor x = input;
         if (_overlap > 0)
@@ -69,10 +69,11 @@ internal sealed class CausalConv3d : VaeLayer
 
     /// <summary>
     /// conv(silu(norm(x))). At full resolution these are the largest tensors: each is freed once it has been read. The chunks of a
-    /// video go through as windows of three frames.
+    /// video go through frame by frame, or as windows of three frames.
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
+        if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), null, cache!));
         if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
@@ -107,51 +108,23 @@ internal sealed class CausalConv3d : VaeLayer
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
-    /// <summary>What <see cref="OfFrames"/> runs as; plain: it had better not run.</summary>
+    /// <summary>Whether a chunk had better go through frame by frame: <see cref="CausalConvolution"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
-    internal KernelForm FormOfFrames(Tensor input, CausalCache? cache)
-    {
-        long[] s = input.shape, w = _weight.shape;
-        return TakesWindows(input, cache)
-            ? CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, input),
-                new(Math.Min(s[2], Sm90CausalConvolutionKernel.MostFrames), s[3], s[4], w[1], w[0], w[2], w[3], input.dtype)).Form
-            : KernelForm.Plain;
-    }
+    internal bool TakesFrames(Tensor input, CausalCache? cache) =>
+        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalConvolution.IsFastest(input, _weight);
 
-    /// <summary>Whether <see cref="OfFramesNormalised"/> does it, where <see cref="OfFrames"/> does.</summary>
-    /// <param name="input">A tensor of the chunk.</param>
-    internal bool NormalisesFrames(Tensor input) =>
-        Sm90CausalConvolutionKernel.Normalises(_bias.shape[0])
-        && KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, input).Form == KernelForm.Sm90;
-
-    /// <summary>The convolution of a chunk's frames; nothing is put side by side.</summary>
-    /// <param name="frames"><c>[H, W, C]</c> each, with its own memory: normalised and activated.</param>
+    /// <summary><see cref="AfterNorm"/> of a chunk's frames; nothing is put side by side.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
     /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
     /// <param name="cache">The clip's past.</param>
-    /// <param name="form">Of the convolution.</param>
     /// <returns><c>[T, H, W, O]</c></returns>
-    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, KernelForm form)
+    internal Tensor AfterNormInFrames(ChannelRmsNorm norm, Tensor x, Tensor? residual, CausalCache cache)
     {
         using var scope = NewDisposeScope();
-        ConvolutionWeights weights = Packed(cache);
-        IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return CausalConvolution.Run(all, frames.Count, weights.Packed, new(weights.Bias, residual), form).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>As <see cref="OfFrames"/>, and the norm and SiLU before the next convolution.</summary>
-    /// <param name="frames">As for <see cref="OfFrames"/>.</param>
-    /// <param name="gamma">Float32 <c>[O]</c>: the factors of the norm.</param>
-    /// <param name="cache">The clip's past.</param>
-    /// <param name="form">Of the convolution.</param>
-    /// <returns>Frames <c>[H, W, O]</c>.</returns>
-    internal Tensor[] OfFramesNormalised(IReadOnlyList<Tensor> frames, Tensor gamma, CausalCache cache, KernelForm form)
-    {
-        using var scope = NewDisposeScope();
-        ConvolutionWeights weights = Packed(cache);
-        IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return [.. CausalConvolution.RunNormalised(all, frames.Count, weights.Packed, new(weights.Bias, null), gamma, form)
-            .Select(frame => frame.MoveToOuterDisposeScope())];
+        Tensor gamma = cache.Prepared(norm, () => norm.Factors.detach().DetachFromDisposeScope());
+        return OfFrames(RmsSilu.Run(x, gamma), residual, cache).MoveToOuterDisposeScope();
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
@@ -165,8 +138,36 @@ internal sealed class CausalConv3d : VaeLayer
         return video.squeeze(0).permute(1, 2, 3, 0).contiguous().MoveToOuterDisposeScope();
     }
 
-    private ConvolutionWeights Packed(CausalCache cache) =>
-        cache.Prepared(this, () => ConvolutionWeights.Of(CausalConvolution.Pack(_weight.detach()), _bias));
+    /// <summary><c>[T, H, W, C]</c> as <c>[1, C, T, H, W]</c>: a view, in place of its handle.</summary>
+    internal static Tensor Video(Tensor frames)
+    {
+        using var scope = NewDisposeScope();
+        using Tensor handle = frames;
+        return frames.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    // forward of a chunk that TakesFrames. What is kept of it is a part of it: chunks that are not normalised are small.
+    private Tensor InFrames(Tensor input, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = ChannelsLast(input);
+        return Video(x.shape[0] > 0 ? OfFrames(x.unbind(0), null, cache) : OfNone()).MoveToOuterDisposeScope();
+
+        Tensor OfNone()
+        {
+            cache.Advance(this, [], (int)_overlap, scope);
+            return x.new_empty([.. x.shape[..3], _bias.shape[0]]);
+        }
+    }
+
+    // Frames [H, W, C], each of which nobody writes to.
+    private Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        ConvolutionWeights weights = cache.Prepared(this, () => CausalConvolution.Prepare(_weight, _bias));
+        IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
+        return CausalConvolution.RunLayer(all, frames.Count, weights, _bias.shape[0], residual).MoveToOuterDisposeScope();
+    }
 
     // [O, C, 3, 3, 3] to [O, 3·C, 3, 3], in memory [O, 3, 3, 3·C].
     private WindowWeights Windowed(ChannelRmsNorm norm)

@@ -3,7 +3,6 @@ using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
@@ -45,21 +44,9 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     /// <param name="frames"><c>[N, C, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
     /// <returns><c>[N, O, 2·H, 2·W]</c></returns>
-    public Tensor OfEnlarged(Tensor frames, CausalCache? cache)
-    {
-        KernelForm form = cache is null ? KernelForm.Plain : UpsampleConvolution.Choose(frames, _bias.shape[0]).Form;
-        switch (form)
-        {
-            case KernelForm.Plain:
-                return UpsampleConvolution.RunPlain(frames, _weight, _bias);
-            case KernelForm.Portable:
-                return UpsampleConvolution.RunFolded(frames,
-                    cache!.Prepared(this, () => UpsampleConvolution.Fold(_weight).DetachFromDisposeScope()), _bias);
-            default:
-                ConvolutionWeights weights = cache!.Prepared(this, () => ConvolutionWeights.Of(UpsampleConvolution.Pack(_weight), _bias));
-                return UpsampleConvolution.RunKernel(frames, weights.Packed, weights.Bias);
-        }
-    }
+    public Tensor OfEnlarged(Tensor frames, CausalCache? cache) => cache is null
+        ? UpsampleConvolution.RunPlain(frames, _weight, _bias)
+        : UpsampleConvolution.Run(frames, cache.Prepared(this, () => UpsampleConvolution.Prepare(frames, _weight, _bias)));
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)

@@ -33,7 +33,7 @@ internal sealed class Upsample : VaeLayer
     public bool IsTemporal => _timeConv is not null;
 
     /// <summary>Whether the next chunk is a clip's first.</summary>
-    public bool Begins(CausalCache? cache) => _timeConv is not null && cache?.Past(_timeConv) is null;
+    public bool Begins(CausalCache? cache) => _timeConv is not null && cache?.HasBegun(_timeConv) != true;
 
     /// <inheritdoc/>
     public override int Reach => 1;
@@ -56,11 +56,13 @@ internal sealed class Upsample : VaeLayer
         return FrameConv2d.Unfold(_resample["1"].OfEnlarged(FrameConv2d.Fold(x), cache), input.shape[0]).MoveToOuterDisposeScope();
     }
 
-    /// <summary><c>[B, 2·C, T, H, W] → [B, C, 2·T, H, W]</c>: the halves of the channels are alternate frames.</summary>
+    /// <summary>
+    /// <c>[B, 2·C, T, H, W] → [B, C, 2·T, H, W]</c> with the strides of channels last: the halves of the channels are alternate frames.
+    /// </summary>
     private static Tensor Interleave(Tensor x)
     {
         long[] s = x.shape;
-        return x.reshape(s[0], 2, s[1] / 2, s[2], s[3], s[4]).permute(0, 2, 3, 1, 4, 5)
-            .reshape(s[0], s[1] / 2, 2 * s[2], s[3], s[4]);
+        return x.reshape(s[0], 2, s[1] / 2, s[2], s[3], s[4]).permute(0, 3, 1, 4, 5, 2).contiguous()
+            .view(s[0], 2 * s[2], s[3], s[4], s[1] / 2).permute(0, 4, 1, 2, 3);
     }
 }

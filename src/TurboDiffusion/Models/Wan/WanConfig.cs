@@ -1,3 +1,6 @@
+using TurboDiffusion.Operators;
+using static TorchSharp.torch;
+
 namespace TurboDiffusion.Models.Wan;
 
 /// <summary>The dimensions of a Wan diffusion transformer. Checked at construction.</summary>
@@ -85,6 +88,11 @@ public sealed record WanConfig
 
     /// <summary>Tokens of images that are told apart by a learned position: those of two images; 0: one image.</summary>
     public int ImagePositions { get; }
+
+    /// <summary>What the operators of a block are given.</summary>
+    /// <param name="tokens">Tokens of the video.</param>
+    /// <param name="dtype">The element type of the hidden state.</param>
+    public BlockShape Block(long tokens, ScalarType dtype) => new(tokens, Dim, FfnDim, NumHeads, dtype);
 
     /// <summary>Whether the cross-attention sees an image's tokens beside the text's: Wan 2.1 image to video.</summary>
     public bool HasImageBranch => ImageDim > 0;

@@ -1,9 +1,8 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
-using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
 
@@ -32,25 +31,18 @@ public sealed record WanVariant(bool HasProjection, WeightFormat Weights)
     /// <param name="config">The dimensions.</param>
     /// <param name="attentionBlock">Tokens of a block of the attention, where they are not the kind's own.</param>
     /// <param name="placement">Where it is run, and in which element type.</param>
-    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    /// <exception cref="InvalidRequestException">The environment's switch of the kernels has a value that it does not know.</exception>
     public (AttentionKind Attention, WeightFormat Weights) DefaultOn(WanConfig config, int? attentionBlock, Placement placement) =>
-        DefaultOn(config, attentionBlock, placement.Dtype, kernel => placement.Device.type == TorchSharp.DeviceType.CUDA
-            ? KernelMachine.Offer(kernel, Math.Max(placement.Device.index, 0))
-            : new KernelChoice(KernelForm.Plain, "not on a GPU"));
+        // Which form an operator takes does not depend on how many tokens there are.
+        DefaultWhere(OperatorReport.IsAccelerated(config.Block(1, placement.Dtype),
+            AttentionOptions.Of(AttentionKind.SageSla, block: attentionBlock), placement.Device));
 
-    /// <summary>As above, of what is offered.</summary>
-    internal (AttentionKind Attention, WeightFormat Weights) DefaultOn(
-        WanConfig config, int? attentionBlock, ScalarType dtype, Func<KernelOperator, KernelChoice> offer)
-    {
-        if (!HasProjection) return (AttentionKind.Dense, Weights);
-        AttentionOptions sage = AttentionOptions.Of(AttentionKind.SageSla, block: attentionBlock);
-        // The choice of a form does not depend on how many tokens there are.
-        bool fast = AttentionKernels.Choose(offer(KernelOperator.Attention),
-                new(1, 1, config.NumHeads, config.HeadDim, sage.QueryBlock, sage.KeyBlock, dtype)).IsKernel
-            && Int8MatmulKernel.Choose(offer(KernelOperator.Int8Matmul),
-                new(1, config.Dim, config.Dim, dtype, Int8MatmulKernel.Epilogue.Bias)).IsKernel;
-        return fast ? (AttentionKind.SageSla, WeightFormat.Int8) : (AttentionKind.Sla, Weights);
-    }
+    /// <summary>As above.</summary>
+    /// <param name="accelerated">Whether SageSLA and the products of int8 weights run in kernels.</param>
+    internal (AttentionKind Attention, WeightFormat Weights) DefaultWhere(bool accelerated) =>
+        !HasProjection ? (AttentionKind.Dense, Weights)
+        : accelerated ? (AttentionKind.SageSla, WeightFormat.Int8)
+        : (AttentionKind.Sla, Weights);
 
     /// <summary>The variant of a checkpoint, from its names alone.</summary>
     /// <param name="checkpoint">A checkpoint with the official names.</param>

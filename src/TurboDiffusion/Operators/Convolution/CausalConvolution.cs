@@ -1,4 +1,3 @@
-using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -11,6 +10,9 @@ namespace TurboDiffusion.Operators.Convolution;
 /// </summary>
 internal static class CausalConvolution
 {
+    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up.
+    private const int Granularity = 32;
+
     /// <summary>What a launch depends on.</summary>
     /// <param name="Frames">Frames of the output.</param>
     /// <param name="Height">Rows of the input.</param>
@@ -36,11 +38,52 @@ internal static class CausalConvolution
         .Require(p.Dtype == ScalarType.BFloat16, "the kernel takes bfloat16")
         .Require(p is { KernelFrames: 1 or 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 or 3 frames of 1 to 3 rows and columns")
         .Require(p.Channels > 0 && p.Channels % 32 == 0 && Sm90CausalConvolutionKernel.Tiles(p.Outputs).Any(),
-            "the kernel takes multiples of 32 channels, and gives multiples of 96 or 128")
+            "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
 
-    /// <summary>Weights as the kernel reads them.</summary>
+    /// <summary>Whether it is the fastest way for a chunk; elsewhere, torch's convolutions are.</summary>
+    /// <param name="video"><c>[B, C, T, H, W]</c></param>
+    /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
+    public static bool IsFastest(Tensor video, Tensor weight)
+    {
+        long[] s = video.shape, w = weight.shape;
+        // Also of no frames: all chunks of a clip go the same way.
+        long[] extent = [Math.Max(s[2], 1), s[3], s[4]];
+        return Choose(video, extent, (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
+    }
+
+    /// <summary>A layer's weights for the chunks of a clip, with channels of zeros up to what the kernel takes and gives.</summary>
+    /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
+    /// <param name="bias"><c>[O]</c></param>
+    public static ConvolutionWeights Prepare(Tensor weight, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        long outputs = MissingOutputs(weight.shape[0]);
+        Tensor filled = nn.functional.pad(weight.detach(), [0, 0, 0, 0, 0, 0, 0, MissingInputs(weight.shape[1]), 0, outputs]);
+        return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
+    }
+
+    /// <summary>Runs a layer.</summary>
+    /// <param name="frames">As for <see cref="Run"/>, of the layer's channels.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="weights">From <see cref="Prepare"/>.</param>
+    /// <param name="outputs">Channels of the layer's output.</param>
+    /// <param name="residual"><c>[count, H, W, outputs]</c>, to be added; or null.</param>
+    /// <returns><c>[count, H, W, outputs]</c> in the frames' dtype, contiguous.</returns>
+    public static Tensor RunLayer(
+        IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual)
+    {
+        using var scope = NewDisposeScope();
+        long missing = weights.Packed.shape[4] - frames[0].shape[2];
+        IReadOnlyList<Tensor> filled = missing == 0 ? frames : [.. frames.Select(frame => nn.functional.pad(frame, [0, missing]))];
+        if (outputs == weights.Bias.shape[0])
+            return Run(filled, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
+        Tensor y = Run(filled, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
+        return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Weights as the operator reads them.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <returns><c>[frames, columns, rows, O, C]</c>, contiguous.</returns>
     public static Tensor Pack(Tensor weight) => weight.permute(2, 4, 3, 0, 1).contiguous();
@@ -52,30 +95,15 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
     /// <returns><c>[count, H, W, O]</c> in the frames' dtype.</returns>
-    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, KernelForm form)
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
     {
-        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.Run(frames, count, packed, epilogue);
         using var scope = NewDisposeScope();
-        return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>As <see cref="Run"/>, then normalised over the channels, and SiLU.</summary>
-    /// <param name="frames">As for <see cref="Run"/>.</param>
-    /// <param name="count">Frames of the output.</param>
-    /// <param name="packed">From <see cref="Pack"/>.</param>
-    /// <param name="epilogue">How it ends before that.</param>
-    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
-    /// <returns>Frames <c>[H, W, O]</c> in the frames' dtype, each with its own memory.</returns>
-    public static Tensor[] RunNormalised(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma, KernelForm form)
-    {
-        if (form == KernelForm.Sm90) return Sm90CausalConvolutionKernel.RunNormalised(frames, count, packed, epilogue, gamma);
-        using var scope = NewDisposeScope();
-        return [.. RunNormalisedPlain(frames, count, packed, epilogue, gamma)
-            .Select(z => z.to_type(frames[0].dtype).MoveToOuterDisposeScope())];
+        if (!Choose(frames, count, packed).IsKernel)
+            return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+        Tensor[] parts = [.. Parts(frames, count, packed, epilogue)
+            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue))];
+        return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
@@ -91,11 +119,38 @@ internal static class CausalConvolution
         return y.contiguous().MoveToOuterDisposeScope();
     }
 
-    /// <summary>The plain form of <see cref="RunNormalised"/>, in float32.</summary>
-    public static Tensor[] RunNormalisedPlain(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, Tensor gamma)
+    /// <summary>A convolution as those of no more frames than a launch gives.</summary>
+    /// <param name="frames">As for <see cref="Run"/>.</param>
+    /// <param name="count">Frames of the output.</param>
+    /// <param name="packed">From <see cref="Pack"/>.</param>
+    /// <param name="epilogue">How it ends.</param>
+    internal static IEnumerable<(IReadOnlyList<Tensor> Frames, int Count, Epilogue Epilogue)> Parts(
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
     {
-        using var scope = NewDisposeScope();
-        return [.. RmsSilu.RunPlain(RunPlain(frames, count, packed, epilogue), gamma).Select(frame => frame.MoveToOuterDisposeScope())];
+        const int most = Sm90CausalConvolutionKernel.MostFrames;
+        int known = frames.Count - count, past = (int)packed.shape[0] - 1;
+        for (int first = 0; first < count; first += most)
+        {
+            int part = Math.Min(most, count - first), begin = Math.Max(known + first - past, 0);
+            yield return ([.. frames.Skip(begin).Take(known + first + part - begin)], part,
+                epilogue with { Residual = epilogue.Residual?.narrow(0, first, part) });
+        }
     }
+
+    private static long MissingInputs(long channels) => -channels & (Granularity - 1);
+
+    private static long MissingOutputs(long outputs) => Math.Max(0, Granularity - outputs);
+
+    private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed)
+    {
+        long[] s = frames[0].shape, w = packed.shape;
+        return Choose(frames[0], [count, s[0], s[1]], (w[4], w[3], w[0], w[1]));
+    }
+
+    // One launch gives so many frames of a longer chunk.
+    private static KernelChoice Choose(
+        Tensor input, long[] extent, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) => Choose(
+        KernelMachine.Offer(KernelOperator.CausalConvolution, input),
+        new(Math.Min(extent[0], Sm90CausalConvolutionKernel.MostFrames), extent[1], extent[2], weight.Channels, weight.Outputs,
+            weight.KernelFrames, weight.Kernel, input.dtype));
 }

@@ -12,10 +12,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     private const string Name = "sm90_causal_convolution";
     private const int Threads = 384, Alignment = 1 << 10, TileRows = 16, TileColumns = 16, BoxColumns = 8, Warpgroups = 2;
-    private const int LeastStages = 3;
-
-    // A product of fewer columns reads more of shared memory for its work.
-    private const double CostOfNarrow = 1.1;
+    private const int NarrowOutputs = 32, MostSums = 192;
 
     private static readonly int[] Widths = [192, 128, 96];
 
@@ -23,40 +20,45 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <param name="Of">The convolution.</param>
     /// <param name="Phases">1; or 4, output pixels of an input pixel.</param>
     /// <param name="Residual">Whether something is added.</param>
-    /// <param name="Normalises">Whether the result is normalised, all channels of a pixel in one tile.</param>
-    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual, bool Normalises);
+    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual);
 
     /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
     /// <param name="Outputs">Channels of a tile.</param>
     /// <param name="Slice">Channels of a stage.</param>
-    public readonly record struct Tuning(int Outputs, int Slice)
+    /// <param name="Alternate">Whether the warpgroups have every other tile.</param>
+    public readonly record struct Tuning(int Outputs, int Slice, bool Alternate)
     {
-        /// <summary>All that a launch can have.</summary>
+        // Of tiles of so many channels, the time of a product relative to those of 192, measured on an H200 over 192 and 384 channels:
+        // 969 µs at 192, 1005 µs at 96; 3777 µs at 192, 4204 µs at 128, 3892 µs at 96.
+        private double RelativeTime => Outputs switch { 192 => 1, 128 => 1.11, 96 => 1.035, _ => 1.5 };
+
+        /// <summary>Those that can be the fastest: tiles of 128 and 192 channels leave no room for three stages of 64.</summary>
         /// <param name="launch">The launch.</param>
         public static IEnumerable<Tuning> All(Launch launch) =>
             from outputs in Tiles(launch.Of.Outputs)
-            where !launch.Normalises || outputs == launch.Of.Outputs
-            from slice in new[] { 64, 32 }
+            from slice in outputs < 128 ? new[] { 64, 32 } : [32]
             where launch.Of.Channels % slice == 0
-            select new Tuning(outputs, slice);
+            from alternate in new[] { true, false }
+            where !alternate || Products(alternate) * outputs / 2 <= MostSums
+            select new Tuning(outputs, slice, alternate);
 
-        /// <summary>A launch's: the tile with the least work of the busiest multiprocessor, the widest stages of which three fit.</summary>
+        /// <summary>A launch's: the shortest time, the widest stages, and alternating warpgroups where their sums fit.</summary>
         /// <param name="launch">The launch.</param>
-        /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
         /// <param name="multiprocessors">Of the GPU.</param>
-        public static Tuning Of(Launch launch, int sharedBytes, int multiprocessors) => All(launch)
-            .OrderBy(t => (Units(launch, t.Outputs) + multiprocessors - 1) / multiprocessors * t.Outputs
-                * (t.Outputs == Widths[^1] ? CostOfNarrow : 1))
-            .ThenBy(t => Stages(launch, t, sharedBytes) < LeastStages).ThenByDescending(t => t.Slice).First();
+        public static Tuning Of(Launch launch, int multiprocessors) => All(launch).OrderBy(t => t.Time(launch, multiprocessors))
+            .ThenByDescending(t => t.Slice).ThenByDescending(t => t.Alternate).First();
+
+        /// <summary>Waves of tiles times the time of one, in that of a channel of a tile of 192.</summary>
+        /// <param name="launch">The launch.</param>
+        /// <param name="multiprocessors">Of the GPU.</param>
+        public double Time(Launch launch, int multiprocessors) =>
+            (Units(launch, Outputs) + multiprocessors - 1) / multiprocessors * Outputs * RelativeTime;
     }
 
     /// <summary>The widths of tiles that a number of channels can be divided into.</summary>
     /// <param name="outputs">Channels of the output.</param>
-    public static IEnumerable<int> Tiles(long outputs) => Widths.Where(w => outputs > 0 && outputs % w == 0);
-
-    /// <summary>Whether a result of so many channels can be normalised: one tile has them all.</summary>
-    /// <param name="outputs">Channels of the output.</param>
-    public static bool Normalises(long outputs) => Widths.Contains((int)outputs);
+    public static IEnumerable<int> Tiles(long outputs) =>
+        outputs == NarrowOutputs ? [NarrowOutputs] : Widths.Where(w => outputs > 0 && outputs % w == 0);
 
     /// <summary>How a problem is run: a thread block per multiprocessor, with as deep a ring as shared memory holds.</summary>
     /// <param name="launch">The launch.</param>
@@ -65,12 +67,12 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <param name="tuning">Null is the launch's.</param>
     public static KernelConfiguration Configure(Launch launch, int sharedBytes, int multiprocessors, Tuning? tuning = null)
     {
-        Tuning t = tuning ?? Tuning.Of(launch, sharedBytes, multiprocessors);
+        Tuning t = tuning ?? Tuning.Of(launch, multiprocessors);
         int stages = Stages(launch, t, sharedBytes);
         return new KernelConfiguration(
             new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={t.Slice}", $"OUTPUTS={t.Outputs}",
-                $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}", $"PHASES={launch.Phases}", $"STAGES={stages}",
-                $"RESIDUAL={(launch.Residual ? 1 : 0)}", $"NORMALISE={(launch.Normalises ? 1 : 0)}"),
+                $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
+                $"PHASES={launch.Phases}", $"STAGES={stages}", $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
                 stages * StageBytes(launch, t) + Alignment));
     }
@@ -87,25 +89,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     {
         (long height, long width, long outputs) = (frames[0].shape[0], frames[0].shape[1], epilogue.Bias.shape[0]);
         Tensor y = empty([count, height, width, outputs], ScalarType.BFloat16, packed.device);
-        Queue(frames, count, packed, 1, epilogue, y, null, [], tuning);
+        Queue(frames, count, packed, 1, epilogue, y, tuning);
         return y;
-    }
-
-    /// <summary>Runs it with the norm and SiLU of what reads the result.</summary>
-    /// <param name="frames">As for <see cref="Run"/>.</param>
-    /// <param name="count">Frames of the output.</param>
-    /// <param name="packed">From <see cref="CausalConvolution.Pack"/>.</param>
-    /// <param name="epilogue">How it ends before that.</param>
-    /// <param name="gamma">Float32 <c>[O]</c>, √O in it.</param>
-    /// <param name="tuning">Null is the problem's.</param>
-    /// <returns>Frames <c>[H, W, O]</c>, bfloat16.</returns>
-    public static Tensor[] RunNormalised(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue, Tensor gamma, Tuning? tuning = null)
-    {
-        (long height, long width, long outputs) = (frames[0].shape[0], frames[0].shape[1], epilogue.Bias.shape[0]);
-        Tensor[] z = [.. Enumerable.Range(0, count).Select(_ => empty([height, width, outputs], ScalarType.BFloat16, packed.device))];
-        Queue(frames, count, packed, 1, epilogue, null, gamma, z, tuning);
-        return z;
     }
 
     /// <summary>Runs the four kernels of 2×2 of <see cref="UpsampleConvolution"/>.</summary>
@@ -117,13 +102,12 @@ internal static unsafe class Sm90CausalConvolutionKernel
     public static Tensor RunEnlarged(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
     {
         Tensor y = empty([frames.Count, 2 * frames[0].shape[0], 2 * frames[0].shape[1], bias.shape[0]], ScalarType.BFloat16, packed.device);
-        Queue(frames, frames.Count, packed, 4, new(bias, null), y, null, [], tuning);
+        Queue(frames, frames.Count, packed, 4, new(bias, null), y, tuning);
         return y;
     }
 
     private static void Queue(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, Tensor? y, Tensor? gamma,
-        Tensor[] z, Tuning? tuning)
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, Tensor y, Tuning? tuning)
     {
         (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
         long kernelFrames = packed.shape[0] / phases, kernel = packed.shape[1], outputs = epilogue.Bias.shape[0];
@@ -133,9 +117,9 @@ internal static unsafe class Sm90CausalConvolutionKernel
                 $"A convolution over {kernelFrames} frames got {frames.Count} for {count}; up to {MostFrames} can come of one launch.",
                 nameof(frames));
         var launch = new Launch(new(count, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases,
-            epilogue.Residual is not null, gamma is not null);
+            epilogue.Residual is not null);
         IKernelDevice on = KernelDevice.Of(packed.device);
-        Tuning chosen = tuning ?? Tuning.Of(launch, on.SharedBytes, on.Multiprocessors);
+        Tuning chosen = tuning ?? Tuning.Of(launch, on.Multiprocessors);
         (KernelProgram program, KernelLaunch size) = Configure(launch, on.SharedBytes, on.Multiprocessors, chosen);
 
         int mapCount = MostFrames + (int)kernelFrames - 1;
@@ -155,11 +139,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
             Residual = epilogue.Residual is { } residual
                 ? KernelOperand.Address(residual, ScalarType.BFloat16, count, height, width, outputs)
                 : null,
-            Y = y is null ? null : KernelOperand.Address(y, ScalarType.BFloat16, y.shape),
-            Gamma = gamma is null ? null : KernelOperand.Address(gamma, ScalarType.Float32, outputs),
+            Y = KernelOperand.Address(y, ScalarType.BFloat16, y.shape),
         };
-        for (int i = 0; i < z.Length; i++)
-            result.At[i] = (ulong)KernelOperand.Address(z[i], ScalarType.BFloat16, height, width, outputs);
         var extent = new Extent
         {
             Frames = count, Height = (int)height, Width = (int)width, Outputs = (int)outputs, Missing = (int)missing,
@@ -167,6 +148,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
         void** arguments = stackalloc void*[] { maps, weights, &result, &extent };
         on.Launch(program, size, arguments);
     }
+
+    private static int Products(bool alternate) => (alternate ? 2 : 1) * TileRows / BoxColumns;
 
     private static long Units(Launch launch, int outputs) =>
         launch.Of.Frames * ((launch.Of.Height + TileRows - 1) / TileRows) * ((launch.Of.Width + TileColumns - 1) / TileColumns)
@@ -181,8 +164,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
     [StructLayout(LayoutKind.Sequential)]
     private struct Result
     {
-        public void* Bias, Residual, Y, Gamma;
-        public fixed ulong At[MostFrames];
+        public void* Bias, Residual, Y;
     }
 
     // struct Size of the source.

@@ -18,6 +18,14 @@ internal static class UpsampleConvolution
         { { 1, 1, 0 }, { 0, 0, 1 } },
     };
 
+    /// <summary>The weights of a layer in the form that runs.</summary>
+    /// <param name="Form">The form.</param>
+    /// <param name="Weights">As it reads them.</param>
+    public sealed record Prepared(KernelForm Form, ConvolutionWeights Weights) : IDisposable
+    {
+        public void Dispose() => Weights.Dispose();
+    }
+
     /// <summary>
     /// Which form runs: <see cref="RunPlain"/>; as the portable one <see cref="RunFolded"/>; Hopper's own <see cref="RunKernel"/>.
     /// </summary>
@@ -28,9 +36,37 @@ internal static class UpsampleConvolution
         if (x.device_type == DeviceType.CPU && !is_grad_enabled()) return new KernelChoice(KernelForm.Portable, "folded on the CPU");
         long[] s = x.shape;
         KernelChoice convolution = CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
-            new(s[0], s[2], s[3], s[1], outputs, 1, 2, x.dtype));
+            new(Math.Min(s[0], Sm90CausalConvolutionKernel.MostFrames), s[2], s[3], s[1], outputs, 1, 2, x.dtype));
         return KernelMachine.Offer(KernelOperator.UpsampleConvolution, x).RequireForSm90(convolution.IsKernel, convolution.Reason);
     }
+
+    /// <summary>A layer's weights for the frames of a clip, in the form that runs for such frames; in no dispose scope.</summary>
+    /// <param name="x"><c>[N, C, H, W]</c></param>
+    /// <param name="weight"><c>[O, C, 3, 3]</c></param>
+    /// <param name="bias"><c>[O]</c></param>
+    public static Prepared Prepare(Tensor x, Tensor weight, Tensor bias)
+    {
+        using var scope = NewDisposeScope();
+        Tensor alone = weight.detach();
+        KernelForm form = Choose(x, bias.shape[0]).Form;
+        return new(form, form switch
+        {
+            KernelForm.Plain => ConvolutionWeights.Of(alone, bias, bias.dtype),
+            KernelForm.Portable => ConvolutionWeights.Of(Fold(alone), bias, bias.dtype),
+            _ => ConvolutionWeights.Of(Pack(alone), bias, ScalarType.Float32),
+        });
+    }
+
+    /// <summary>Runs it, without gradients.</summary>
+    /// <param name="x"><c>[N, C, H, W]</c></param>
+    /// <param name="layer">From <see cref="Prepare"/>.</param>
+    /// <returns><c>[N, O, 2·H, 2·W]</c></returns>
+    public static Tensor Run(Tensor x, Prepared layer) => layer.Form switch
+    {
+        KernelForm.Plain => RunPlain(x, layer.Weights.Packed, layer.Weights.Bias),
+        KernelForm.Portable => RunFolded(x, layer.Weights.Packed, layer.Weights.Bias),
+        _ => RunKernel(x, layer.Weights.Packed, layer.Weights.Bias),
+    };
 
     /// <summary>The plain form: enlarges, with gradients.</summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
@@ -92,7 +128,8 @@ internal static class UpsampleConvolution
     public static Tensor RunKernel(Tensor x, Tensor packed, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        Tensor[] frames = x.permute(0, 2, 3, 1).contiguous().unbind(0);
-        return Sm90CausalConvolutionKernel.RunEnlarged(frames, packed, bias).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+        Tensor[] parts = [.. x.permute(0, 2, 3, 1).contiguous().unbind(0).Chunk(Sm90CausalConvolutionKernel.MostFrames)
+            .Select(frames => Sm90CausalConvolutionKernel.RunEnlarged(frames, packed, bias))];
+        return (parts is [var only] ? only : cat(parts, 0)).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
     }
 }

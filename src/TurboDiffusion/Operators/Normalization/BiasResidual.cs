@@ -6,11 +6,10 @@ namespace TurboDiffusion.Operators.Normalization;
 /// <summary>x + bias + residual, for channels-last video: how a residual block of the VAE ends.</summary>
 internal static class BiasResidual
 {
-    /// <summary>Which form runs.</summary>
+    /// <summary>Whether it is one pass over values, where a bias by itself would be one more.</summary>
     /// <param name="x">The values, in any order of their axes.</param>
     /// <param name="channels">Channels of a pixel.</param>
-    public static KernelChoice Choose(Tensor x, long channels) =>
-        BiasResidualKernel.Choose(KernelMachine.Offer(KernelOperator.BiasResidual, x), new(x.numel(), channels, x.dtype));
+    public static bool IsOnePass(Tensor x, long channels) => Choose(x, channels).IsKernel;
 
     /// <summary>Adds; rounds once.</summary>
     /// <param name="x">Float <c>[T, H, W, C]</c>, contiguous.</param>
@@ -26,4 +25,7 @@ internal static class BiasResidual
         using var scope = NewDisposeScope();
         return (x.to_type(ScalarType.Float32) + bias + residual).to_type(x.dtype).MoveToOuterDisposeScope();
     }
+
+    private static KernelChoice Choose(Tensor x, long channels) =>
+        BiasResidualKernel.Choose(KernelMachine.Offer(KernelOperator.BiasResidual, x), new(x.numel(), channels, x.dtype));
 }

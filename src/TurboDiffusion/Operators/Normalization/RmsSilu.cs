@@ -12,10 +12,10 @@ internal static class RmsSilu
     /// <summary>Runs it.</summary>
     /// <param name="x">Float <c>[T, H, W, C]</c>, contiguous.</param>
     /// <param name="gamma">Float32 <c>[C]</c>, √C in it.</param>
-    /// <param name="form">A kernel, or the plain form.</param>
     /// <returns>T frames <c>[H, W, C]</c> in x's dtype, each with its own memory.</returns>
-    public static Tensor[] Run(Tensor x, Tensor gamma, KernelForm form) =>
-        form == KernelForm.Plain ? RunPlain(x, gamma) : RmsSiluKernel.Run(x, gamma);
+    public static Tensor[] Run(Tensor x, Tensor gamma) => Choose(x).IsKernel
+        ? [.. x.split(RmsSiluKernel.MostFrames, 0).SelectMany(part => RmsSiluKernel.Run(part, gamma))]
+        : RunPlain(x, gamma);
 
     /// <summary>The plain form of <see cref="Run"/>.</summary>
     public static Tensor[] RunPlain(Tensor x, Tensor gamma)
@@ -23,5 +23,13 @@ internal static class RmsSilu
         using var scope = NewDisposeScope();
         Tensor z = nn.functional.silu(nn.functional.normalize(x.to_type(ScalarType.Float32), p: 2, dim: 3, eps: Eps) * gamma);
         return [.. z.to_type(x.dtype).unbind(0).Select(frame => frame.clone().MoveToOuterDisposeScope())];
+    }
+
+    // A part of the convolution's kernels.
+    private static KernelChoice Choose(Tensor x)
+    {
+        long[] s = x.shape;
+        return CausalRmsSiluKernel.Choose(
+            KernelMachine.Offer(KernelOperator.CausalConvolution, x), new(s[0], s[1] * s[2], s[3], x.dtype));
     }
 }

@@ -28,7 +28,4 @@ public enum KernelOperator
 
     /// <summary>A causal convolution of the VAE, straight from the frames; also what <see cref="UpsampleConvolution"/> runs on.</summary>
     CausalConvolution,
-
-    /// <summary>The RMS normalisation and SiLU after a <see cref="CausalConvolution"/>, at its end.</summary>
-    CausalConvolutionNorm,
 }

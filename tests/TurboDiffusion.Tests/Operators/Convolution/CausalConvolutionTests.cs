@@ -1,8 +1,6 @@
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Convolution;
-using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -24,13 +22,33 @@ public class CausalConvolutionTests
         weight.copy_(randn(weight.shape, generator: new Generator(1)));
         bias.copy_(randn(bias.shape, generator: new Generator(2)));
         Tensor[] frames = [.. Enumerable.Range(0, past + count).Select(i => randn([4, 6, 5], generator: new Generator((ulong)i + 3)))];
-        Tensor residual = randn([count, 4, 6, 7], generator: new Generator(99)), gamma = randn([7], generator: new Generator(98));
+        Tensor residual = randn([count, 4, 6, 7], generator: new Generator(99));
         Tensor all = layer.forward(stack(frames, 0).permute(3, 0, 1, 2).unsqueeze(0), null).squeeze(0).permute(1, 2, 3, 0);
         Tensor expected = all.narrow(0, past, count) + residual;
         CausalConvolution.Epilogue epilogue = new(bias, residual);
         Tensor packed = CausalConvolution.Pack(weight);
-        Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue, KernelForm.Plain), 1e-4, 1e-4, "sum");
-        Tensor[] normalised = CausalConvolution.RunNormalised(frames, count, packed, epilogue, gamma, KernelForm.Plain);
-        Comparison.Elementwise(stack(RmsSilu.RunPlain(expected.contiguous(), gamma), 0), stack(normalised, 0), 1e-4, 1e-4, "normalised");
+        Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue), 1e-4, 1e-4, "sum");
+        using ConvolutionWeights filled = CausalConvolution.Prepare(weight, bias);
+        Assert.Equal([3L, 3, 3, 32, 32], filled.Packed.shape);
+        Comparison.Elementwise(expected, CausalConvolution.RunLayer(frames, count, filled, 7, residual), 1e-4, 1e-4, "layer");
+        Comparison.Elementwise(all.narrow(0, past, count), CausalConvolution.RunLayer(frames, count, filled, 7, null), 1e-4, 1e-4, "alone");
+    }
+
+    [Theory]
+    [InlineData(0, 8, 1)]
+    [InlineData(0, 9, 2)]
+    [InlineData(2, 17, 3)]
+    [InlineData(1, 16, 2)]
+    public void Launches_of_a_long_chunk_are_the_whole(int past, int count, int launches)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => randn(shape, generator: new Generator(seed));
+        Tensor[] frames = [.. Enumerable.Range(0, past + count).Select(i => Draw((ulong)i + 3, 4, 6, 5))];
+        Tensor packed = CausalConvolution.Pack(Draw(1, 7, 5, 3, 3, 3));
+        CausalConvolution.Epilogue epilogue = new(Draw(2, 7), Draw(99, count, 4, 6, 7));
+        Tensor[] parts = [.. CausalConvolution.Parts(frames, count, packed, epilogue)
+            .Select(part => CausalConvolution.RunPlain(part.Frames, part.Count, packed, part.Epilogue))];
+        Assert.Equal(launches, parts.Length);
+        Comparison.Elementwise(CausalConvolution.RunPlain(frames, count, packed, epilogue), cat(parts, 0), 1e-5, 1e-5, "sum");
     }
 }

@@ -16,6 +16,10 @@ public class Sm90CausalConvolutionKernelTests
     [KernelCase(1, 18, 16, 96, 192, 1, 3, 0, true)]
     [KernelCase(2, 5, 33, 32, 192, 3, 1, 1, false)]
     [KernelCase(1, 16, 31, 64, 256, 1, 1, 0, true)]
+    [KernelCase(2, 15, 33, 64, 32, 3, 3, 1, false)]
+    [KernelCase(4, 480, 832, 96, 32, 3, 3, 2, false, GpuOnly = true)]
+    [KernelCase(4, 480, 832, 96, 96, 3, 3, 2, true, GpuOnly = true)]
+    [KernelCase(2, 120, 208, 192, 384, 1, 1, 0, false, GpuOnly = true)]
     [KernelCase(4, 64, 96, 96, 96, 3, 3, 0, true, GpuOnly = true)]
     [KernelCase(4, 61, 104, 192, 192, 3, 3, 2, true, GpuOnly = true)]
     [KernelCase(8, 60, 104, 384, 384, 3, 3, 2, false, GpuOnly = true)]
@@ -27,36 +31,13 @@ public class Sm90CausalConvolutionKernelTests
         using var scope = NewDisposeScope();
         Case c = new(on.Device, frames, height, width, channels, outputs, kernelFrames, kernel, past, hasResidual);
         Tensor expected = CausalConvolution.RunPlain([.. c.Frames.Select(Wide)], frames, Wide(c.Packed), c.WideEpilogue);
-        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch(normalises: false)))
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch))
         {
             KernelConformance.PoisonMemory(on.Device);
             Tensor actual = Sm90CausalConvolutionKernel.Run(c.Frames, frames, c.Packed, c.Epilogue, tuning);
             Assert.Equal(ScalarType.BFloat16, actual.dtype);
             Comparison.RelativeL2(expected, actual, 4e-3, $"sum, {tuning}");
             Comparison.Elementwise(expected, actual, 1e-2, 2e-2, $"sum, {tuning}");
-        }
-    }
-
-    [Theory]
-    [KernelCase(2, 17, 19, 32, 96, 1, false)]
-    [KernelCase(1, 16, 18, 64, 128, 2, true, GpuOnly = true)]
-    [KernelCase(1, 9, 16, 64, 192, 0, false)]
-    [KernelCase(4, 64, 96, 96, 96, 2, false, GpuOnly = true)]
-    [KernelCase(4, 61, 104, 192, 192, 0, true, GpuOnly = true)]
-    public void Normalised_sums_agree_with_the_plain_form(TestMachine machine, int frames, long height, long width, long channels,
-        long outputs, int past, bool hasResidual)
-    {
-        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
-        using var scope = NewDisposeScope();
-        Case c = new(on.Device, frames, height, width, channels, outputs, 3, 3, past, hasResidual);
-        Tensor gamma = Wide(c.Draw(7, outputs)) * Math.Sqrt(outputs);
-        Tensor expected = stack(CausalConvolution.RunNormalisedPlain([.. c.Frames.Select(Wide)], frames, Wide(c.Packed), c.WideEpilogue,
-            gamma), 0);
-        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch(normalises: true)))
-        {
-            KernelConformance.PoisonMemory(on.Device);
-            Tensor[] actual = Sm90CausalConvolutionKernel.RunNormalised(c.Frames, frames, c.Packed, c.Epilogue, gamma, tuning);
-            Comparison.RelativeL2(expected, stack(actual, 0), 4e-3, $"normalised, {tuning}");
         }
     }
 
@@ -78,8 +59,14 @@ public class Sm90CausalConvolutionKernelTests
         // Of the same weights, summed and rounded.
         Tensor expected = UpsampleConvolution.RunFolded(Wide(x), Wide(folded), Wide(bias));
         Comparison.RelativeL2(UpsampleConvolution.RunPlain(Wide(x), Wide(weight), Wide(bias)), expected, 4e-3, "folded");
-        KernelConformance.PoisonMemory(on.Device);
-        Comparison.RelativeL2(expected, UpsampleConvolution.RunKernel(x, packed, Wide(bias)), 4e-3, "kernel");
+        Tensor[] pixels = [.. x.permute(0, 2, 3, 1).contiguous().unbind(0)];
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
+                     new(new(frames, height, width, channels, outputs, 1, 2, ScalarType.BFloat16), 4, Residual: false)))
+        {
+            KernelConformance.PoisonMemory(on.Device);
+            Tensor actual = Sm90CausalConvolutionKernel.RunEnlarged(pixels, packed, Wide(bias), tuning).permute(0, 3, 1, 2);
+            Comparison.RelativeL2(expected, actual, 4e-3, $"kernel, {tuning}");
+        }
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
@@ -104,9 +91,7 @@ public class Sm90CausalConvolutionKernelTests
 
         public CausalConvolution.Epilogue WideEpilogue => new(_bias, _residual is null ? null : Wide(_residual));
 
-        public Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
-
-        public Sm90CausalConvolutionKernel.Launch Launch(bool normalises) => new(
-            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), 1, hasResidual, normalises);
+        public Sm90CausalConvolutionKernel.Launch Launch => new(
+            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), 1, hasResidual);
     }
 }

@@ -1,0 +1,64 @@
+using TorchSharp;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Cuda;
+using static TorchSharp.torch;
+
+namespace TurboDiffusion.Operators;
+
+/// <summary>Which form each operator of a transformer takes: the operators' own choices, not a copy of them.</summary>
+public static class OperatorReport
+{
+    /// <summary>The forms with int8 weights on a GPU.</summary>
+    /// <param name="block">What the operators are given.</param>
+    /// <param name="attention">The attention operator.</param>
+    /// <param name="device">The GPU's number.</param>
+    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    public static IReadOnlyList<OperatorReportEntry> Of(BlockShape block, AttentionOptions attention, int device = 0) =>
+        Of(block, attention, kernel => KernelMachine.Offer(kernel, device));
+
+    /// <summary>Whether all of them are accelerated: run in kernels.</summary>
+    /// <param name="block">What the operators are given.</param>
+    /// <param name="attention">The attention operator.</param>
+    /// <param name="device">Where.</param>
+    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    public static bool IsAccelerated(BlockShape block, AttentionOptions attention, Device device) =>
+        device.type == DeviceType.CUDA
+        && IsAccelerated(block, attention, kernel => KernelMachine.Offer(kernel, Math.Max(device.index, 0)));
+
+    /// <summary>As above, of what is offered.</summary>
+    internal static bool IsAccelerated(BlockShape block, AttentionOptions attention, Func<KernelOperator, KernelChoice> offer) =>
+        Of(block, attention, offer).All(entry => entry.Choice.IsKernel);
+
+    /// <summary>As above, of what is offered.</summary>
+    internal static IReadOnlyList<OperatorReportEntry> Of(
+        BlockShape block, AttentionOptions attention, Func<KernelOperator, KernelChoice> offer)
+    {
+        (long tokens, long dim, long ffn, long heads, ScalarType dtype) = block;
+        OperatorReportEntry Quantize(string what, long columns, bool normalises) => new(KernelOperator.BlockInt8Quantize,
+            $"{what}: [{tokens}, {columns}]",
+            BlockInt8QuantizeKernel.Choose(offer(KernelOperator.BlockInt8Quantize), new(tokens, columns, dtype, normalises)));
+        OperatorReportEntry Product(string what, long columns, long depth, Int8MatmulKernel.Epilogue epilogue) => new(
+            KernelOperator.Int8Matmul, $"{what}: [{tokens}, {depth}] · [{depth}, {columns}]",
+            Int8MatmulKernel.Choose(offer(KernelOperator.Int8Matmul), new(tokens, columns, depth, dtype, epilogue)));
+        OperatorReportEntry? operation = attention.Kind == AttentionKind.Dense ? null
+            : new(KernelOperator.Attention, $"attention: {tokens} tokens, {heads} heads of {block.HeadDim}",
+                AttentionKernels.Choose(offer(KernelOperator.Attention), new(1, tokens, heads, block.HeadDim,
+                    attention.QueryBlock, attention.KeyBlock, dtype, Kind: attention.Kind)));
+        // Without kernels of its own, attention is given normalised and rotated q and k.
+        OperatorReportEntry? rotation = operation is { Choice.IsKernel: true } ? null
+            : new(KernelOperator.RmsNormRotary, $"norms and rotation of q, k: [{tokens}, {dim}]",
+                RmsNormRotaryKernel.Choose(offer(KernelOperator.RmsNormRotary), new(tokens, dim, block.HeadDim, dtype)));
+        return
+        [
+            Quantize("norms", dim, normalises: true),
+            Product("q, k, v", dim, dim, Int8MatmulKernel.Epilogue.Bias),
+            .. new[] { rotation, operation }.OfType<OperatorReportEntry>(),
+            Quantize("attention's output", dim, normalises: false),
+            Product("o", dim, dim, Int8MatmulKernel.Epilogue.GatedResidual),
+            Product("ffn.0 with GELU", ffn, dim, Int8MatmulKernel.Epilogue.GeluQuantize),
+            Product("ffn.2", dim, ffn, Int8MatmulKernel.Epilogue.GatedResidual),
+        ];
+    }
+}
