@@ -37,6 +37,7 @@ internal static class BenchmarkRunner
         double Left() => plan.Seconds - Stopwatch.GetElapsedTime(begin).TotalSeconds;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
+        using GpuMemoryCap? cap = plan.Card is { } card ? GpuMemoryCap.Leave(target.Device, card.Bytes) : null;
         var result = new BenchmarkResult
         {
             Preset = target.Spec.Name,
@@ -45,6 +46,7 @@ internal static class BenchmarkRunner
             Frames = target.Frames,
             Tokens = target.Tokens,
             Device = GpuDevices.NameOf(target.Device),
+            Card = plan.Card?.Name,
             TopK = plan.TopK,
             Version = VideoModel.Version,
         };
@@ -99,7 +101,7 @@ internal static class BenchmarkRunner
         : error.Message.Split('\n')[0].Trim();
 
     private static IEnumerable<BenchmarkVariant[]> Groups(IReadOnlyList<BenchmarkVariant> variants) =>
-        variants.GroupBy(v => (v.Attention, v.Weights)).Select(g => g.ToArray());
+        variants.GroupBy(v => (v.Attention, v.Weights, v.Swapped)).Select(g => g.ToArray());
 
     // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
     private static IEnumerable<BenchmarkRow> Measure(
@@ -128,7 +130,7 @@ internal static class BenchmarkRunner
                             DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
                             model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts,
-                                plan.Seed, cancellationToken);
+                                plan.Seed, cancellationToken, variant.Swapped);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
                         row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };

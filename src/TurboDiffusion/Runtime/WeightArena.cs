@@ -11,9 +11,6 @@ internal sealed class WeightArena : IDisposable
     // What libtorch's allocator gives tensors on a GPU: kernels find their operands as aligned as anywhere else.
     private const int Alignment = 512;
 
-    // Host memory is pinned by the page: no page is shared with anything else.
-    private const int Page = 4096;
-
     private readonly Dictionary<torch.ScalarType, Stretch> _stretches = [];
 
     /// <summary>Takes the memory.</summary>
@@ -36,10 +33,6 @@ internal sealed class WeightArena : IDisposable
     /// <param name="shape">The module; on the meta device, it takes no memory itself.</param>
     public static long BytesOf(torch.nn.Module shape) =>
         shape.state_dict().Values.Sum(t => Elements(t.dtype, t.shape) * ScalarTypes.Bytes(t.dtype));
-
-    /// <summary>Bytes of the pages that a stretch fills.</summary>
-    /// <param name="bytes">Its bytes.</param>
-    public static long PageBytes(long bytes) => RoundedUp(bytes, Page);
 
     /// <summary>The next of its memory as a tensor, which keeps its stretch alive.</summary>
     /// <param name="dtype">The element type.</param>
@@ -70,10 +63,8 @@ internal sealed class WeightArena : IDisposable
     {
         public Stretch(torch.Device device, torch.ScalarType dtype, long elements)
         {
-            int size = ScalarTypes.Bytes(dtype);
-            torch.Tensor all = torch.empty([elements + 2 * Page / size], dtype, device);
-            Memory = all.narrow(0, (Page - AddressOf(all) % Page) % Page / size, elements).DetachFromDisposeScope();
-            (Address, Elements, Bytes) = (AddressOf(Memory), elements, elements * size);
+            Memory = PageTensor.Empty(device, dtype, elements);
+            (Address, Elements, Bytes) = (NativeTensor.Address(Memory), elements, elements * ScalarTypes.Bytes(dtype));
         }
 
         public torch.Tensor Memory { get; }
@@ -85,7 +76,5 @@ internal sealed class WeightArena : IDisposable
         public long Bytes { get; }
 
         public long Taken { get; set; }
-
-        private static unsafe nint AddressOf(torch.Tensor tensor) => (nint)NativeTensor.DataPointer(tensor);
     }
 }

@@ -35,7 +35,7 @@ internal sealed class BlockSwap : IDisposable
         try
         {
             foreach ((nint address, long bytes) in host.SelectMany(weights => weights.Stretches))
-                if (copies.Pin(address, WeightArena.PageBytes(bytes))) _pinned.Add(address);
+                if (copies.Pin(address, PageTensor.PageBytes(bytes))) _pinned.Add(address);
             while (_slots.Count < _holds.Length) _slots.Add(slot());
         }
         catch

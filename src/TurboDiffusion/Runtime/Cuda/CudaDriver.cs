@@ -81,6 +81,12 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
     public static partial int cuMemGetInfo(out nuint free, out nuint total);
 
+    [LibraryImport(Library, EntryPoint = "cuMemAlloc_v2")]
+    public static partial int cuMemAlloc(out ulong address, nuint bytes);
+
+    [LibraryImport(Library, EntryPoint = "cuMemFree_v2")]
+    public static partial int cuMemFree(ulong address);
+
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);
 

@@ -1,13 +1,11 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
+using TorchSharp;
 
 namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>A buffer in host memory, pinned where the driver allows it; and what there is to say where it does not.</summary>
-internal sealed unsafe class PinnedMemory : IDisposable
+internal sealed class PinnedMemory : IDisposable
 {
-    private const int Page = 4096;
-
     private static string? _refusal;
 
     private readonly IPinnedCopies _copies;
@@ -19,15 +17,16 @@ internal sealed unsafe class PinnedMemory : IDisposable
     public PinnedMemory(IPinnedCopies copies, long bytes)
     {
         _copies = copies;
-        Bytes = (bytes + Page - 1) / Page * Page;
-        Address = (nint)NativeMemory.AlignedAlloc((nuint)Bytes, Page);
+        Bytes = PageTensor.PageBytes(bytes);
+        Tensor = PageTensor.Empty(torch.CPU, torch.ScalarType.Byte, Bytes);
+        Address = NativeTensor.Address(Tensor);
         try
         {
             _pinned = copies.Pin(Address, Bytes);
         }
         catch
         {
-            NativeMemory.AlignedFree((void*)Address);
+            Tensor.Dispose();
             throw;
         }
     }
@@ -36,10 +35,13 @@ internal sealed unsafe class PinnedMemory : IDisposable
     public static string? Refusal => _refusal;
 
     /// <summary>The first byte.</summary>
-    public nint Address { get; private set; }
+    public nint Address { get; }
 
     /// <summary>How much there is.</summary>
     public long Bytes { get; }
+
+    /// <summary>The same memory, uint8 <c>[Bytes]</c>.</summary>
+    public torch.Tensor Tensor { get; }
 
     /// <summary>Says that the driver refuses to pin memory.</summary>
     /// <param name="bytes">How much was to be pinned.</param>
@@ -51,9 +53,8 @@ internal sealed unsafe class PinnedMemory : IDisposable
     /// <summary>Frees it; no copy from or to it may be under way.</summary>
     public void Dispose()
     {
-        if (Address == 0) return;
+        if (Tensor.IsInvalid) return;
         if (_pinned) _copies.Unpin(Address);
-        NativeMemory.AlignedFree((void*)Address);
-        Address = 0;
+        Tensor.Dispose();
     }
 }

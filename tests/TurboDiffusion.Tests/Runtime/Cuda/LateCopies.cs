@@ -30,7 +30,8 @@ internal sealed unsafe class LateCopies : IPinnedCopies
     public void Unpin(nint address)
     {
         Assert.True(_pinned.Remove(address, out long bytes));
-        Assert.DoesNotContain(_pending, copy => copy.Source >= address && copy.Source < address + bytes);
+        foreach ((nint target, nint source, _, _) in _pending)
+            Assert.DoesNotContain(new[] { target, source }, at => at >= address && at < address + bytes);
     }
 
     public void CopyToDevice(nint target, nint source, long bytes, int slot)
