@@ -51,7 +51,7 @@ internal static class BenchmarkRunner
             Version = VideoModel.Version,
         };
         foreach (BenchmarkVariant[] group in Groups(target.Variants))
-            foreach (BenchmarkRow row in Measure(plan, target, group, Left, progress, cancellationToken))
+            foreach (BenchmarkRow row in Measure(plan, target, group, cap?.Bytes ?? 0, Left, progress, cancellationToken))
             {
                 progress.Report($"  {Outcome(row)}");
                 write(result = result with { Rows = [.. result.Rows, row] });
@@ -105,7 +105,7 @@ internal static class BenchmarkRunner
 
     // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
     private static IEnumerable<BenchmarkRow> Measure(
-        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, Func<double> left, IProgress<string> progress,
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, long cappedBytes, Func<double> left, IProgress<string> progress,
         CancellationToken cancellationToken)
     {
         int experts = target.Spec.Experts;
@@ -133,7 +133,7 @@ internal static class BenchmarkRunner
                                 plan.Seed, cancellationToken, variant.Swapped);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
-                        row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
+                        row = Step(plan, target, model, variant, cappedBytes, cancellationToken) with { LoadSeconds = seconds };
                     }
                     // The other variants are still worth having.
                     catch (Exception e) when (e is TurboDiffusionException or ExternalException)
@@ -158,7 +158,8 @@ internal static class BenchmarkRunner
     }
 
     private static BenchmarkRow Step(
-        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, CancellationToken cancellationToken)
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, long cappedBytes,
+        CancellationToken cancellationToken)
     {
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
@@ -176,7 +177,7 @@ internal static class BenchmarkRunner
             StepMilliseconds = ms,
             Forms = Forms(target, model),
             Repeats = repeats,
-            PeakBytes = GpuMemory.Used(target.Device),
+            PeakBytes = GpuMemory.Used(target.Device) - cappedBytes,
             Experts = model.Experts,
             SwitchMilliseconds = model.Experts > 1 ? Switch(target, model, cancellationToken) : null,
         };

@@ -14,9 +14,13 @@ internal sealed class GpuMemoryCap : IDisposable
     private GpuMemoryCap(torch.Device device, long ballast)
     {
         _context = CudaContext.Of(device);
+        Bytes = Math.Max(0, ballast);
         using CudaContext.Current current = _context.Enter();
         if (ballast > 0) CudaDriver.Check(CudaDriver.cuMemAlloc(out _ballast, (nuint)ballast), $"cuMemAlloc of {ballast} bytes");
     }
+
+    /// <summary>What it has taken.</summary>
+    public long Bytes { get; }
 
     /// <summary>Leaves a GPU as much memory as a smaller card has, what is taken already included.</summary>
     /// <param name="device">The GPU.</param>
