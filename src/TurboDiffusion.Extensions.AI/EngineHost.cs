@@ -15,6 +15,7 @@ internal sealed partial class EngineHost : IDisposable
 {
     private readonly TurboDiffusionOptions _options;
     private readonly ILogger _logger;
+    private bool _notedMachine;
     private readonly Lazy<string> _device;
     private readonly Lock _state = new();
     private VideoModel? _model;
@@ -92,6 +93,12 @@ internal sealed partial class EngineHost : IDisposable
                 }),
                 frames(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
+            if (VideoModel.MachineNote is { } note && !_notedMachine)
+            {
+                _notedMachine = true;
+                LogWarning(note);
+            }
+
             telemetry.Complete(videos);
             LastError = null;
             return videos;
@@ -177,7 +184,7 @@ internal sealed partial class EngineHost : IDisposable
             TinyVae = _options.TinyVae,
             Loras = _options.ParsedLoras(),
             MaxLoraSets = _options.MaxLoraSets,
-            LowMemory = _options.LowMemory,
+            Residency = _options.Residency,
         });
         Identity = model.Identity.ToString();
         LogOpened(Identity);

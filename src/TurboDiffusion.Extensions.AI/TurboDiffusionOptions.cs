@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 
@@ -57,8 +58,11 @@ public sealed class TurboDiffusionOptions
     /// <summary>Whether the model's tiny autoencoder decodes, which is faster and coarser.</summary>
     public bool TinyVae { get; set; }
 
-    /// <summary>Whether to keep in memory only what the stage at hand needs.</summary>
-    public bool LowMemory { get; set; }
+    /// <summary>
+    /// Which weights are in memory together; <see langword="null"/> is the first way that leaves room for a video of the model's own size
+    /// and length.
+    /// </summary>
+    public Residency? Residency { get; set; }
 
     /// <summary>
     /// Where videos are written; <see langword="null"/> is the folder <c>turbodiffusion-videos</c> among the temporary files.

@@ -11,6 +11,7 @@ internal sealed class FileReceiver(
     : IVideoReceiver, IDisposable
 {
     private readonly List<(string Path, ulong Seed)> _finished = [];
+    private readonly FrameDownload _download = new();
     private IFrameSink? _sink;
     private (string Path, ulong Seed) _current;
 
@@ -29,19 +30,34 @@ internal sealed class FileReceiver(
     public void Write(torch.Tensor frames)
     {
         observer?.Write(frames);
-        using torch.Tensor batch = VideoFrames.FromModelOutput(frames), bytes = batch.squeeze(0);
-        _sink!.Write(bytes);
+        Pass(_download.Add(frames));
     }
 
     public void End()
     {
+        Pass(_download.Last());
         _sink!.CompleteAsync(cancellationToken).GetAwaiter().GetResult();
-        Dispose();
+        CloseSink();
         _finished.Add(_current);
         observer?.End();
     }
 
     public void Dispose()
+    {
+        _download.Dispose();
+        CloseSink();
+    }
+
+    private void Pass(torch.Tensor? levels)
+    {
+        using (levels)
+        {
+            using torch.Tensor? bytes = levels?.squeeze(0);
+            if (bytes is not null) _sink!.Write(bytes);
+        }
+    }
+
+    private void CloseSink()
     {
         _sink?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _sink = null;

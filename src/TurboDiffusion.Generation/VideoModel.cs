@@ -36,9 +36,7 @@ public sealed class VideoModel : IDisposable
     private readonly List<IDisposable> _files;
     private IReadOnlyList<IDisposable> _aside = [];
     private IReadOnlyList<string> _notes = [];
-    private ModelFootprint _footprint = null!;
-    private IReadOnlyList<long> _int8ExpertBytes = [];
-    private Residency _residency;
+    private ModelFootprint _footprint = null!, _int8Footprint = null!;
     private readonly ModelPart[] _sharedParts;
     private readonly Placement _placement;
 
@@ -65,11 +63,17 @@ public sealed class VideoModel : IDisposable
     /// </summary>
     public ModelSpec Spec => _variants.Own.Spec;
 
+    /// <summary>Which weights are in memory together.</summary>
+    public Residency Residency { get; private init; }
+
     /// <summary>Whether its weights are random, so that every picture is noise.</summary>
     public bool HasRandomWeights { get; }
 
     /// <summary>What was left out when it was opened, such as layers of a LoRA that it does not have.</summary>
     public IReadOnlyList<string> Warnings => [.. _variants.Own.Loras.Warnings, .. _notes];
+
+    /// <summary>What is to be said of the machine after a generation, such as that it refused to pin memory; null: nothing.</summary>
+    public static string? MachineNote => PinnedMemory.Refusal;
 
     /// <summary>As <see cref="Warnings"/>, with the LoRAs of a request.</summary>
     /// <param name="request">The request.</param>
@@ -150,14 +154,34 @@ public sealed class VideoModel : IDisposable
             var notes = new List<string>();
             ModelSlot<IVideoAutoencoder>? previewSlot =
                 preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement, notes);
-            Residency residency = options.LowMemory ? Residency.Staged : Residency.Resident;
+            var footprint = new ModelFootprint
+            {
+                Name = files.Name,
+                Transformer = config,
+                // As they are run: a float file asked for in int8 takes int8's room.
+                ExpertBytes = [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype))],
+                BlockBytes = WanModel.BlockBytes(config, attention, weights, dtype),
+                Vae = vaeConfig,
+                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
+                ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
+                TextEncoder = textConfig,
+                TextEncoderBytes = WeightBytes(text, dtype),
+                StreamsText = device.type == DeviceType.CPU && WeightBytes(text, dtype) > StreamedTextEncoderBytes,
+                TextLength = spec.TextLength,
+                Attention = attention,
+                Weights = weights,
+                Dtype = dtype,
+                OnGpu = device.type == DeviceType.CUDA,
+            };
+            Residency residency = options.Residency ?? Automatic(footprint, spec, device, notes);
+            bool stays = residency == Residency.Resident, swaps = residency == Residency.Swapped;
             long decodeBudget = ModelFootprint.DecodeBudget(residency, placement.ElementSize);
             var shared = new WanComponents
             {
                 Name = files.Name,
                 Device = device,
                 Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, spec.TextLength),
-                TextEncoder = TextEncoderSlot(text, textConfig, placement, options.LowMemory),
+                TextEncoder = TextEncoderSlot(text, textConfig, placement, stays && !footprint.StreamsText),
                 TextEncoderConfig = textConfig,
                 Experts = [],
                 TransformerConfig = config,
@@ -165,10 +189,10 @@ public sealed class VideoModel : IDisposable
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
                     ? Filled(new WanVae(vaeConfig, placement) { DecodeBudget = decodeBudget }, vae, progress, ct)
                     : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
-                        !options.LowMemory),
+                        stays),
                 VaeConfig = vaeConfig,
                 ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
-                    Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), !options.LowMemory),
+                    Filled(new ClipVisionEncoder(imageConfig, placement), imageEncoder!, progress, ct), stays),
                 ImageEncoderConfig = imageConfig,
                 PreviewVae = previewSlot,
                 PreviewsEveryFrame = (previewSlot ?? (object?)tinyConfig) is not null,
@@ -183,23 +207,6 @@ public sealed class VideoModel : IDisposable
                     () => shared.TextEncoder.IsLoaded),
             ];
             ModelVariant own = Variant(options.Loras);
-            var footprint = new ModelFootprint
-            {
-                Name = files.Name,
-                Transformer = config,
-                ExpertBytes = [.. own.Parts.Select(p => p.Bytes)],
-                Vae = vaeConfig,
-                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
-                ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
-                TextEncoder = textConfig,
-                TextEncoderBytes = WeightBytes(text, dtype),
-                StreamsText = !options.LowMemory && !shared.TextEncoder.KeepsLoaded,
-                TextLength = spec.TextLength,
-                Attention = attention,
-                Weights = weights,
-                Dtype = dtype,
-            };
-
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
                 $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
@@ -212,9 +219,14 @@ public sealed class VideoModel : IDisposable
                 _aside = aside,
                 _notes = notes,
                 _footprint = footprint,
-                _int8ExpertBytes =
-                    [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, WeightFormat.Int8), dtype))],
-                _residency = residency,
+                _int8Footprint = footprint with
+                {
+                    ExpertBytes = [.. transformers.Select(
+                        t => WeightBytes(WanCheckpoint.As(t, config, attention, WeightFormat.Int8), dtype))],
+                    BlockBytes = WanModel.BlockBytes(config, attention, WeightFormat.Int8, dtype),
+                    Weights = WeightFormat.Int8,
+                },
+                Residency = residency,
             };
 
             // The transformers with a set of LoRAs. The files stay open for as long as the model: views of them are never disposed.
@@ -226,14 +238,16 @@ public sealed class VideoModel : IDisposable
                     ICheckpoint[] merged = [.. transformers.Select((t, i) => loras.MergeInto(t, i, transformers.Length, device))];
                     CheckBeforeLoading(merged, config, attention, weights);
                     ModelSlot<WanModel>[] experts = [.. merged.Select(t => new ModelSlot<WanModel>(
-                        (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct), !options.LowMemory))];
+                        (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct, swaps), stays || swaps))];
                     var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
                     {
                         Loras = [.. wanted.Select(l => l.ToString())],
                     };
-                    // As they are run: a float file asked for in int8 takes int8's room.
-                    ModelPart[] transformerParts = [.. merged.Zip(experts, (t, slot) => new ModelPart(
-                        WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype), slot.KeepsLoaded, () => slot.IsLoaded))];
+                    ModelPart[] transformerParts = [.. footprint.ExpertBytes.Zip(experts, (bytes, slot) => new ModelPart(
+                        swaps ? MemoryPlan.SwappingBytes(footprint, bytes) : bytes, slot.KeepsLoaded, () => slot.IsLoaded)
+                        {
+                            HostBytes = swaps ? footprint.SwappedBytes : 0,
+                        })];
                     return new ModelVariant(loras, loras.HasDistillation ? spec.StepDistilled() : spec, identity,
                         new WanPipeline(shared with { Experts = experts }), transformerParts);
                 }
@@ -312,10 +326,7 @@ public sealed class VideoModel : IDisposable
     public IReadOnlyList<(string? Change, ModelFootprint Model)> Footprints(bool onGpu)
     {
         ModelFootprint own = _footprint with { OnGpu = onGpu };
-        return own.Weights == WeightFormat.Int8 ? [(null, own)] :
-        [
-            (null, own), ("int8 weights", own with { ExpertBytes = _int8ExpertBytes, Weights = WeightFormat.Int8 }),
-        ];
+        return own.Weights == WeightFormat.Int8 ? [(null, own)] : [(null, own), ("int8 weights", _int8Footprint with { OnGpu = onGpu })];
     }
 
     /// <summary>A request with every default filled in, checked but for its output and the memory.</summary>
@@ -413,11 +424,22 @@ public sealed class VideoModel : IDisposable
         return null;
     }
 
-    private static ModelSlot<ITextEncoder> TextEncoderSlot(ICheckpoint checkpoint, UMT5Config config, Placement placement,
-        bool lowMemory) =>
-        lowMemory || placement.Device.type == DeviceType.CPU && WeightBytes(checkpoint, placement.Dtype) > StreamedTextEncoderBytes
-            ? new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement), keepLoaded: false)
-            : new((progress, ct) => Filled(new UMT5Encoder(config, placement), checkpoint, progress, ct), keepLoaded: true);
+    // By a video of the model's own size and length; one that needs more is refused, with what fits.
+    private static Residency Automatic(ModelFootprint model, ModelSpec spec, torch.Device device, List<string> notes)
+    {
+        var usual = new ClipExtent(spec.Size, spec.Frames, spec.Transformer.IsImageToVideo);
+        long available = DeviceMemory.Available(device);
+        MemoryPlan plan = MemoryPlan.Choose(model, usual, available) ?? MemoryPlan.Least(model, usual);
+        if (plan.Residency != Residency.Resident)
+            notes.Add($"Weights are {plan.Residency.ToString().ToLowerInvariant()}, by a video of {usual}: "
+                + $"{MemoryPlan.Reason(model, usual, plan.Residency, available)}.");
+        return plan.Residency;
+    }
+
+    private static ModelSlot<ITextEncoder> TextEncoderSlot(
+        ICheckpoint checkpoint, UMT5Config config, Placement placement, bool stays) => stays
+            ? new((progress, ct) => Filled(new UMT5Encoder(config, placement), checkpoint, progress, ct), keepLoaded: true)
+            : new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement), keepLoaded: false);
 
     private static T Filled<T>(T module, ICheckpoint checkpoint, IProgress<(int Done, int Total)>? progress,
         CancellationToken cancellationToken)
@@ -471,23 +493,25 @@ public sealed class VideoModel : IDisposable
         ModelFootprint footprint = forms[0].Model;
         var clip = new ClipExtent(new VideoSize(plan.Width, plan.Height), plan.Frames, plan.StartImage is not null,
             plan.CausalFrames is not null);
-        long loaded = variant.Parts.Concat(_sharedParts).Where(p => p.IsLoaded()).Sum(p => p.Bytes);
-        long needed = MemoryPlan.Of(footprint, clip, _residency).Peak.Bytes - loaded;
-        long available = DeviceMemory.Available(Components.Device);
-        if (needed > available)
+        ModelPart[] loadedParts = [.. variant.Parts.Concat(_sharedParts).Where(p => p.IsLoaded())];
+        long loaded = loadedParts.Sum(p => p.Bytes);
+        MemoryPlan memory = MemoryPlan.Of(footprint, clip, Residency);
+        long needed = memory.Peak.Bytes - loaded, available = DeviceMemory.Available(Components.Device);
+        long neededHost = memory.HostBytes - loadedParts.Sum(p => p.HostBytes);
+        if (needed > available || neededHost > DeviceMemory.Available(torch.CPU))
         {
             // The transformers with other LoRAs go; and the generation before may have left the room with libtorch.
             _variants.UnloadAllBut(variant);
             DeviceMemory.Release(Components.Device);
             available = DeviceMemory.Available(Components.Device);
         }
-        if (needed <= available) return;
-        // What is loaded now can be freed for a plan with low memory.
-        MemoryPlan staged = MemoryPlan.Of(footprint, clip, Residency.Staged);
-        IReadOnlyList<NearestRequest> nearest = _residency == Residency.Resident && staged.Peak.Bytes <= available + loaded
-            ? [new NearestRequest("low memory", clip, staged)]
-            : NearestRequest.Find(forms, clip, available + loaded);
-        throw new InsufficientMemoryException($"A video of {clip} on {variant.Identity.Name} ({Components.Device})", needed, available,
-            NearestRequest.Remedy(nearest));
+        string purpose = $"A video of {clip} on {variant.Identity.Name} ({Components.Device})";
+        if (needed > available)
+            // What is loaded now can be freed for a plan that takes less.
+            throw new InsufficientMemoryException(purpose, needed, available,
+                NearestRequest.Remedy(NearestRequest.Find(forms, clip, available + loaded)));
+        if (neededHost > 0 && DeviceMemory.Available(torch.CPU) is var host && neededHost > host)
+            throw new InsufficientMemoryException($"{purpose} with its blocks in host memory", neededHost, host,
+                "Free host memory, or choose another residency or a smaller model.");
     }
 }

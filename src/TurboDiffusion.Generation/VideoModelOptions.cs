@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 
@@ -43,6 +44,8 @@ public sealed record VideoModelOptions
     /// <summary>Whether the model's tiny autoencoder serves in place of the full one (<see cref="Models.ModelFiles.TinyVae"/>).</summary>
     public bool TinyVae { get; init; }
 
-    /// <summary>Load every model when its stage begins and free it when the stage ends, instead of keeping all in memory.</summary>
-    public bool LowMemory { get; init; }
+    /// <summary>
+    /// Which weights are in memory together; null: the first way that leaves room for a video of the model's own size and length.
+    /// </summary>
+    public Residency? Residency { get; init; }
 }

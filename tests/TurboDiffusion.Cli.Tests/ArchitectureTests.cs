@@ -9,8 +9,8 @@ public class ArchitectureTests(Models models)
 {
     [Theory]
     [InlineData("Wan2.1-I2V-14B-480P", "--image", false, "--attention", "sagesla", "--weights", "int8")]
-    [InlineData("Wan2.1-FLF2V-14B-720P", "--image --end-image", false, "--low-memory")]
-    [InlineData("Wan2.2-I2V-A14B", "--image --end-image", false, "--weights", "int8")]
+    [InlineData("Wan2.1-FLF2V-14B-720P", "--image --end-image", false, "--residency", "staged")]
+    [InlineData("Wan2.2-I2V-A14B", "--image --end-image", false, "--weights", "int8", "--residency", "swapped")]
     [InlineData("Wan2.2-T2V-A14B", "", false)]
     [InlineData("Wan2.2-TI2V-5B", "--image", true, "--attention", "sla", "--weights", "int8")]
     [InlineData("Wan2.2-TI2V-5B", "", true, "--vae", "tiny")]

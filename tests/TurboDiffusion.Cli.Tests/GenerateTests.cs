@@ -50,7 +50,7 @@ public class GenerateTests(Models models)
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");
         CommandRun run = CommandRun.Of(models.Generate(output, "--json", "--attention", "sagesla", "--topk", "0.5", "--weights", "int8",
-            "--low-memory", "--sampler", "euler",
+            "--residency", "staged", "--sampler", "euler",
             "--guidance", "3", "--negative-prompt", "blue", "--shift", "3"));
         Assert.Equal(0, run.ExitCode);
         JsonNode model = JsonNode.Parse(run.Out)!["model"]!;
@@ -126,8 +126,8 @@ public class GenerateTests(Models models)
         Assert.Contains("ends in .png", string.Concat(name.Errors));
         CommandRun low = CommandRun.Of(["generate", "a red circle", "--transformer", models.Files.Transformer, "--vae", models.Files.Vae,
             "--text-encoder", models.Files.TextEncoder, "--tokenizer", models.Files.Tokenizer, "--device", "cpu", "--size", "32x32",
-            "--frames", "5", "--low-memory", "--preview", picture, "-o", Path.Combine(folder, "c.gif")]);
-        Assert.Contains("--low-memory", string.Concat(low.Errors));
+            "--frames", "5", "--residency", "staged", "--preview", picture, "-o", Path.Combine(folder, "c.gif")]);
+        Assert.Contains("--residency resident", string.Concat(low.Errors));
         Assert.Equal(["now.png", "video.gif"], Directory.GetFileSystemEntries(folder).Select(Path.GetFileName).Order());
     }
 

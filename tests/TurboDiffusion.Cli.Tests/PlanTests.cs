@@ -19,12 +19,24 @@ public class PlanTests(Models models)
 
         CommandRun staged = CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "12GB"]);
         Assert.Equal(0, staged.ExitCode);
-        Assert.Contains("--low-memory", staged.Out);
+        Assert.Contains("staged: all weights together take", staged.Out);
 
-        CommandRun refused = CommandRun.Of(["plan", "Wan2.2-T2V-A14B", "--card", "RTX 4090", "--size", "1280x720", "--weights", "float"]);
+        CommandRun swapped = CommandRun.Of(["plan", "Wan2.1-T2V-14B", "--card", "12GB", "--size", "832x480", "--json"]);
+        Assert.Equal(0, swapped.ExitCode);
+        JsonElement swappedPlan = JsonDocument.Parse(swapped.Out).RootElement;
+        Assert.Equal("swapped", swappedPlan.GetProperty("residency").GetString());
+        Assert.InRange(swappedPlan.GetProperty("hostBytes").GetInt64(), 13L << 30, 15L << 30);
+        Assert.Contains("while the one before it runs", swappedPlan.GetProperty("reason").GetString());
+
+        CommandRun asked = CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "H100", "--residency", "swapped"]);
+        Assert.Equal(0, asked.ExitCode);
+        Assert.Contains("swapped: as it was asked for", asked.Out);
+        Assert.Contains("at 55 GB/s", asked.Out);
+
+        CommandRun refused = CommandRun.Of(["plan", "Wan2.2-T2V-A14B", "--card", "16GB", "--size", "1280x720", "--weights", "float"]);
         Assert.Equal(1, refused.ExitCode);
         string error = string.Join('\n', refused.Errors);
-        Assert.Contains("Nearest that fit: int8 weights, low memory", error);
+        Assert.Contains("Nearest that fit: int8 weights, --residency swapped", error);
         Assert.Contains("frames", error);
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using TurboDiffusion.Evaluation.Benchmark;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -137,6 +138,20 @@ public class BenchmarkTests
             @"\| block \| SLA, int8 weights, plain \| cosine \|\n\| --- \| --: \| --: \|\n\| 0 \| 0\.0\d+ \| 0\.99\d+ \|\n\| 1 \| ",
             result.ToMarkdown());
         Assert.Same(result, written[^1]);
+    }
+
+    [Fact]
+    public void A_step_with_swapped_blocks_is_measured_beside_the_resident_one()
+    {
+        BenchmarkResult result = BenchmarkRunner.Run(new BenchmarkPlan
+        {
+            Device = "cpu", Patience = 0, Attention = [AttentionKind.Dense], Weights = [WeightFormat.Int8], Swapped = true,
+        }, new Progress<string>(), _ => { }, CancellationToken.None);
+        Assert.Equal([false, true], result.Rows.Select(r => r.Variant!.Swapped));
+        Assert.All(result.Rows, r => Assert.True(r is { StepMilliseconds: > 0, Failure: null }));
+        Assert.Matches(@"dense, int8 weights, plain, blocks swapped: \d+\.\d\d times the step of resident weights", result.ToMarkdown());
+        Assert.Equal("card", Assert.Throws<InvalidRequestException>(
+            () => new BenchmarkPlan { Device = "cpu", Card = Card.Find("12GB") }.Resolve()).Parameter);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -24,6 +25,10 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "Only variants of this number format.");
     private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels",
         "Only variants in which no operator, those of products, or all run as CUDA kernels.");
+    private readonly Option<bool> _swapped = Opt.Flag("--swapped",
+        "Measure every variant a second time, with its blocks in host memory, from where they come to the GPU one after the other.");
+    private readonly Option<string?> _card = Opt.Text("--card", "NAME|NGB",
+        "Take away what the GPU has more memory than this card, such as \"RTX 4090\" or 12GB. Default: nothing.");
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu", "Default: auto, the first GPU.");
     private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S",
         "Seconds that a variant is repeated: the median of 1 to 11 steps. Default: 10.");
@@ -53,8 +58,8 @@ internal sealed class BenchCommand : CliCommand
         : base(terminal, "bench", "Measure a denoising step: attention, weights and kernels side by side.")
     {
         Add("Model and video", _preset, _size, _frames, _topK);
-        Add("Variants", _attention, _weights, _kernels);
-        Add("Measuring", _device, _patience, _seconds, _seed, _profile, _compare);
+        Add("Variants", _attention, _weights, _kernels, _swapped);
+        Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
         Add("Whole generations", _endToEnd, _model, _vae, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
@@ -66,6 +71,7 @@ internal sealed class BenchCommand : CliCommand
             "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",
             "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
             "bench --attention sagesla --weights int8 --kernels all --profile --compare",
+            "bench --preset wan2.1-t2v-14b --attention sagesla --weights int8 --kernels all --swapped",
             "bench --device cpu",
             "bench --end-to-end --model TurboWan2.1-1.3B --json end-to-end.json",
         ];
@@ -85,6 +91,8 @@ internal sealed class BenchCommand : CliCommand
             Attention = Only(parsed.GetValue(_attention)),
             Weights = Only(parsed.GetValue(_weights)),
             Kernels = Only(parsed.GetValue(_kernels)),
+            Swapped = parsed.GetValue(_swapped),
+            Card = parsed.GetValue(_card) is { } card ? Card.Find(card) : null,
             TopK = parsed.GetValue(_topK) ?? AttentionOptions.DefaultTopKRatio,
             Patience = parsed.GetValue(_patience) ?? 10,
             Seconds = parsed.GetValue(_seconds) ?? double.PositiveInfinity,

@@ -44,8 +44,9 @@ internal sealed class GenerateCommand : CliCommand
         foreach (string warning in model.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
         if (preview is not null && !model.HasPreviews)
             throw new InvalidRequestException("preview",
-                $"{model.Identity.Name} has no tiny autoencoder, and with --low-memory the full one is not in memory while it denoises: "
-                    + "leave out --preview or --low-memory, or name a taew2_1.safetensors as \"tinyVae\" in the model's model.json.");
+                $"{model.Identity.Name} has no tiny autoencoder, and with --residency "
+                    + $"{model.Residency.ToString().ToLowerInvariant()} the full one is not in memory while it denoises: leave out "
+                    + "--preview, choose --residency resident, or name a taew2_1.safetensors as \"tinyVae\" in the model's model.json.");
         // Notes on the prompt are for a request that can be met.
         using (torch.NewDisposeScope()) model.Check(request);
         (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
@@ -55,6 +56,7 @@ internal sealed class GenerateCommand : CliCommand
         if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), preview, Terminal.Cancelled));
+        if (VideoModel.MachineNote is { } said) Terminal.Error.WriteLine($"warning: {said}");
         if (json) Terminal.Out.WriteLine(GenerationReport.Json(videos, model.HasRandomWeights));
         else if (quiet) foreach (VideoResult video in videos) Terminal.Out.WriteLine(video.Path);
         else Terminal.Out.WriteLine(GenerationReport.Text(videos, model.HasRandomWeights));

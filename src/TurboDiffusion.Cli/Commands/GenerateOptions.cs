@@ -5,6 +5,7 @@ using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -98,7 +99,7 @@ internal sealed class GenerateOptions
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<torch.ScalarType?> _dtype =
         Opt.Choice("--dtype", "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.", Opt.Dtypes);
-    private readonly Option<bool> _lowMemory = Opt.Flag("--low-memory", "Hold one model in memory at a time.");
+    private readonly Option<Residency?> _residency = Opt.Residency();
 
     private readonly Option<string?> _output = Opt.Text("--output", "PATH",
         $"An .mp4, .webm or .gif file, or a folder for PNG frames (ends in /). Default: {DefaultOutput}, which replaces an earlier one.",
@@ -122,7 +123,7 @@ internal sealed class GenerateOptions
         group("Image to video", [_image, _endImage, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary, _causal]);
-        group("Running", [_attention, _topK, _weights, _device, _dtype, _lowMemory]);
+        group("Running", [_attention, _topK, _weights, _device, _dtype, _residency]);
         group("Output", [_output, _overwrite, _crf, _nvenc, _preview]);
     }
 
@@ -186,7 +187,7 @@ internal sealed class GenerateOptions
         Loras = _loras.Of(parsed),
         Boundary = parsed.GetValue(_boundary),
         TinyVae = parsed.GetValue(_vae) == TinyVae,
-        LowMemory = parsed.GetValue(_lowMemory),
+        Residency = parsed.GetValue(_residency),
     };
 
     /// <summary>The model's files: those of a named model, with the single files that are named in their place.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
 using TorchSharp;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Sampling;
 
@@ -49,6 +50,12 @@ internal static class Opt
 
     /// <summary>The tiny autoencoder in place of the full one, where no file of one can be named.</summary>
     public static Option<NamedVae?> Vae(string description) => Choice<NamedVae>("--vae", description);
+
+    /// <summary>Which weights are in memory together.</summary>
+    public static Option<Residency?> Residency() => Choice<Residency>("--residency",
+        "resident: all weights stay in memory; staged: one model at a time, read again for every video; swapped: the transformers' blocks "
+            + "stay in host memory and come to the GPU one after the other. Default: the first that leaves room for a video of the "
+            + "model's own size.");
 
     /// <summary>A seed. -1 draws a new one.</summary>
     public static Option<ulong?> Seed(string description) => new("--seed")

@@ -33,6 +33,7 @@ internal sealed class PlanCommand : CliCommand
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
     private readonly Option<NamedVae?> _vae = Opt.Vae("tiny: the tiny autoencoder decodes.");
+    private readonly Option<Residency?> _residency = Opt.Residency();
     private readonly Option<bool> _json = Opt.Flag("--json", "Print the plan as JSON.");
 
     /// <summary>Creates the command.</summary>
@@ -41,7 +42,7 @@ internal sealed class PlanCommand : CliCommand
     {
         Arguments.Add(_model);
         Add("Video", _size, _frames, _steps, _image);
-        Add("Running", _card, _attention, _weights, _topK, _vae);
+        Add("Running", _card, _attention, _weights, _topK, _vae, _residency);
         Add("Output", _json);
         Details = "Weights are counted, working memory is estimated by the largest tensors of each stage. Times are told only for cards on "
             + "which they were measured. Ends with 1 where the video does not fit, and names the nearest ones that do.";
@@ -71,13 +72,16 @@ internal sealed class PlanCommand : CliCommand
         int steps = parsed.GetValue(_steps) ?? spec.Sampling.Of(spec.Sampling.Sampler).Steps;
         if (steps < 1) throw new InvalidRequestException("steps", $"The number of steps is {steps}; give at least 1.");
 
-        var report = new PlanReport(card, model, clip, steps, MemoryPlan.Choose(model, clip, card.AvailableBytes),
-            TimeEstimate.Of(card, model, clip, steps * (spec.Sampling.GuidanceScale.IsNone ? 1 : 2)));
+        Residency? asked = parsed.GetValue(_residency);
+        MemoryPlan? fitting = asked is not { } only ? MemoryPlan.Choose(model, clip, card.AvailableBytes)
+            : MemoryPlan.Of(model, clip, only) is var plan && plan.Peak.Bytes <= card.AvailableBytes ? plan : null;
+        MemoryPlan shown = fitting ?? (asked is { } residency ? MemoryPlan.Of(model, clip, residency) : MemoryPlan.Least(model, clip));
+        var report = new PlanReport(card, model, clip, steps, shown, fitting is not null, asked is not null,
+            TimeEstimate.Of(card, model, clip, steps * (spec.Sampling.GuidanceScale.IsNone ? 1 : 2), shown.Residency));
         if (parsed.GetValue(_json)) Terminal.Out.WriteLine(report.Json());
         else report.WriteTo(Terminal.Out);
-        if (report.Chosen is not null) return ExitCode.Success;
-        MemoryPlan least = MemoryPlan.Of(model, clip, Residency.Staged);
-        throw new InsufficientMemoryException($"A video of {clip} on {model.Name} ({card.Name})", least.Peak.Bytes, card.AvailableBytes,
+        if (fitting is not null) return ExitCode.Success;
+        throw new InsufficientMemoryException($"A video of {clip} on {model.Name} ({card.Name})", shown.Peak.Bytes, card.AvailableBytes,
             NearestRequest.Remedy(NearestRequest.Find(forms, clip, card.AvailableBytes)));
     }
 

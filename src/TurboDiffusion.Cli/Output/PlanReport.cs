@@ -8,33 +8,16 @@ namespace TurboDiffusion.Cli.Output;
 /// <param name="model">The model.</param>
 /// <param name="clip">What is generated.</param>
 /// <param name="steps">Denoising steps.</param>
-/// <param name="chosen">The plan that fits; null where none does.</param>
+/// <param name="shown">The plan: the one that fits; where none does, the one that takes the least.</param>
+/// <param name="fits">Whether it fits.</param>
+/// <param name="asked">Whether its residency was asked for.</param>
 /// <param name="time">The seconds that are expected, where that is known.</param>
-internal sealed class PlanReport(Card card, ModelFootprint model, ClipExtent clip, int steps, MemoryPlan? chosen, TimeEstimate? time)
+internal sealed class PlanReport(
+    Card card, ModelFootprint model, ClipExtent clip, int steps, MemoryPlan shown, bool fits, bool asked, TimeEstimate? time)
 {
-    /// <summary>The plan that fits; null where none does.</summary>
-    public MemoryPlan? Chosen => chosen;
-
-    // Of a request that does not fit, the plan that takes the least.
-    private MemoryPlan Shown => chosen ?? MemoryPlan.Of(model, clip, Residency.Staged);
-
-    /// <summary>Why the weights stay or do not.</summary>
-    private string Reason
-    {
-        get
-        {
-            MemoryPlan resident = MemoryPlan.Of(model, clip, Residency.Resident);
-            string together = $"all weights together take {Format.Bytes(resident.Peak.Bytes)}";
-            return chosen switch
-            {
-                null => $"{together}, one model at a time {Format.Bytes(Shown.Peak.Bytes)}; {Format.Bytes(card.AvailableBytes)} are there",
-                { Residency: Residency.Resident } => $"{together} of {Format.Bytes(card.AvailableBytes)}: they stay, and no stage waits "
-                    + "for a file after the first video",
-                _ => $"{together}, more than {Format.Bytes(card.AvailableBytes)}: one model at a time (--low-memory), which reads each "
-                    + "again for every video",
-            };
-        }
-    }
+    // Why the weights stay or do not.
+    private string Reason { get; } =
+        MemoryPlan.Reason(model, clip, fits ? shown.Residency : null, card.AvailableBytes, asked && fits);
 
     /// <summary>Writes it as text.</summary>
     public void WriteTo(TextWriter output)
@@ -47,14 +30,14 @@ internal sealed class PlanReport(Card card, ModelFootprint model, ClipExtent cli
         TextTable.Write(output,
         [
             ["stage", "weights", "working", "together"],
-            .. Shown.Stages.Select(s => new[]
+            .. shown.Stages.Select(s => new[]
             {
-                GenerationReport.Name(s.Stage) + (s == Shown.Peak ? " (peak)" : ""), Format.Bytes(s.WeightBytes),
+                GenerationReport.Name(s.Stage) + (s == shown.Peak ? " (peak)" : ""), Format.Bytes(s.WeightBytes),
                 Format.Bytes(s.WorkingBytes), Format.Bytes(s.Bytes),
             }),
         ], indent: 2);
         output.WriteLine();
-        output.WriteLine($"{(chosen is null ? "does not fit" : Name(chosen.Residency))}: {Reason}");
+        output.WriteLine($"{(fits ? Name(shown.Residency) : "does not fit")}: {Reason}");
         output.WriteLine(time is { } t
             ? string.Create(CultureInfo.InvariantCulture,
                 $"expected: denoising {t.Denoising:0.0} s, decoding {t.Decoding:0.0} s; {t.Basis}")
@@ -72,11 +55,12 @@ internal sealed class PlanReport(Card card, ModelFootprint model, ClipExtent cli
         clip.Frames,
         Steps = steps,
         Card = new { card.Name, card.Bytes, card.AvailableBytes },
-        Fits = chosen is not null,
-        Shown.Residency,
+        Fits = fits,
+        shown.Residency,
         Reason,
-        Stages = Shown.Stages.Select(s => new { s.Stage, s.WeightBytes, s.WorkingBytes, s.Bytes }),
-        PeakBytes = Shown.Peak.Bytes,
+        Stages = shown.Stages.Select(s => new { s.Stage, s.WeightBytes, s.WorkingBytes, s.Bytes }),
+        PeakBytes = shown.Peak.Bytes,
+        shown.HostBytes,
         Seconds = time is null ? null : new { time.Denoising, time.Decoding, time.Basis },
     });
 

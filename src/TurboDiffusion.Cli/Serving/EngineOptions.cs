@@ -1,6 +1,7 @@
 using System.CommandLine;
 using TurboDiffusion.Cli.Commands;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Serving;
@@ -15,10 +16,10 @@ internal sealed class EngineOptions
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<WeightFormat?> _weights =
         Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers. Default: the checkpoint's.");
-    private readonly Option<bool> _lowMemory = Opt.Flag("--low-memory", "Hold one model in memory at a time.");
+    private readonly Option<Residency?> _residency = Opt.Residency();
 
     /// <summary>All of them.</summary>
-    public Option[] All => [_model, _device, _weights, _lowMemory];
+    public Option[] All => [_model, _device, _weights, _residency];
 
     /// <summary>Sets what the command line says; the rest stays.</summary>
     public void Apply(ParseResult parsed, TurboDiffusionOptions options)
@@ -26,6 +27,6 @@ internal sealed class EngineOptions
         options.Model = parsed.GetValue(_model) ?? options.Model;
         options.Device = parsed.GetValue(_device) ?? options.Device;
         options.Weights = parsed.GetValue(_weights) ?? options.Weights;
-        options.LowMemory |= parsed.GetValue(_lowMemory);
+        options.Residency = parsed.GetValue(_residency) ?? options.Residency;
     }
 }

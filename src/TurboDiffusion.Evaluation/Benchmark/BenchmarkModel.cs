@@ -25,9 +25,10 @@ internal sealed class BenchmarkModel : IDisposable
     /// <param name="experts">How many transformers.</param>
     /// <param name="seed">The seed of weights and inputs.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <param name="swapsBlocks">Whether the blocks' weights stay in host memory.</param>
     public BenchmarkModel(
         BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, int experts, ulong seed,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, bool swapsBlocks = false)
     {
         _target = target;
         var placement = new Placement(target.Device, Devices.DefaultDtype(target.Device));
@@ -37,7 +38,8 @@ internal sealed class BenchmarkModel : IDisposable
         {
             for (int expert = 0; expert < experts; expert++)
             {
-                WanModel model = Make(target.Spec.Transformer, attention, weights, placement, seed + (ulong)expert, cancellationToken);
+                WanModel model = Make(
+                    target.Spec.Transformer, attention, weights, placement, seed + (ulong)expert, swapsBlocks, cancellationToken);
                 _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
                 _experts[expert].Get();
             }
@@ -106,12 +108,12 @@ internal sealed class BenchmarkModel : IDisposable
     }
 
     private static WanModel Make(
-        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed,
+        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed, bool swapsBlocks,
         CancellationToken cancellationToken)
     {
         // Names and shapes without memory.
         using var shape = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
         using var random = new RandomCheckpoint(shape, seed, placement.Dtype, WanCheckpoint.Metadata(config)) { Device = placement.Device };
-        return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken);
+        return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken, swapsBlocks);
     }
 }

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -34,6 +35,12 @@ internal sealed record BenchmarkPlan
 
     /// <summary>Only variants of this use of kernels; empty: all.</summary>
     public IReadOnlyList<KernelUse> Kernels { get; init; } = [];
+
+    /// <summary>Whether to measure every variant a second time with its blocks' weights in host memory.</summary>
+    public bool Swapped { get; init; }
+
+    /// <summary>The card whose memory the GPU is to have: the rest of its own is taken away; null: its own.</summary>
+    public Card? Card { get; init; }
 
     /// <summary>Sparse attention's share of key blocks.</summary>
     public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;
@@ -95,6 +102,9 @@ internal sealed record BenchmarkPlan
         BenchmarkVariant[] variants = [.. (gpu ? BenchmarkVariant.Default : BenchmarkVariant.Plain).Where(v =>
             (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))
             && (Kernels.Count == 0 || Kernels.Contains(v.Kernels)))];
+        if (Swapped) variants = [.. variants.SelectMany(v => (BenchmarkVariant[])[v, v with { Swapped = true }])];
+        if (Card is not null && !gpu)
+            throw new InvalidRequestException("card", "A GPU's memory can be made that of another card; leave the card out on the CPU.");
         if (variants.Length == 0)
             throw new InvalidRequestException("variants",
                 "No variant is of this attention, these weights and this use of kernels; leave one of the three out.");

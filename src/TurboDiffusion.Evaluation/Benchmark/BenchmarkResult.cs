@@ -35,6 +35,9 @@ internal sealed record BenchmarkResult
     /// <summary>The PyTorch baseline's rows; empty where it was not asked for.</summary>
     public IReadOnlyList<BenchmarkRow> Baseline { get; init; } = [];
 
+    /// <summary>The card whose memory the GPU was given; null: it had its own.</summary>
+    public string? Card { get; init; }
+
     /// <summary>The version of the baseline's PyTorch.</summary>
     public string? BaselineTorch { get; init; }
 
@@ -58,10 +61,14 @@ internal sealed record BenchmarkResult
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
             $"{Preset}, {Size}, {Frames} frames ({Tokens} tokens), batch 1, random weights, {Device}; sparse attention keeps {TopK:0.##} "
-                + $"of the key blocks.");
+                + $"of the key blocks.{(Card is null ? "" : $" Memory of {Card}.")}");
         if (BaselineTorch is not null) text.Append(CultureInfo.InvariantCulture, $" PyTorch {BaselineTorch}.");
         text.Append("\n\n");
         Steps(text);
+        foreach (BenchmarkRow swapped in Rows.Where(r => r is { Variant.Swapped: true, StepMilliseconds: not null }))
+            if (Rows.FirstOrDefault(r => r.Variant == swapped.Variant! with { Swapped = false }) is { StepMilliseconds: { } resident })
+                text.Append(CultureInfo.InvariantCulture,
+                    $"{swapped.Label}: {swapped.StepMilliseconds / resident:0.00} times the step of resident weights.\n\n");
         if (Decomposition.Count > 0)
             Table(text, ["one video's denoising", "calls", "ms a step", "s", "times faster", "in all"],
                 Decomposition.Select(d => (string[])[d.Ingredient, Text(d.Calls, "0"), Text(d.StepMilliseconds, "0.0"),

@@ -38,6 +38,7 @@ internal static class BenchmarkRunner
         double Left() => plan.Seconds - Stopwatch.GetElapsedTime(begin).TotalSeconds;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
+        using GpuMemoryCap? cap = plan.Card is { } card ? GpuMemoryCap.Leave(target.Device, card.Bytes) : null;
         var result = new BenchmarkResult
         {
             Preset = target.Spec.Name,
@@ -46,11 +47,12 @@ internal static class BenchmarkRunner
             Frames = target.Frames,
             Tokens = target.Tokens,
             Device = GpuDevices.NameOf(target.Device),
+            Card = plan.Card?.Name,
             TopK = plan.TopK,
             Version = VideoModel.Version,
         };
         foreach (BenchmarkVariant[] group in Groups(target.Variants))
-            foreach (BenchmarkRow row in Measure(plan, target, group, Left, progress, cancellationToken))
+            foreach (BenchmarkRow row in Measure(plan, target, group, cap?.Bytes ?? 0, Left, progress, cancellationToken))
             {
                 progress.Report($"  {Outcome(row)}");
                 write(result = result with { Rows = [.. result.Rows, row] });
@@ -100,11 +102,12 @@ internal static class BenchmarkRunner
         : error.Message.Split('\n')[0].Trim();
 
     private static IEnumerable<BenchmarkVariant[]> Groups(IReadOnlyList<BenchmarkVariant> variants) =>
-        variants.GroupBy(v => (v.Attention, v.Weights)).Select(g => g.ToArray());
+        variants.GroupBy(v => (v.Attention, v.Weights, v.Swapped)).Select(g => g.ToArray());
 
     // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
     private static IEnumerable<BenchmarkRow> Measure(
-        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, Func<double> left, IProgress<string> progress,
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, long cappedBytes, Func<double> left,
+        IProgress<string> progress,
         CancellationToken cancellationToken)
     {
         int experts = target.Spec.Experts;
@@ -129,10 +132,10 @@ internal static class BenchmarkRunner
                             DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
                             model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts,
-                                plan.Seed, cancellationToken);
+                                plan.Seed, cancellationToken, variant.Swapped);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }
-                        row = Step(plan, target, model, variant, cancellationToken) with { LoadSeconds = seconds };
+                        row = Step(plan, target, model, variant, cappedBytes, cancellationToken) with { LoadSeconds = seconds };
                     }
                     // The other variants are still worth having.
                     catch (Exception e) when (e is TurboDiffusionException or ExternalException)
@@ -157,7 +160,8 @@ internal static class BenchmarkRunner
     }
 
     private static BenchmarkRow Step(
-        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, CancellationToken cancellationToken)
+        BenchmarkPlan plan, BenchmarkTarget target, BenchmarkModel model, BenchmarkVariant variant, long cappedBytes,
+        CancellationToken cancellationToken)
     {
         using var kernels = KernelSwitch.Use(variant.Kernels.Operators());
         using var scope = NewDisposeScope();
@@ -175,7 +179,7 @@ internal static class BenchmarkRunner
             StepMilliseconds = ms,
             Forms = Forms(target, model),
             Repeats = repeats,
-            PeakBytes = GpuMemory.Used(target.Device),
+            PeakBytes = GpuMemory.Used(target.Device) - cappedBytes,
             Experts = model.Experts,
             SwitchMilliseconds = model.Experts > 1 ? Switch(target, model, cancellationToken) : null,
         };

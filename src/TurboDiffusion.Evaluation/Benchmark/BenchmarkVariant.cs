@@ -7,7 +7,8 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// <param name="Attention">The self-attention.</param>
 /// <param name="Weights">The number format of the blocks' linear layers.</param>
 /// <param name="Kernels">Which operators run as CUDA kernels.</param>
-internal sealed record BenchmarkVariant(AttentionKind Attention, WeightFormat Weights, KernelUse Kernels)
+/// <param name="Swapped">Whether the blocks' weights stay in host memory.</param>
+internal sealed record BenchmarkVariant(AttentionKind Attention, WeightFormat Weights, KernelUse Kernels, bool Swapped = false)
 {
     /// <summary>
     /// What is measured by default: the original, the steps of the decomposition, and every kind of attention and weights with
@@ -49,5 +50,5 @@ internal sealed record BenchmarkVariant(AttentionKind Attention, WeightFormat We
         KernelUse.None => "plain",
         KernelUse.Products => "kernels for products",
         _ => "kernels",
-    }}";
+    }}{(Swapped ? ", blocks swapped" : "")}";
 }

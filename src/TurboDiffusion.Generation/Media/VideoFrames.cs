@@ -16,7 +16,15 @@ public static class VideoFrames
     public static torch.Tensor FromModelOutput(torch.Tensor video)
     {
         using var scope = torch.NewDisposeScope();
+        return Levels(video).cpu().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same, where the video is.</summary>
+    /// <param name="video"><c>[3, T, H, W]</c> or <c>[B, 3, T, H, W]</c>, any float dtype and device.</param>
+    internal static torch.Tensor Levels(torch.Tensor video)
+    {
+        using var scope = torch.NewDisposeScope();
         torch.Tensor levels = video.to(torch.float32).clamp(-1, 1).add_(1).mul_(127.5).add_(0.5).floor_().to(torch.uint8);
-        return levels.movedim([-4], [-1]).contiguous().cpu().MoveToOuterDisposeScope();
+        return levels.movedim([-4], [-1]).contiguous().MoveToOuterDisposeScope();
     }
 }

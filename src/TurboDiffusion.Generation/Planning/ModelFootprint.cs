@@ -25,6 +25,9 @@ public sealed record ModelFootprint
     /// <summary>Bytes of each transformer.</summary>
     public required IReadOnlyList<long> ExpertBytes { get; init; }
 
+    /// <summary>Bytes of one block of a transformer, of which there are as many as it has layers.</summary>
+    public required long BlockBytes { get; init; }
+
     /// <summary>The autoencoder; of a tiny one, a full one of about as much work.</summary>
     public required VaeConfig Vae { get; init; }
 
@@ -61,6 +64,9 @@ public sealed record ModelFootprint
     /// <summary>Whether the transformer's blocks run as fused int8 kernels: on a GPU, SageSLA with int8 weights.</summary>
     public bool RunsFused => OnGpu && Attention.Kind == AttentionKind.SageSla && Weights == WeightFormat.Int8;
 
+    /// <summary>Bytes of all blocks of one transformer: what a step brings to the device where they are swapped.</summary>
+    public long SwappedBytes => Transformer.NumLayers * BlockBytes;
+
     /// <summary>The footprint of a published model, counted on the modules themselves without memory.</summary>
     /// <param name="spec">The model.</param>
     /// <param name="attention">The self-attention.</param>
@@ -79,6 +85,7 @@ public sealed record ModelFootprint
             Name = spec.Name,
             Transformer = spec.Transformer,
             ExpertBytes = [.. Enumerable.Repeat(transformer, spec.Experts)],
+            BlockBytes = WanModel.BlockBytes(spec.Transformer, attention, weights, placement.Dtype),
             Vae = tinyVae ? tiny.Equivalent : spec.Vae,
             VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, placement)) : Bytes(new WanVae(spec.Vae, placement)),
             ImageEncoderBytes = spec.ImageEncoder is { } encoder ? Bytes(new ClipVisionEncoder(encoder, placement)) : 0,

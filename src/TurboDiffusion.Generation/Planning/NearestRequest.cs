@@ -69,10 +69,15 @@ public sealed record NearestRequest(string Changes, ClipExtent Clip, MemoryPlan 
             : $"Nearest that fit: {string.Join("; or ", nearest.Select(n => $"{n.Changes} ({n.Clip})"))}.";
     }
 
+    /// <summary>A residency as a change: what a command is to be given; null of the usual one.</summary>
+    /// <param name="residency">The residency.</param>
+    internal static string? Named(Residency residency) =>
+        residency == Residency.Resident ? null : $"--residency {residency.ToString().ToLowerInvariant()}";
+
     private static NearestRequest? Fitting(string? form, ModelFootprint model, ClipExtent clip, long availableBytes, string change)
     {
         if (MemoryPlan.Choose(model, clip, availableBytes) is not { } plan) return null;
-        string?[] changes = [form, plan.Residency == Residency.Staged ? "low memory" : null, change.Length > 0 ? change : null];
+        string?[] changes = [form, Named(plan.Residency), change.Length > 0 ? change : null];
         return new NearestRequest(string.Join(", ", changes.OfType<string>()), clip, plan);
     }
 

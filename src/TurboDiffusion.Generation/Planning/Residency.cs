@@ -6,6 +6,14 @@ public enum Residency
     /// <summary>All, from the first use on: nothing is read twice.</summary>
     Resident,
 
-    /// <summary>Those of the stage at hand; the text encoder block by block, and one expert at a time (<c>--low-memory</c>).</summary>
+    /// <summary>
+    /// Those of the stage at hand, read again for every video; the text encoder block by block, and one expert at a time.
+    /// </summary>
     Staged,
+
+    /// <summary>
+    /// As <see cref="Staged"/>, but that the transformers' blocks stay in pinned host memory and come to the device one after the other,
+    /// each while the one before it runs.
+    /// </summary>
+    Swapped,
 }

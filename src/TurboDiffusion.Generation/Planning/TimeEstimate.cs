@@ -9,12 +9,15 @@ namespace TurboDiffusion.Generation.Planning;
 /// Seconds that a generation is expected to take: in proportion to work, from times that were measured on the same card with the same
 /// kernels. There is none for what nobody measured.
 /// </summary>
-/// <param name="Denoising">Seconds of all steps.</param>
+/// <param name="Denoising">Seconds of all steps; where blocks are swapped, of bringing them to the GPU, if that takes longer.</param>
 /// <param name="Decoding">Seconds of the decoder.</param>
 /// <param name="Basis">What it is based on.</param>
 public sealed record TimeEstimate(double Denoising, double Decoding, string Basis)
 {
     private const string MeasuredCard = "H100";
+
+    // Pinned host memory to one H100 by PCIe 5.
+    private const double BytesPerSecond = 55e9;
 
     // docs/performance.md: seconds of one denoising step, SageSLA with 10 % of the blocks, int8, 81 frames, one H100 80GB.
     private static readonly (ModelSpec Spec, VideoSize Size, double Seconds)[] Steps =
@@ -31,8 +34,9 @@ public sealed record TimeEstimate(double Denoising, double Decoding, string Basi
     /// <param name="model">The model.</param>
     /// <param name="clip">What is generated.</param>
     /// <param name="calls">Calls of the transformer: steps, twice as many with guidance.</param>
+    /// <param name="residency">Which weights stay.</param>
     /// <returns>Null where no time of this card, these kernels and a transformer of this width was measured.</returns>
-    public static TimeEstimate? Of(Card card, ModelFootprint model, ClipExtent clip, int calls)
+    public static TimeEstimate? Of(Card card, ModelFootprint model, ClipExtent clip, int calls, Residency residency)
     {
         ArgumentNullException.ThrowIfNull(card);
         ArgumentNullException.ThrowIfNull(model);
@@ -48,10 +52,14 @@ public sealed record TimeEstimate(double Denoising, double Decoding, string Basi
             .FirstOrDefault();
         if (measured is not { } nearest) return null;
         double pixels = (double)clip.Size.Area * clip.Frames, decoderPixels = (double)Decoder.Size.Area * Decoder.Frames;
-        return new TimeEstimate(calls * nearest.Seconds * work / nearest.Work, Decoder.Seconds * pixels / decoderPixels,
+        double compute = nearest.Seconds * work / nearest.Work,
+            transfer = residency == Residency.Swapped ? model.SwappedBytes / BytesPerSecond : 0;
+        return new TimeEstimate(calls * Math.Max(compute, transfer), Decoder.Seconds * pixels / decoderPixels,
             string.Create(CultureInfo.InvariantCulture,
                 $"in proportion to work, from {nearest.Seconds} s a step of {nearest.Spec.Name} at {nearest.Size} and {Decoder.Seconds} s "
-                    + $"of decoding at {Decoder.Size}, 81 frames, measured on an H100 80GB; loading, text and writing are not in it"));
+                    + $"of decoding at {Decoder.Size}, 81 frames, measured on an H100 80GB; loading, text and writing are not in it")
+            + (residency != Residency.Swapped ? "" : string.Create(CultureInfo.InvariantCulture,
+                $"; a step computes for {compute:0.00} s, its blocks take {transfer:0.00} s at {BytesPerSecond / 1e9:0} GB/s beside it")));
     }
 
     // Operations of a step: the linear layers, and sparse attention over the blocks that are kept.

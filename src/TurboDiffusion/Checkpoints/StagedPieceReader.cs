@@ -8,20 +8,21 @@ namespace TurboDiffusion.Checkpoints;
 /// </summary>
 internal sealed unsafe class StagedPieceReader : IPieceReader
 {
-    private const int Buffers = 2;
+    /// <summary>How many buffers there are, and slots of the copies.</summary>
+    public const int Buffers = 2;
 
     private readonly IPinnedCopies _copies;
-    private readonly nint[] _buffers = new nint[Buffers];
+    private readonly PinnedMemory?[] _buffers = new PinnedMemory?[Buffers];
     private int _next;
 
     /// <summary>Takes the buffers.</summary>
-    /// <param name="copies">Pinned memory and a stream of its own; this object's.</param>
+    /// <param name="copies">A stream of its own; this object's.</param>
     public StagedPieceReader(IPinnedCopies copies)
     {
         _copies = copies;
         try
         {
-            for (int i = 0; i < Buffers; i++) _buffers[i] = copies.Allocate(TensorReaders.PieceBytes);
+            for (int i = 0; i < Buffers; i++) _buffers[i] = new PinnedMemory(copies, TensorReaders.PieceBytes);
         }
         catch
         {
@@ -35,10 +36,11 @@ internal sealed unsafe class StagedPieceReader : IPieceReader
     public void Read(TensorLocation source, long offset, int bytes, byte* target)
     {
         int buffer = _next;
+        nint address = _buffers[buffer]!.Address;
         _next = (_next + 1) % Buffers;
         _copies.Wait(buffer);
-        source.Read(offset, new Span<byte>((void*)_buffers[buffer], bytes));
-        _copies.CopyToDevice((nint)target, _buffers[buffer], bytes, buffer);
+        source.Read(offset, new Span<byte>((void*)address, bytes));
+        _copies.CopyToDevice((nint)target, address, bytes, buffer);
     }
 
     public void Complete()
@@ -48,7 +50,14 @@ internal sealed unsafe class StagedPieceReader : IPieceReader
 
     public void Dispose()
     {
-        foreach (nint buffer in _buffers.Where(b => b != 0)) _copies.Free(buffer);
-        _copies.Dispose();
+        try
+        {
+            Complete();
+        }
+        finally
+        {
+            foreach (PinnedMemory? buffer in _buffers) buffer?.Dispose();
+            _copies.Dispose();
+        }
     }
 }

@@ -42,10 +42,14 @@ public static class StrictLoader
         // In the file's order, so that a disk is read from front to back.
         (string Name, TensorLocation? Source)[] located =
             [.. checkpoint.Tensors.Keys.Select(name => (name, checkpoint.Locate(name)))];
-        using var readers = new TensorReaders(PieceReader(state), cancellationToken);
+        // Straight into the memory of the CPU; through pinned memory to a GPU.
+        using var host = new TensorReaders(() => new HostPieceReader(), cancellationToken);
+        using var gpu = new TensorReaders(StagedReader(state), cancellationToken);
         foreach ((string name, TensorLocation? source) in located)
-            if (TensorReaders.Takes(state[name], source)) readers.Add(name, state[name], source!);
-        readers.Start();
+            if (TensorReaders.Takes(state[name], source))
+                (state[name].device_type == DeviceType.CUDA ? gpu : host).Add(name, state[name], source!);
+        host.Start();
+        gpu.Start();
         // What has to be computed, one at a time, beside what has only to be read.
         foreach ((string name, TensorLocation? location) in located)
         {
@@ -55,20 +59,19 @@ public static class StrictLoader
             state[name].copy_(source);
             progress?.Report((++done, state.Count));
         }
-        while (readers.WaitForNext() is not null)
-        {
-            progress?.Report((++done, state.Count));
-            cancellationToken.ThrowIfCancellationRequested();
-        }
+        foreach (TensorReaders readers in new[] { host, gpu })
+            while (readers.WaitForNext() is not null)
+            {
+                progress?.Report((++done, state.Count));
+                cancellationToken.ThrowIfCancellationRequested();
+            }
     }
 
-    // Straight into the memory of the CPU; through pinned memory to a GPU.
-    private static Func<IPieceReader> PieceReader(Dictionary<string, torch.Tensor> state)
+    private static Func<IPieceReader> StagedReader(Dictionary<string, torch.Tensor> state)
     {
-        if (state.Values.FirstOrDefault(t => t.device_type == DeviceType.CUDA) is not { } onGpu) return () => new HostPieceReader();
-        torch.Device device = onGpu.device;
-        PinnedCopies.WaitForTorch(device);
-        return () => new StagedPieceReader(new PinnedCopies(device));
+        torch.Device? device = state.Values.FirstOrDefault(t => t.device_type == DeviceType.CUDA)?.device;
+        if (device is not null) PinnedCopies.WaitForTorch(device);
+        return () => new StagedPieceReader(new PinnedCopies(device!, StagedPieceReader.Buffers));
     }
 
     /// <summary>The check of <see cref="Load"/> alone; the module may be on the meta device.</summary>

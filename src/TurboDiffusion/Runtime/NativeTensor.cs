@@ -10,6 +10,10 @@ internal static unsafe partial class NativeTensor
     /// <param name="tensor">A tensor with storage, on any device.</param>
     public static void* DataPointer(torch.Tensor tensor) => (void*)THSTensor_data(tensor.Handle);
 
+    /// <summary>The same as a number.</summary>
+    /// <param name="tensor">A tensor with storage, on any device.</param>
+    public static nint Address(torch.Tensor tensor) => (nint)DataPointer(tensor);
+
     [LibraryImport("LibTorchSharp")]
     private static partial nint THSTensor_data(nint handle);
 }

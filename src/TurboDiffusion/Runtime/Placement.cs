@@ -11,6 +11,9 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     /// <summary>Float32 on the CPU: the reference placement.</summary>
     public static Placement Cpu { get; } = new(torch.CPU, torch.ScalarType.Float32);
 
+    /// <summary>The memory that weights are to lie in side by side, on that device; null: each has its own.</summary>
+    internal WeightArena? Arena { get; init; }
+
     /// <summary>Bytes per float value.</summary>
     public int ElementSize => ScalarTypes.Bytes(Dtype);
 
@@ -30,7 +33,7 @@ public readonly record struct Placement(torch.Device Device, torch.ScalarType Dt
     public Parameter Empty(torch.ScalarType dtype, params long[] shape)
     {
         LibTorch.Require();
-        var parameter = new Parameter(torch.empty(shape, dtype, Device), requires_grad: false);
+        var parameter = new Parameter(Arena?.Take(dtype, shape) ?? torch.empty(shape, dtype, Device), requires_grad: false);
         // Weights live as long as their module, not as the dispose scope that it happens to be made in.
         parameter.DetachFromDisposeScope();
         return parameter;

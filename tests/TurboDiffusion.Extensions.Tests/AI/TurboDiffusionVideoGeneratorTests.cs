@@ -6,6 +6,7 @@ using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Generation.Planning;
 using Xunit;
 
 namespace TurboDiffusion.Extensions.Tests.AI;
@@ -490,7 +491,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             new Generation.Models.SmallModel().Write(copy);
             new Generation.Models.SmallModel { Seed = 1 }.Write(retrained);
             var first = await Of(EngineOptions());
-            Assert.Equal(first, await Of(new() { Model = copy, Device = "cpu", LowMemory = true }));
+            Assert.Equal(first, await Of(new() { Model = copy, Device = "cpu", Residency = Residency.Staged }));
 
             string[] all =
             [

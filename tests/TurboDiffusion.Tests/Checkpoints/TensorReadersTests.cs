@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -9,6 +8,7 @@ using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Generation;
+using TurboDiffusion.Tests.Runtime.Cuda;
 using Xunit;
 
 namespace TurboDiffusion.Tests.Checkpoints;
@@ -62,7 +62,7 @@ public sealed class TensorReadersTests(SmallModelFixture models) : IDisposable
             Assert.Equal(module.state_dict().Keys.Order(), names.Order());
         }
         foreach ((string name, torch.Tensor tensor) in module.state_dict()) Comparison.Exact(file.Read(name), tensor, name);
-        Assert.All(late, copies => Assert.True(copies is { Disposed: true, Allocated: 0 }));
+        Assert.All(late, copies => Assert.True(copies is { Disposed: true, Pinned: 0 }));
         Assert.Equal(6, late.Sum(copies => copies.Count));
     }
 
@@ -80,8 +80,8 @@ public sealed class TensorReadersTests(SmallModelFixture models) : IDisposable
             Assert.Throws<CheckpointException>(() => StrictLoader.Load(module, file, null, Token));
             return;
         }
-        var copies = new LateCopies { Failure = new EnvironmentException("cuda", "lost") };
-        using var readers = new TensorReaders(() => new StagedPieceReader(copies), Token);
+        using var readers = new TensorReaders(
+            () => new StagedPieceReader(new LateCopies { Failure = new EnvironmentException("cuda", "lost") }), Token);
         readers.Add("large", module.Large, file.Locate("large")!);
         readers.Start();
         Assert.Throws<EnvironmentException>(() => readers.WaitForNext());
@@ -170,46 +170,5 @@ public sealed class TensorReadersTests(SmallModelFixture models) : IDisposable
     private sealed class Report(Action<(int, int)> report) : IProgress<(int Done, int Total)>
     {
         void IProgress<(int Done, int Total)>.Report((int Done, int Total) value) => report(value);
-    }
-
-    private sealed unsafe class LateCopies : IPinnedCopies
-    {
-        private readonly Dictionary<int, (nint Target, nint Source, int Bytes)> _pending = [];
-
-        public Exception? Failure { get; init; }
-
-        public int Allocated { get; private set; }
-
-        public int Count { get; private set; }
-
-        public bool Disposed { get; private set; }
-
-        public nint Allocate(int bytes)
-        {
-            Allocated++;
-            return Marshal.AllocHGlobal(bytes);
-        }
-
-        public void Free(nint buffer)
-        {
-            Assert.DoesNotContain(_pending.Values, copy => copy.Source == buffer && Failure is null);
-            Allocated--;
-            Marshal.FreeHGlobal(buffer);
-        }
-
-        public void CopyToDevice(nint target, nint source, int bytes, int slot)
-        {
-            if (Failure is { } failure) throw failure;
-            _pending.Add(slot, (target, source, bytes));
-            Count++;
-        }
-
-        public void Wait(int slot)
-        {
-            if (_pending.Remove(slot, out (nint Target, nint Source, int Bytes) copy))
-                Buffer.MemoryCopy((void*)copy.Source, (void*)copy.Target, copy.Bytes, copy.Bytes);
-        }
-
-        public void Dispose() => Disposed = true;
     }
 }

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
@@ -51,14 +52,14 @@ public class PreviewTests(SmallModelFixture models)
     public void With_low_memory_previews_need_a_tiny_autoencoder()
     {
         using var none = new Watcher();
-        using (VideoModel model = Open(tiny: false, Cpu with { LowMemory = true }))
+        using (VideoModel model = Open(tiny: false, Cpu with { Residency = Residency.Staged }))
         {
             Assert.False(model.HasPreviews);
             model.Generate(Request(), frames: none, cancellationToken: Token);
         }
         Assert.Empty(none.Previews);
         using var some = new Watcher();
-        using (VideoModel model = Open(tiny: true, Cpu with { LowMemory = true }))
+        using (VideoModel model = Open(tiny: true, Cpu with { Residency = Residency.Staged }))
         {
             Assert.True(model.HasPreviews);
             model.Generate(Request(), frames: some, cancellationToken: Token);

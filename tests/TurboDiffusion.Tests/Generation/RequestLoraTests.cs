@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 using Xunit;
@@ -21,7 +22,7 @@ public class RequestLoraTests(SmallModelFixture models)
     public void A_requests_LoRAs_give_what_a_model_opened_with_them_gives(WeightFormat weights, bool lowMemory)
     {
         LoraOptions first = Lora("first", 1), second = new(Lora("second", 2).Path) { Strength = 0.5 };
-        VideoModelOptions options = Cpu with { Weights = weights, LowMemory = lowMemory };
+        VideoModelOptions options = Cpu with { Weights = weights, Residency = lowMemory ? Residency.Staged : Residency.Resident };
         using VideoModel model = VideoModel.Open(models.TextToVideo, options with { Loras = [first] });
         Assert.Equal(With(options, first), Video(model, null));
         Assert.Equal(With(options, second), Video(model, [second]));

@@ -2,6 +2,7 @@ using FFMpegCore;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
@@ -118,7 +119,7 @@ public class VideoModelTests(SmallModelFixture models)
     [Fact]
     public void An_image_becomes_a_video_at_its_own_aspect_ratio()
     {
-        using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu with { LowMemory = true });
+        using VideoModel model = VideoModel.Open(models.ImageToVideo, Cpu with { Residency = Residency.Staged });
         byte[] image = TestImage(200, 100);
         VideoResult result = model.Generate(models.Request() with { StartImage = image, AdaptiveSize = true, Steps = 4 },
             cancellationToken: Token)[0];
@@ -143,13 +144,14 @@ public class VideoModelTests(SmallModelFixture models)
     }
 
     [Theory]
-    [InlineData(false, false, 1)]
-    [InlineData(false, true, 2)]
-    [InlineData(true, false, 2)]
-    [InlineData(true, true, 1)]
-    public void Progress_is_that_of_the_whole_generation_and_comes_about_a_hundred_times(bool image, bool lowMemory, int count)
+    [InlineData(false, Residency.Resident, 1)]
+    [InlineData(false, Residency.Staged, 2)]
+    [InlineData(true, Residency.Resident, 2)]
+    [InlineData(true, Residency.Staged, 1)]
+    [InlineData(true, Residency.Swapped, 2)]
+    public void Progress_is_that_of_the_whole_generation_and_comes_about_a_hundred_times(bool image, Residency residency, int count)
     {
-        using VideoModel model = VideoModel.Open(image ? models.ImageToVideo : models.TextToVideo, Cpu with { LowMemory = lowMemory });
+        using VideoModel model = VideoModel.Open(image ? models.ImageToVideo : models.TextToVideo, Cpu with { Residency = residency });
         VideoRequest request = models.Request()
             with { Count = count, Steps = 4, StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null };
         foreach (bool first in new[] { true, false })
@@ -187,7 +189,7 @@ public class VideoModelTests(SmallModelFixture models)
     public void Low_memory_frees_each_model_after_its_stage_and_gives_the_same_video()
     {
         using VideoModel kept = VideoModel.Open(models.TextToVideo, Cpu),
-            freed = VideoModel.Open(models.TextToVideo, Cpu with { LowMemory = true });
+            freed = VideoModel.Open(models.TextToVideo, Cpu with { Residency = Residency.Staged });
         VideoResult a = kept.Generate(models.Request(), cancellationToken: Token)[0],
             b = freed.Generate(models.Request(), cancellationToken: Token)[0];
         Assert.Equal(File.ReadAllBytes(a.Path), File.ReadAllBytes(b.Path));
@@ -195,11 +197,47 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.False(freed.Components.Experts[0].IsLoaded || freed.Components.Vae.IsLoaded || freed.Components.TextEncoder.IsLoaded);
     }
 
+    [Theory]
+    [InlineData(false, WeightFormat.Float)]
+    [InlineData(true, WeightFormat.Int8)]
+    public void Swapped_blocks_give_the_same_video_and_stay_for_the_next_one(bool image, WeightFormat weights)
+    {
+        ModelFiles files = image ? models.ImageToVideo : models.TextToVideo;
+        VideoModelOptions options = Cpu with { Weights = weights, Attention = AttentionKind.Sla };
+        using VideoModel kept = VideoModel.Open(files, options with { Residency = Residency.Resident }),
+            swapped = VideoModel.Open(files, options with { Residency = Residency.Swapped });
+        VideoRequest Request() => models.Request() with
+        {
+            StartImage = image ? (ReadOnlyMemory<byte>?)TestImage(32, 32) : null, Steps = 4, Sampler = SamplerKind.Euler, GuidanceScale = 3,
+        };
+        byte[] expected = File.ReadAllBytes(kept.Generate(Request(), cancellationToken: Token)[0].Path);
+        for (int video = 0; video < 2; video++)
+        {
+            Assert.Equal(expected, File.ReadAllBytes(swapped.Generate(Request(), cancellationToken: Token)[0].Path));
+            Assert.All(swapped.Components.Experts, e => Assert.True(e.IsLoaded && e.Get(null, Token).SwapsBlocks));
+            Assert.False(swapped.Components.Vae.IsLoaded || swapped.Components.TextEncoder.IsLoaded);
+            // Cancelled within a step: what it took is free, and the next video is the same.
+            using var source = new CancellationTokenSource();
+            Assert.ThrowsAny<OperationCanceledException>(() => swapped.Generate(Request(), new Canceller(p =>
+            {
+                if (p is { Stage: GenerationStage.Denoising, Step: 1 }) source.Cancel();
+            }), cancellationToken: source.Token));
+        }
+    }
+
+    [Fact]
+    public void Without_a_residency_asked_for_a_small_model_stays_in_memory()
+    {
+        using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
+        Assert.Equal(Residency.Resident, model.Residency);
+        Assert.Empty(model.Warnings);
+    }
+
     [Fact]
     public void Both_experts_are_loaded_before_the_first_step_and_stay_unless_memory_is_low()
     {
         using VideoModel kept = VideoModel.Open(models.ImageToVideo, Cpu with { Weights = WeightFormat.Int8 }),
-            freed = VideoModel.Open(models.ImageToVideo, Cpu with { Weights = WeightFormat.Int8, LowMemory = true });
+            freed = VideoModel.Open(models.ImageToVideo, Cpu with { Weights = WeightFormat.Int8, Residency = Residency.Staged });
         Assert.Equal([2, 2], [LoadedAtFirstStep(kept), LoadedAtFirstStep(kept)]);
         Assert.Equal(1, LoadedAtFirstStep(freed));
 

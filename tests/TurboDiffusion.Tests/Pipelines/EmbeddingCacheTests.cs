@@ -1,4 +1,5 @@
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Tests.Generation;
@@ -12,7 +13,8 @@ public class EmbeddingCacheTests(SmallModelFixture models)
     [Fact]
     public void A_prompt_that_comes_again_needs_no_text_encoder_and_gives_the_same_video()
     {
-        using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = "cpu", LowMemory = true });
+        using VideoModel model = VideoModel.Open(models.TextToVideo,
+            new VideoModelOptions { Device = "cpu", Residency = Residency.Staged });
         int encoders = 0;
         ModelSlot<ITextEncoder> own = model.Components.TextEncoder;
         using var pipeline = new WanPipeline(model.Components with

@@ -98,16 +98,21 @@ public static partial class WanCheckpoint
     /// <param name="placement">Device and dtype.</param>
     /// <param name="progress">Told how many tensors of how many are loaded.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <param name="swapsBlocks">
+    /// Whether the blocks' weights stay in pinned host memory, from where each is copied to the device while the one before it runs: the
+    /// device then holds two blocks in place of all.
+    /// </param>
     /// <exception cref="CheckpointException">It does not hold the tensors of such a model.</exception>
     public static WanModel Load(
         ICheckpoint checkpoint, AttentionOptions attention, WeightFormat weights, Placement placement,
-        IProgress<(int Done, int Total)>? progress = null, CancellationToken cancellationToken = default)
+        IProgress<(int Done, int Total)>? progress = null, CancellationToken cancellationToken = default, bool swapsBlocks = false)
     {
         WanConfig config = ReadConfig(checkpoint);
-        var model = new WanModel(config, attention, weights, placement);
+        var model = new WanModel(config, attention, weights, placement, swapsBlocks);
         try
         {
             StrictLoader.Load(model, As(checkpoint, config, attention, weights, placement.Device), progress, cancellationToken);
+            model.BeginSwapping();
             return model;
         }
         catch

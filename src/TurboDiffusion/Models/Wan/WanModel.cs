@@ -3,6 +3,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;
@@ -37,12 +38,25 @@ public sealed class WanModel : nn.Module
 
     private readonly Placement _placement;
 
+    // Where the blocks' weights stay in host memory: that memory, and what brings them to the device.
+    private readonly WeightArena[] _hostMemory = [];
+    private BlockSwap? _swap;
+
     /// <summary>Creates the model; its values come from a checkpoint or an initialiser.</summary>
     /// <param name="config">Its dimensions.</param>
     /// <param name="attention">The self-attention operator of every block.</param>
     /// <param name="weights">Number format of the blocks' linear layers.</param>
     /// <param name="placement">Device and dtype.</param>
     public WanModel(WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement)
+        : this(config, attention, weights, placement, swapsBlocks: false)
+    {
+    }
+
+    /// <summary>
+    /// As the public form; with <paramref name="swapsBlocks"/>, the blocks' parameters are in host memory, and once they have their values,
+    /// <see cref="BeginSwapping"/> prepares the model for being run.
+    /// </summary>
+    internal WanModel(WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, bool swapsBlocks)
         : base(nameof(WanModel))
     {
         Config = config;
@@ -54,8 +68,17 @@ public sealed class WanModel : nn.Module
         if (config.HasImageBranch) _imageEmbedding = new ImageEmbedding(config, placement);
         _timeEmbedding = new TimeEmbedding(config, placement);
         _timeProjection = new TimeProjection(config, placement);
-        _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers)
-            .Select(_ => new WanBlock(config, attention, weights, placement))]);
+        if (swapsBlocks)
+        {
+            (WanBlock Block, WeightArena Memory)[] onHost = [.. Enumerable.Range(0, config.NumLayers).Select(_ => BlockInArena(CPU))];
+            _hostMemory = [.. onHost.Select(b => b.Memory)];
+            _blocks = nn.ModuleList([.. onHost.Select(b => b.Block)]);
+        }
+        else
+        {
+            _blocks = nn.ModuleList([.. Enumerable.Range(0, config.NumLayers)
+                .Select(_ => new WanBlock(config, attention, weights, placement))]);
+        }
         _head = new WanHead(config, placement);
         RegisterComponents();
     }
@@ -68,6 +91,9 @@ public sealed class WanModel : nn.Module
 
     /// <summary>Number format of the blocks' linear layers.</summary>
     public WeightFormat Weights { get; }
+
+    /// <summary>Whether the blocks' weights stay in host memory, and come to the device one block after the other.</summary>
+    public bool SwapsBlocks => _hostMemory.Length > 0;
 
     /// <summary>
     /// For training: keep only the input of each block for the backward pass, and run the block again there. A block's
@@ -102,10 +128,10 @@ public sealed class WanModel : nn.Module
         // Where a kernel may make use of it: the answer has to come from the device.
         long? distinct = AttentionTuning.Default.CrossAttention ? DenseAttention.DistinctRows(text) : null;
         var blocks = new List<CrossKeys>(_blocks.Count);
-        foreach (WanBlock block in _blocks)
+        for (int i = 0; i < _blocks.Count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            blocks.Add(block.Project(embedded, embeddedImage, distinct));
+            blocks.Add(Block(i).Project(embedded, embeddedImage, distinct));
         }
         foreach (CrossKeys block in blocks) block.MoveToOuterDisposeScope();
         return new CrossContext(blocks);
@@ -196,9 +222,10 @@ public sealed class WanModel : nn.Module
         {
             cancellationToken.ThrowIfCancellationRequested();
             Observer? observeBlock = observe is null ? null : Named(observe, i);
+            WanBlock block = Block(i);
             Tensor next = RecomputesActivations && is_grad_enabled() && times.Rows is null && causal is null
-                ? Recomputed(_blocks[i], hidden, projected, context.Blocks[i], frames, height, width)
-                : _blocks[i].Forward(hidden, projected, context.Blocks[i], rotations, observeBlock, times, causal?.Invoke(i));
+                ? Recomputed(block, hidden, projected, context.Blocks[i], frames, height, width)
+                : block.Forward(hidden, projected, context.Blocks[i], rotations, observeBlock, times, causal?.Invoke(i));
             hidden.Dispose();
             hidden = next;
             observe?.Invoke($"blocks.{i}", () => next);
@@ -229,8 +256,53 @@ public sealed class WanModel : nn.Module
         using var scope = NewDisposeScope();
         Tensor time = _timeProjection.call(_timeEmbedding.call(timesteps.to(_placement.Device)));
         using RotaryEmbedding rotary = Rotations(latents);
-        return _blocks[block].Forward(hidden, time, context.Blocks[block], rotary).MoveToOuterDisposeScope();
+        return Block(block).Forward(hidden, time, context.Blocks[block], rotary).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The bytes of one block's weights, side by side.</summary>
+    internal static long BlockBytes(WanConfig config, AttentionOptions attention, WeightFormat weights, ScalarType dtype)
+    {
+        using var shape = new WanBlock(config, attention, weights, new Placement(META, dtype));
+        return WeightArena.BytesOf(shape);
+    }
+
+    /// <summary>Prepares a model that swaps its blocks for being run; does nothing to others.</summary>
+    /// <param name="copies">Makes what copies, of a number of slots; null: the device's own.</param>
+    /// <exception cref="EnvironmentException">The driver refuses.</exception>
+    internal void BeginSwapping(Func<int, IPinnedCopies>? copies = null)
+    {
+        if (!SwapsBlocks) return;
+        copies ??= slots => _placement.Device.type == TorchSharp.DeviceType.CUDA
+            ? new PinnedCopies(_placement.Device, slots)
+            : new HostCopies();
+        _swap?.Dispose();
+        _swap = new BlockSwap(_hostMemory, () => BlockInArena(_placement.Device), copies(BlockSwap.UsualSlots));
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            // Before the memory that it copies from.
+            _swap?.Dispose();
+            _swap = null;
+            foreach (WeightArena memory in _hostMemory) memory.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+
+    private (WanBlock Block, WeightArena Memory) BlockInArena(Device device)
+    {
+        using var shape = new WanBlock(Config, Attention, Weights, new Placement(META, _placement.Dtype));
+        var memory = new WeightArena(device, shape);
+        var block = new WanBlock(Config, Attention, Weights, new Placement(device, _placement.Dtype) { Arena = memory });
+        return memory.IsFull ? (block, memory) : throw new InvalidOperationException("A block has other weights than were counted.");
+    }
+
+    // A block where it can be run, until the next one is asked for.
+    private WanBlock Block(int number) => !SwapsBlocks ? _blocks[number]
+        : (_swap ?? throw new InvalidOperationException("The blocks are in host memory; BeginSwapping first.")).Enter(number);
 
     // The block makes its own rotations: those of the forward pass are gone when it runs again.
     private Tensor Recomputed(WanBlock block, Tensor x, Tensor time, CrossKeys context, long frames, long height, long width)

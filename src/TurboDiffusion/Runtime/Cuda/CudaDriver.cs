@@ -53,10 +53,15 @@ internal static unsafe partial class CudaDriver
     public static void Check(int result, string call, string? remedy = null)
     {
         if (result == 0) return;
-        string name = cuGetErrorName(result, out nint text) == 0 ? Marshal.PtrToStringUTF8(text)! : "unknown";
         throw new EnvironmentException("cuda",
-            $"{call} failed with CUDA error {result} ({name}); {remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
+            $"{call} failed with CUDA error {result} ({NameOf(result)}); "
+                + $"{remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
     }
+
+    /// <summary>The name of an error.</summary>
+    /// <param name="result">What a call returned.</param>
+    public static string NameOf(int result) =>
+        cuGetErrorName(result, out nint text) == 0 ? Marshal.PtrToStringUTF8(text)! : "unknown";
 
     [LibraryImport(Library)]
     private static partial int cuGetErrorName(int error, out nint name);
@@ -75,6 +80,12 @@ internal static unsafe partial class CudaDriver
 
     [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
     public static partial int cuMemGetInfo(out nuint free, out nuint total);
+
+    [LibraryImport(Library, EntryPoint = "cuMemAlloc_v2")]
+    public static partial int cuMemAlloc(out ulong address, nuint bytes);
+
+    [LibraryImport(Library, EntryPoint = "cuMemFree_v2")]
+    public static partial int cuMemFree(ulong address);
 
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);
@@ -129,14 +140,20 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library)]
     public static partial int cuEventElapsedTime(out float milliseconds, nint start, nint end);
 
-    [LibraryImport(Library)]
-    public static partial int cuMemHostAlloc(out nint buffer, nuint bytes, uint flags);
+    [LibraryImport(Library, EntryPoint = "cuMemHostRegister_v2")]
+    public static partial int cuMemHostRegister(nint address, nuint bytes, uint flags);
 
     [LibraryImport(Library)]
-    public static partial int cuMemFreeHost(nint buffer);
+    public static partial int cuMemHostUnregister(nint address);
 
     [LibraryImport(Library, EntryPoint = "cuMemcpyHtoDAsync_v2")]
     public static partial int cuMemcpyHtoDAsync(ulong target, nint source, nuint bytes, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuMemcpyDtoHAsync_v2")]
+    public static partial int cuMemcpyDtoHAsync(nint target, ulong source, nuint bytes, nint stream);
+
+    [LibraryImport(Library)]
+    public static partial int cuStreamWaitEvent(nint stream, nint handle, uint flags);
 
     [LibraryImport(Library)]
     public static partial int cuStreamCreate(out nint stream, uint flags);
