@@ -22,7 +22,7 @@ static_assert(2 * kBoxBytes == kStageBytes);
 static_assert(!CHOSEN || !OVERLAP, "chosen blocks come one after the other");
 static_assert(OVERLAP || !TURNS, "turns are taken where products are issued ahead");
 
-// An int32 n, |n| < 2²², plus this has the bits of the float32 12582912 + n: an addition makes floats of integer sums, which takes a
+// An int32 n, |n| < 2²², plus this has the bits of the float32 12582912 + n, exactly: an addition makes floats of integer sums, in a
 // quarter of a conversion's time.
 constexpr int kFloatBits = 0x4b400000;
 constexpr float kFloatOffset = 12582912.0f;
@@ -77,24 +77,28 @@ DEVICE void multiply_keys(int (&score)[64], u32 query, u32 keys) {
     wgmma_commit();
 }
 
-// The bits of floats of a block's scores; of those of keys past the first valid ones, of −∞.
-DEVICE void to_float_bits(int (&score)[64], int valid) {
+// Keys past the first valid ones: a score less than any, which becomes −∞.
+DEVICE void hide_keys(int (&score)[64], int valid) {
+    if (valid >= kKeyBlock) return;
     int lane = threadIdx.x % kWarpSize;
 #pragma unroll
-    for (int i = 0; i < 64; i++) score[i] += kFloatBits;
-    if (valid < kKeyBlock) {
-#pragma unroll
-        for (int i = 0; i < 64; i++)
-            if (i / 4 * 8 + lane % 4 * 2 + i % 2 >= valid) score[i] = kMinusInfinityBits;
-    }
+    for (int i = 0; i < 64; i++)
+        if (i / 4 * 8 + lane % 4 * 2 + i % 2 >= valid) score[i] = static_cast<int>(kMinusInfinityBits) - kFloatBits;
 }
 
-// The highest score of one of the thread's two rows.
+// kFloatOffset + sum.
+DEVICE float offset_float(int sum) { return __int_as_float(sum + kFloatBits); }
+
+// The highest score of one of the thread's two rows: of integers, of which an instruction takes three, and in two halves, since each
+// comparison waits for the one before.
 DEVICE float highest_score(const int (&score)[64], int row) {
-    float highest = __uint_as_float(kMinusInfinityBits);
+    int highest[2] = {score[2 * row], score[2 * row + 4]};
 #pragma unroll
-    for (int i = 2 * row; i < 64; i += 4) highest = fmaxf(highest, fmaxf(__int_as_float(score[i]), __int_as_float(score[i + 1])));
-    return reduce_row<true>(highest) - kFloatOffset;
+    for (int i = 2 * row; i < 64; i += 4) {
+        int& of = highest[i / 4 % 2];
+        of = max(max(of, score[i]), score[i + 1]);
+    }
+    return reduce_row<true>(offset_float(max(highest[0], highest[1]))) - kFloatOffset;
 }
 
 #if CHOSEN
@@ -115,7 +119,7 @@ DEVICE void weigh(u32 (&weights)[4][4], int (&score)[64], float scale, float (&r
         for (int i = 2 * row; i < 64; i += 4)
 #pragma unroll
             for (int e = i; e < i + 2; e++) {
-                float weight = exp2_fast(__fmaf_rn(__int_as_float(score[e]), scale, -subtracted));
+                float weight = exp2_fast(__fmaf_rn(offset_float(score[e]), scale, -subtracted));
                 sum += weight;
                 score[e] = __float_as_int(weight);
             }
@@ -147,7 +151,7 @@ DEVICE void weigh(int (&score)[64], float scale, float (&reference)[2], float (&
         for (int i = 2 * row; i < 64; i += 4)
 #pragma unroll
             for (int e = i; e < i + 2; e++)
-                score[e] = __float_as_int(exp2_fast(__fmaf_rn(__int_as_float(score[e]), scale, -subtracted)) + kFloatOffset);
+                score[e] = __float_as_int(exp2_fast(__fmaf_rn(offset_float(score[e]), scale, -subtracted)) + kFloatOffset);
     }
 }
 
@@ -185,7 +189,7 @@ DEVICE void add_product(float (&output)[64], const int (&product)[Count], const 
     for (int i = 0; i < Count; i++) {
         int row = i / 2 % 2;
         float& sum = output[First + i];
-        sum = __fmaf_rn(__int_as_float(product[i] + kFloatBits), unit[row], __fmaf_rn(sum, rescale[row], -kFloatOffset * unit[row]));
+        sum = __fmaf_rn(offset_float(product[i]), unit[row], __fmaf_rn(sum, rescale[row], -kFloatOffset * unit[row]));
     }
 }
 #endif
@@ -269,7 +273,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
             int score[64];
             multiply_keys(score, query, keys);
             wgmma_wait<0>(score);
-            to_float_bits(score, valid);
+            hide_keys(score, valid);
             float unit = __fdividef(value_scale, next_value_scale), change[2];
             value_scale = next_value_scale;
             u32 weights[4][4];
@@ -326,7 +330,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
         multiply_keys_of(score, step);
         wgmma_wait<0>(score);
 #endif
-        to_float_bits(score, length - step * kKeyBlock);
+        hide_keys(score, length - step * kKeyBlock);
         float next_rescale[2], change[2];
         weigh(score, scale, reference, next_rescale, change);
 #if OVERLAP == 2

@@ -72,11 +72,14 @@ public class AttentionTimings
         Rate($"WHOLE OPERATOR, {size}", operations, () => _ = AttentionKernels.Attend(q, k, v, transform, options, projection, form));
         if (hopper)
         {
+            Time($"Sage: largest values of the channels, {size}", () => _ = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128])));
             Tensor channels = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128]));
+            Time($"Sage: queries, {size}", () => _ = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false));
+            Time($"Sage: keys, {size}", () => _ =
+                SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels));
             SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false);
             SageKeysKernel.Result keys =
                 SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels);
-            Time($"Sage: largest values of the channels, {size}", () => _ = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128])));
             foreach (AttentionTuning tuning in AttentionTuning.OverAllKeys)
                 Rate($"Sage: Hopper, all keys, overlap {tuning.Overlap}{(tuning.Turns ? ", turns" : "")}, {size}",
                     4.0 * tokens * tokens * width, () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels, tuning));
@@ -86,15 +89,15 @@ public class AttentionTimings
         if (hopper)
         {
             AttentionOptions exact = AttentionOptions.Sla();
+            Bandwidth($"SLA: queries, {size}", 3 * bytes,
+                () => _ = SageQueriesKernel.Run(q, queryInverse, transform, exact.QueryBlock, ScalarType.BFloat16));
+            Bandwidth($"SLA: keys and state, {size}", 3 * bytes,
+                () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16));
             SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, exact.QueryBlock, ScalarType.BFloat16);
             SageKeysKernel.Result keys =
                 SageKeysKernel.Run(k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16);
             Tensor chosen = AttentionKernels.Choose(queries.Pooled, keys.Pooled, exact);
             double work = 4.0 * tokens * chosen.shape[3] * exact.KeyBlock * width;
-            Bandwidth($"SLA: queries, {size}", 3 * bytes,
-                () => _ = SageQueriesKernel.Run(q, queryInverse, transform, exact.QueryBlock, ScalarType.BFloat16));
-            Bandwidth($"SLA: keys and state, {size}", 3 * bytes,
-                () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16));
             Rate($"SLA: Hopper, both branches, {size}", work,
                 () => _ = Sm90SlaAttentionKernel.Run(queries, keys, v, chosen, state, projection.Bias), Bf16Ceiling);
             Rate($"SLA: WHOLE OPERATOR, {size}", work,
