@@ -79,7 +79,8 @@ public class VaeTests
         Tensor latents = randn([2, 16, 3, height, width]);
         Tensor[] chunks = [.. vae.DecodeChunks(latents)];
         Assert.Equal([1, 4, 4], chunks.Select(c => c.shape[2]));
-        Comparison.Elementwise(vae.DecodeWhole(latents), cat(chunks, 2), RTol, ATol, "video");
+        // Strips have other memory strides, and sums another order.
+        Comparison.Elementwise(vae.DecodeWhole(latents), cat(chunks, 2), RTol, 2 * ATol, "video");
         foreach (Tensor first in vae.DecodeChunks(latents).Take(1)) Comparison.Exact(chunks[0], first, "the first chunk alone");
     }
 
