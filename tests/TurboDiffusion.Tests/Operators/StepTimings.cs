@@ -37,6 +37,7 @@ public class StepTimings
 
     [Theory]
     [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
+    [InlineData(AttentionKind.Sage, WeightFormat.Int8)]
     [InlineData(AttentionKind.Dense, WeightFormat.Int8)]
     [InlineData(AttentionKind.Dense, WeightFormat.Float)]
     public void One_step_of_the_small_model(AttentionKind attention, WeightFormat weights)

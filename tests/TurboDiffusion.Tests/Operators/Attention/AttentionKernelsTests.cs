@@ -80,6 +80,20 @@ public class AttentionKernelsTests
         Comparison.RelativeL2(portable, AttentionKernels.Attend(q, k, v, null, options, projection, form), 0.05, "the machine's own");
     }
 
+    [Theory]
+    [KernelCase]
+    public void Tokens_whose_channels_are_no_neighbours_are_refused(TestMachine machine)
+    {
+        using TestDevice on = TestDevice.Of(machine);
+        using var scope = NewDisposeScope();
+        Tensor Zeros(params long[] shape) => zeros(shape, ScalarType.BFloat16, on.Device);
+        Tensor rows = Zeros(1, 64, 128), columns = Zeros(1, 128, 64).transpose(1, 2);
+        SageKeysKernel.Result Keys(Tensor k, Tensor v) => SageKeysKernel.Run(k, v, Zeros(1, 1, 1, 128), null, default, 128, fp8: false);
+        Assert.Contains("strides", Assert.Throws<ArgumentException>(() => Keys(columns, rows)).Message, StringComparison.Ordinal);
+        Assert.Contains("strides", Assert.Throws<ArgumentException>(() => Keys(rows, columns)).Message, StringComparison.Ordinal);
+        Keys(rows, SageOperand.Rows(columns));
+    }
+
     // The machine's own kernels, where it has some for the blocks.
     private static KernelForm Form(TestMachine machine, AttentionKind kind, int queryBlock, int keyBlock) => AttentionKernels.Choose(
         machine == TestMachine.Gpu ? KernelMachine.Best(0) : new(KernelForm.Sm90, "the emulator"),
