@@ -102,6 +102,7 @@ public partial class ArchitectureTests
     [InlineData("class C { object o = Int8MatmulKernel.Epilogue.Bias; }")]
     [InlineData("class C { bool Is(AttentionOptions o) => AttentionKernels.Choose(o).IsKernel; }")]
     [InlineData("class C { KernelForm form; }")]
+    [InlineData("class C { bool own = AttentionTuning.Default.CrossAttention; }")]
     public void A_kernel_in_a_model_is_seen(string added)
     {
         const string file = "Models/Vae/CausalConv3d.cs";
@@ -192,7 +193,7 @@ public partial class ArchitectureTests
     [GeneratedRegex("""///?.*|\"\"\"[\s\S]*?\"\"\"|"(?:[^"\\\n]|\\.)*"|/\*[\s\S]*?\*/""")]
     private static partial Regex StringsAndComments();
 
-    [GeneratedRegex(@"\b(Sm90\w+|Kernel[A-Z]\w*|[A-Z]\w*Kernels?)\b")]
+    [GeneratedRegex(@"\b(Sm90\w+|Kernel[A-Z]\w*|[A-Z]\w*Kernels?|[A-Z]\w*Tuning)\b")]
     private static partial Regex KernelNames();
 
     private sealed record Folder(string Name, string What)

@@ -40,6 +40,14 @@ internal static class CausalConvolution
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
 
+    /// <summary>Which form normalises at the end of a convolution; plain: it is a pass of its own.</summary>
+    /// <param name="offered">What the machine offers.</param>
+    /// <param name="convolution">The form of the convolution.</param>
+    /// <param name="outputs">Channels of the output.</param>
+    public static KernelChoice ChooseNorm(KernelChoice offered, KernelChoice convolution, long outputs) => offered
+        .Require(convolution.IsKernel, convolution.Reason)
+        .Require(Sm90CausalConvolutionKernel.Normalises(outputs), "no tile of the kernel has all channels of a pixel");
+
     /// <summary>Whether it is the fastest way for a chunk; elsewhere, torch's convolutions are.</summary>
     /// <param name="video"><c>[B, C, T, H, W]</c></param>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
@@ -150,7 +158,6 @@ internal static class CausalConvolution
         new(Math.Min(extent[0], Sm90CausalConvolutionKernel.MostFrames), extent[1], extent[2], weight.Channels, weight.Outputs,
             weight.KernelFrames, weight.Kernel, input.dtype));
 
-    private static bool NormalisesAtItsEnd(IReadOnlyList<Tensor> frames, int count, Tensor packed) =>
-        Choose(frames, count, packed).IsKernel && Sm90CausalConvolutionKernel.Normalises(packed.shape[3])
-        && KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, frames[0]).IsKernel;
+    private static bool NormalisesAtItsEnd(IReadOnlyList<Tensor> frames, int count, Tensor packed) => ChooseNorm(
+        KernelMachine.Offer(KernelOperator.CausalConvolutionNorm, frames[0]), Choose(frames, count, packed), packed.shape[3]).IsKernel;
 }
