@@ -5,7 +5,7 @@ namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
 /// The key blocks of the highest scores of two neighbouring query blocks as one list, those that both have first:
-/// <c>native/block_pairs.cu</c>.
+/// <c>native/attention/block_pairs.cu</c>.
 /// </summary>
 internal static unsafe class BlockPairsKernel
 {
