@@ -1,14 +1,16 @@
 #!/usr/bin/env dotnet
-// Draws the pictures of docs/how-it-works.md: dotnet run docs/pictures/draw.cs
+// Draws the pictures of docs/how-it-works.md and, from memory.csv, that of docs/reliability.md: dotnet run docs/pictures/draw.cs
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string folder = Path.GetDirectoryName(Here())!;
 Write("sla-blocks", SlaBlocks());
 Write("vae-chunks", VaeChunks());
 Write("int8-tiles", Int8Tiles());
 Write("rcm-steps", RcmSteps());
+Write("memory", Memory(File.ReadAllLines(Path.Combine(folder, "memory.csv"))));
 
 static string Here([CallerFilePath] string path = "") => path;
 
@@ -76,7 +78,7 @@ static Drawing VaeChunks()
     {
         int chunk = (frame + 3) / 4;
         d.Box(left + frame * cell + chunk * 12, top, cell - 3, cell - 3, fills[chunk]);
-        d.Text(left + frame * cell + chunk * 12 + 18, top + 24, frame.ToString(CultureInfo.InvariantCulture), middle: true, fill: "white");
+        d.Text(left + frame * cell + chunk * 12 + 18, top + 24, frame.ToString(), middle: true, fill: "white");
     }
     for (int chunk = 0; chunk < 4; chunk++)
     {
@@ -87,7 +89,7 @@ static Drawing VaeChunks()
         d.Text(centre, 160, chunk == 0 ? "VAE" : "the same VAE", middle: true);
         d.Line(centre, 180, centre, 216, arrow: true);
         d.Box(centre - 18, 220, cell - 3, cell - 3, fills[chunk]);
-        d.Text(centre, 244, chunk.ToString(CultureInfo.InvariantCulture), middle: true, fill: "white");
+        d.Text(centre, 244, chunk.ToString(), middle: true, fill: "white");
         if (chunk == 3) continue;
         double next = left + (chunk * 4 + 1) * cell + (chunk + 1) * 12;
         d.Line(begin + width, 155, next - 2, 155, arrow: true, colour: Drawing.Red);
@@ -153,7 +155,7 @@ static Drawing RcmSteps()
         if (levels[i + 1] > 0) d.Line(next - 34, bottom - 3, next - 3, Y(levels[i + 1]) + 7, arrow: true, colour: Drawing.Orange,
             dashed: true);
         d.Dot(x, Y(levels[i]), Drawing.Blue);
-        d.Text(x + 10, Y(levels[i]) - 10, $"t = {levels[i].ToString("0.000", CultureInfo.InvariantCulture)}");
+        d.Text(x + 10, Y(levels[i]) - 10, $"t = {levels[i].ToString("0.000")}");
         d.Text(x, bottom + 20, $"step {i + 1}", middle: true);
     }
     d.Dot(left + 4 * step - 34, bottom - 3, Drawing.Green);
@@ -162,6 +164,35 @@ static Drawing RcmSteps()
     d.Text(left + 40, 326, "the model: x − t·v, the clean estimate");
     d.Line(left + 330, 322, left + 360, 322, arrow: true, colour: Drawing.Orange, dashed: true);
     d.Text(left + 370, 326, "(1 − t′)·clean + t′·fresh noise");
+    return d;
+}
+
+// Columns in MB over the number of generations, the first column.
+static Drawing Memory(string[] lines)
+{
+    double[][] rows = [.. lines.Skip(1).Select(line => line.Split(',').Select(double.Parse).ToArray())];
+    const double left = 56, right = 610, top = 20, bottom = 296, most = 350;
+    double last = rows[^1][0];
+    double X(double generations) => left + generations * (right - left) / last;
+    double Y(double megabytes) => bottom - megabytes * (bottom - top) / most;
+    var d = new Drawing(760, 340);
+    for (double level = 0; level <= most; level += 50)
+    {
+        d.Line(left, Y(level), right, Y(level), colour: Drawing.Pale);
+        d.Text(left - 22, Y(level) + 4, level.ToString(), middle: true);
+    }
+    for (int part = 0; part <= 4; part++)
+        d.Text(X(last * part / 4), bottom + 18, (last * part / 4).ToString(), middle: true);
+    d.Text((left + right) / 2, bottom + 36, "generations in one process", middle: true);
+    d.Turned(14, (top + bottom) / 2, "MB");
+    foreach ((int column, string name, string colour) in new[]
+             {
+                 (1, "resident", Drawing.Red), (2, "native, in use", Drawing.Blue), (3, "managed", Drawing.Green),
+             })
+    {
+        d.Curve(rows.Select(row => (X(row[0]), Y(row[column]))), colour);
+        d.Text(right + 8, Y(rows[^1][column]) + 4, $"{name}, {rows[^1][column]:0}", fill: colour);
+    }
     return d;
 }
 
@@ -193,6 +224,12 @@ internal sealed class Drawing
             + $"L{x2 - size * dx - size / 2 * dy:0.#} {y2 - size * dy + size / 2 * dx:0.#} Z\" fill=\"{colour}\"/>");
     }
 
+    public void Curve(IEnumerable<(double X, double Y)> points, string colour)
+    {
+        string path = string.Join(' ', points.Select(p => $"{p.X:0.#},{p.Y:0.#}"));
+        Add($"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{path}\"/>");
+    }
+
     public void Text(double x, double y, string words, bool bold = false, bool middle = false, string fill = Ink, int size = 12) =>
         Add($"<text x=\"{x:0.#}\" y=\"{y:0.#}\" "
             + $"font-size=\"{(bold ? size + 2 : size)}\"{(bold ? " font-weight=\"bold\"" : "")}"
@@ -207,5 +244,5 @@ internal sealed class Drawing
             + "font-family=\"DejaVu Sans, Verdana, sans-serif\">\n" +
         $"<rect width=\"{_width}\" height=\"{_height}\" fill=\"white\"/>\n{_shapes}</svg>\n";
 
-    private void Add(FormattableString shape) => _shapes.Append(FormattableString.Invariant(shape)).Append('\n');
+    private void Add(string shape) => _shapes.Append(shape).Append('\n');
 }

@@ -351,7 +351,6 @@ public sealed class VideoModel : IDisposable
                 Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
         ModelVariant variant = _variants.Get(request.Loras);
         SamplingDefaults sampling = variant.Spec.Sampling;
-        SamplerOptions sampler = sampling.Of(request.Sampler ?? sampling.Sampler);
         var plan = new PipelineRequest
         {
             Prompt = request.Prompt,
@@ -361,13 +360,7 @@ public sealed class VideoModel : IDisposable
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,
-            Sampler = sampler with
-            {
-                Steps = request.Steps ?? sampler.Steps,
-                Ode = request.Ode ?? sampler.Ode,
-                SigmaMax = request.SigmaMax ?? sampler.SigmaMax,
-                Shift = request.Shift ?? sampler.Shift,
-            },
+            Sampler = sampling.Of(request.Sampler, request.Steps, request.SigmaMax, request.Ode, request.Shift),
             GuidanceScale = request.GuidanceScale ?? sampling.GuidanceScale,
             CausalFrames = request.CausalFrames,
             Seed = request.Seed ?? RandomSeed(),

@@ -17,8 +17,10 @@ internal sealed class BenchCommand : CliCommand
 
     private readonly Option<string?> _preset = Opt.Text("--preset", "MODEL",
         $"The model's dimensions: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
-    private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT", "The video's size. Default: 832x480; on the CPU, 64x64.");
-    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "The video's frames, 4k + 1. Default: 81; on the CPU, 5.");
+    private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT",
+        $"The video's size. Default: {BenchmarkPlan.GpuSize}; on the CPU, {BenchmarkPlan.CpuSize}.");
+    private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N",
+        $"The video's frames, 4k + 1. Default: the model's; on the CPU, {BenchmarkPlan.CpuFrames}.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "Only variants of this self-attention.");

@@ -91,7 +91,8 @@ internal sealed class GenerateOptions
         Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: where the checkpoint is made for it, sagesla on a GPU with "
             + "kernels and sla elsewhere; dense otherwise.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
-        "sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: 0.1; 0.15 is better and slower.");
+        $"sla, sagesla: the share of key blocks that is kept, in (0, 1]. Default: {AttentionOptions.DefaultTopKRatio}; 0.15 is better "
+            + "and slower.");
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights",
         "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: int8 where that of "
             + "--attention is sagesla, the checkpoint's elsewhere.");

@@ -87,7 +87,8 @@ internal static class NativeProbe
         {
             ModelSpec spec = ModelSpec.T2V1_3B;
             long tokens = Patches.Count(spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
-            return (OperatorReport.Of(spec.Transformer.Block(tokens, torch.bfloat16), AttentionOptions.SageSla()), null);
+            return ([.. OperatorReport.Of(spec.Transformer.Block(tokens, torch.bfloat16), AttentionOptions.SageSla()),
+                .. OperatorReport.Of(spec.Vae.Level(spec.Size.Height, spec.Size.Width, torch.bfloat16))], null);
         }
         catch (TurboDiffusionException e)
         {

@@ -15,13 +15,22 @@ internal sealed record BenchmarkPlan
     /// <summary>The name that stands for the small model, the only one that the CPU measures.</summary>
     public const string Small = "small-random";
 
+    /// <summary>Frames on the CPU where none are asked for.</summary>
+    public const int CpuFrames = 5;
+
+    /// <summary>The size on a GPU where none is asked for, whichever the model.</summary>
+    public static VideoSize GpuSize => ModelSpec.T2V1_3B.Size;
+
+    /// <summary>The size on the CPU where none is asked for.</summary>
+    public static VideoSize CpuSize { get; } = new(64, 64);
+
     /// <summary>A published model's name; null: the 1.3B model on a GPU, <see cref="Small"/> on the CPU.</summary>
     public string? Preset { get; init; }
 
-    /// <summary>Width and height in pixels; null: 832x480 on a GPU, 64x64 on the CPU.</summary>
+    /// <summary>Width and height in pixels; null: <see cref="GpuSize"/> or <see cref="CpuSize"/>.</summary>
     public VideoSize? Size { get; init; }
 
-    /// <summary>Frames, 4k + 1; null: 81 on a GPU, 5 on the CPU.</summary>
+    /// <summary>Frames, 4k + 1; null: the model's on a GPU, <see cref="CpuFrames"/> on the CPU.</summary>
     public int? Frames { get; init; }
 
     /// <summary><c>auto</c> (the first GPU), <c>cuda:N</c> or <c>cpu</c>.</summary>
@@ -92,7 +101,7 @@ internal sealed record BenchmarkPlan
         if (BaselineScript is not null && spec.ImageEncoder is not null)
             throw new InvalidRequestException("baseline",
                 $"The PyTorch baseline has no attention to an image encoder's tokens, which {spec.Name} has; leave the baseline out.");
-        int frames = Frames ?? (gpu ? spec.Frames : 5);
+        int frames = Frames ?? (gpu ? spec.Frames : CpuFrames);
         spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
@@ -112,6 +121,6 @@ internal sealed record BenchmarkPlan
             && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
                 $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
-        return new BenchmarkTarget(spec, Size ?? (gpu ? ModelSpec.T2V1_3B.Size : new VideoSize(64, 64)), frames, device, variants);
+        return new BenchmarkTarget(spec, Size ?? (gpu ? GpuSize : CpuSize), frames, device, variants);
     }
 }

@@ -3,7 +3,6 @@ using TorchSharp.Modules;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Optimization;
-using TurboDiffusion.Training.Samples;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Training.Loops;

@@ -120,24 +120,15 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
             throw new InvalidRequestException("samples", "The samples have no text encoder; name its checkpoint (textEncoder).");
     }
 
-    private static ClipSettings Settings(SampleOptions options, ModelSpec spec)
+    private static ClipSettings Settings(SampleOptions options, ModelSpec spec) => new()
     {
-        SamplerOptions sampler = spec.Sampling.Of(options.Sampler ?? spec.Sampling.Sampler);
-        return new ClipSettings
-        {
-            NegativePrompt = options.NegativePrompt,
-            Width = options.Width ?? spec.Size.Width,
-            Height = options.Height ?? spec.Size.Height,
-            Frames = options.Frames ?? spec.Frames,
-            Sampler = sampler with
-            {
-                Steps = options.Steps ?? sampler.Steps,
-                SigmaMax = options.SigmaMax ?? sampler.SigmaMax,
-                Shift = options.Shift ?? sampler.Shift,
-            },
-            GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
-        };
-    }
+        NegativePrompt = options.NegativePrompt,
+        Width = options.Width ?? spec.Size.Width,
+        Height = options.Height ?? spec.Size.Height,
+        Frames = options.Frames ?? spec.Frames,
+        Sampler = spec.Sampling.Of(options.Sampler, options.Steps, options.SigmaMax, shift: options.Shift),
+        GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
+    };
 
     private static WanVae LoadVae(string path, VaeConfig config, Placement placement, CancellationToken cancellationToken)
     {

@@ -53,17 +53,12 @@ internal static class SceneGenerator
             VaeConfig = vae.Config,
         };
         components.Check();
-        SamplerOptions sampler = spec.Sampling.Of(options.Sampler ?? spec.Sampling.Sampler);
         var generator = new BatchGenerator(components, new ClipSettings
         {
             Width = options.Width,
             Height = options.Height,
             Frames = options.Frames,
-            Sampler = sampler with
-            {
-                Steps = options.Steps ?? sampler.Steps, SigmaMax = options.SigmaMax ?? sampler.SigmaMax, Shift = options.Shift
-                    ?? sampler.Shift,
-            },
+            Sampler = spec.Sampling.Of(options.Sampler, options.Steps, options.SigmaMax, shift: options.Shift),
             GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
         });
         return (prompts, token) => generator.Generate([.. prompts.Select(p => p.Caption)], [.. prompts.Select(p => p.Seed)], token);

@@ -29,7 +29,7 @@ public sealed record ModelSpec
         Sampler = SamplerKind.UniPc, GuidanceScale = 5, FlowSteps = 50, Shift = 5, RcmSteps = 4, SigmaMax = 80, Ode = false,
     };
 
-    private static readonly VideoSize Size480 = new(832, 480), Size720 = new(1280, 720);
+    private static readonly VideoSize Size480 = VideoSize.Preset("480p", "16:9"), Size720 = VideoSize.Preset("720p", "16:9");
 
     /// <summary>The published name, or <see cref="Custom"/>.</summary>
     public required string Name { get; init; }

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
@@ -7,10 +8,10 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators;
 
-/// <summary>Which form each operator of a transformer takes: the operators' own choices, not a copy of them.</summary>
+/// <summary>Which form each operator of a model takes: the operators' own choices, not a copy of them.</summary>
 public static class OperatorReport
 {
-    /// <summary>The forms with int8 weights on a GPU.</summary>
+    /// <summary>The forms of a transformer's block with int8 weights on a GPU.</summary>
     /// <param name="block">What the operators are given.</param>
     /// <param name="attention">The attention operator.</param>
     /// <param name="device">The GPU's number.</param>
@@ -18,7 +19,14 @@ public static class OperatorReport
     public static IReadOnlyList<OperatorReportEntry> Of(BlockShape block, AttentionOptions attention, int device = 0) =>
         Of(block, attention, kernel => KernelMachine.Offer(kernel, device));
 
-    /// <summary>Whether all of them are accelerated: run in kernels.</summary>
+    /// <summary>The forms of a level of the VAE's decoder on a GPU.</summary>
+    /// <param name="level">What the operators are given.</param>
+    /// <param name="device">The GPU's number.</param>
+    /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
+    public static IReadOnlyList<OperatorReportEntry> Of(FrameShape level, int device = 0) =>
+        Of(level, kernel => KernelMachine.Offer(kernel, device));
+
+    /// <summary>Whether all of a block's operators are accelerated: run in kernels.</summary>
     /// <param name="block">What the operators are given.</param>
     /// <param name="attention">The attention operator.</param>
     /// <param name="device">Where.</param>
@@ -59,6 +67,28 @@ public static class OperatorReport
             Product("o", dim, dim, Int8MatmulKernel.Epilogue.GatedResidual),
             Product("ffn.0 with GELU", ffn, dim, Int8MatmulKernel.Epilogue.GeluQuantize),
             Product("ffn.2", dim, ffn, Int8MatmulKernel.Epilogue.GatedResidual),
+        ];
+    }
+
+    /// <summary>As above, of what is offered.</summary>
+    internal static IReadOnlyList<OperatorReportEntry> Of(FrameShape level, Func<KernelOperator, KernelChoice> offer)
+    {
+        (long frames, long height, long width, long channels, long from, long to, ScalarType dtype) = level;
+        string shape = $"[{frames}, {height}, {width}, {channels}]";
+        KernelChoice Convolution(long rows, long columns, long inputs, long outputs, long kernelFrames, long kernel) =>
+            CausalConvolution.Choose(offer(KernelOperator.CausalConvolution),
+                new(frames, rows, columns, inputs, outputs, kernelFrames, kernel, dtype));
+        return
+        [
+            new(KernelOperator.CausalConvolution, $"convolution: {shape}", Convolution(height, width, channels, channels, 3, 3)),
+            // Where the convolution is torch's.
+            new(KernelOperator.CausalRmsSilu, $"norm, SiLU, windows of frames: {shape}",
+                CausalRmsSiluKernel.Choose(offer(KernelOperator.CausalRmsSilu), new(frames, height * width, channels, dtype))),
+            new(KernelOperator.BiasResidual, $"sum with the residual: {shape}",
+                BiasResidualKernel.Choose(offer(KernelOperator.BiasResidual), new(frames * height * width * channels, channels, dtype))),
+            new(KernelOperator.UpsampleConvolution, $"enlarged: [{frames}, {height / 2}, {width / 2}, {from}] to {to} channels",
+                UpsampleConvolution.Choose(offer(KernelOperator.UpsampleConvolution),
+                    Convolution(height / 2, width / 2, from, to, 1, 2))),
         ];
     }
 }

@@ -191,7 +191,7 @@ public sealed class WanPipeline : IDisposable
         return (step, latents) =>
         {
             Tensor shown = _components.PreviewsEveryFrame ? latents : latents.narrow(2, 0, 1);
-            int frames = (int)((shown.shape[2] - 1) * _components.VaeConfig.TemporalFactor + 1);
+            int frames = (int)_components.VaeConfig.Frames(shown.shape[2]);
             receiver.Preview(new ClipPreview(clock.Video, step, steps, latents, frames, () =>
             {
                 if (slot == _components.Vae) Load(slot, clock.Plan.LoadVae, clock, cancellationToken);

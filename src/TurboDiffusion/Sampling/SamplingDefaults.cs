@@ -26,9 +26,21 @@ public sealed record SamplingDefaults
     /// <summary>UniPC and Euler: how far the schedule leans to the noisy end.</summary>
     public required double Shift { get; init; }
 
-    /// <summary>The settings of one of the samplers.</summary>
+    /// <summary>The settings of a sampler; null, here and below: the model's.</summary>
     /// <param name="kind">Which.</param>
-    public SamplerOptions Of(SamplerKind kind) => kind == SamplerKind.Rcm
-        ? new() { Kind = kind, Steps = RcmSteps, SigmaMax = SigmaMax, Ode = Ode, Shift = Shift }
-        : new() { Kind = kind, Steps = FlowSteps, SigmaMax = SigmaMax, Shift = Shift };
+    /// <param name="steps">Model calls.</param>
+    /// <param name="sigmaMax">rCM: noise over signal at the first step.</param>
+    /// <param name="ode">rCM: follow the deterministic flow.</param>
+    /// <param name="shift">UniPC and Euler: how far the schedule leans to the noisy end.</param>
+    public SamplerOptions Of(
+        SamplerKind? kind = null, int? steps = null, double? sigmaMax = null, bool? ode = null, double? shift = null)
+    {
+        SamplerKind sampler = kind ?? Sampler;
+        bool isRcm = sampler == SamplerKind.Rcm;
+        return new()
+        {
+            Kind = sampler, Steps = steps ?? (isRcm ? RcmSteps : FlowSteps), SigmaMax = sigmaMax ?? SigmaMax,
+            Ode = ode ?? (isRcm && Ode), Shift = shift ?? Shift,
+        };
+    }
 }

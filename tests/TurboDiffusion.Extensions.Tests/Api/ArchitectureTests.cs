@@ -82,6 +82,19 @@ public partial class ArchitectureTests
         Assert.Contains(to, Targets(from, added + "\n" + source).Where(t => t > from).Select(t => Folders[t].Name));
     }
 
+    [Fact]
+    public void A_kernel_and_its_source_are_found_by_one_name()
+    {
+        string native = Path.Combine(Repository.Root, "native");
+        static string Pascal(string name) => string.Concat(name.Split('_').Select(w => char.ToUpperInvariant(w[0]) + w[1..]));
+        string[] expected = [.. Directory.GetFiles(native, "*.cu", SearchOption.AllDirectories)
+            .Select(source => Path.GetRelativePath(native, source).Split('/', '\\', '.'))
+            .Select(path => $"Operators/{Pascal(path[0])}/{Pascal(path[1])}Kernel.cs")];
+        string[] files = [.. Sources.Select(Relative)];
+        Assert.NotEmpty(expected);
+        Assert.Equal(expected.Order(), files.Where(f => Regex.IsMatch(f, @"^Operators/\w+/\w+Kernel\.cs$")).Order());
+    }
+
     // A model is made of operators, and an operator alone knows in which form it runs.
     [Fact]
     public void No_model_names_a_kernel()
@@ -102,6 +115,7 @@ public partial class ArchitectureTests
     [InlineData("class C { object o = Int8MatmulKernel.Epilogue.Bias; }")]
     [InlineData("class C { bool Is(AttentionOptions o) => AttentionKernels.Choose(o).IsKernel; }")]
     [InlineData("class C { KernelForm form; }")]
+    [InlineData("class C { bool own = AttentionTuning.Default.CrossAttention; }")]
     public void A_kernel_in_a_model_is_seen(string added)
     {
         const string file = "Models/Vae/CausalConv3d.cs";
@@ -192,7 +206,7 @@ public partial class ArchitectureTests
     [GeneratedRegex("""///?.*|\"\"\"[\s\S]*?\"\"\"|"(?:[^"\\\n]|\\.)*"|/\*[\s\S]*?\*/""")]
     private static partial Regex StringsAndComments();
 
-    [GeneratedRegex(@"\b(Sm90\w+|Kernel[A-Z]\w*|[A-Z]\w*Kernels?)\b")]
+    [GeneratedRegex(@"\b(Sm90\w+|Kernel[A-Z]\w*|[A-Z]\w*Kernels?|[A-Z]\w*Tuning)\b")]
     private static partial Regex KernelNames();
 
     private sealed record Folder(string Name, string What)

@@ -49,6 +49,31 @@ public sealed partial class DocumentationTests
         Assert.All(links, link => Assert.True(Path.Exists(Path.Combine(Repository.Root, link)), link));
     }
 
+    // What they name can be found: folders, files and types; words in capitals (NAME, OPERATOR) stand for others.
+    [Theory]
+    [InlineData("docs/architecture.md", 60)]
+    [InlineData("CONTRIBUTING.md", 20)]
+    [InlineData("docs/testing.md", 10)]
+    public void The_pages_for_contributors_name_what_is_there(string page, int atLeast)
+    {
+        string[] parts = ["src", "tests", "native"];
+        string[] files = [.. parts.SelectMany(part => Directory.EnumerateFiles(Path.Combine(Repository.Root, part), "*",
+            SearchOption.AllDirectories)).Where(file => !Regex.IsMatch(file, @"[/\\](bin|obj)[/\\]"))];
+        string paths = string.Join('\n', files.Select(file => "/" + Path.GetRelativePath(Repository.Root, file).Replace('\\', '/')));
+        HashSet<string> words = [.. files.Where(file => file.EndsWith(".cs", StringComparison.Ordinal))
+            .SelectMany(file => Regex.Matches(File.ReadAllText(file), @"\w+").Select(m => m.Value))];
+        string text = Regex.Replace(File.ReadAllText(Path.Combine(Repository.Root, page)), "```.*?```", "", RegexOptions.Singleline);
+        string[] names = [.. Regex.Matches(text, "`([^`\n]+)`").Select(m => m.Groups[1].Value)
+            .Where(name => Regex.IsMatch(name, @"^[\w./*]+$") && !Regex.IsMatch(name, @"\b[A-Z_]{3,}\b")).Distinct()];
+        string[] missing = [.. names.Where(name => name.Contains('/') || Regex.IsMatch(name, @"\.\w{2,4}$") && !Type().IsMatch(name)
+            ? !Regex.IsMatch(paths, "/" + Regex.Escape(name.Trim('/')).Replace(@"\*\*/", "(.*/)?").Replace(@"\*", "[^/\n]*") + "(/|$)",
+                RegexOptions.Multiline) && !Path.Exists(Path.Combine(Repository.Root, name))
+            : Type().IsMatch(name) && !name.Split('.').All(words.Contains))];
+
+        Assert.InRange(names.Length, atLeast, 1000);
+        Assert.True(missing.Length == 0, $"{page} names what is not there: {string.Join(", ", missing)}");
+    }
+
     [Fact]
     public void A_packages_page_has_no_link_that_breaks_outside_the_repository()
     {
@@ -70,6 +95,9 @@ public sealed partial class DocumentationTests
         Assert.True(match.Success, $"{file} has no region '{name}'.");
         return match.Groups[1].Value;
     }
+
+    [GeneratedRegex(@"^[A-Z]\w*(\.[A-Z]\w*)*$")]
+    private static partial Regex Type();
 
     [GeneratedRegex("(<!-- ([^#\n]+)#([a-z]+) -->\n)```csharp\n.*?```", RegexOptions.Singleline)]
     private static partial Regex Snippet();

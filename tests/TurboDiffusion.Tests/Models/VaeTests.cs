@@ -68,6 +68,29 @@ public class VaeTests
     }
 
     [Theory]
+    [InlineData(3, 3)]
+    [InlineData(3, 1)]
+    [InlineData(1, 1)]
+    public void A_convolution_frame_by_frame_is_that_over_time(long kernelFrames, long kernelSize)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var convolution = new CausalConv3d(3, 34, kernelFrames, kernelSize, Placement.Cpu);
+        ulong seed = 0;
+        foreach (Tensor parameter in convolution.parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
+        using CausalCache plain = new(), frameByFrame = new();
+        Assert.False(frameByFrame.HasBegun(convolution));
+        foreach (long frames in new[] { 0, 1, 4, 2, 1 })
+        {
+            Tensor chunk = randn([1, 3, frames, 6, 10], generator: new Generator(++seed));
+            Tensor actual = convolution.InFrames(chunk, frameByFrame);
+            Assert.True(frameByFrame.HasBegun(convolution));
+            Comparison.Elementwise(convolution.forward(chunk, plain), actual, RTol, 1e-4, $"chunk of {frames}");
+        }
+    }
+
+    [Theory]
     [InlineData(5, 26, 3, false)]
     [InlineData(5, 26, 4, true)]
     [InlineData(19, 4, 2, false)]

@@ -206,6 +206,23 @@ public class KernelConfigurationTests
             e => Assert.EndsWith("Plain: off", e.ToString()));
     }
 
+    [Fact]
+    public void A_decoders_report_is_what_the_operators_choose()
+    {
+        FrameShape level = ModelSpec.T2V1_3B.Vae.Level(480, 832, ScalarType.BFloat16);
+        Assert.Equal(new(4, 480, 832, 96, 192, 96, ScalarType.BFloat16), level);
+        Assert.Equal(new(4, 352, 640, 256, 512, 512, ScalarType.BFloat16), ModelSpec.TI2V5B.Vae.Level(704, 1280, ScalarType.BFloat16));
+        (KernelOperator Operator, KernelForm Form)[] Of(KernelChoice machine, KernelOperator? without = null) =>
+            [.. OperatorReport.Of(level, o => o == without ? new(KernelForm.Plain, "off") : machine)
+                .Select(e => (e.Operator, e.Choice.Form))];
+        Assert.Equal([(KernelOperator.CausalConvolution, KernelForm.Sm90), (KernelOperator.CausalRmsSilu, KernelForm.Portable),
+            (KernelOperator.BiasResidual, KernelForm.Portable), (KernelOperator.UpsampleConvolution, KernelForm.Sm90)], Of(Hopper));
+        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
+            Of(Ada).Select(e => e.Form));
+        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
+            Of(Hopper, without: KernelOperator.CausalConvolution).Select(e => e.Form));
+    }
+
     [Theory]
     [InlineData(64, 128, 512, 128, 96 << 10)]
     [InlineData(128, 64, 256, 256, 48 << 10)]

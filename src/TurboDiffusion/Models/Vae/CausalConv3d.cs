@@ -146,8 +146,13 @@ internal sealed class CausalConv3d : VaeLayer
         return frames.permute(3, 0, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
-    // forward of a chunk that TakesFrames. What is kept of it is a part of it: chunks that are not normalised are small.
-    private Tensor InFrames(Tensor input, CausalCache cache)
+    /// <summary>
+    /// <see cref="forward"/> of a chunk's frames. What is kept of it is a part of it: chunks that are not normalised are small.
+    /// </summary>
+    /// <param name="input"><c>[1, C, T, H, W]</c></param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns><c>[1, O, T, H, W]</c> with the strides of channels last.</returns>
+    internal Tensor InFrames(Tensor input, CausalCache cache)
     {
         using var scope = NewDisposeScope();
         Tensor x = ChannelsLast(input);

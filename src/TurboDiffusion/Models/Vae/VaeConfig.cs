@@ -1,4 +1,6 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators;
+using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
@@ -126,6 +128,10 @@ public sealed record VaeConfig
     /// <param name="frames">Frames, <see cref="TemporalFactor"/>·k + 1.</param>
     public int LatentFrames(int frames) => (frames - 1) / TemporalFactor + 1;
 
+    /// <summary>Frames of a clip of so many latent frames: <see cref="TemporalFactor"/>·k + 1.</summary>
+    /// <param name="latentFrames">At least one.</param>
+    public long Frames(long latentFrames) => (latentFrames - 1) * TemporalFactor + 1;
+
     /// <summary>The shape of the latents of clips, <c>[B, ZDim, T, H, W]</c>.</summary>
     /// <param name="batch">Clips.</param>
     /// <param name="frames">Frames, <see cref="TemporalFactor"/>·k + 1.</param>
@@ -134,13 +140,24 @@ public sealed record VaeConfig
     public long[] LatentShape(long batch, int frames, int height, int width) =>
         [batch, ZDim, LatentFrames(frames), height / SpatialFactor, width / SpatialFactor];
 
+    /// <summary>What the operators of the decoder's finest level are given for a later chunk.</summary>
+    /// <param name="height">Rows of pixels.</param>
+    /// <param name="width">Columns of pixels.</param>
+    /// <param name="dtype">The element type.</param>
+    public FrameShape Level(long height, long width, ScalarType dtype)
+    {
+        int coarser = DecoderDim * DimMult[Math.Min(1, DimMult.Count - 1)];
+        return new(TemporalFactor, height / PatchSize, width / PatchSize, DecoderDim * DimMult[0], coarser,
+            HasShortcuts ? coarser : coarser / 2, dtype);
+    }
+
     /// <summary>Whether clips can have so many frames: one, and whole groups of <see cref="TemporalFactor"/>.</summary>
     /// <param name="frames">Frames.</param>
     public bool Takes(long frames) => frames >= 1 && (frames - 1) % TemporalFactor == 0;
 
     /// <summary>The number of frames that clips can have nearest to a number.</summary>
     /// <param name="frames">Any number of frames below two billion.</param>
-    public int NearestFrames(double frames) => TemporalFactor * (int)Math.Round(Math.Max(0, frames - 1) / TemporalFactor) + 1;
+    public int NearestFrames(double frames) => (int)Frames(1 + (long)Math.Round(Math.Max(0, frames - 1) / TemporalFactor));
 
     /// <summary>Refuses a number of frames that clips cannot have, or that is larger than <see cref="MostFrames"/>.</summary>
     /// <param name="frames">Frames.</param>
@@ -148,7 +165,7 @@ public sealed record VaeConfig
     public void CheckFrames(int frames)
     {
         if (Takes(frames) && frames <= MostFrames) return;
-        int near = Math.Clamp((frames - 1) / TemporalFactor * TemporalFactor + 1, 1, MostFrames);
+        int near = (int)Math.Clamp(Frames(LatentFrames(frames)), 1, MostFrames);
         throw new InvalidRequestException("frames",
             $"The number of frames is {frames}; it must be {TemporalFactor}k + 1, from 1 to {MostFrames}: {near} is the nearest below.");
     }

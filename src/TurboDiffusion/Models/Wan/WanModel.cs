@@ -125,8 +125,7 @@ public sealed class WanModel : nn.Module
         observe?.Invoke("text_embedding", () => embedded);
         Tensor? embeddedImage = image is null ? null : _imageEmbedding!.call(image.to(_placement.Dtype, _placement.Device));
         if (embeddedImage is not null) observe?.Invoke("img_emb", () => embeddedImage);
-        // Where a kernel may make use of it: the answer has to come from the device.
-        long? distinct = AttentionTuning.Default.CrossAttention ? DenseAttention.DistinctRows(text) : null;
+        long? distinct = DenseAttention.UsefulRows(text);
         var blocks = new List<CrossKeys>(_blocks.Count);
         for (int i = 0; i < _blocks.Count; i++)
         {

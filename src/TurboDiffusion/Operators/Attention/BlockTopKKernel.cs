@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
-/// The key blocks of the highest scores of each row, ascending; of equal scores the earlier: <c>native/block_top_k.cu</c>.
+/// The key blocks of the highest scores of each row, ascending; of equal scores the earlier: <c>native/attention/block_top_k.cu</c>.
 /// </summary>
 internal static unsafe class BlockTopKKernel
 {

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>What sparse-linear attention needs of k and v, in one pass over them: <c>native/sage_keys.cu</c>.</summary>
+/// <summary>What sparse-linear attention needs of k and v, in one pass over them: <c>native/attention/sage_keys.cu</c>.</summary>
 internal static unsafe class SageKeysKernel
 {
     private const string Name = "sage_keys";

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>What sparse-linear attention needs of q, in one pass over it: <c>native/sage_queries.cu</c>.</summary>
+/// <summary>What sparse-linear attention needs of q, in one pass over it: <c>native/attention/sage_queries.cu</c>.</summary>
 internal static unsafe class SageQueriesKernel
 {
     private const string Name = "sage_queries";

@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>Softmax attention over chosen key blocks, q·kᵀ in int8, P·V in bfloat16: <c>native/sage_sparse_attention.cu</c>.</summary>
+/// <summary>
+/// Softmax attention over chosen key blocks, q·kᵀ in int8, P·V in bfloat16:
+/// <c>native/attention/sage_sparse_attention.cu</c>.
+/// </summary>
 internal static unsafe class SageSparseAttentionKernel
 {
     private const string Name = "sage_sparse_attention";

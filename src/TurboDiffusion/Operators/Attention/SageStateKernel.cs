@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>The state of the linear branch with the projection in it: <c>native/sage_state.cu</c>.</summary>
+/// <summary>The state of the linear branch with the projection in it: <c>native/attention/sage_state.cu</c>.</summary>
 internal static unsafe class SageStateKernel
 {
     private const string Name = "sage_state";

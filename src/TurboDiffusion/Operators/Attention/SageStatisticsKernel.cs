@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
-/// 1 / root mean square of every token of q and k, and the mean of the normalised, rotated keys: <c>native/sage_statistics.cu</c>.
+/// 1 / root mean square of every token of q and k, and the mean of the normalised, rotated keys:
+/// <c>native/attention/sage_statistics.cu</c>.
 /// </summary>
 internal static unsafe class SageStatisticsKernel
 {

@@ -37,8 +37,14 @@ internal static class UpsampleConvolution
         long[] s = x.shape;
         KernelChoice convolution = CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
             new(Math.Min(s[0], Sm90CausalConvolutionKernel.MostFrames), s[2], s[3], s[1], outputs, 1, 2, x.dtype));
-        return KernelMachine.Offer(KernelOperator.UpsampleConvolution, x).RequireForSm90(convolution.IsKernel, convolution.Reason);
+        return Choose(KernelMachine.Offer(KernelOperator.UpsampleConvolution, x), convolution);
     }
+
+    /// <summary>Which form runs on a GPU.</summary>
+    /// <param name="offered">What the machine offers.</param>
+    /// <param name="convolution">The form of the folded convolution, from <see cref="CausalConvolution"/>.</param>
+    public static KernelChoice Choose(KernelChoice offered, KernelChoice convolution) =>
+        offered.RequireForSm90(convolution.IsKernel, convolution.Reason);
 
     /// <summary>A layer's weights for the frames of a clip, in the form that runs for such frames; in no dispose scope.</summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>

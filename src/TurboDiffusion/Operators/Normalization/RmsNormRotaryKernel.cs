@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Normalization;
 
-/// <summary>RMS normalisation over the whole width and rotary embedding of q and k: <c>native/rms_norm_rotary.cu</c>.</summary>
+/// <summary>
+/// RMS normalisation over the whole width and rotary embedding of q and k:
+/// <c>native/normalization/rms_norm_rotary.cu</c>.
+/// </summary>
 internal static unsafe class RmsNormRotaryKernel
 {
     private const string Name = "rms_norm_rotary";

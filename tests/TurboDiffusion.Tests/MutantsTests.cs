@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace TurboDiffusion.Tests;
+
+/// <summary>The faults that <c>tests/mutants.cs</c> puts into a copy of the engine can still be put there.</summary>
+public partial class MutantsTests
+{
+    private sealed record Mutant(string Name, string File, string Text, string Fault);
+
+    private static readonly Mutant[] Mutants = JsonSerializer.Deserialize<Mutant[]>(
+        File.ReadAllText(Path.Combine(Repository.Root, "tests", "mutants.json")),
+        new JsonSerializerOptions(JsonSerializerDefaults.Web) { ReadCommentHandling = JsonCommentHandling.Skip })!;
+
+    [Fact]
+    public void The_text_of_each_fault_stands_in_its_file_once()
+    {
+        string[] stale = [.. from mutant in Mutants
+                             let times = Times(mutant)
+                             where times != 1 || mutant.Text == mutant.Fault
+                             select $"'{mutant.Name}': '{mutant.Text}' stands {times} times in {mutant.File}"];
+        Assert.True(stale.Length == 0, "Give the text that makes these faults now, in tests/mutants.json, and run tests/mutants.cs for "
+            + $"them:\n{string.Join('\n', stale)}");
+    }
+
+    [Fact]
+    public void The_table_on_the_page_has_every_fault()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "testing.md"));
+        Assert.Equal(Mutants.Select(m => m.Name), Rows().Matches(page).Select(m => m.Groups[1].Value));
+        Assert.Contains($"{Mutants.Length} of {Mutants.Length} killed.", page);
+    }
+
+    private static int Times(Mutant mutant)
+    {
+        string path = Path.Combine(Repository.Root, "src", "TurboDiffusion", mutant.File);
+        return File.Exists(path) ? File.ReadAllText(path).Split(mutant.Text).Length - 1 : 0;
+    }
+
+    [GeneratedRegex(@"^\| (.+?) \| killed \| ", RegexOptions.Multiline)]
+    private static partial Regex Rows();
+}
