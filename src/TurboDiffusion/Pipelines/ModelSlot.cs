@@ -77,7 +77,7 @@ public sealed class ModelSlot<T>(Func<IProgress<(int Done, int Total)>?, Cancell
     {
         private readonly CancellationTokenSource _stop;
         private readonly Lock _lock = new();
-        private (int Done, int Total) _told;
+        private (int Done, int Total) _reached, _told;
 
         public Ahead(Func<IProgress<(int Done, int Total)>?, CancellationToken, T> load, Task after, CancellationToken cancellationToken)
         {
@@ -97,14 +97,17 @@ public sealed class ModelSlot<T>(Func<IProgress<(int Done, int Total)>?, Cancell
 
         void IProgress<(int Done, int Total)>.Report((int Done, int Total) value)
         {
-            lock (_lock) _told = value;
+            lock (_lock) _reached = value;
         }
 
+        // Each number once.
         public void Tell(IProgress<(int Done, int Total)>? progress)
         {
-            (int Done, int Total) told;
-            lock (_lock) told = _told;
-            if (told.Total > 0) progress?.Report(told);
+            (int Done, int Total) reached;
+            lock (_lock) reached = _reached;
+            if (reached == _told) return;
+            _told = reached;
+            progress?.Report(reached);
         }
 
         // Whatever became of it, nobody is to hear of it.

@@ -38,7 +38,7 @@ public class ModelSlotTests(SmallModelFixture models)
             if (p == (1, 2)) half.Set();
         });
         Model model = slot.Get(told, Token);
-        Assert.Equal((2, 2), told.Last);
+        Assert.Equal([(1, 2), (2, 2)], told.All);
         Assert.Same(model, slot.Get(null, Token));
         Assert.True(slot.LoadAhead(Task.CompletedTask, Token).IsCompletedSuccessfully);
         Assert.Equal(1, loads);
@@ -187,11 +187,11 @@ public class ModelSlotTests(SmallModelFixture models)
 
     private sealed class Told(Action<(int, int)> report) : IProgress<(int Done, int Total)>
     {
-        public (int, int) Last { get; private set; }
+        public List<(int, int)> All { get; } = [];
 
         void IProgress<(int Done, int Total)>.Report((int Done, int Total) value)
         {
-            Last = value;
+            All.Add(value);
             report(value);
         }
     }
