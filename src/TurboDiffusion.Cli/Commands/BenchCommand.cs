@@ -52,6 +52,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
         "The model of --end-to-end, of the library or a folder. Default: the small model that comes with the program.", "-m");
     private readonly Option<NamedVae?> _vae = Opt.Vae("--end-to-end: the model's tiny autoencoder decodes.");
+    private readonly Option<Residency?> _residency = Opt.Residency();
     private readonly Option<int?> _repeats = Opt.Number<int>("--repeats", "N",
         "--end-to-end: warm generations to host memory, to PNG frames and to an MP4; the median counts. Default: 3.");
 
@@ -62,7 +63,7 @@ internal sealed class BenchCommand : CliCommand
         Add("Model and video", _preset, _size, _frames, _topK);
         Add("Variants", _attention, _weights, _kernels, _swapped);
         Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
-        Add("Whole generations", _endToEnd, _model, _vae, _repeats);
+        Add("Whole generations", _endToEnd, _model, _vae, _residency, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
         Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one "
@@ -131,6 +132,7 @@ internal sealed class BenchCommand : CliCommand
                 Weights = parsed.GetValue(_weights),
                 TopKRatio = parsed.GetValue(_topK),
                 TinyVae = parsed.GetValue(_vae) == NamedVae.Tiny,
+                Residency = parsed.GetValue(_residency),
             },
             new VideoRequest
             {

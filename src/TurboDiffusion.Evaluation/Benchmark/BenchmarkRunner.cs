@@ -107,8 +107,7 @@ internal static class BenchmarkRunner
     // The variants of one model. With two experts both are kept in memory, or one where both do not fit.
     private static IEnumerable<BenchmarkRow> Measure(
         BenchmarkPlan plan, BenchmarkTarget target, BenchmarkVariant[] variants, long cappedBytes, Func<double> left,
-        IProgress<string> progress,
-        CancellationToken cancellationToken)
+        IProgress<string> progress, CancellationToken cancellationToken)
     {
         int experts = target.Spec.Experts;
         BenchmarkModel? model = null;

@@ -29,7 +29,13 @@ public sealed class WanPipeline : IDisposable
     {
         components.Check();
         (_components, _time) = (components, time);
+        LoadsAhead = components.Device.type == TorchSharp.DeviceType.CUDA;
     }
+
+    /// <summary>
+    /// Whether models that stay in memory are read while the text is encoded: on a GPU, where that leaves the CPU to the files.
+    /// </summary>
+    internal bool LoadsAhead { get; init; }
 
     /// <summary>The models.</summary>
     public WanComponents Components => _components;
@@ -53,6 +59,7 @@ public sealed class WanPipeline : IDisposable
         using var scope = NewDisposeScope();
         try
         {
+            LoadAhead(plan, cancellationToken);
             PromptEmbeddings text = EncodeText(stages, request, clock, cancellationToken);
             EncodedImages? images = request.StartImage is { } image
                 ? EncodeImages(stages, image, request.EndImage, clock, cancellationToken) : null;
@@ -75,6 +82,8 @@ public sealed class WanPipeline : IDisposable
         }
         finally
         {
+            foreach (ModelSlot<WanModel> expert in _components.Experts) expert.GiveUpAhead();
+            _components.Vae.GiveUpAhead();
             _components.TextEncoder.Release();
             foreach (ModelSlot<WanModel> expert in _components.Experts) expert.Release();
             _components.Vae.Release();
@@ -142,6 +151,15 @@ public sealed class WanPipeline : IDisposable
 
     /// <summary>Frees the embeddings of earlier prompts.</summary>
     internal void ForgetTexts() => _texts.Dispose();
+
+    // One model after the other, beside the text encoder: the readers of one take most of what a disk or the page cache gives.
+    private void LoadAhead(GenerationPlan plan, CancellationToken cancellationToken)
+    {
+        if (!LoadsAhead) return;
+        Task last = Task.CompletedTask;
+        foreach (int expert in plan.Experts) last = _components.Experts[expert].LoadAhead(last, cancellationToken);
+        _components.Vae.LoadAhead(last, cancellationToken);
+    }
 
     private PromptEmbeddings EncodeText(
         ClipStages stages, PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)

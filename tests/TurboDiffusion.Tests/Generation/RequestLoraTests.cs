@@ -17,13 +17,13 @@ public class RequestLoraTests(SmallModelFixture models)
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(WeightFormat.Float, false)]
-    [InlineData(WeightFormat.Int8, true)]
-    public void A_requests_LoRAs_give_what_a_model_opened_with_them_gives(WeightFormat weights, bool lowMemory)
+    [InlineData(WeightFormat.Float, Residency.Staged)]
+    [InlineData(WeightFormat.Int8, Residency.Swapped)]
+    public void A_requests_LoRAs_give_what_a_model_opened_with_them_gives(WeightFormat weights, Residency residency)
     {
         LoraOptions first = Lora("first", 1), second = new(Lora("second", 2).Path) { Strength = 0.5 };
-        VideoModelOptions options = Cpu with { Weights = weights, Residency = lowMemory ? Residency.Staged : Residency.Resident };
-        using VideoModel model = VideoModel.Open(models.TextToVideo, options with { Loras = [first] });
+        VideoModelOptions options = Cpu with { Weights = weights, Residency = Residency.Resident };
+        using VideoModel model = VideoModel.Open(models.TextToVideo, options with { Loras = [first], Residency = residency });
         Assert.Equal(With(options, first), Video(model, null));
         Assert.Equal(With(options, second), Video(model, [second]));
         Assert.Equal(With(options, first, second), Video(model, [first, second]));

@@ -88,13 +88,14 @@ public class GpuTests(SmallModelFixture models)
         RequiredGpu.Check();
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        // Blocks of 30 MB and more: a copy takes as long as a block's kernels, or longer.
+        // Blocks of 34 MB, or half of it in int8. A copy takes longer than the kernels of a block of a small clip, and less long than those
+        // of a large one: kernels wait for copies, and copies for kernels.
         var config = new WanConfig(1024, 4096, 8, 12, textDim: 256, freqDim: 256);
         Tensor text = randn([1, 64, 256], generator: new Generator(9));
         using WanModel resident = Loaded(swaps: false), swapped = Loaded(swaps: true);
         for (int step = 0; step < 3; step++)
         {
-            Tensor latents = randn([1, 16, 5, 32, 32], generator: new Generator((ulong)step));
+            Tensor latents = randn(step == 1 ? [1, 16, 9, 64, 64] : [1, 16, 5, 32, 32], generator: new Generator((ulong)step));
             Tensor expected = Velocity(resident, latents), actual = Velocity(swapped, latents);
             Comparison.Exact(expected, actual, $"step {step}");
         }
@@ -124,16 +125,16 @@ public class GpuTests(SmallModelFixture models)
         RequiredGpu.Check();
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        // 40 blocks of 101 MB: 4 GB in host memory, 0.2 GB on the GPU.
+        // 40 blocks of 67 MB: 2.7 GB in host memory, 0.13 GB on the GPU.
         var config = new WanConfig(2048, 8192, 16, 40, textDim: 256, freqDim: 256);
         long block = WanModel.BlockBytes(config, AttentionOptions.Dense, WeightFormat.Int8, ScalarType.BFloat16);
-        Assert.InRange(40 * block, 2L << 30, 8L << 30);
-        // Of what is free, all but the slots and a little is taken by the driver, where libtorch cannot give it back.
+        // Beside the slots, what one tensor takes while it is made, and what libtorch's libraries keep.
+        long budget = 2 * block + (3L << 29);
+        Assert.True(budget < 40 * block);
         using var shape = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
         using var random = new RandomCheckpoint(shape, 3, metadata: WanCheckpoint.Metadata(config)) { Device = Cuda.Device };
         DeviceMemory.Release(Cuda.Device);
-        using var cap = GpuMemoryCap.LeaveFree(Cuda.Device, 2 * block + (1L << 30));
-        Assert.True(40 * block > 2 * block + (1L << 30));
+        using var cap = GpuMemoryCap.LeaveFree(Cuda.Device, budget);
         using WanModel model = WanCheckpoint.Load(random, AttentionOptions.Dense, WeightFormat.Int8,
             Cuda with { Dtype = ScalarType.BFloat16 }, swapsBlocks: true);
         using CrossContext context = model.PrepareContext(randn([1, 64, 256]).cuda());
