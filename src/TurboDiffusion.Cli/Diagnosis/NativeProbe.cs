@@ -80,15 +80,15 @@ internal static class NativeProbe
         }
     }
 
-    // The forms for the smallest published model and its video.
+    // The forms for the smallest published model and its video. Constants of torch itself would load libtorch, which may be missing.
     private static (IReadOnlyList<OperatorReportEntry> Forms, string? Error) AskKernels()
     {
         try
         {
             ModelSpec spec = ModelSpec.T2V1_3B;
             long tokens = Patches.Count(spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
-            return ([.. OperatorReport.Of(spec.Transformer.Block(tokens, torch.bfloat16), AttentionOptions.SageSla()),
-                .. OperatorReport.Of(spec.Vae.Level(spec.Size.Height, spec.Size.Width, torch.bfloat16))], null);
+            return ([.. OperatorReport.Of(spec.Transformer.Block(tokens, torch.ScalarType.BFloat16), AttentionOptions.SageSla()),
+                .. OperatorReport.Of(spec.Vae.Level(spec.Size.Height, spec.Size.Width, torch.ScalarType.BFloat16))], null);
         }
         catch (TurboDiffusionException e)
         {
