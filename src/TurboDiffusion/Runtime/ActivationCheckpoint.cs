@@ -14,10 +14,18 @@ public static class ActivationCheckpoint
     /// A pure function of its inputs and of parameters. It is called again in the backward pass, maybe on another thread,
     /// so it must not hold on to tensors other than parameters.
     /// </param>
-    /// <param name="inputs">The inputs; gradients flow to those that ask for one, and to the layer's parameters.</param>
+    /// <param name="inputs">
+    /// The inputs, at least one; gradients flow to those that ask for one, and to the layer's parameters.
+    /// </param>
     /// <returns>The layer's output.</returns>
-    public static Tensor Run(Func<Tensor[], Tensor> layer, params Tensor[] inputs) =>
-        is_grad_enabled() ? Recompute.apply([layer, .. inputs]) : layer(inputs);
+    public static Tensor Run(Func<Tensor[], Tensor> layer, params Tensor[] inputs)
+    {
+        if (!is_grad_enabled()) return layer(inputs);
+        using var scope = NewDisposeScope();
+        // Autograd goes through a function only where an input asks for a gradient; here the parameters alone may.
+        if (!inputs.Any(input => input.requires_grad)) inputs = [inputs[0].detach().requires_grad_(true), .. inputs[1..]];
+        return Recompute.apply([layer, .. inputs]).MoveToOuterDisposeScope();
+    }
 
     private sealed class Recompute : autograd.SingleTensorFunction<Recompute>
     {
