@@ -48,7 +48,7 @@ public class LoraSlaInt8TuningTests : TrainingLoopConformance
     {
         Iterations = 60,
         BatchSize = 8,
-        Optimizer = new AdamWOptions { LearningRate = 3e-3 },
+        Optimizer = new AdamWOptions { LearningRate = 1e-2 },
         Schedule = new LearningRateSchedule { DecayUpdates = 60 },
     };
 
