@@ -39,7 +39,7 @@ internal static class BenchmarkRunner
         using var scope = NewDisposeScope();
         var result = new BenchmarkResult
         {
-            Preset = target.Spec.Name,
+            Preset = target.Model,
             Sampling = target.Spec.Sampling,
             Size = target.Size.ToString(),
             Frames = target.Frames,

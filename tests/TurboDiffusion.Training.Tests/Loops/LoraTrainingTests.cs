@@ -188,6 +188,31 @@ public sealed class LoraTrainingTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Gpu")]
+    public void A_LoRA_learns_through_sparse_attention_and_int8_on_a_GPU()
+    {
+        RequiredGpu.Check();
+        WanModel onCpu = Base(int8: true);
+        using var model = new WanModel(onCpu.Config, onCpu.Attention, WeightFormat.Int8,
+            new Placement(torch.CUDA, torch.ScalarType.BFloat16)) { RecomputesActivations = true };
+        Weights.Copy(onCpu, model);
+        SmallLora.Add(model);
+        var options = new TrainingOptions
+        {
+            Iterations = 60, BatchSize = 4, Optimizer = new AdamWOptions { LearningRate = 1e-2 }, SaveEvery = 0,
+        };
+        using var task = new TeacherTraining(model, SmallWorld.Latents(), new ShiftedUniformTimes(3), 0.1, options);
+        var losses = new List<double>();
+        new Trainer(task, options, _folder.File("run")).Run(new Record(losses), TestContext.Current.CancellationToken);
+        Assert.True(losses.TakeLast(15).Average() < 0.85 * losses.Take(15).Average(), string.Join(", ", losses));
+    }
+
+    private sealed class Record(List<double> losses) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => losses.AddRange(value.Losses.Values);
+    }
+
+    [Fact]
     public void Shared_weights_are_held_once()
     {
         WanModel teacher = Base(int8: false), student = SmallWorld.Copy(teacher, SmallWorld.Sparse);
