@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using TurboDiffusion.Training.Networks;
 using TurboDiffusion.Training.Samples;
 
@@ -25,5 +26,6 @@ public abstract record TransformerRunConfig : RunConfig
     public TransformerScoreOptions? Scores { get; init; }
 
     /// <inheritdoc/>
+    [JsonIgnore]
     public override string ResultFile => Lora is null ? base.ResultFile : TrainingRun.LoraFile;
 }
