@@ -22,6 +22,15 @@ public class BenchTests(Models models)
     }
 
     [Fact]
+    public void A_model_with_a_LoRA_merged_is_measured()
+    {
+        CommandRun run = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--lora", "4");
+        Assert.Equal(0, run.ExitCode);
+        Assert.StartsWith("small-random with a LoRA of rank 4 merged, 64x64, 5 frames (32 tokens)", run.Out);
+        Assert.Matches(@"\| dense, int8 weights, plain \| [0-9.]+ \| [0-9.]+ \| 1 \|", run.Out);
+    }
+
+    [Fact]
     public void Whole_generations_are_measured_stage_by_stage_with_and_without_a_writer()
     {
         string folder = models.NewFolder(), json = Path.Combine(folder, "end.json");
@@ -49,6 +58,7 @@ public class BenchTests(Models models)
     [InlineData("832x481", "--size", "832x481x2")]
     [InlineData("481", "--size", "832x481")]
     [InlineData("baseline", "--baseline")]
+    [InlineData("rank is 0", "--lora", "0")]
     [InlineData("No variant", "--kernels", "all")]
     [InlineData("cannot be written", "--json", "/dev/null/bench.json")]
     public void What_cannot_be_measured_is_one_line(string says, params string[] options)

@@ -7,6 +7,26 @@ namespace TurboDiffusion.Cli.Tests;
 public class GenerateTests(Models models)
 {
     [Fact]
+    public void A_causal_generation_writes_a_group_of_frames_before_it_begins_the_next()
+    {
+        string folder = models.NewFolder();
+        CommandRun Causal(string file, params string[] more) => CommandRun.Of(["generate", "a red circle", "--model", models.Folder,
+            "--device", "cpu", "--size", "32x32", "--frames", "13", "--steps", "1", "--seed", "7", "-o", Path.Combine(folder, file),
+            .. more]);
+        CommandRun run = Causal("a.gif", "--causal", "2"), usual = Causal("b.gif"), again = Causal("c.gif", "--causal", "2");
+        Assert.Equal((0, 0, 0), (run.ExitCode, usual.ExitCode, again.ExitCode));
+        // Two groups of two latent frames: the first is decoded before the second is begun.
+        int[] begun = [.. run.Error.Split('\n').Index().Where(l => l.Item.StartsWith("denoising, 0 of 1 steps")).Select(l => l.Index)];
+        int decoded = Array.FindIndex(run.Error.Split('\n'), l => l.StartsWith("decoding, 1 of 13 frames"));
+        Assert.Equal(2, begun.Length);
+        Assert.InRange(decoded, begun[0], begun[1]);
+        Assert.Single(usual.Error.Split('\n'), l => l.StartsWith("denoising, 0 of 1 steps"));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder, "a.gif")), File.ReadAllBytes(Path.Combine(folder, "c.gif")));
+        Assert.NotEqual(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
+        Assert.Contains("guidance", Assert.Single(Causal("d.gif", "--causal", "2", "--guidance", "3").Errors));
+    }
+
+    [Fact]
     public void A_prompt_becomes_a_file_and_the_result_says_what_it_is()
     {
         string output = Path.Combine(models.NewFolder(), "video.mp4");

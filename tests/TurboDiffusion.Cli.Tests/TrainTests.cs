@@ -37,6 +37,38 @@ public class TrainTests(Models models)
     }
 
     [Fact]
+    public void A_LoRA_is_trained_and_goes_into_a_generation()
+    {
+        (string file, SlaConfig config) = Sla(iterations: 3);
+        CommandRun run = CommandRun.Of("train", "sla", "--config", file, "--lora", "4");
+        Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
+        string lora = Path.Combine(config.Output, TrainingRun.LoraFile), folder = models.NewFolder();
+        Assert.Contains($"{lora}: LoRA, ", run.Out);
+        Assert.Equal(4, RunConfig.Load<SlaConfig>(Path.Combine(config.Output, TrainingRun.ConfigFile)).Lora!.Rank);
+        CommandRun more = CommandRun.Of("train", "sla", "--config", file, "--lora", "4", "--iterations", "5");
+        Assert.Equal((0, true), (more.ExitCode, more.Error.Contains("4 of 5 iterations")));
+        Assert.Contains("Resume with the configuration",
+            Assert.Single(CommandRun.Of("train", "sla", "--config", file, "--lora", "8", "--iterations", "6").Errors));
+
+        Assert.Matches("ranks +4\n", CommandRun.Of("inspect", lora).Out);
+        CommandRun made = CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", lora));
+        Assert.Equal((0, ""), (made.ExitCode, string.Concat(made.Errors)));
+        Assert.DoesNotContain("ignored", made.Error);
+        CommandRun.Of(models.Generate(Path.Combine(folder, "b.gif")));
+        Assert.NotEqual(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
+    }
+
+    [Fact]
+    public void The_printed_configuration_has_the_LoRA_that_is_asked_for()
+    {
+        string printed = CommandRun.Of("train", "rcm", "--print-config").Out;
+        Assert.Contains("\"lora\": null", printed);
+        Assert.DoesNotContain("resultFile", printed);
+        Assert.Contains("\"rank\": 16", CommandRun.Of("train", "rcm", "--lora", "16", "--print-config").Out);
+        Assert.Contains("A VAE has no LoRA", Assert.Single(CommandRun.Of("train", "vae", "--lora", "16", "--print-config").Errors));
+    }
+
+    [Fact]
     public void Cancelling_saves_the_state_and_says_how_to_go_on()
     {
         (string file, SlaConfig config) = Sla(iterations: 1000);

@@ -23,6 +23,8 @@ internal sealed class BenchCommand : CliCommand
         $"The video's frames, 4k + 1. Default: the model's; on the CPU, {BenchmarkPlan.CpuFrames}.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
+    private readonly Option<int?> _lora = Opt.Number<int>("--lora", "RANK",
+        "Merge a LoRA of this rank into the random weights, of every linear layer of the blocks.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "Only variants of this self-attention.");
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights", "Only variants of this number format.");
     private readonly Option<KernelUse?> _kernels = Opt.Choice<KernelUse>("--kernels",
@@ -60,7 +62,7 @@ internal sealed class BenchCommand : CliCommand
     public BenchCommand(Terminal terminal)
         : base(terminal, "bench", "Measure a denoising step: attention, weights and kernels side by side.")
     {
-        Add("Model and video", _preset, _size, _frames, _topK);
+        Add("Model and video", _preset, _size, _frames, _topK, _lora);
         Add("Variants", _attention, _weights, _kernels, _swapped);
         Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
         Add("Whole generations", _endToEnd, _model, _vae, _residency, _repeats);
@@ -73,6 +75,7 @@ internal sealed class BenchCommand : CliCommand
         [
             "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",
             "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
+            "bench --preset wan2.2-t2v-a14b --size 1280x720 --attention sagesla --weights int8 --kernels all --lora 64",
             "bench --attention sagesla --weights int8 --kernels all --profile --compare",
             "bench --preset wan2.1-t2v-14b --attention sagesla --weights int8 --kernels all --swapped",
             "bench --device cpu",
@@ -97,6 +100,7 @@ internal sealed class BenchCommand : CliCommand
             Swapped = parsed.GetValue(_swapped),
             Card = parsed.GetValue(_card) is { } card ? Card.Find(card) : null,
             TopK = parsed.GetValue(_topK) ?? AttentionOptions.DefaultTopKRatio,
+            LoraRank = parsed.GetValue(_lora),
             Patience = parsed.GetValue(_patience) ?? 10,
             Seconds = parsed.GetValue(_seconds) ?? double.PositiveInfinity,
             Seed = parsed.GetValue(_seed) ?? 0,

@@ -5,6 +5,7 @@ using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Networks;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -18,6 +19,8 @@ internal sealed class TrainCommand : CliCommand
     private readonly Option<string?> _output = Opt.Text("--output", "FOLDER",
         "The folder of the run, in place of the configuration's.", "-o");
     private readonly Option<int?> _iterations = Opt.Number<int>("--iterations", "N", "Iterations in all, in place of the configuration's.");
+    private readonly Option<int?> _lora = Opt.Number<int>("--lora", "RANK",
+        "Train a LoRA of this rank in place of the whole transformer, whose weights stay as they are.");
     private readonly Option<bool> _print = Opt.Flag("--print-config", "Print a configuration to start from, with every default, and end.");
 
     /// <summary>Creates the command.</summary>
@@ -26,11 +29,13 @@ internal sealed class TrainCommand : CliCommand
     {
         _loop.AcceptOnlyFromAmong([.. TrainingLoop.All.Keys]);
         Arguments.Add(_loop);
-        Add("Options", _config, _output, _iterations, _print);
+        Add("Options", _config, _output, _iterations, _lora, _print);
         Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the "
-            + "state, the configuration, the losses (losses.csv, losses.png) and, at the end, the model.";
+            + "state, the configuration, the losses (losses.csv, losses.png) and, at the end, the model; with --lora, or \"lora\" in the "
+            + "configuration, the LoRA alone: lora.safetensors, in ComfyUI's layout, as generate --lora takes it.";
         Examples = ["train sla --print-config > sla.json", "train sla --config sla.json",
-            "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000"];
+            "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000",
+            "train teacher --lora 32 --print-config > lora.json"];
     }
 
     /// <inheritdoc/>
@@ -39,7 +44,7 @@ internal sealed class TrainCommand : CliCommand
         TrainingLoop loop = TrainingLoop.All[parsed.GetRequiredValue(_loop)];
         if (parsed.GetValue(_print))
         {
-            Terminal.Out.WriteLine(loop.Template.ToJson());
+            Terminal.Out.WriteLine(WithLora(loop.Template, parsed).ToJson());
             return ExitCode.Success;
         }
         string path = parsed.GetValue(_config)
@@ -49,10 +54,18 @@ internal sealed class TrainCommand : CliCommand
         if (parsed.GetValue(_output) is { } output) config = config with { Output = output };
         if (parsed.GetValue(_iterations) is { } iterations)
             config = config with { Training = config.Training with { Iterations = iterations } };
-        return Train(loop, config, parsed.GetRequiredValue(_loop));
+        return Train(WithLora(config, parsed), parsed.GetRequiredValue(_loop));
     }
 
-    private int Train(TrainingLoop loop, RunConfig config, string name)
+    private RunConfig WithLora(RunConfig config, ParseResult parsed) => (parsed.GetValue(_lora), config) switch
+    {
+        (null, _) => config,
+        ({ } rank, TransformerRunConfig transformer) =>
+            transformer with { Lora = (transformer.Lora ?? new LoraTrainingOptions()) with { Rank = rank } },
+        _ => throw new InvalidRequestException("lora", "A VAE has no LoRA; --lora is for the loops of a transformer: teacher, sla, rcm."),
+    };
+
+    private int Train(RunConfig config, string name)
     {
         var clock = Stopwatch.StartNew();
         TrainingReport? report = null;
@@ -74,7 +87,7 @@ internal sealed class TrainCommand : CliCommand
             return ExitCode.Cancelled;
         }
         curve.Draw();
-        using ICheckpoint model = Checkpoint.OpenModel(Path.Combine(config.Output, TrainingRun.ModelFile));
+        using ICheckpoint model = Checkpoint.Open(Path.Combine(config.Output, config.ResultFile));
         Terminal.Out.WriteLine(report!.Last is null
             ? $"All {config.Training.Iterations} iterations were done before; nothing was trained."
             : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");

@@ -1,3 +1,5 @@
+using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -15,6 +17,9 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// </summary>
 internal sealed class BenchmarkModel : IDisposable
 {
+    // Of factors that are as large as the weights.
+    private const double LoraStrength = 0.1;
+
     private readonly List<ModelSlot<WanModel>> _experts = [];
     private readonly BenchmarkTarget _target;
 
@@ -39,7 +44,7 @@ internal sealed class BenchmarkModel : IDisposable
             for (int expert = 0; expert < experts; expert++)
             {
                 WanModel model = Make(
-                    target.Spec.Transformer, attention, weights, placement, seed + (ulong)expert, swapsBlocks, cancellationToken);
+                    target, attention, weights, placement, seed + (ulong)expert, swapsBlocks, cancellationToken);
                 _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
                 _experts[expert].Get();
             }
@@ -108,12 +113,29 @@ internal sealed class BenchmarkModel : IDisposable
     }
 
     private static WanModel Make(
-        WanConfig config, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed, bool swapsBlocks,
+        BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, Placement placement, ulong seed, bool swapsBlocks,
         CancellationToken cancellationToken)
     {
+        WanConfig config = target.Spec.Transformer;
         // Names and shapes without memory.
         using var shape = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
         using var random = new RandomCheckpoint(shape, seed, placement.Dtype, WanCheckpoint.Metadata(config)) { Device = placement.Device };
-        return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken, swapsBlocks);
+        if (target.LoraRank is not { } rank)
+            return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken, swapsBlocks);
+        foreach ((string name, nn.Module module) in shape.named_modules().ToArray())
+            if (module is LinearLayer layer && Int8Names.Layer($"{name}.{Int8Names.Weight}", Int8Names.Weight) is not null)
+                layer.AddFactors(rank, rank);
+        using var lora = LoraFile.Of(new Factors(new RandomCheckpoint(shape, seed, placement.Dtype) { Device = placement.Device }));
+        var merged = new LoraCheckpoint(random, [(lora, LoraStrength)]) { Device = placement.Device };
+        return WanCheckpoint.Load(merged, attention, weights, placement, null, cancellationToken, swapsBlocks);
+    }
+
+    private sealed class Factors(ICheckpoint inner) : CheckpointView(inner)
+    {
+        public override IReadOnlyDictionary<string, TensorInfo> Tensors { get; } = ByName(inner.Tensors.Values.Where(t =>
+            t.Name.Contains($".{LowRankFactors.DownName}.", StringComparison.Ordinal)
+                || t.Name.Contains($".{LowRankFactors.UpName}.", StringComparison.Ordinal)));
+
+        public override Tensor Read(string name) => Inner.Read(name);
     }
 }

@@ -54,6 +54,9 @@ internal sealed record BenchmarkPlan
     /// <summary>Sparse attention's share of key blocks.</summary>
     public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;
 
+    /// <summary>The rank of a LoRA to merge into the weights, of all linear layers of the blocks; null: none.</summary>
+    public int? LoraRank { get; init; }
+
     /// <summary>About how many seconds a variant is repeated; at least one timed step, at most eleven.</summary>
     public double Patience { get; init; } = 10;
 
@@ -107,6 +110,7 @@ internal sealed record BenchmarkPlan
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
         if (!(Seconds > 0))
             throw new InvalidRequestException("seconds", $"The benchmark's time is {Seconds} seconds; give more than 0.");
+        if (LoraRank is < 1 or > 4096) throw new InvalidRequestException("lora", $"The LoRA's rank is {LoraRank}; give 1 to 4096.");
         _ = AttentionOptions.Sla(TopK);
         BenchmarkVariant[] variants = [.. (gpu ? BenchmarkVariant.Default : BenchmarkVariant.Plain).Where(v =>
             (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))
@@ -121,6 +125,9 @@ internal sealed record BenchmarkPlan
             && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
                 $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
-        return new BenchmarkTarget(spec, Size ?? (gpu ? GpuSize : CpuSize), frames, device, variants);
+        return new BenchmarkTarget(spec, Size ?? (gpu ? GpuSize : CpuSize), frames, device, variants)
+        {
+            LoraRank = LoraRank,
+        };
     }
 }

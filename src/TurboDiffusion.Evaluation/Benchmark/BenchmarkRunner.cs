@@ -41,7 +41,7 @@ internal static class BenchmarkRunner
         using GpuMemoryCap? cap = plan.Card is { } card ? GpuMemoryCap.Leave(target.Device, card.Bytes) : null;
         var result = new BenchmarkResult
         {
-            Preset = target.Spec.Name,
+            Preset = target.Model,
             Sampling = target.Spec.Sampling,
             Size = target.Size.ToString(),
             Frames = target.Frames,

@@ -12,6 +12,12 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// <param name="Variants">What is measured, in order.</param>
 internal sealed record BenchmarkTarget(ModelSpec Spec, VideoSize Size, int Frames, Device Device, IReadOnlyList<BenchmarkVariant> Variants)
 {
+    /// <summary>The rank of a LoRA of random factors that is merged into the weights; null: none.</summary>
+    public int? LoraRank { get; init; }
+
+    /// <summary>What is measured, in words.</summary>
+    public string Model => LoraRank is { } rank ? $"{Spec.Name} with a LoRA of rank {rank} merged" : Spec.Name;
+
     /// <summary>The latents, <c>[1, 16, T, H, W]</c>.</summary>
     public long[] LatentShape => Spec.Vae.LatentShape(1, Frames, Size.Height, Size.Width);
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using TorchSharp;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Training.Loops;
@@ -30,6 +31,10 @@ public abstract record RunConfig
     /// it leaves out is as <see cref="TrainingOptions"/> says.
     /// </summary>
     public TrainingOptions Training { get; init; } = new();
+
+    /// <summary>The file in the output folder that gets what was trained.</summary>
+    [JsonIgnore]
+    public virtual string ResultFile => TrainingRun.ModelFile;
 
     /// <summary>Device and dtype of the models.</summary>
     /// <exception cref="InvalidRequestException">There is no such device or type.</exception>

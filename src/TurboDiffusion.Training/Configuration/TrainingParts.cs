@@ -68,12 +68,16 @@ internal sealed class TrainingParts : IDisposable
         if (config.Model is null == config.Initial is null)
             throw new InvalidRequestException("model",
                 "Give either the dimensions of a new model (model) or the checkpoint to begin from (initial).");
+        if (config.Lora is not null && (config.Initial is null || config.NewTextEncoder is not null))
+            throw new InvalidRequestException("lora",
+                "A LoRA is trained for a model that stays as it is: name its checkpoint (initial), and no new model or text encoder.");
         UMT5Encoder? text = _text = config.NewTextEncoder is { } dimensions
             ? Owned(new UMT5Encoder(dimensions, config.Placement))
             : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
         ILatentData data = OpenData(config, text);
-        WanModel model = config.Initial is { } initial ? Load(initial, AttentionOptions.Dense, config) : NewModel(config.Model!, config);
+        WanModel model = config.Initial is { } initial ? LoadTrained(initial, AttentionOptions.Dense, config)
+            : NewModel(config.Model!, config);
         TeacherTraining task = Owned(new TeacherTraining(
             model, data, config.Times.Create(), config.ConditionDropout, config.Training, config.NewTextEncoder is null ? null : text));
         TextEncoder = task.TextEncoder;
@@ -85,7 +89,11 @@ internal sealed class TrainingParts : IDisposable
     {
         ILatentData data = OpenData(config, OpenTextEncoder(config));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config);
-        WanModel student = Load(config.Teacher, AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock), config);
+        if (config.Lora?.Attention is not null)
+            throw new InvalidRequestException("lora",
+                "The LoRA names its attention, and SLA tuning has its own: topK, queryBlock and keyBlock beside \"lora\".");
+        AttentionOptions sparse = AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock);
+        WanModel student = LoadTrained(config.Teacher, sparse, config, teacher);
         SlaTuning task = Owned(new SlaTuning(student, teacher, data, config.Times.Create(), config.Training));
         OpenSamples(config, task.Model, distilled: false);
         return (task, task.Model);
@@ -95,8 +103,8 @@ internal sealed class TrainingParts : IDisposable
     {
         ILatentData data = OpenData(config, OpenTextEncoder(config));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config),
-            student = Load(config.Teacher, AttentionOptions.Dense, config);
-        WanModel? critic = config.Rcm.DistributionScale > 0 ? Load(config.Teacher, AttentionOptions.Dense, config) : null;
+            student = LoadTrained(config.Teacher, AttentionOptions.Dense, config, teacher);
+        WanModel? critic = config.Rcm.DistributionScale > 0 ? LoadCritic(config, teacher) : null;
         RcmDistillation task = Owned(new RcmDistillation(
             student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(), config.Rcm,
             config.CriticOptimizer,
@@ -136,16 +144,50 @@ internal sealed class TrainingParts : IDisposable
         return model;
     }
 
-    private WanModel Load(string path, AttentionOptions attention, RunConfig config)
+    // What is trained: all of a model, or low-rank factors beside the weights of one, which are the teacher's where they can be.
+    private WanModel LoadTrained(string path, AttentionOptions attention, TransformerRunConfig config, WanModel? teacher = null)
+    {
+        if (config.Lora is not { } lora) return Load(path, attention, config);
+        if (lora.Attention is { } kind)
+            attention = kind is AttentionKind.Dense or AttentionKind.Sla ? AttentionOptions.Of(kind, lora.TopK, lora.Block)
+                : throw new InvalidRequestException("lora",
+                    $"The LoRA is to be trained through {kind} attention, which has no gradients; train through dense or sla, and run it "
+                        + "with any.");
+        WanModel model = Load(lora.Base ?? path, attention, config, lora.Weights);
+        if (teacher is not null) Check(model.Config, teacher.Config, lora.Base ?? path);
+        if (teacher is not null && lora.Base is null) Weights.Share(teacher, model);
+        LoraFactors.Add(model, lora, InitialRandom(config));
+        return model;
+    }
+
+    // Beside a student that is a LoRA, the critic is one, too.
+    private WanModel LoadCritic(RcmConfig config, WanModel teacher)
+    {
+        WanModel critic = Load(config.Teacher, AttentionOptions.Dense, config);
+        if (config.Lora is not { } lora) return critic;
+        Weights.Share(teacher, critic);
+        LoraFactors.Add(critic, lora, InitialRandom(config));
+        return critic;
+    }
+
+    private WanModel Load(string path, AttentionOptions attention, RunConfig config, WeightFormat? weights = WeightFormat.Float)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
         if (WanCheckpoint.ReadConfig(checkpoint).HasImageBranch)
             throw new CheckpointException(path,
                 "has an image branch (Wan 2.1 image to video), which is not trained here. Train a text-to-video model or Wan 2.2's.");
-        WanModel model =
-            Owned(WanCheckpoint.Load(checkpoint, attention, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
+        WanModel model = Owned(WanCheckpoint.Load(checkpoint, attention, weights ?? WanVariant.Of(checkpoint).Weights, config.Placement,
+            cancellationToken: _cancellationToken));
         model.RecomputesActivations = config.RecomputeActivations;
         return model;
+    }
+
+    private static void Check(WanConfig model, WanConfig teacher, string path)
+    {
+        if ((model.InDim, model.OutDim, model.TextDim) != (teacher.InDim, teacher.OutDim, teacher.TextDim))
+            throw new CheckpointException(path,
+                $"takes {model.InDim} channels and texts of width {model.TextDim} and gives {model.OutDim} channels, the teacher "
+                    + $"{teacher.InDim}, {teacher.TextDim} and {teacher.OutDim}. Use a base of the teacher's kind.");
     }
 
     private UMT5Encoder? OpenTextEncoder(TransformerRunConfig config)

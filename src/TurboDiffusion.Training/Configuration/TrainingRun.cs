@@ -14,6 +14,9 @@ public static class TrainingRun
     /// <summary>The trained model in the output folder: the weight average, where one is kept.</summary>
     public const string ModelFile = "model.safetensors";
 
+    /// <summary>The trained LoRA in the output folder, in place of a model.</summary>
+    public const string LoraFile = "lora.safetensors";
+
     /// <summary>The trained text encoder in the output folder, where one was trained along.</summary>
     public const string TextEncoderFile = "text_encoder.safetensors";
 
@@ -40,7 +43,7 @@ public static class TrainingRun
             ["seed"] = config.Training.Seed.ToString(CultureInfo.InvariantCulture),
         };
         if (parts.Result.Module is WanModel wan) metadata = WanCheckpoint.Metadata(wan.Config, metadata);
-        parts.Result.Export(Path.Combine(config.Output, ModelFile), metadata);
+        parts.Result.Export(Path.Combine(config.Output, config.ResultFile), metadata);
         parts.TextEncoder?.Export(Path.Combine(config.Output, TextEncoderFile));
     }
 

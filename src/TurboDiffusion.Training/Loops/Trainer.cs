@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using TorchSharp.Modules;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Optimization;
@@ -141,7 +142,7 @@ public sealed class Trainer
         using var scope = NewDisposeScope();
         LossResult result = term.Compute();
         Tensor mean = result.PerSample.mean() / _options.Accumulation;
-        mean.backward();
+        ActivationCheckpoint.Backward(mean);
         return mean.to_type(ScalarType.Float64).item<double>();
     }
 

@@ -26,6 +26,21 @@ public static class Weights
         return [.. target.Keys.Where(name => !source.ContainsKey(name))];
     }
 
+    /// <summary>
+    /// Lets a model use another's memory for the weights that they have in common: by name, type and shape. For constant weights, which
+    /// are then held once.
+    /// </summary>
+    /// <param name="from">The model whose memory stays.</param>
+    /// <param name="to">The model whose own memory is freed; it holds the same values.</param>
+    public static void Share(nn.Module from, nn.Module to)
+    {
+        using var noGrad = no_grad();
+        Dictionary<string, Tensor> source = from.state_dict();
+        foreach ((string name, Tensor place) in to.state_dict())
+            if (source.TryGetValue(name, out Tensor? value) && value.dtype == place.dtype && value.shape.SequenceEqual(place.shape))
+                place.set_(value);
+    }
+
     /// <summary>Makes a model's weights constant.</summary>
     /// <param name="module">A teacher.</param>
     public static void Freeze(nn.Module module)

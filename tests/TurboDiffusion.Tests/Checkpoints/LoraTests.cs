@@ -16,7 +16,8 @@ public sealed class LoraTests : IDisposable
 {
     private const string Layer = "blocks.0.cross_attn.o";
 
-    private static readonly WanConfig Config = new(64, 128, 1, 1, textDim: 32, freqDim: 32);
+    private static readonly WanConfig Config = new(64, 128, 1, 1, textDim: 32, freqDim: 32),
+        ImageConfig = new(64, 128, 1, 1, inDim: 36, textDim: 32, freqDim: 32, imageDim: 48);
 
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TestFolder _folder = new();
@@ -163,6 +164,75 @@ public sealed class LoraTests : IDisposable
         Assert.Contains("'blocks.0.cross_attn.k_img', 'blocks.0.cross_attn.norm_k_img'", warning);
     }
 
+    /// <summary>Of the image branch of Wan 2.1: a layer of it, and what each layout calls it.</summary>
+    public static TheoryData<string, string, string> ImageLayers
+    {
+        get
+        {
+            (string Native, string Diffusers)[] layers =
+            [
+                ("blocks.0.cross_attn.k_img", "blocks.0.attn2.add_k_proj"),
+                ("blocks.0.cross_attn.v_img", "blocks.0.attn2.add_v_proj"),
+                ("img_emb.proj.1", "condition_embedder.image_embedder.ff.net.0.proj"),
+                ("img_emb.proj.3", "condition_embedder.image_embedder.ff.net.2"),
+            ];
+            var data = new TheoryData<string, string, string>();
+            foreach ((string native, string diffusers) in layers)
+            {
+                string flat = native.Replace('.', '_');
+                data.Add(native, $"diffusion_model.{native}.lora_down.weight", $"diffusion_model.{native}.lora_up.weight");
+                data.Add(native, $"model.diffusion_model.{native}.lora_A.weight", $"model.diffusion_model.{native}.lora_B.weight");
+                data.Add(native, $"{native}.lora_A.default.weight", $"{native}.lora_B.default.weight");
+                data.Add(native, $"lora_unet_{flat}.lora_down.weight", $"lora_unet_{flat}.lora_up.weight");
+                data.Add(native, $"lora_unet__{flat}.lora_down.weight", $"lora_unet__{flat}.lora_up.weight");
+                data.Add(native, $"transformer.{diffusers}.lora_A.weight", $"transformer.{diffusers}.lora_B.weight");
+                data.Add(native, $"base_model.model.{diffusers}.lora_A.weight", $"base_model.model.{diffusers}.lora_B.weight");
+            }
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(ImageLayers))]
+    public void The_image_branch_takes_its_layers_in_every_layout(string native, string down, string up)
+    {
+        ICheckpoint image = Random(ImageConfig);
+        IReadOnlyList<long> shape = image.Tensors[native + ".weight"].Shape;
+        Tensor a = randn(4, shape[1]), b = randn(shape[0], 4);
+        using LoraFile lora = Of((down, a), (up, b));
+        var merged = new LoraCheckpoint(image, [(lora, 0.5)]);
+        Comparison.Elementwise(image.Read(native + ".weight") + 0.5 * b.mm(a), merged.Read(native + ".weight"), 1e-5, 1e-5, native);
+        Assert.Equal((1, 0), (merged.ChangedTensors, merged.Warnings.Count));
+        // Of a model without the branch it changes nothing, which is an error where it is all that there is.
+        Assert.Contains("of another model", Assert.Throws<CheckpointException>(() => Merge((lora, 1))).Message);
+    }
+
+    [Theory]
+    [InlineData("diffusion_model.blocks.0.cross_attn.norm_k_img.diff", "blocks.0.cross_attn.norm_k_img.weight")]
+    [InlineData("transformer.blocks.0.attn2.norm_added_k.diff", "blocks.0.cross_attn.norm_k_img.weight")]
+    [InlineData("diffusion_model.img_emb.proj.0.diff", "img_emb.proj.0.weight")]
+    [InlineData("transformer.condition_embedder.image_embedder.norm2.diff_b", "img_emb.proj.4.bias")]
+    [InlineData("lora_unet_img_emb_proj_3.diff_b", "img_emb.proj.3.bias")]
+    [InlineData("diffusion_model.blocks.0.cross_attn.v_img.diff_b", "blocks.0.cross_attn.v_img.bias")]
+    public void The_image_branch_takes_differences(string name, string tensor)
+    {
+        ICheckpoint image = Random(ImageConfig);
+        using LoraFile lora = Of((name, ones([.. image.Tensors[tensor].Shape])));
+        Comparison.Exact(image.Read(tensor) + 1, new LoraCheckpoint(image, [(lora, 1)]).Read(tensor), name);
+    }
+
+    [Fact]
+    public void A_quantized_model_with_an_image_branch_takes_a_LoRA()
+    {
+        using LoraFile lora = Of(("diffusion_model.blocks.0.cross_attn.k_img.lora_A.weight", _down),
+            ("diffusion_model.blocks.0.cross_attn.k_img.lora_B.weight", _up));
+        ICheckpoint floats = Random(ImageConfig);
+        using WanModel model = WanCheckpoint.Load(new LoraCheckpoint(floats, [(lora, 1)]), AttentionOptions.Sla(), WeightFormat.Int8,
+            Placement.Cpu, cancellationToken: TestContext.Current.CancellationToken);
+        (Tensor values, _) = BlockInt8.Quantize(floats.Read("blocks.0.cross_attn.k_img.weight") + _up.mm(_down));
+        Comparison.Exact(values, model.state_dict()["blocks.0.cross_attn.k_img.int8_weight"], "k_img");
+    }
+
     [Fact]
     public void A_LoRA_of_another_model_is_refused()
     {
@@ -238,9 +308,11 @@ public sealed class LoraTests : IDisposable
             Assert.Single(CheckpointInspector.Inspect(new HeaderCheckpoint([new("x.lokr_w1", ScalarType.Float32, [1])])).Problems));
     }
 
-    private static ICheckpoint Base()
+    private static ICheckpoint Base() => Random(Config);
+
+    private static ICheckpoint Random(WanConfig config)
     {
-        using var model = new WanModel(Config, AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
+        using var model = new WanModel(config, AttentionOptions.Sla(), WeightFormat.Float, Placement.Meta);
         return new RandomCheckpoint(model, 1);
     }
 

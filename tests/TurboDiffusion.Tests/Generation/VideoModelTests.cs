@@ -335,7 +335,7 @@ public class VideoModelTests(SmallModelFixture models)
 
     private string WiderTextEncoder() => new SmallModel { TextDim = 128 }.Write(models.NewFolder()).TextEncoder;
 
-    private static byte[] TestImage(int width, int height)
+    internal static byte[] TestImage(int width, int height)
     {
         using var bitmap = new SkiaSharp.SKBitmap(width, height);
         bitmap.Erase(SkiaSharp.SKColors.Teal);

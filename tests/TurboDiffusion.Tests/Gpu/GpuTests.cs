@@ -1,6 +1,8 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -223,6 +225,54 @@ public class GpuTests(SmallModelFixture models)
         }
 
         Comparison.RelativeL2(Frames("cpu", ScalarType.Float32), Frames("cuda", dtype), limit, $"video in {dtype}");
+    }
+
+    /// <summary>Small models of every architecture, image encoder and VAE included, and with a LoRA: whole generations.</summary>
+    [Theory]
+    [InlineData("Wan2.1-T2V-1.3B", WeightFormat.Float, false)]
+    [InlineData("Wan2.1-T2V-1.3B", WeightFormat.Float, true)]
+    [InlineData("Wan2.1-T2V-1.3B", WeightFormat.Int8, true)]
+    [InlineData("Wan2.2-T2V-A14B", WeightFormat.Float, true)]
+    [InlineData("Wan2.2-I2V-A14B", WeightFormat.Float, false)]
+    [InlineData("Wan2.1-I2V-14B-480P", WeightFormat.Float, false)]
+    [InlineData("Wan2.1-I2V-14B-480P", WeightFormat.Int8, true)]
+    [InlineData("Wan2.1-FLF2V-14B-720P", WeightFormat.Float, false)]
+    [InlineData("Wan2.2-TI2V-5B", WeightFormat.Float, false)]
+    [InlineData("Wan2.2-TI2V-5B", WeightFormat.Int8, true)]
+    public void Every_architecture_gives_one_video_on_both(string like, WeightFormat weights, bool lora)
+    {
+        RequiredGpu.Check();
+        using var scope = NewDisposeScope();
+        ModelSpec spec = ModelSpec.Find(like);
+        ModelFiles files = new SmallModel { Like = spec }.Write(models.NewFolder(), TestContext.Current.CancellationToken);
+        LoraOptions[] loras = [];
+        if (lora)
+        {
+            string file = Path.Combine(models.NewFolder(), "lora.safetensors");
+            SafetensorsWriter.Write(file,
+            [
+                TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_down.weight", randn(4, 128, generator: new Generator(1)) * 0.1),
+                TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_up.weight", randn(256, 4, generator: new Generator(2)) * 0.1),
+            ]);
+            loras = [new LoraOptions(file)];
+        }
+        ReadOnlyMemory<byte>? image = spec.Transformer.TakesImage ? (ReadOnlyMemory<byte>?)VideoModelTests.TestImage(64, 64) : null;
+        Tensor Frames(string device)
+        {
+            using VideoModel model = VideoModel.Open(files, new VideoModelOptions
+            {
+                Device = device, Dtype = ScalarType.Float32, Attention = AttentionKind.Dense, Weights = weights, Loras = loras,
+            });
+            var collected = new FrameCollector();
+            model.Generate(models.Request() with
+            {
+                Size = new(64, 64), Steps = 2, StartImage = image, EndImage = spec.Transformer.NeedsEndImage ? image : null,
+            }, null, collected, TestContext.Current.CancellationToken);
+            return cat(collected.Chunks, dim: 2);
+        }
+
+        // Int8 may round a value to another step on the way.
+        Comparison.RelativeL2(Frames("cpu"), Frames("cuda"), weights == WeightFormat.Int8 ? 0.1 : 0.02, like);
     }
 
     [Fact]

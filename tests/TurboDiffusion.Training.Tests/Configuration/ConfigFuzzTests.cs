@@ -48,7 +48,10 @@ public sealed class ConfigFuzzTests : IDisposable
     [Fact]
     public void Of_the_other_loops()
     {
-        string sla = new SlaConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson(),
+        string sla = new SlaConfig
+            {
+                Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations, Lora = new(),
+            }.ToJson(),
             rcm = new RcmConfig { Output = _folder.File("run"), Data = "data", Teacher = "none", Training = NoIterations }.ToJson();
         Fuzz("configurations of SLA", sla, path => RunConfig.Load<SlaConfig>(path));
         Fuzz("configurations of rCM", rcm, path => RunConfig.Load<RcmConfig>(path));

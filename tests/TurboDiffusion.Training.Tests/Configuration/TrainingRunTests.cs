@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -11,6 +12,8 @@ using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Losses;
 using TurboDiffusion.Training.Merging;
+using TurboDiffusion.Training.Networks;
+using TurboDiffusion.Training.Optimization;
 using Xunit;
 
 namespace TurboDiffusion.Training.Tests.Configuration;
@@ -62,6 +65,80 @@ public class TrainingRunTests
         using WanModel model = WanCheckpoint.Load(turbo, AttentionOptions.Sla(0.5, 16, 16), WeightFormat.Float, Placement.Cpu,
             cancellationToken: token);
         Assert.Equal(2, model.Config.NumHeads);
+    }
+
+    [Fact]
+    public void Every_loop_trains_a_LoRA_that_its_base_takes()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        CancellationToken token = TestContext.Current.CancellationToken;
+        string data = folder.File("data"), teacher = folder.File("teacher"), turbo = folder.File("turbo.safetensors");
+        var random = new PhiloxNoise(3);
+        for (int i = 0; i < 3; i++) LatentFolder.Add(data, $"{i}", random.Normal(16, 2, 8, 8), random.Normal(3, 8));
+        LatentFolder.SetNegative(data, torch.zeros(3, 8));
+        var training = new TrainingOptions { Iterations = 4, SaveEvery = 0, Optimizer = new AdamWOptions { LearningRate = 1e-2 } };
+        TrainingRun.Run(new TeacherConfig
+        {
+            Output = teacher, Data = data, Training = training, Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
+        }, null, token);
+        teacher = Path.Combine(teacher, TrainingRun.ModelFile);
+        using (ICheckpoint floats = Checkpoint.OpenModel(teacher))
+        {
+            WanConfig dimensions = WanCheckpoint.ReadConfig(floats);
+            ICheckpoint quantized = WanCheckpoint.As(floats, dimensions, AttentionOptions.Sla(), WeightFormat.Int8);
+            SafetensorsWriter.Write(turbo, TensorSource.From(quantized), WanCheckpoint.Metadata(dimensions));
+        }
+
+        // A Turbo model as the base: in int8 as its file is, and sparse.
+        var student = new LoraTrainingOptions { Rank = 2, Base = turbo, Attention = AttentionKind.Sla, TopK = 0.5, Block = 16 };
+        TransformerRunConfig[] configs =
+        [
+            new TeacherConfig { Output = folder.File("a"), Data = data, Training = training, Initial = teacher, Lora = new() { Rank = 2 } },
+            new TeacherConfig { Output = folder.File("b"), Data = data, Training = training, Initial = turbo, Lora = student },
+            new SlaConfig
+            {
+                Output = folder.File("c"), Data = data, Teacher = teacher, Training = training, TopK = 0.5, QueryBlock = 16, KeyBlock = 16,
+                Lora = new() { Rank = 2, Alpha = 1, Weights = WeightFormat.Int8 },
+            },
+            new RcmConfig
+            {
+                Output = folder.File("d"), Data = data, Teacher = teacher, Training = training,
+                Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 }, Lora = student, RecomputeActivations = true,
+            },
+            new RcmConfig
+            {
+                Output = folder.File("e"), Data = data, Teacher = teacher, Training = training,
+                Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 }, Lora = new() { Rank = 2 },
+            },
+        ];
+        foreach (TransformerRunConfig config in configs)
+        {
+            TrainingRun.Run(config, null, token);
+            string file = Path.Combine(config.Output, TrainingRun.LoraFile);
+            Assert.False(File.Exists(Path.Combine(config.Output, TrainingRun.ModelFile)));
+            foreach (string path in new[] { teacher, turbo })
+            {
+                using var loras = LoraSet.Open([new LoraOptions(file)]);
+                using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+                var merged = Assert.IsType<LoraCheckpoint>(loras.MergeInto(checkpoint, 0, 1));
+                Assert.Equal((10, 0), (merged.ChangedTensors, loras.Warnings.Count));
+            }
+            // In two parts, the same file.
+            TransformerRunConfig half = config with { Output = config.Output + "-parts", Training = training with { Iterations = 2 } };
+            TrainingRun.Run(half, null, token);
+            TrainingRun.Run(half with { Training = training }, null, token);
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(half.Output, TrainingRun.LoraFile)));
+            Assert.Equal(config.ToJson(), File.ReadAllText(Path.Combine(config.Output, TrainingRun.ConfigFile)));
+        }
+
+        Refused((TeacherConfig)configs[0] with { Initial = null, Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16) }, "initial");
+        Refused((SlaConfig)configs[2] with { Lora = student }, "topK, queryBlock");
+        Refused(configs[1] with { Lora = student with { Attention = AttentionKind.SageSla } }, "SageSla attention, which has no gradients");
+        Refused(configs[1] with { Lora = student with { Rank = 0 } }, "rank 0");
+
+        void Refused(TransformerRunConfig config, string culprit) => Assert.Contains(culprit,
+            Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Output = folder.File("no") }, null, token)).Message);
     }
 
     [Fact]

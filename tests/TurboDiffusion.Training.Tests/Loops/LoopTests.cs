@@ -57,7 +57,7 @@ public class SlaTuningTests : TrainingLoopConformance
 /// <summary>sCM with DMD and its critic; <see cref="DiscreteRcmTests"/> is the other form.</summary>
 public class RcmDistillationTests : TrainingLoopConformance
 {
-    private static readonly Lazy<WanModel> Teacher = new(() =>
+    private static readonly Lazy<WanModel> Trained = new(() =>
     {
         WanModel model = SmallWorld.Transformer();
         using var folder = new TestFolder();
@@ -69,7 +69,7 @@ public class RcmDistillationTests : TrainingLoopConformance
         return model;
     });
 
-    private readonly WanModel _teacher = Teacher.Value;
+    protected static WanModel Teacher => Trained.Value;
 
     protected override TrainingOptions Options => base.Options
         with { Iterations = 60, Optimizer = new AdamWOptions { LearningRate = 6e-4 } };
@@ -77,7 +77,7 @@ public class RcmDistillationTests : TrainingLoopConformance
     protected virtual RcmOptions Rcm => new() { TangentWarmUp = 5, TeacherGuidance = 2, StudentInterval = 2, FiniteDifferenceStep = 1e-2 };
 
     protected override ITrainingTask Create(TrainingOptions options) => new RcmDistillation(
-        SmallWorld.Copy(_teacher), _teacher, SmallWorld.Copy(_teacher), SmallWorld.Latents(), new LogNormalTimes(0.7, 1.6),
+        SmallWorld.Copy(Teacher), Teacher, SmallWorld.Copy(Teacher), SmallWorld.Latents(), new LogNormalTimes(0.7, 1.6),
         new ShiftedUniformTimes(5), Rcm, new AdamWOptions { LearningRate = 1e-3 }, options);
 
     /// <summary>The distance of one student step from where the guided teacher's flow ends.</summary>
@@ -85,7 +85,7 @@ public class RcmDistillationTests : TrainingLoopConformance
     {
         LatentBatch batch = SmallWorld.Latents().Draw(4, new PhiloxNoise(5));
         torch.Tensor noise = new PhiloxNoise(6).Normal(batch.Latents.shape);
-        torch.Tensor flow = Sample(_teacher, new EulerSampler(12, 3), noise, batch, Rcm.TeacherGuidance);
+        torch.Tensor flow = Sample(Teacher, new EulerSampler(12, 3), noise, batch, Rcm.TeacherGuidance);
         torch.Tensor jump = Sample((WanModel)task.Models[0].Module, new RcmSampler(1, 80), noise, batch, 1);
         return (flow - jump).square().mean();
     });

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests;
 using TurboDiffusion.Training.Networks;
@@ -51,5 +52,31 @@ public class RecomputationTests
             counts.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         }
         Assert.True(counts[3] <= counts[1], string.Join(", ", counts));
+    }
+
+    [Fact]
+    public void Parameters_alone_may_ask_for_gradients()
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor weight = torch.tensor(3f, requires_grad: true), x = torch.tensor(2f);
+        ActivationCheckpoint.Backward(ActivationCheckpoint.Run(inputs => inputs[0] * weight, x));
+        Assert.Equal(2, weight.grad!.item<float>());
+        Assert.False(x.requires_grad);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task What_fails_in_the_backward_pass_is_thrown_and_the_next_pass_works()
+    {
+        await Task.Run(() =>
+        {
+            using var scope = torch.NewDisposeScope();
+            torch.Tensor weight = torch.tensor(3f, requires_grad: true);
+            int calls = 0;
+            torch.Tensor loss = ActivationCheckpoint.Run(
+                inputs => ++calls == 2 ? throw new EnvironmentException("memory", "There is none.") : inputs[0] * weight, torch.tensor(2f));
+            Assert.Throws<EnvironmentException>(() => ActivationCheckpoint.Backward(loss));
+            ActivationCheckpoint.Backward(ActivationCheckpoint.Run(inputs => inputs[0] * weight, torch.tensor(2f)));
+            Assert.Equal(2, weight.grad!.item<float>());
+        }, TestContext.Current.CancellationToken);
     }
 }

@@ -43,6 +43,17 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
         (".lora_up.bias", "a LoRA with biases of its own"),
     ];
 
+    /// <summary>The name that a part of a layer has in the files that are written: ComfyUI's.</summary>
+    /// <param name="module">The layer's official name.</param>
+    /// <param name="part">A, B or α.</param>
+    public static string Written(string module, LoraPart part) => part switch
+    {
+        LoraPart.Down => $"diffusion_model.{module}.lora_down.weight",
+        LoraPart.Up => $"diffusion_model.{module}.lora_up.weight",
+        LoraPart.Alpha => $"diffusion_model.{module}.alpha",
+        _ => throw new ArgumentOutOfRangeException(nameof(part), part, "Not a part of a product of two matrices."),
+    };
+
     /// <summary>Takes a name apart; null where it is not one of a LoRA.</summary>
     public static LoraKey? Parse(string name)
     {

@@ -38,7 +38,13 @@ public sealed class FloatLinear : LinearLayer
 
     internal override Operand Prepare(Tensor x, Norm norm) => new FloatOperand(norm.Apply(x, x.dtype));
 
-    internal override Tensor Multiply(Operand x) => nn.functional.linear(Of<FloatOperand>(x).Values, _weight, _bias);
+    internal override Tensor Multiply(Operand x)
+    {
+        Tensor values = Of<FloatOperand>(x).Values;
+        if (Factors is null) return nn.functional.linear(values, _weight, _bias);
+        using var scope = NewDisposeScope();
+        return (nn.functional.linear(values, _weight, _bias) + Factors.Apply(values)).MoveToOuterDisposeScope();
+    }
 
     internal override Operand MultiplyGelu(Operand x)
     {

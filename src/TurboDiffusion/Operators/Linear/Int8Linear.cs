@@ -36,17 +36,26 @@ public sealed class Int8Linear : LinearLayer
         RegisterComponents();
     }
 
-    private (Tensor Values, Tensor Scales) Weights => (_weight, _scale);
-
     internal override Operand Prepare(Tensor x)
     {
         using var scope = NewDisposeScope();
-        (Tensor values, Tensor scales) = BlockInt8.Quantize(x.reshape(-1, InFeatures));
-        return new Int8Operand(values, scales, x.shape[..^1], x.dtype).MoveToOuterDisposeScope();
+        Int8Operand operand;
+        using (no_grad())
+        {
+            (Tensor values, Tensor scales) = BlockInt8.Quantize(x.reshape(-1, x.shape[^1]));
+            operand = new Int8Operand(values, scales, x.shape[..^1], x.dtype);
+        }
+        bool recorded = is_grad_enabled() && x.requires_grad;
+        return (recorded ? new RecordedInt8Operand(StraightThrough(Dequantize(operand), x)) : (Operand)operand).MoveToOuterDisposeScope();
     }
 
     internal override Operand Prepare(Tensor x, Norm norm)
     {
+        if (is_grad_enabled())
+        {
+            using var scope = NewDisposeScope();
+            return Prepare(norm.Apply(x, x.dtype)).MoveToOuterDisposeScope();
+        }
         (Tensor values, Tensor scales) = BlockInt8.Quantize(x, norm);
         return new Int8Operand(values, scales, x.shape[..^1], x.dtype);
     }
@@ -54,25 +63,60 @@ public sealed class Int8Linear : LinearLayer
     internal override Tensor Multiply(Operand x)
     {
         using var scope = NewDisposeScope();
+        if (IsRecorded(x)) return MultiplyRecorded(x).MoveToOuterDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
-        return Int8Matmul.Multiply((a.Values, a.Scales), Weights, _bias, a.Dtype).reshape([.. a.Leading, OutFeatures])
+        return Int8Matmul.Multiply((a.Values, a.Scales), Weights(), _bias, a.Dtype).reshape([.. a.Leading, OutFeatures])
             .MoveToOuterDisposeScope();
     }
 
     internal override Operand MultiplyGelu(Operand x)
     {
+        using var scope = NewDisposeScope();
+        if (IsRecorded(x)) return Prepare(Gelu.Tanh(MultiplyRecorded(x))).MoveToOuterDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
-        (Tensor values, Tensor scales) = Int8Matmul.MultiplyGelu((a.Values, a.Scales), Weights, _bias, a.Dtype);
-        return a with { Values = values, Scales = scales };
+        (Tensor values, Tensor scales) = Int8Matmul.MultiplyGelu((a.Values, a.Scales), Weights(), _bias, a.Dtype);
+        return (a with { Values = values, Scales = scales }).MoveToOuterDisposeScope();
     }
 
     internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
         using var scope = NewDisposeScope();
+        // The end of the product takes one gate for all tokens of a clip, and records nothing.
+        if (IsRecorded(x) || gate is not null && gate.shape[1] > 1)
+        {
+            Tensor product = Multiply(x);
+            return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1))
+                .MoveToOuterDisposeScope();
+        }
         Int8Operand a = Of<Int8Operand>(x);
-        // The end of the product takes one gate for all tokens of a clip.
-        if (gate is not null && gate.shape[1] > 1)
-            return residual.addcmul(Multiply(x), gate.to_type(residual.dtype), 1).MoveToOuterDisposeScope();
-        return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights, _bias, residual, gate).MoveToOuterDisposeScope();
+        return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights(), _bias, residual, gate).MoveToOuterDisposeScope();
     }
+
+    // With factors, those that a file with the factors merged has: quantized anew.
+    private (Tensor Values, Tensor Scales) Weights()
+    {
+        if (Factors is null) return (_weight, _scale);
+        using var scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        (Tensor values, Tensor scales) = BlockInt8.Quantize(Factors.AddTo(BlockInt8.Dequantize(_weight, _scale)));
+        return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
+    }
+
+    // The product of what the int8 values stand for. The factors get the gradient that they would have if the sum of weights and
+    // factors were not rounded: their own product adds nothing but that.
+    private Tensor MultiplyRecorded(Operand x)
+    {
+        Tensor a = x is RecordedInt8Operand recorded ? recorded.Values : Dequantize(Of<Int8Operand>(x));
+        (Tensor values, Tensor scales) = Weights();
+        Tensor product = nn.functional.linear(a, BlockInt8.Dequantize(values, scales).to_type(a.dtype), _bias);
+        return Factors is null ? product : StraightThrough(product, Factors.Apply(a.detach()));
+    }
+
+    private bool IsRecorded(Operand x) => x is RecordedInt8Operand || Factors is not null && is_grad_enabled();
+
+    private static Tensor Dequantize(Int8Operand x) =>
+        BlockInt8.Dequantize(x.Values, x.Scales).to_type(x.Dtype).reshape([.. x.Leading, x.Values.shape[1]]);
+
+    // The value, with the gradient of the other beside its own.
+    private static Tensor StraightThrough(Tensor value, Tensor gradient) => value + (gradient - gradient.detach());
 }

@@ -25,6 +25,27 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
     /// <summary>Size of the last axis of the output.</summary>
     public long OutFeatures { get; }
 
+    /// <summary>What is trained beside the weights, which are then W + α/rank · B·A for every product; null: nothing.</summary>
+    public LowRankFactors? Factors { get; private set; }
+
+    /// <summary>
+    /// Adds factors of low rank to a layer that has its weights. They are parameters of its: <c>lora_down.weight</c> and
+    /// <c>lora_up.weight</c>.
+    /// </summary>
+    /// <param name="rank">Their rank, at least 1.</param>
+    /// <param name="alpha">α: what the change is multiplied by, times the rank.</param>
+    /// <returns>The factors, without values yet.</returns>
+    /// <exception cref="InvalidOperationException">The layer has factors.</exception>
+    public LowRankFactors AddFactors(int rank, double alpha)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
+        if (Factors is not null) throw new InvalidOperationException("The layer has low-rank factors; a layer has one pair.");
+        Factors = new LowRankFactors(this, rank, alpha, parameters().First().device);
+        register_module(LowRankFactors.DownName, Factors.Down);
+        register_module(LowRankFactors.UpName, Factors.Up);
+        return Factors;
+    }
+
     /// <summary>x·Wᵀ + b.</summary>
     /// <param name="input"><c>[..., in]</c></param>
     /// <returns><c>[..., out]</c> in the input's dtype.</returns>

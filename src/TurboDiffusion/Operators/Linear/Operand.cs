@@ -40,3 +40,18 @@ internal sealed record Int8Operand(Tensor Values, Tensor Scales, long[] Leading,
         return this;
     }
 }
+
+/// <summary>
+/// An operand in int8 whose gradient is recorded: the activation that the int8 values stand for, and in the backward pass the
+/// activation itself, as though it had not been rounded.
+/// </summary>
+/// <param name="Values">Float <c>[..., in]</c>.</param>
+internal sealed record RecordedInt8Operand(Tensor Values) : Operand
+{
+    /// <inheritdoc/>
+    public override Operand MoveToOuterDisposeScope()
+    {
+        Values.MoveToOuterDisposeScope();
+        return this;
+    }
+}
