@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.AI;
 using Microsoft.Playwright;
 using TurboDiffusion.AspNetCore.Security;
@@ -10,19 +9,6 @@ namespace TurboDiffusion.AspNetCore.Tests;
 /// <summary>The page in a real browser.</summary>
 public sealed class PageTests(Browser browser) : IClassFixture<Browser>
 {
-    private static readonly Lazy<byte[]> Clip = new(() =>
-    {
-        var path = Path.Combine(Path.GetTempPath(), $"turbodiffusion-{Guid.NewGuid():N}.mp4");
-        using (var ffmpeg = Process.Start(
-            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x192:rate=16:duration=1", "-pix_fmt", "yuv420p", "-movflags",
-                "+faststart", path]))
-            ffmpeg.WaitForExit();
-
-        var bytes = File.ReadAllBytes(path);
-        File.Delete(path);
-        return bytes;
-    });
-
     [Fact]
     public async Task A_video_is_made_watched_downloaded_used_again_and_deleted()
     {
@@ -44,7 +30,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             service.Generator.Calls.Single().Options.Seed!.Value));
 
         var download = await page.Page.RunAndWaitForDownloadAsync(() => page.Videos.First.Locator(".download").ClickAsync());
-        Assert.Equal(Clip.Value, await File.ReadAllBytesAsync((await download.PathAsync())!));
+        Assert.Equal(TestClip.Bytes, await File.ReadAllBytesAsync((await download.PathAsync())!));
 
         await page.Page.GetByLabel("Prompt").FillAsync("");
         await page.Videos.First.Locator(".reuse").ClickAsync();
@@ -211,7 +197,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     private static async Task<TestService> StartAsync(Action<VideoServiceOptions>? configure = null)
     {
         var service = await TestService.StartAsync(configure);
-        service.Generator.Bytes = (_, _) => Clip.Value;
+        service.Generator.Bytes = (_, _) => TestClip.Bytes;
         return service;
     }
 }

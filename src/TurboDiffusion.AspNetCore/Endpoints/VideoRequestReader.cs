@@ -25,6 +25,19 @@ internal static class VideoRequestReader
         "negative_prompt", "aspect_ratio", "frames", "fps", "steps", "guidance_scale", "seed",
     };
 
+    /// <summary>The field of a value that a generator refuses, by the generator's name of it.</summary>
+    public static string FieldOf(string parameter) => parameter switch
+    {
+        "width" or "height" => "size",
+        "image" => UploadedImage.StartField,
+        "end image" => UploadedImage.EndField,
+        "guidance" => "guidance_scale",
+        "duration" => "seconds",
+        "aspect ratio" => "aspect_ratio",
+        "negative prompt" => "negative_prompt",
+        _ => parameter,
+    };
+
     /// <summary>The largest body: the images in base64, and the texts in any escaping.</summary>
     public static long MaxBody(VideoServiceOptions limits) =>
         Overhead + UploadedImage.Fields.Count * limits.MaxImageBytes * 4L / 3 + limits.MaxPromptLength * 12L * 2;
