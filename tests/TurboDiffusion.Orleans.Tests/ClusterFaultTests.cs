@@ -200,7 +200,7 @@ public sealed class ClusterFaultTests
         var took = whole - ready;
         Write(string.Create(CultureInfo.InvariantCulture, $"{Jobs} jobs: {_ended.Count(e => e.Value.Length > 0)} videos, "
             + $"{_ended.Count(e => e.Value.Length == 0)} failed as they were to, {_cancelled.Count} cancelled; 0 lost, 0 twice. "
-            + $"{string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value} times"))}. {runs}"
+            + $"{string.Concat(faults.Select(fault => $"{fault.Key} {fault.Value} times. "))}{runs}"
             + $"{took.TotalSeconds:0} s, {Jobs / took.TotalSeconds:0.0} jobs/s. "
             + $"MB (workers, front end, Redis) after each part of {Parts}: {string.Join("; ", memory)}."));
         Directory.Delete(_folder, recursive: true);
