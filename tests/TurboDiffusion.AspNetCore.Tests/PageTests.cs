@@ -194,6 +194,33 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.StatusAsync("completed", seconds: 120);
     }
 
+    /// <summary>The picture of the page in the README (docs/pictures/page.png), made where a folder for pictures is named.</summary>
+    [Fact]
+    public async Task The_picture_for_the_README()
+    {
+        Assert.SkipUnless(Environment.GetEnvironmentVariable(PageUnderTest.Screenshots) is { Length: > 0 }, "No picture was asked for.");
+        using var generator = new TurboDiffusionVideoGenerator(new TurboDiffusionOptions { Device = "cpu" });
+        await using var service = await TestService.StartAsync(inner: generator);
+        await using var page = await browser.OpenAsync(service, new() { ViewportSize = new() { Width = 1100, Height = 720 } });
+        foreach (var (prompt, seed) in ((string, string)[])
+        [
+            ("a large red circle moves to the right across a starry night sky", "7"),
+            ("a small yellow star falls on a green background", "8"),
+            ("a white heart fades in above the ocean", "9"),
+        ])
+        {
+            await page.SubmitAsync(prompt, ("Seed", seed));
+            await page.StatusAsync("completed", seconds: 240);
+        }
+
+        await page.UntilAsync("[...document.querySelectorAll('#videos video')].every(video => video.readyState >= 2)");
+        // The middle of each.
+        await page.Page.EvaluateAsync(
+            "document.querySelectorAll('#videos video').forEach(video => video.currentTime = video.duration / 2)");
+        await page.UntilAsync("[...document.querySelectorAll('#videos video')].every(video => !video.seeking && video.readyState >= 2)");
+        await page.ScreenshotAsync("page", fullPage: false);
+    }
+
     private static async Task<TestService> StartAsync(Action<VideoServiceOptions>? configure = null)
     {
         var service = await TestService.StartAsync(configure);
