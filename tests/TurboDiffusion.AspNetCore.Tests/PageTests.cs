@@ -218,6 +218,8 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.Page.EvaluateAsync(
             "document.querySelectorAll('#videos video').forEach(video => video.currentTime = video.duration / 2)");
         await page.UntilAsync("[...document.querySelectorAll('#videos video')].every(video => !video.seeking && video.readyState >= 2)");
+        // The player's sign that it seeks goes with some delay.
+        await Task.Delay(TimeSpan.FromSeconds(2));
         await page.ScreenshotAsync("page", fullPage: false);
     }
 
