@@ -24,10 +24,24 @@ public sealed class ConfigureOptionsVideoGenerator(
         CancellationToken cancellationToken = default) =>
         base.GenerateStreamingAsync(request, Configure(options), cancellationToken);
 
+    /// <inheritdoc/>
+    public override object? GetService(Type serviceType, object? serviceKey = null) =>
+        base.GetService(serviceType, serviceKey) is var service && serviceType == typeof(IVideoRequestCheck)
+            && service is IVideoRequestCheck check ? new ConfiguredCheck(check, Configure) : service;
+
     private VideoGenerationOptions Configure(VideoGenerationOptions? options)
     {
         options = options?.Clone() ?? new VideoGenerationOptions();
         _configure(options);
         return options;
+    }
+
+    /// <summary>Checks with the options that the generator will be given.</summary>
+    private sealed class ConfiguredCheck(IVideoRequestCheck inner, Func<VideoGenerationOptions?, VideoGenerationOptions> configure)
+        : IVideoRequestCheck
+    {
+        public ValueTask<VideoInfo> CheckAsync(
+            VideoGenerationRequest request, VideoGenerationOptions? options, CancellationToken cancellationToken) =>
+            inner.CheckAsync(request, configure(options), cancellationToken);
     }
 }

@@ -33,32 +33,43 @@ public static class VideoServiceEndpointRouteBuilderExtensions
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<RequestRate>())
             .RequireAuthorization(VideoServiceDefaults.Policy)
             .WithMetadata(new RequestSizeLimitAttribute(VideoRequestReader.MaxBody(options)))
-            .WithTags("Videos");
+            .WithTags("Videos")
+            .Refuses();
         string[] read = [HttpMethods.Get, HttpMethods.Head];
         group.MapPost("/videos", VideoHandlers.CreateAsync)
             .WithSummary("Asks for a video.")
-            .WithName("createVideo");
+            .WithName("createVideo")
+            .Takes(options, RequestField.All)
+            .Answers(WireJson.Default.VideoResource, "The video as it stands: queued.");
         group.MapGet("/videos", VideoHandlers.ListAsync)
             .WithSummary("Lists your videos.")
-            .WithName("listVideos");
+            .WithName("listVideos")
+            .Answers(WireJson.Default.VideoListResource, "A page of them.");
         group.MapGet("/videos/{id}", VideoHandlers.FindAsync)
             .WithSummary("Tells how a video stands.")
-            .WithName("getVideo");
+            .WithName("getVideo")
+            .Answers(WireJson.Default.VideoResource, "The video as it stands.");
         group.MapDelete("/videos/{id}", VideoHandlers.DeleteAsync)
             .WithSummary("Deletes a video; one that is being made is cancelled.")
-            .WithName("deleteVideo");
+            .WithName("deleteVideo")
+            .Answers(WireJson.Default.VideoDeletedResource, "It is deleted.");
         group.MapMethods("/videos/{id}/content", read, VideoHandlers.ContentAsync)
             .WithSummary("Downloads a finished video, its thumbnail or its spritesheet.")
-            .WithName("downloadVideo");
+            .WithName("downloadVideo")
+            .Answers(["video/mp4", "video/webm", "image/gif", "image/webp"], "The file, or with a Range header (206) a part of it.");
         group.MapPost("/videos/{id}/remix", VideoHandlers.RemixAsync)
             .WithSummary("Asks for the same video with another prompt.")
-            .WithName("remixVideo");
+            .WithName("remixVideo")
+            .Takes(options, [RequestField.Of(RequestField.Prompt)])
+            .Answers(WireJson.Default.VideoResource, "The new video as it stands: queued.");
         group.MapGet("/videos/{id}/events", VideoHandlers.EventsAsync)
             .WithSummary("Tells, as server-sent events, how a video goes on.")
-            .WithName("watchVideo");
+            .WithName("watchVideo")
+            .Answers(["text/event-stream"], "video.progress, video.preview and, last, video.completed or video.failed.");
         group.MapGet("/models", VideoHandlers.ModelsAsync)
             .WithSummary("Lists the models.")
-            .WithName("listModels");
+            .WithName("listModels")
+            .Answers(WireJson.Default.ModelListResource, "The models; the first is the default.");
         return group;
     }
 

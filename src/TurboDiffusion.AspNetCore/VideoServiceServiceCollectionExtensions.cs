@@ -54,6 +54,7 @@ public static class VideoServiceServiceCollectionExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IVideoFileStore>(provider => new FolderVideoFileStore(Path.Combine(DataFolder(provider), VideosFolder)));
         services.TryAddSingleton<VideoModelCatalog>();
+        services.TryAddSingleton<SubmissionCheck>();
         services.TryAddSingleton<VideoJobRunner>();
         services.TryAddSingleton<JobMetrics>();
         if (services.All(service => service.ServiceType != typeof(IVideoJobs)))

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using TorchSharp;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
@@ -66,14 +67,7 @@ internal sealed partial class EngineHost : IDisposable
         using var use = Use();
         try
         {
-            var model = Opened();
-            if (modelId is not null && modelId != _options.Model && modelId != model.Identity.Name)
-            {
-                throw new InvalidRequestException(
-                    "model", $"This generator runs the model '{model.Identity.Name}', not '{modelId}'; register one generator for each "
-                        + "model.");
-            }
-
+            var model = Opened(modelId);
             using var telemetry = new StageTelemetry(model.Identity.Name);
             using var log = new StageLog(_logger);
             var request = translate(model.Spec);
@@ -109,6 +103,20 @@ internal sealed partial class EngineHost : IDisposable
             LastError = exception;
             throw;
         }
+    }
+
+    /// <summary>Refuses a request that the model cannot meet. Safe while a generation runs.</summary>
+    /// <returns>What would be made.</returns>
+    /// <exception cref="TurboDiffusionException">It cannot be met, or the model cannot be opened.</exception>
+    public VideoInfo Check(string? modelId, Func<ModelSpec, VideoRequest> translate)
+    {
+        using var use = Use();
+        using var scope = torch.NewDisposeScope();
+        var model = Opened(modelId);
+        var request = translate(model.Spec);
+        var plan = model.Plan(request);
+        var rate = request.FramesPerSecond ?? model.Spec.FramesPerSecond;
+        return new VideoInfo(plan.Width, plan.Height, plan.Frames, rate, (long?)request.Seed);
     }
 
     /// <summary>A digest of the model and of how it is run. All weights are read for it, once.</summary>
@@ -163,6 +171,15 @@ internal sealed partial class EngineHost : IDisposable
             if (--_users == 0 && _disposed)
                 _model?.Dispose();
         }
+    }
+
+    /// <exception cref="InvalidRequestException">Another model is asked for.</exception>
+    private VideoModel Opened(string? modelId)
+    {
+        var model = Opened();
+        return modelId is null || modelId == _options.Model || modelId == model.Identity.Name ? model
+            : throw new InvalidRequestException(
+                "model", $"This generator runs the model '{model.Identity.Name}', not '{modelId}'; register one generator for each model.");
     }
 
     private VideoModel Opened()

@@ -16,7 +16,7 @@ namespace TurboDiffusion.Extensions.AI;
 /// a generation within one transformer block. Spans and metrics of the stages are emitted from the source and meter
 /// <see cref="OpenTelemetryVideoGenerator.DefaultSourceName"/>.
 /// </remarks>
-public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelFingerprint
+public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelFingerprint, IVideoRequestCheck
 {
     private readonly TurboDiffusionOptions _options;
     private readonly EngineHost _engine;
@@ -83,6 +83,25 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
         return await _engine.FingerprintAsync(stop.Token).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The model is opened for it; weights are not read. LoRAs of the request and what depends on the machine at that moment (memory, the
+    /// disk) are looked at when it runs.
+    /// </remarks>
+    /// <exception cref="TurboDiffusionException">The request cannot be met, or the model cannot be read.</exception>
+    async ValueTask<VideoInfo> IVideoRequestCheck.CheckAsync(
+        VideoGenerationRequest request, VideoGenerationOptions? options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        options ??= new VideoGenerationOptions();
+        var raw = RawOptions(options);
+        var path = raw.OutputPath ?? NewPath(OutputPath, options.MediaType);
+        return await Task.Run(
+            () => _engine.Check(
+                options.ModelId, spec => RequestTranslation.Translate(request, options, raw, spec, path) with { Loras = null }),
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>What a health check tells: the model, whether it is loaded, and who waits.</summary>

@@ -9,7 +9,8 @@ namespace TurboDiffusion.Orleans;
 
 /// <summary>The jobs of a cluster. This process keeps nothing of them: any front end answers for any job.</summary>
 internal sealed class OrleansVideoJobs(
-    IGrainFactory grains, IVideoFileStore files, IOptions<VideoServiceOptions> options, TimeProvider time) : IVideoJobs
+    IGrainFactory grains, IVideoFileStore files, SubmissionCheck check, IOptions<VideoServiceOptions> options, TimeProvider time)
+    : IVideoJobs
 {
     // While a machine is found dead and its grains come up elsewhere, requests wait rather than fail.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -28,6 +29,8 @@ internal sealed class OrleansVideoJobs(
             throw new VideoJobRefusedException(VideoJobRefusal.Unavailable, "No worker has been there yet. Try again later.", RetryAfter);
 
         var model = VideoModelCatalog.Resolve(submission.Request.Model, models, options.Value.ModelAliases);
+        // A front end that is started with the model reads its headers alone.
+        await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
         var job = submission.Accept(model, time.GetUtcNow());
         await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
         var result = await AskAsync(() => Owner(job.Owner).SubmitAsync(job), cancellationToken).ConfigureAwait(false);

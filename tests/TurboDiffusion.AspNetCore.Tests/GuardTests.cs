@@ -1,11 +1,17 @@
 using System.ClientModel;
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 using OpenAI.Videos;
+using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.Security;
 using Xunit;
 
@@ -220,6 +226,91 @@ public sealed class GuardTests
         Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
     }
 
+    [Fact]
+    public async Task A_client_that_reads_too_slowly_is_cut_off_and_holds_nothing()
+    {
+        // What the kernel has taken counts as on its way: little, so that the test is short.
+        await using var service = await TestService.StartAsync(services: services =>
+            services.Configure<SocketTransportOptions>(options => options.CreateBoundListenSocket = address =>
+            {
+                var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address);
+                socket.SendBufferSize = 16 << 10;
+                return socket;
+            }));
+        service.Generator.Bytes = (_, _) => new byte[64 << 20];
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+        await service.EndOfAsync(id);
+        using var client = new TcpClient { ReceiveBufferSize = 4096 };
+        await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            $"GET /v1/videos/{id}/content HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\n\r\n"));
+        await TestService.UntilAsync(() => IsOpen(id));
+        // It reads nothing more.
+        await TestService.UntilAsync(() => !IsOpen(id));
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_in_the_middle_of_a_video_or_of_its_events_holds_nothing()
+    {
+        await using var service = await TestService.StartAsync();
+        service.Generator.Bytes = (_, _) => new byte[64 << 20];
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+        await service.EndOfAsync(id);
+        using (var content = await service.Http.GetAsync($"/v1/videos/{id}/content", HttpCompletionOption.ResponseHeadersRead))
+        {
+            Assert.True(content.IsSuccessStatusCode);
+            await TestService.UntilAsync(() => IsOpen(id));
+        }
+
+        await TestService.UntilAsync(() => !IsOpen(id));
+        service.Generator.Hold();
+        var running = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "b"))).GetProperty("id").GetString()!;
+        var live = service.Services.GetRequiredService<LiveJobs>();
+        using (await service.Http.GetAsync($"/v1/videos/{running}/events", HttpCompletionOption.ResponseHeadersRead))
+            await TestService.UntilAsync(() => live.Watchers == 1);
+
+        await TestService.UntilAsync(() => live.Watchers == 0);
+        // The job is nobody's but its own.
+        service.Generator.Release();
+        Assert.Equal("completed", (await service.EndOfAsync(running)).GetProperty("status").GetString());
+    }
+
+    /// <summary>More requests than may wait; the long form, TURBODIFFUSION_FLOOD_REQUESTS=100000, prints its figures.</summary>
+    [Fact]
+    public async Task A_flood_of_requests_is_answered_each_and_leaves_what_was_accepted()
+    {
+        const int Waiting = 100;
+        var requests = int.TryParse(Environment.GetEnvironmentVariable("TURBODIFFUSION_FLOOD_REQUESTS"), out var asked) ? asked : 1000;
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-flood-").FullName;
+        var answers = new ConcurrentDictionary<string, int>();
+        await using (var service = await TestService.StartAsync(
+            options => (options.MaxQueuedJobs, options.MaxJobsPerKey, options.MaxRequestsPerMinute) = (Waiting, int.MaxValue, int.MaxValue),
+            folder))
+        {
+            service.Generator.Hold();
+            var image = $"data:image/png;base64,{Convert.ToBase64String(FakeVideoGenerator.Picture(16, 16, 1))}";
+            var watch = Stopwatch.StartNew();
+            await Parallel.ForEachAsync(Enumerable.Range(0, requests), new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, _) =>
+            {
+                using var answer = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", input_reference = image });
+                var body = TestService.Json(await answer.Content.ReadAsStringAsync());
+                var said = answer.IsSuccessStatusCode ? "accepted" : answer.Headers.RetryAfter is null ? "not told when"
+                    : $"{(int)answer.StatusCode} {body.GetProperty("error").GetProperty("code").GetString()}";
+                answers.AddOrUpdate(said, 1, (_, count) => count + 1);
+            });
+            // One more than may wait: the one that runs.
+            Assert.Equal(["429 queue_full", "accepted"], answers.Keys.Order());
+            Assert.Equal((Waiting + 1, requests), (answers["accepted"], answers.Values.Sum()));
+            Assert.Equal(Waiting + 1, Directory.GetDirectories(Path.Combine(folder, "videos")).Length);
+            Assert.True((await service.Http.GetAsync("/health/ready")).IsSuccessStatusCode);
+            TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{requests} requests in {watch.Elapsed.TotalSeconds:0} s: {string.Join(", ", answers)}; "
+                    + $"{Environment.WorkingSet >> 20} MB"));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
     [Theory]
     [InlineData("ApiKeys", "is not the SHA-256")]
     [InlineData("Workers", "Workers is 0")]
@@ -235,6 +326,19 @@ public sealed class GuardTests
         }));
         Assert.Contains(message, error.Message);
     }
+
+    /// <summary>Whether this process, which is the service too, has a file of the video open.</summary>
+    private static bool IsOpen(string id) => Directory.GetFiles("/proc/self/fd").Any(file =>
+    {
+        try
+        {
+            return File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName.Contains(id, StringComparison.Ordinal) ?? false;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    });
 
     private static async Task<HttpResponseMessage> SendAsync(TestService service, HttpMethod method, string path, string? key)
     {

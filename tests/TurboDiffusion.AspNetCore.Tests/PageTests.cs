@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.AI;
 using Microsoft.Playwright;
 using TurboDiffusion.AspNetCore.Security;
@@ -10,19 +9,6 @@ namespace TurboDiffusion.AspNetCore.Tests;
 /// <summary>The page in a real browser.</summary>
 public sealed class PageTests(Browser browser) : IClassFixture<Browser>
 {
-    private static readonly Lazy<byte[]> Clip = new(() =>
-    {
-        var path = Path.Combine(Path.GetTempPath(), $"turbodiffusion-{Guid.NewGuid():N}.mp4");
-        using (var ffmpeg = Process.Start(
-            "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x192:rate=16:duration=1", "-pix_fmt", "yuv420p", "-movflags",
-                "+faststart", path]))
-            ffmpeg.WaitForExit();
-
-        var bytes = File.ReadAllBytes(path);
-        File.Delete(path);
-        return bytes;
-    });
-
     [Fact]
     public async Task A_video_is_made_watched_downloaded_used_again_and_deleted()
     {
@@ -44,7 +30,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             service.Generator.Calls.Single().Options.Seed!.Value));
 
         var download = await page.Page.RunAndWaitForDownloadAsync(() => page.Videos.First.Locator(".download").ClickAsync());
-        Assert.Equal(Clip.Value, await File.ReadAllBytesAsync((await download.PathAsync())!));
+        Assert.Equal(TestClip.Bytes, await File.ReadAllBytesAsync((await download.PathAsync())!));
 
         await page.Page.GetByLabel("Prompt").FillAsync("");
         await page.Videos.First.Locator(".reuse").ClickAsync();
@@ -208,10 +194,39 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await page.StatusAsync("completed", seconds: 120);
     }
 
+    /// <summary>The picture of the page in the README (docs/pictures/page.png), made where a folder for pictures is named.</summary>
+    [Fact]
+    public async Task The_picture_for_the_README()
+    {
+        Assert.SkipUnless(Environment.GetEnvironmentVariable(PageUnderTest.Screenshots) is { Length: > 0 }, "No picture was asked for.");
+        using var generator = new TurboDiffusionVideoGenerator(new TurboDiffusionOptions { Device = "cpu" });
+        await using var service = await TestService.StartAsync(inner: generator);
+        await using var page = await browser.OpenAsync(service, new() { ViewportSize = new() { Width = 1100, Height = 720 } });
+        foreach (var (prompt, seed) in ((string, string)[])
+        [
+            ("a large red circle moves to the right across a starry night sky", "7"),
+            ("a small yellow star falls on a green background", "8"),
+            ("a white heart fades in above the ocean", "9"),
+        ])
+        {
+            await page.SubmitAsync(prompt, ("Seed", seed));
+            await page.StatusAsync("completed", seconds: 240);
+        }
+
+        await page.UntilAsync("[...document.querySelectorAll('#videos video')].every(video => video.readyState >= 2)");
+        // The middle of each.
+        await page.Page.EvaluateAsync(
+            "document.querySelectorAll('#videos video').forEach(video => video.currentTime = video.duration / 2)");
+        await page.UntilAsync("[...document.querySelectorAll('#videos video')].every(video => !video.seeking && video.readyState >= 2)");
+        // The player's sign that it seeks goes with some delay.
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        await page.ScreenshotAsync("page", fullPage: false);
+    }
+
     private static async Task<TestService> StartAsync(Action<VideoServiceOptions>? configure = null)
     {
         var service = await TestService.StartAsync(configure);
-        service.Generator.Bytes = (_, _) => Clip.Value;
+        service.Generator.Bytes = (_, _) => TestClip.Bytes;
         return service;
     }
 }

@@ -8,6 +8,9 @@ namespace TurboDiffusion.AspNetCore.Tests;
 /// <summary>A page in the browser, with what it complained of.</summary>
 internal sealed class PageUnderTest(IBrowserContext context, IPage page) : IAsyncDisposable
 {
+    /// <summary>The variable that names the folder of pictures.</summary>
+    public const string Screenshots = "TURBODIFFUSION_SCREENSHOTS";
+
     public IPage Page { get; } = page;
 
     public ConcurrentQueue<string> Complaints { get; } = [];
@@ -47,11 +50,11 @@ internal sealed class PageUnderTest(IBrowserContext context, IPage page) : IAsyn
             "The page is wider than its window.");
     }
 
-    /// <summary>Keeps a picture where TURBODIFFUSION_SCREENSHOTS names a folder for them.</summary>
-    public async Task ScreenshotAsync(string name)
+    /// <summary>Keeps a picture where <see cref="Screenshots"/> names a folder for them.</summary>
+    public async Task ScreenshotAsync(string name, bool fullPage = true)
     {
-        if (Environment.GetEnvironmentVariable("TURBODIFFUSION_SCREENSHOTS") is { Length: > 0 } folder)
-            await Page.ScreenshotAsync(new() { Path = Path.Combine(folder, name + ".png"), FullPage = true });
+        if (Environment.GetEnvironmentVariable(Screenshots) is { Length: > 0 } folder)
+            await Page.ScreenshotAsync(new() { Path = Path.Combine(folder, name + ".png"), FullPage = fullPage });
     }
 
     public async ValueTask DisposeAsync()

@@ -1,6 +1,7 @@
 using System.ClientModel;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using ModelContextProtocol;
@@ -97,9 +98,8 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(HttpStatusCode.Unauthorized,
             (await service.Http.PostAsync("/mcp", new StringContent("{}", null, "application/json"))).StatusCode);
         service.Http.DefaultRequestHeaders.Authorization = new("Bearer", key);
-        var paths = TestService.Json(await service.Http.GetStringAsync("/openapi/v1.json")).GetProperty("paths").EnumerateObject()
-            .Select(path => path.Name).ToArray();
-        Assert.Contains("/v1/videos/{id}/remix", paths);
+        var paths = TestService.Json(await service.Http.GetStringAsync("/openapi/v1.json")).GetProperty("paths");
+        await AssertDocumentedAsync(paths, service);
         Assert.DoesNotContain("//", await service.Http.GetStringAsync("/scalar") is var html ? SourceOutside().Match(html).Value : "");
 
         var client = Client(service, key);
@@ -183,6 +183,56 @@ public sealed partial class ServeTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>What the document says of the bodies is what is taken and what is answered.</summary>
+    private static async Task AssertDocumentedAsync(JsonElement paths, CommandProcess service)
+    {
+        var create = paths.GetProperty("/v1/videos").GetProperty("post");
+        foreach (var (type, format) in ((string, string)[])[("multipart/form-data", "binary"), ("application/json", "uri")])
+        {
+            var schema = create.GetProperty("requestBody").GetProperty("content").GetProperty(type).GetProperty("schema");
+            Assert.Equal("prompt", Assert.Single(schema.GetProperty("required").EnumerateArray()).GetString());
+            var fields = schema.GetProperty("properties");
+            Assert.Equal(9, fields.GetProperty("steps").GetProperty("maximum").GetInt32());
+            Assert.Equal(format, fields.GetProperty("input_reference").GetProperty("format").GetString());
+            Assert.Equal(13, fields.EnumerateObject().Count());
+        }
+
+        // Every field is known, and nothing else is.
+        var known = create.GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("schema")
+            .GetProperty("properties").EnumerateObject().ToDictionary(field => field.Name, _ => (object)new[] { 1 });
+        foreach (var (name, value) in known.Append(new("stepz", 1)))
+        {
+            using var answer = await service.Http.PostAsJsonAsync("/v1/videos", new Dictionary<string, object> { [name] = value });
+            var error = TestService.Json(await answer.Content.ReadAsStringAsync()).GetProperty("error");
+            Assert.Equal((name == "stepz" ? "unknown_parameter" : "invalid_value", name),
+                (error.GetProperty("code").GetString(), error.GetProperty("param").GetString()));
+            Assert.Equal(Properties(Answer(create, "400")).Order(), ["error"]);
+            Assert.Equal(Properties(Answer(create, "400").GetProperty("properties").GetProperty("error")), Names(error));
+        }
+
+        using var response = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", size = "32x32", frames = 5, steps = 1 });
+        var video = TestService.Json(await response.Content.ReadAsStringAsync());
+        Assert.Equal(Properties(Answer(create, "200")), Names(video));
+        var list = TestService.Json(await service.Http.GetStringAsync("/v1/videos"));
+        Assert.Equal(Properties(Answer(paths.GetProperty("/v1/videos").GetProperty("get"), "200")), Names(list));
+        var one = paths.GetProperty("/v1/videos/{id}");
+        using var deletion = await service.Http.DeleteAsync($"/v1/videos/{video.GetProperty("id").GetString()}");
+        var deleted = TestService.Json(await deletion.Content.ReadAsStringAsync());
+        Assert.Equal(Properties(Answer(one.GetProperty("delete"), "200")), Names(deleted));
+        Assert.Contains("video/mp4", paths.GetProperty("/v1/videos/{id}/content").GetProperty("get").GetProperty("responses")
+            .GetProperty("200").GetProperty("content").EnumerateObject().Select(type => type.Name));
+        Assert.Equal("prompt", Assert.Single(paths.GetProperty("/v1/videos/{id}/remix").GetProperty("post").GetProperty("requestBody")
+            .GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("properties").EnumerateObject())
+            .Name);
+
+        static JsonElement Answer(JsonElement operation, string status) => operation.GetProperty("responses").GetProperty(status)
+            .GetProperty("content").GetProperty("application/json").GetProperty("schema");
+
+        static string[] Properties(JsonElement schema) => Names(schema.GetProperty("properties"));
+
+        static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(property => property.Name)];
+    }
 
     /// <summary>Calls the tool and checks all but where the video is.</summary>
     private static async Task<string> CallAsync(McpClient client)

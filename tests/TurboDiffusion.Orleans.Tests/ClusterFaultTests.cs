@@ -17,6 +17,9 @@ public sealed class ClusterFaultTests
 {
     private const int Workers = 3;
 
+    // Of the jobs, after each of which memory is looked at.
+    private const int Parts = 8;
+
     // A large run is one command: TURBODIFFUSION_CLUSTER_JOBS=10000 (docs/reliability.md).
     private static readonly int Jobs = Number("TURBODIFFUSION_CLUSTER_JOBS", 60);
     private static readonly int Clients = Number("TURBODIFFUSION_CLUSTER_CLIENTS", 12);
@@ -48,14 +51,21 @@ public sealed class ClusterFaultTests
             using var calm = new CancellationTokenSource();
             var faults = IsCalm ? Task.FromResult(new Dictionary<string, int>()) : FaultsAsync(redis, front, workers, calm.Token);
             var clients = Enumerable.Range(0, Clients).Select(client => ClientAsync(http, client)).ToArray();
-            await UntilAsync(() => Task.FromResult(Volatile.Read(ref _started) >= Jobs / 4));
-            var memory = Memory(workers, front);
+            var memory = new List<string>();
+            for (var part = 1; part < Parts; part++)
+            {
+                await UntilAsync(() => Task.FromResult(
+                    Volatile.Read(ref _started) >= Jobs * part / Parts || clients.All(client => client.IsCompleted)));
+                memory.Add(Memory(workers, front, redis));
+            }
+
             await UntilAsync(() => Task.FromResult(Volatile.Read(ref _started) >= Jobs || clients.All(client => client.IsCompleted)));
             await calm.CancelAsync();
             var counts = await faults;
             await Task.WhenAll(clients);
             await CheckAsync(http);
-            Report(ready, watch.Elapsed, counts, memory, Memory(workers, front));
+            memory.Add(Memory(workers, front, redis));
+            Report(ready, watch.Elapsed, counts, memory);
         }
         catch
         {
@@ -183,20 +193,22 @@ public sealed class ClusterFaultTests
             Directory.GetDirectories(videos).All(folder => _ended.ContainsKey(Path.GetFileName(folder)))));
     }
 
-    private void Report(TimeSpan ready, TimeSpan whole, Dictionary<string, int> faults, string before, string after)
+    private void Report(TimeSpan ready, TimeSpan whole, Dictionary<string, int> faults, IReadOnlyList<string> memory)
     {
-        var runs = IsReal ? 0 : Directory.GetFiles(_folder, "runs-*.log").Sum(file => File.ReadLines(file).Count());
+        // The test's own generator counts them.
+        var runs = IsReal ? "" : $"{Directory.GetFiles(_folder, "runs-*.log").Sum(file => File.ReadLines(file).Count())} runs begun. ";
         var took = whole - ready;
         Write(string.Create(CultureInfo.InvariantCulture, $"{Jobs} jobs: {_ended.Count(e => e.Value.Length > 0)} videos, "
             + $"{_ended.Count(e => e.Value.Length == 0)} failed as they were to, {_cancelled.Count} cancelled; 0 lost, 0 twice. "
-            + $"{string.Join(", ", faults.Select(fault => $"{fault.Key} {fault.Value} times"))}. {runs} runs begun. "
-            + $"{took.TotalSeconds:0} s, {Jobs / took.TotalSeconds:0.0} jobs/s. MB at a quarter: {before}; at the end: {after}."));
+            + $"{string.Concat(faults.Select(fault => $"{fault.Key} {fault.Value} times. "))}{runs}"
+            + $"{took.TotalSeconds:0} s, {Jobs / took.TotalSeconds:0.0} jobs/s. "
+            + $"MB (workers, front end, Redis) after each part of {Parts}: {string.Join("; ", memory)}."));
         Directory.Delete(_folder, recursive: true);
     }
 
-    // Workers, then the front end.
-    private static string Memory(ClusterNode[] workers, ClusterNode front) =>
-        string.Join(", ", workers.Append(front).Select(node => $"{node.Memory() >> 20}"));
+    // A process that was started again has just begun to grow.
+    private static string Memory(ClusterNode[] workers, ClusterNode front, RedisServer redis) =>
+        string.Join(", ", workers.Append(front).Select(node => node.Memory()).Append(redis.Memory()).Select(bytes => $"{bytes >> 20}"));
 
     private ClusterNode Node(RedisServer redis, VideoClusterRole role)
     {

@@ -46,6 +46,20 @@ internal sealed class RedisServer : IAsyncDisposable
             throw new TimeoutException("redis-server does not answer.");
     }
 
+    /// <summary>Resident memory in bytes; 0 of one that is dead.</summary>
+    public long Memory()
+    {
+        try
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+        catch (InvalidOperationException)
+        {
+            return 0;
+        }
+    }
+
     /// <summary>As <c>kill -9</c> does.</summary>
     public async Task KillAsync()
     {

@@ -31,7 +31,7 @@ internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFi
         }
         catch (InvalidRequestException exception)
         {
-            return new Answer(ApiException.Invalid(exception.Parameter, exception.Message));
+            return new Answer(ApiException.Invalid(VideoRequestReader.FieldOf(exception.Parameter), exception.Message));
         }
         catch (BadHttpRequestException exception)
         {

@@ -4,6 +4,8 @@ using System.Runtime.CompilerServices;
 using System.Security.Claims;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
@@ -15,6 +17,9 @@ internal static class VideoHandlers
 {
     private const int UsualPage = 20;
     private const int LargestPage = 100;
+
+    // Who takes less holds a file open for nothing.
+    private static readonly MinDataRate SlowestDownload = new(bytesPerSecond: 16 << 10, gracePeriod: TimeSpan.FromSeconds(5));
 
     public static async Task<IResult> CreateAsync(
         HttpContext http, ClaimsPrincipal user, IVideoJobs jobs, IOptions<VideoServiceOptions> options)
@@ -68,6 +73,9 @@ internal static class VideoHandlers
         var stream = name is null ? null : await files.OpenAsync(id, name, cancellationToken).ConfigureAwait(false);
         if (name is null || stream is null)
             throw new ApiException(404, "variant_not_found", $"This video has no {variant ?? "video"}.", "variant");
+
+        if (http.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
+            rate.MinDataRate = SlowestDownload;
 
         http.Response.Headers.CacheControl = "private, no-cache";
         return Results.Stream(

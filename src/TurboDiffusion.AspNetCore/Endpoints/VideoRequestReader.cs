@@ -7,22 +7,29 @@ using TurboDiffusion.AspNetCore.Jobs;
 namespace TurboDiffusion.AspNetCore.Endpoints;
 
 /// <summary>
-/// Reads what a client asks for, as a form or as JSON, within bounds. The fields are those of OpenAI's API and, beside
-/// them, <c>end_image</c>, <c>negative_prompt</c>, <c>aspect_ratio</c>, <c>frames</c>, <c>fps</c>, <c>steps</c>,
-/// <c>guidance_scale</c> and <c>seed</c>.
+/// Reads what a client asks for, as a form or as JSON, within bounds: the fields of <see cref="RequestField.All"/>.
 /// </summary>
 internal static class VideoRequestReader
 {
     private const int MaxFieldNameLength = 64;
-    private const int MaxIdempotencyKeyLength = 255;
+    /// <summary>The longest idempotency key, in characters.</summary>
+    public const int MaxIdempotencyKeyLength = 255;
+
 
     // Room for the form around an image and a prompt.
     private const int Overhead = 64 << 10;
 
-    private static readonly HashSet<string> Fields = new(StringComparer.Ordinal)
+    /// <summary>The field of a value that a generator refuses, by the generator's name of it.</summary>
+    public static string FieldOf(string parameter) => parameter switch
     {
-        "prompt", "model", "seconds", "size", UploadedImage.StartField, UploadedImage.EndField,
-        "negative_prompt", "aspect_ratio", "frames", "fps", "steps", "guidance_scale", "seed",
+        "width" or "height" => "size",
+        "image" => UploadedImage.StartField,
+        "end image" => UploadedImage.EndField,
+        "guidance" => "guidance_scale",
+        "duration" => "seconds",
+        "aspect ratio" => "aspect_ratio",
+        "negative prompt" => "negative_prompt",
+        _ => parameter,
     };
 
     /// <summary>The largest body: the images in base64, and the texts in any escaping.</summary>
@@ -38,17 +45,17 @@ internal static class VideoRequestReader
         var request = new VideoJobRequest
         {
             Prompt = Prompt(fields, limits),
-            NegativePrompt = Text(fields, "negative_prompt", limits.MaxPromptLength),
-            Model = Text(fields, "model", 200),
+            NegativePrompt = Text(fields, "negative_prompt", limits),
+            Model = Text(fields, "model", limits),
             Width = width,
             Height = height,
-            AspectRatio = Text(fields, "aspect_ratio", 16),
-            Seconds = Number<double>(fields, "seconds", 0.01, 3600),
-            Frames = Number(fields, "frames", 1, limits.MaxFrames),
-            FramesPerSecond = Number(fields, "fps", 1, 120),
-            Steps = Number(fields, "steps", 1, limits.MaxSteps),
-            GuidanceScale = Number(fields, "guidance_scale", 0.0, 100.0),
-            Seed = Number(fields, "seed", 0L, long.MaxValue),
+            AspectRatio = Text(fields, "aspect_ratio", limits),
+            Seconds = Number<double>(fields, "seconds", limits),
+            Frames = Number<int>(fields, "frames", limits),
+            FramesPerSecond = Number<int>(fields, "fps", limits),
+            Steps = Number<int>(fields, "steps", limits),
+            GuidanceScale = Number<double>(fields, "guidance_scale", limits),
+            Seed = Number<long>(fields, "seed", limits),
             StartImage = images.GetValueOrDefault(UploadedImage.StartField)?.Name,
             EndImage = images.GetValueOrDefault(UploadedImage.EndField)?.Name,
         };
@@ -68,7 +75,7 @@ internal static class VideoRequestReader
     public static async Task<(string Prompt, string? IdempotencyKey)> ReadRemixAsync(HttpContext http, VideoServiceOptions limits)
     {
         var (fields, _) = await ReadFieldsAsync(http, limits).ConfigureAwait(false);
-        return fields.Keys.FirstOrDefault(name => name != "prompt") is { } other
+        return fields.Keys.FirstOrDefault(name => name != RequestField.Prompt) is { } other
             ? throw Unknown(other)
             : (Prompt(fields, limits), IdempotencyKey(http));
     }
@@ -132,7 +139,7 @@ internal static class VideoRequestReader
 
         void Add(string name, string value)
         {
-            if (!Fields.Contains(name))
+            if (!RequestField.Exists(name))
                 throw Unknown(name);
             if (!fields.TryAdd(name, value))
                 throw ApiException.Invalid(name, $"The field '{name}' is given twice.");
@@ -161,7 +168,7 @@ internal static class VideoRequestReader
     {
         var form = new FormFeature(http.Request, new FormOptions
         {
-            ValueCountLimit = Fields.Count,
+            ValueCountLimit = RequestField.All.Count,
             KeyLengthLimit = MaxFieldNameLength,
             ValueLengthLimit = (int)Math.Min(int.MaxValue, MaxBody(limits)),
             MultipartBodyLengthLimit = MaxBody(limits),
@@ -210,20 +217,25 @@ internal static class VideoRequestReader
     }
 
     private static string Prompt(Dictionary<string, string> fields, VideoServiceOptions limits) =>
-        Text(fields, "prompt", limits.MaxPromptLength) is { } prompt && !string.IsNullOrWhiteSpace(prompt) ? prompt
-            : throw ApiException.Invalid("prompt", "The prompt is empty; describe the video.");
+        Text(fields, RequestField.Prompt, limits) is { } prompt && !string.IsNullOrWhiteSpace(prompt) ? prompt
+            : throw ApiException.Invalid(RequestField.Prompt, "The prompt is empty; describe the video.");
 
-    private static string? Text(Dictionary<string, string> fields, string name, int maxLength) =>
-        fields.GetValueOrDefault(name) is not { Length: > 0 } text ? null
-            : text.Length <= maxLength ? text
-            : throw ApiException.Invalid(name, $"The field '{name}' has {text.Length} characters; at most {maxLength} are accepted.");
+    private static string? Text(Dictionary<string, string> fields, string name, VideoServiceOptions limits)
+    {
+        var most = (int)RequestField.Of(name).Most!(limits);
+        return fields.GetValueOrDefault(name) is not { Length: > 0 } text ? null
+            : text.Length <= most ? text
+            : throw ApiException.Invalid(name, $"The field '{name}' has {text.Length} characters; at most {most} are accepted.");
+    }
 
-    private static T? Number<T>(Dictionary<string, string> fields, string name, T least, T most)
+    private static T? Number<T>(Dictionary<string, string> fields, string name, VideoServiceOptions limits)
         where T : struct, System.Numerics.INumber<T>
     {
         if (fields.GetValueOrDefault(name) is not { Length: > 0 } text)
             return null;
 
+        var field = RequestField.Of(name);
+        var (least, most) = (T.CreateChecked(field.Least), T.CreateChecked(field.Most!(limits)));
         return T.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
             ? number
             : throw ApiException.Invalid(
@@ -232,7 +244,7 @@ internal static class VideoRequestReader
 
     private static (int? Width, int? Height) Size(Dictionary<string, string> fields, VideoServiceOptions limits)
     {
-        if (fields.GetValueOrDefault("size") is not { Length: > 0 } text)
+        if (Text(fields, RequestField.Size, limits) is not { Length: > 0 } text)
             return (null, null);
 
         return text.Split('x') is [var first, var second]
@@ -240,9 +252,9 @@ internal static class VideoRequestReader
             && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var height)
             && width > 0 && height > 0
             ? (long)width * height <= limits.MaxFramePixels ? (width, height)
-                : throw ApiException.Invalid("size",
+                : throw ApiException.Invalid(RequestField.Size,
                     $"The size {width}x{height} is too large; at most {limits.MaxFramePixels} pixels are accepted.")
-            : throw ApiException.Invalid("size", "The size must be width and height in pixels, such as 832x480.");
+            : throw ApiException.Invalid(RequestField.Size, "The size must be width and height in pixels, such as 832x480.");
     }
 
     private static string? IdempotencyKey(HttpContext http) =>
@@ -253,6 +265,7 @@ internal static class VideoRequestReader
     private static ApiException Unknown(string name)
     {
         var shown = name.Length <= MaxFieldNameLength ? name : name[..MaxFieldNameLength];
-        return new ApiException(400, "unknown_parameter", $"The field '{shown}' is unknown; known are {string.Join(", ", Fields)}.", shown);
+        var known = string.Join(", ", RequestField.All.Select(field => field.Name));
+        return new ApiException(400, "unknown_parameter", $"The field '{shown}' is unknown; known are {known}.", shown);
     }
 }

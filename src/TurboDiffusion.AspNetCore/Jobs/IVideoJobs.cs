@@ -16,6 +16,7 @@ public interface IVideoJobs
     /// <param name="cancellationToken">Ends the call.</param>
     /// <returns>The job; an earlier one where the owner has used the idempotency key before.</returns>
     /// <exception cref="VideoJobRefusedException">It was not accepted.</exception>
+    /// <exception cref="InvalidRequestException">The model cannot make what is asked for.</exception>
     Task<VideoJob> SubmitAsync(VideoJobSubmission submission, CancellationToken cancellationToken = default);
 
     /// <summary>Finds a job.</summary>

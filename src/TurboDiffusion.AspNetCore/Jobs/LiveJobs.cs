@@ -16,6 +16,16 @@ internal sealed class LiveJobs
     private readonly Channel<bool> _work =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    /// <summary>How many watch now, for tests.</summary>
+    internal int Watchers
+    {
+        get
+        {
+            lock (_lock)
+                return _watchers.Values.Sum(watchers => watchers.Count);
+        }
+    }
+
     /// <summary>Says that a job waits.</summary>
     public void Wake() => _work.Writer.TryWrite(true);
 

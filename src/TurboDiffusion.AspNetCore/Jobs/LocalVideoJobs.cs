@@ -9,6 +9,7 @@ internal sealed class LocalVideoJobs(
     IVideoJobStore store,
     IVideoFileStore files,
     VideoModelCatalog models,
+    SubmissionCheck check,
     LiveJobs live,
     JobDurations durations,
     IOptions<VideoServiceOptions> options,
@@ -21,6 +22,7 @@ internal sealed class LocalVideoJobs(
     public async Task<VideoJob> SubmitAsync(VideoJobSubmission submission, CancellationToken cancellationToken)
     {
         var model = models.Resolve(submission.Request.Model);
+        await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
         var job = submission.Accept(model, time.GetUtcNow());
         try
         {

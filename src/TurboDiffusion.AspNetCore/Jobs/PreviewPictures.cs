@@ -5,8 +5,9 @@ namespace TurboDiffusion.AspNetCore.Jobs;
 /// <summary>The previews of a video, made small, and the pictures that are put together from them.</summary>
 internal sealed class PreviewPictures
 {
-    // As large as a page shows them.
-    private const int MaxWidth = 320;
+    /// <summary>As wide as a page shows them, in pixels.</summary>
+    public const int MaxWidth = 320;
+
     private const int Columns = 4;
     private const int Quality = 80;
 

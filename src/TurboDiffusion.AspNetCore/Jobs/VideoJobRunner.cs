@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Generation.Media;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
@@ -70,7 +71,8 @@ public sealed partial class VideoJobRunner(
         var progress = new VideoJobProgress(0);
         AIContent? video = null;
         var request = await RequestAsync(job, cancellationToken).ConfigureAwait(false);
-        await foreach (var update in generator.GenerateStreamingAsync(request, Options(job), cancellationToken).ConfigureAwait(false))
+        await foreach (var update in generator.GenerateStreamingAsync(
+            request, job.Request.ToOptions(options.Value.Previews), cancellationToken).ConfigureAwait(false))
         {
             if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdated)
                 video ??= update.Contents.FirstOrDefault(content => content is DataContent or UriContent);
@@ -94,13 +96,9 @@ public sealed partial class VideoJobRunner(
     private static VideoJobProgress Progress(VideoGenerationProgress now, VideoJobProgress before) => new(
         Math.Min(now.PercentComplete ?? before.Percent, 99), now.Stage, now.Step, now.TotalSteps, now.Remaining?.TotalSeconds);
 
-    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken) =>
-        new(job.Request.Prompt)
-        {
-            NegativePrompt = job.Request.NegativePrompt,
-            StartFrame = await ImageAsync(job.Id, job.Request.StartImage, cancellationToken).ConfigureAwait(false),
-            EndFrame = await ImageAsync(job.Id, job.Request.EndImage, cancellationToken).ConfigureAwait(false),
-        };
+    private async Task<VideoGenerationRequest> RequestAsync(VideoJob job, CancellationToken cancellationToken) => job.Request.ToGenerate(
+        await ImageAsync(job.Id, job.Request.StartImage, cancellationToken).ConfigureAwait(false),
+        await ImageAsync(job.Id, job.Request.EndImage, cancellationToken).ConfigureAwait(false));
 
     private async Task<DataContent?> ImageAsync(string job, string? name, CancellationToken cancellationToken)
     {
@@ -117,35 +115,6 @@ public sealed partial class VideoJobRunner(
         }
     }
 
-    private VideoGenerationOptions Options(VideoJob job)
-    {
-        var request = job.Request;
-        var result = new VideoGenerationOptions
-        {
-            VideoSize = request is { Width: { } width, Height: { } height } ? new(width, height) : null,
-            AspectRatio = request.AspectRatio,
-            Duration = request.Seconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            FramesPerSecond = request.FramesPerSecond,
-            Seed = request.Seed,
-            Count = 1,
-            // The bytes: no file is left behind that nobody deletes.
-            ResponseFormat = VideoGenerationResponseFormat.Data,
-            StreamingCount = options.Value.Previews,
-        };
-        // The generator's own knobs only where some are asked for, so that any generator serves the other requests.
-        var asked = request.Steps is not null || request.GuidanceScale is not null || request.Frames is not null;
-        result.RawRepresentationFactory = generator => asked || generator is TurboDiffusionVideoGenerator
-            ? new TurboDiffusionRequestOptions
-            {
-                Steps = request.Steps,
-                GuidanceScale = request.GuidanceScale,
-                Frames = request.Frames,
-                StreamSteps = options.Value.Previews > 0,
-            }
-            : null;
-        return result;
-    }
-
     private async Task<StoredVideo> StoreAsync(
         VideoJob job, AIContent video, PreviewPictures pictures, CancellationToken cancellationToken)
     {
@@ -158,6 +127,9 @@ public sealed partial class VideoJobRunner(
         };
         long total = 0;
         string? thumbnail = null, spritesheet = null;
+        if (pictures.IsEmpty)
+            await AddFramesAsync(pictures, bytes, mediaType, video.GetVideoInfo()?.FrameCount, cancellationToken).ConfigureAwait(false);
+
         if (!pictures.IsEmpty)
         {
             thumbnail = await SaveAsync(VideoFileNames.Thumbnail(job.Attempts), pictures.Thumbnail()).ConfigureAwait(false);
@@ -174,6 +146,33 @@ public sealed partial class VideoJobRunner(
             return file;
         }
     }
+
+    /// <summary>Takes pictures from the video itself, where the generator has shown none; a video that cannot be read has none.</summary>
+    private async Task AddFramesAsync(
+        PreviewPictures pictures, ReadOnlyMemory<byte> video, string mediaType, int? frames, CancellationToken cancellationToken)
+    {
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-pictures-").FullName;
+        try
+        {
+            var path = Path.Combine(folder, VideoFileNames.Video(mediaType.Split(';')[0], attempt: 1));
+            await File.WriteAllBytesAsync(path, video, cancellationToken).ConfigureAwait(false);
+            var count = Math.Max(1, options.Value.Previews);
+            foreach (var picture in await VideoPictures.ReadAsync(path, count, PreviewPictures.MaxWidth, frames, cancellationToken)
+                .ConfigureAwait(false))
+                pictures.Add(picture);
+        }
+        catch (TurboDiffusionException exception)
+        {
+            LogNoPictures(exception.Message);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "A video has no thumbnail. {Reason}")]
+    private partial void LogNoPictures(string reason);
 
     [LoggerMessage(LogLevel.Error, "The job {Id} failed.")]
     private partial void LogFailed(string id, Exception exception);

@@ -32,6 +32,10 @@ public sealed class VideoModelCatalog(IServiceProvider services, IOptions<VideoS
     public IVideoGenerator Generator(string name) =>
         options.Value.Models.Count > 0 ? services.GetRequiredKeyedService<IVideoGenerator>(name) : Default();
 
+    /// <summary>The generator of a model of any machine, where it is here.</summary>
+    internal IVideoGenerator? Find(string name) => options.Value.Models.Count > 0 ? services.GetKeyedService<IVideoGenerator>(name)
+        : services.GetService<IVideoGenerator>() is { } generator && NameOf(generator) == name ? generator : null;
+
     private IVideoGenerator Default() => services.GetRequiredService<IVideoGenerator>();
 
     private static string NameOf(IVideoGenerator generator) =>

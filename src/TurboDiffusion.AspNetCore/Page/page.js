@@ -74,7 +74,9 @@ class Video {
       : [`${state.progress} %`, state.stage?.replaceAll('_', ' '), state.seconds_left != null && `about ${Math.ceil(state.seconds_left)} s left`]
         .filter(Boolean).join(', ');
     this.part('.error').textContent = state.error?.message ?? '';
-    for (const name of ['.play', '.download']) this.part(name).hidden = !done;
+    this.part('.download').hidden = !done;
+    // The player has a button of its own.
+    this.part('.play').hidden = !done || !this.part('video').hidden;
     this.part('.delete').textContent = this.ended ? 'Delete' : 'Cancel';
     for (const button of this.element.querySelectorAll('button')) button.setAttribute('aria-label', `${button.textContent}: ${title}`);
     this.part('video').setAttribute('aria-label', title);
@@ -127,10 +129,15 @@ class Video {
     if (player.src) return;
     player.src = URL.createObjectURL(await this.blob());
     player.hidden = false;
-    this.part('img').hidden = true;
+    this.part('img').hidden = this.part('.play').hidden = true;
   }
 
-  play() { report(this.load().then(() => this.part('video').play())); }
+  play() {
+    report(this.load().then(() => {
+      this.part('video').focus();
+      return this.part('video').play();
+    }));
+  }
 
   async download() {
     const link = document.createElement('a'), blob = await this.blob();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using TurboDiffusion.AspNetCore.Jobs;
+using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.AspNetCore.Telemetry;
 
@@ -14,6 +15,7 @@ internal sealed class JobMetrics
     public JobMetrics(IMeterFactory factory)
     {
         _meter = factory.Create(VideoServiceDefaults.MeterName);
+        GpuMetrics.AddTo(_meter, GpuMemory.InUse);
         _duration = _meter.CreateHistogram(
             "turbodiffusion.job.duration",
             "s",

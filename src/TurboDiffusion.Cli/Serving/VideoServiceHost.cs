@@ -25,7 +25,7 @@ internal static class VideoServiceHost
 
     /// <summary>Builds it.</summary>
     /// <param name="listen">The address to listen at.</param>
-    /// <param name="settings">A JSON file with the sections TurboDiffusion and VideoService, or null.</param>
+    /// <param name="settings">A JSON file with the sections TurboDiffusion, VideoService, VideoFiles and VideoCluster, or null.</param>
     /// <param name="engine">Changes how the model is run.</param>
     /// <param name="service">Changes what is accepted and kept.</param>
     /// <param name="cluster">Changes how it belongs to a cluster; it does where a Redis is named.</param>
@@ -49,6 +49,7 @@ internal static class VideoServiceHost
         builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
         builder.Services.PostConfigure(engine);
         VideoClusterRole? role = Join(builder, cluster);
+        if (builder.Configuration.GetSection("VideoFiles") is var files && files.Exists()) builder.Services.AddS3VideoFiles(files);
         builder.Services.AddVideoService(builder.Configuration.GetSection("VideoService"));
         builder.Services.PostConfigure(service);
         builder.Services.AddOpenApi();

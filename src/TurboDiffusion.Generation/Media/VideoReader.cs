@@ -77,16 +77,23 @@ public static class VideoReader
         return read.Result == frame.Length;
     }
 
+    /// <summary>The arguments by which ffmpeg reads a video: nothing but this file, and nothing but the pictures in it.</summary>
+    /// <exception cref="InvalidRequestException">There is no such file.</exception>
+    internal static string[] Input(string path)
+    {
+        Check(path);
+        return ["-protocol_whitelist", "file", "-format_whitelist", Demuxers, "-i", "file:" + Path.GetFullPath(path), "-map", "0:v:0"];
+    }
+
     private static string[] Arguments(string path, VideoFormat format) =>
     [
-        // Nothing but this file, and nothing but the pictures in it.
-        "-protocol_whitelist", "file", "-format_whitelist", Demuxers, "-i", "file:" + path, "-map", "0:v:0",
+        .. Input(path),
         "-vf", string.Create(CultureInfo.InvariantCulture,
             $"fps={format.FramesPerSecond},scale={format.Width}:{format.Height}:force_original_aspect_ratio=increase:" +
             $"flags=bicubic+accurate_rnd+full_chroma_int,crop={format.Width}:{format.Height}"),
         "-f", "rawvideo", "-pix_fmt", "rgb24", "-",
     ];
 
-    private static InvalidRequestException Bad(string path, string reason, Exception? cause = null) =>
+    internal static InvalidRequestException Bad(string path, string reason, Exception? cause = null) =>
         new("video", $"The video {path} {reason}.", cause);
 }

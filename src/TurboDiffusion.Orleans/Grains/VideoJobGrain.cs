@@ -8,6 +8,8 @@ using TurboDiffusion.Orleans.Placement;
 namespace TurboDiffusion.Orleans.Grains;
 
 /// <summary>See <see cref="IVideoJobGrain"/>.</summary>
+// With its previews a job that nobody asks about is worth no memory; one that runs is asked about all the time.
+[CollectionAgeLimit(Minutes = 2)]
 [FrontEndsFirst]
 internal sealed partial class VideoJobGrain(
     [PersistentState("job", VideoCluster.Storage)] IPersistentState<VideoJobState> store,

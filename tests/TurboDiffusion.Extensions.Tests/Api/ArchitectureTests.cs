@@ -41,6 +41,7 @@ public partial class ArchitectureTests
         ["TurboDiffusion.Cli"] = "the program turbodiffusion",
         ["TurboDiffusion.Orleans"] = "the service on many machines",
         ["TurboDiffusion.AspNetCore"] = "/v1/videos, jobs that outlive the process, a page",
+        ["TurboDiffusion.AspNetCore.S3"] = "the service's videos in an object store",
         ["TurboDiffusion.Mcp"] = "tools of an MCP server",
         ["TurboDiffusion.Extensions.AI.OpenAI"] = "VideoClient as IVideoGenerator",
         ["TurboDiffusion.SemanticKernel"] = "the plugin of agents",

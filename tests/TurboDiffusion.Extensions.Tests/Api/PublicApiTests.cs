@@ -24,6 +24,7 @@ public sealed class PublicApiTests
     [InlineData("TurboDiffusion.SemanticKernel")]
     [InlineData("TurboDiffusion.ML")]
     [InlineData("TurboDiffusion.AspNetCore")]
+    [InlineData("TurboDiffusion.AspNetCore.S3")]
     [InlineData("TurboDiffusion.Orleans")]
     [InlineData("TurboDiffusion.Mcp")]
     [InlineData("TurboDiffusion.Extensions.AI.OpenAI")]

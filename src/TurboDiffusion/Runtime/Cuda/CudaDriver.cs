@@ -99,6 +99,9 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library)]
     public static partial int cuDevicePrimaryCtxRetain(out nint context, int device);
 
+    [LibraryImport(Library)]
+    public static partial int cuDevicePrimaryCtxGetState(int device, out uint flags, out int active);
+
     [LibraryImport(Library, EntryPoint = "cuCtxPushCurrent_v2")]
     public static partial int cuCtxPushCurrent(nint context);
 

@@ -1,0 +1,79 @@
+using System.Net;
+using Amazon.S3;
+using Amazon.S3.Model;
+using TurboDiffusion.AspNetCore.Files;
+using TurboDiffusion.AspNetCore.Jobs;
+
+namespace TurboDiffusion.AspNetCore.S3;
+
+/// <summary>Keeps the files of jobs in a bucket of an object store: an object for each, under the job's name.</summary>
+/// <param name="client">The store; it stays the caller's.</param>
+/// <param name="bucket">The bucket, which exists.</param>
+/// <param name="prefix">What the keys begin with.</param>
+public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string prefix = "") : IVideoFileStore
+{
+    /// <inheritdoc/>
+    public async Task SaveAsync(
+        string jobId, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
+    {
+        // An object appears when it is whole.
+        using var stream = new MemoryStream(content.ToArray(), writable: false);
+        await client.PutObjectAsync(
+            new PutObjectRequest
+            {
+                BucketName = bucket,
+                Key = KeyOf(jobId, name),
+                InputStream = stream,
+                ContentType = VideoFileNames.MediaType(name),
+                // Other stores than Amazon's do not all know bodies that are signed in pieces.
+                UseChunkEncoding = false,
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<Stream?> OpenAsync(string jobId, string name, CancellationToken cancellationToken = default)
+    {
+        var key = KeyOf(jobId, name);
+        try
+        {
+            var about = await client.GetObjectMetadataAsync(
+                new GetObjectMetadataRequest { BucketName = bucket, Key = key }, cancellationToken).ConfigureAwait(false);
+            return new S3ObjectStream(client, bucket, key, about.ETag, about.ContentLength);
+        }
+        catch (AmazonS3Exception exception) when (exception.StatusCode == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task DeleteAsync(string jobId, CancellationToken cancellationToken = default)
+    {
+        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
+        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
+            .ConfigureAwait(false))
+        {
+            foreach (var found in page.S3Objects ?? [])
+                await client.DeleteObjectAsync(bucket, found.Key, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default)
+    {
+        var jobs = new List<string>();
+        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = prefix, Delimiter = "/" };
+        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
+            .ConfigureAwait(false))
+            jobs.AddRange((page.CommonPrefixes ?? []).Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid));
+
+        return jobs;
+    }
+
+    private string FolderOf(string jobId) => VideoJobId.IsValid(jobId) ? $"{prefix}{jobId}/"
+        : throw new ArgumentException($"'{jobId}' is not the name of a job.", nameof(jobId));
+
+    private string KeyOf(string jobId, string name) => VideoFileNames.IsValid(name) ? FolderOf(jobId) + name
+        : throw new ArgumentException($"'{name}' is not the name of a job's file.", nameof(name));
+}

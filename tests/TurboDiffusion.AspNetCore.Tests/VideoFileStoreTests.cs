@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Amazon.Runtime;
+using Amazon.S3;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using TurboDiffusion.AspNetCore.Files;
+using TurboDiffusion.AspNetCore.Jobs;
+using TurboDiffusion.AspNetCore.S3;
+using Xunit;
+
+namespace TurboDiffusion.AspNetCore.Tests;
+
+/// <summary>What every store of videos does.</summary>
+public abstract class VideoFileStoreConformance
+{
+    private static readonly byte[] Content = [.. Enumerable.Range(0, 100_000).Select(i => (byte)(i * 7 + i / 251))];
+
+    private protected abstract IVideoFileStore Store { get; }
+
+    [Fact]
+    public async Task A_file_is_read_as_it_was_stored_from_anywhere()
+    {
+        var id = VideoJobId.New();
+        await Store.SaveAsync(id, "video1.mp4", Content);
+        await using var stream = await Store.OpenAsync(id, "video1.mp4");
+        Assert.Equal(Content.Length, stream!.Length);
+        foreach (var (from, count) in ((int, int)[])[(0, 10), (10, 1000), (5, 70_000), (99_990, 10), (0, Content.Length)])
+        {
+            stream.Position = from;
+            var read = new byte[count];
+            await stream.ReadExactlyAsync(read);
+            Assert.Equal(Content[from..(from + count)], read);
+        }
+
+        Assert.Equal(0, await stream.ReadAsync(new byte[1]));
+    }
+
+    [Fact]
+    public async Task A_file_of_the_same_name_is_replaced_and_what_is_not_there_is_null()
+    {
+        var id = VideoJobId.New();
+        Assert.Null(await Store.OpenAsync(id, "video1.mp4"));
+        await Store.SaveAsync(id, "video1.mp4", Content);
+        await Store.SaveAsync(id, "video1.mp4", new byte[] { 1, 2 });
+        await using var stream = await Store.OpenAsync(id, "video1.mp4");
+        Assert.Equal(2, stream!.Length);
+        Assert.Null(await Store.OpenAsync(id, "video2.mp4"));
+    }
+
+    [Fact]
+    public async Task Jobs_are_listed_and_deleted_with_all_their_files_and_no_others()
+    {
+        string[] ids = [.. Enumerable.Range(0, 8).Select(_ => VideoJobId.New())];
+        foreach (var id in ids)
+        {
+            foreach (var name in (string[])["start.png", "video1.mp4", "video2.mp4", "thumbnail2.webp", "spritesheet2.webp"])
+                await Store.SaveAsync(id, name, new byte[] { 1 });
+        }
+
+        Assert.Equal(ids.Order(), (await Store.ListJobsAsync()).Order());
+        await Store.DeleteAsync(ids[0]);
+        await Store.DeleteAsync(ids[0]);
+        Assert.Equal(ids[1..].Order(), (await Store.ListJobsAsync()).Order());
+        Assert.Null(await Store.OpenAsync(ids[0], "video1.mp4"));
+        await using var other = await Store.OpenAsync(ids[1], "spritesheet2.webp");
+        Assert.NotNull(other);
+    }
+
+    [Theory]
+    [InlineData("../../etc", "video1.mp4")]
+    [InlineData(null, "../video1.mp4")]
+    [InlineData(null, "/etc/passwd")]
+    public async Task Names_that_are_none_are_refused(string? id, string name) =>
+        await Assert.ThrowsAsync<ArgumentException>(() => Store.SaveAsync(id ?? VideoJobId.New(), name, new byte[1]));
+}
+
+/// <summary>The store in a folder.</summary>
+public sealed class FolderVideoFileStoreTests : VideoFileStoreConformance, IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-store-").FullName;
+
+    private protected override IVideoFileStore Store => new FolderVideoFileStore(_folder);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+/// <summary>The store in a bucket, and a service on it.</summary>
+public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLifetime
+{
+    private S3Server _server = null!;
+    private AmazonS3Client _client = null!;
+
+    private protected override IVideoFileStore Store => new S3VideoFileStore(_client, "bucket", "videos/");
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await S3Server.StartAsync();
+        _client = S3VideoFilesServiceCollectionExtensions.Client(
+            new S3VideoFileOptions { ServiceUrl = _server.Address }, new BasicAWSCredentials("key", "secret"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_service_keeps_its_videos_there()
+    {
+        await using var service = await StartAsync();
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, FakeVideoGenerator.Picture(32, 32, 1), ("prompt", "a")))
+            .GetProperty("id").GetString()!;
+        var video = await service.EndOfAsync(id);
+        Assert.True(video.GetProperty("status").GetString() == "completed", video.GetRawText());
+        Assert.Equal(["spritesheet1.webp", "start.png", "thumbnail1.webp", "video1.mp4"],
+            _server.Objects.Keys.Select(key => key.Split($"bucket/videos/{id}/")[1]).Order());
+
+        var whole = await service.Http.GetByteArrayAsync($"/v1/videos/{id}/content");
+        Assert.Equal(_server.Objects[$"bucket/videos/{id}/video1.mp4"], whole);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v1/videos/{id}/content");
+        request.Headers.Range = new RangeHeaderValue(3, 8);
+        using var part = await service.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.PartialContent, part.StatusCode);
+        Assert.Equal(whole[3..9], await part.Content.ReadAsByteArrayAsync());
+
+        Assert.True((await service.Http.DeleteAsync($"/v1/videos/{id}")).IsSuccessStatusCode);
+        Assert.Empty(_server.Objects);
+    }
+
+    [Fact]
+    public async Task While_the_store_is_down_requests_fail_and_jobs_end_in_an_error()
+    {
+        await using var service = await StartAsync();
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+        await service.EndOfAsync(id);
+        _server.IsDown = true;
+        Assert.Equal(HttpStatusCode.InternalServerError, (await service.Http.GetAsync($"/v1/videos/{id}/content")).StatusCode);
+        var lost = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "b"))).GetProperty("id").GetString()!;
+        Assert.Equal("server_error", (await service.EndOfAsync(lost)).GetProperty("error").GetProperty("code").GetString());
+        _server.IsDown = false;
+        Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync($"/v1/videos/{id}/content")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData(null, null, "Bucket is empty")]
+    [InlineData("bucket", "localhost:9000", "ServiceUrl is no address")]
+    public async Task Options_that_cannot_be_are_refused_at_the_start(string? bucket, string? address, string message)
+    {
+        var error = await Assert.ThrowsAsync<OptionsValidationException>(() => TestService.StartAsync(services: services =>
+            services.AddS3VideoFiles(options => (options.Bucket, options.ServiceUrl) = (bucket, address))));
+        Assert.Contains(message, error.Message);
+    }
+
+    private Task<TestService> StartAsync() => TestService.StartAsync(services: services => services.AddSingleton(Store));
+}
