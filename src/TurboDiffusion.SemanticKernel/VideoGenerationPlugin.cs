@@ -58,7 +58,7 @@ public static class VideoGenerationPlugin
         public async Task<FunctionResult> GenerateVideoAsync(
             KernelFunction function,
             [Description(ToolText.Prompt)] string prompt,
-            [Description(ToolText.AspectRatio)] string? aspectRatio = null,
+            [Description(ToolText.AspectRatio), AspectRatios] string? aspectRatio = null,
             [Description(ToolText.Duration)] double? durationSeconds = null,
             [Description(ToolText.Seed)] long? seed = null,
             CancellationToken cancellationToken = default) => Result(

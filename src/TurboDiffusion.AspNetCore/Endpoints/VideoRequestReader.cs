@@ -45,7 +45,7 @@ internal static class VideoRequestReader
             AspectRatio = Text(fields, "aspect_ratio", 16),
             Seconds = Number<double>(fields, "seconds", 0.01, 3600),
             Frames = Number(fields, "frames", 1, limits.MaxFrames),
-            FramesPerSecond = Number(fields, "fps", 1, 120),
+            FramesPerSecond = Number(fields, "fps", 1.0, 120.0),
             Steps = Number(fields, "steps", 1, limits.MaxSteps),
             GuidanceScale = Number(fields, "guidance_scale", 0.0, 100.0),
             Seed = Number(fields, "seed", 0L, long.MaxValue),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TurboDiffusion.Evaluation;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Training.Samples;
 
@@ -10,11 +11,12 @@ namespace TurboDiffusion.Training.Samples;
 public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Scores)
 {
     private const string Header = "iteration,seconds,clips,shape,color,background,motion,all";
+    private const int MaxBytes = 64 << 20;
 
     /// <summary>Reads a file of scores.</summary>
     /// <param name="path">The file; one that does not exist has none. A line that was cut off is left out.</param>
     public static IReadOnlyList<ScoreLine> Read(string path) => File.Exists(path)
-        ? [.. File.ReadLines(path).Skip(1).Select(Parse).OfType<ScoreLine>()]
+        ? [.. InputFile.ReadText(path, MaxBytes).Split('\n').Skip(1).Select(Parse).OfType<ScoreLine>()]
         : [];
 
     /// <summary>Adds a line, after a header where the file is new.</summary>
