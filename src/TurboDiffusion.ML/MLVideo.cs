@@ -76,12 +76,14 @@ public sealed class MLVideo
 
         try
         {
+            // ffmpeg would wait for a named pipe for ever.
+            InputFile.Open(path).Dispose();
             FFMpegArguments.FromFileInput(path)
                 .OutputToFile(System.IO.Path.Combine(folder, "frame_%05d.png"), addArguments: output => output
                     .WithCustomArgument("-fps_mode passthrough"))
                 .ProcessSynchronously();
         }
-        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception or IOException)
         {
             throw new EnvironmentException("ffmpeg", $"ffmpeg cannot decode the video {Path}: {exception.Message}", exception);
         }

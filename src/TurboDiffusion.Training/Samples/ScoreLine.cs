@@ -22,11 +22,18 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
     /// <summary>Adds a line, after a header where the file is new.</summary>
     internal static void Append(string path, ScoreLine line)
     {
-        if (!File.Exists(path)) File.WriteAllText(path, Header + "\n");
         AttributeScores s = line.Scores;
-        File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
+        string text = string.Create(CultureInfo.InvariantCulture,
             $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},"
-                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
+                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n");
+        try
+        {
+            File.AppendAllText(path, File.Exists(path) ? text : Header + "\n" + text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"The scores {path} cannot be written: {e.Message}", e);
+        }
     }
 
     private static ScoreLine? Parse(string line)
