@@ -20,8 +20,7 @@ public class FullDiskTests(Models models)
     [InlineData("quantize", "TRANSFORMER", "DISK/t.safetensors")]
     [InlineData("new", "small", "DISK/t.safetensors", "--part", "vae")]
     [InlineData("new", "small", "DISK/model")]
-    [InlineData("world", "DISK/world")]
-    [InlineData("world", "DISK/world", "--vae", "VAE", "--clips", "2", "--device", "cpu")]
+    [InlineData("world", "DISK/world", "--vae", "VAE", "--clips", "1", "--size", "64x64", "--frames", "9", "--device", "cpu")]
     [InlineData("encode", "VIDEOS", "DISK/clips", "--clips", "--size", "64x64", "--frames", "5", "--fps", "8")]
     [InlineData("train", "sla", "--config", "CONFIG", "--output", "DISK/run")]
     [InlineData("generate", "x", "--size", "64x64", "--frames", "5", "--steps", "1", "-o", "DISK/v.mp4", "--preview", "DISK/now.png")]
@@ -46,7 +45,7 @@ public class FullDiskTests(Models models)
             await File.WriteAllBytesAsync(filler, new byte[disk.Free - 1024 * kilobytes]);
             CommandRun run = CommandRun.Of(args);
             Assert.True(run.ExitCode == 1, $"{kilobytes} KB: {run.ExitCode} {run.Out} {run.Error}");
-            Assert.Matches("No space left|of room|not enough", Assert.Single(run.Errors));
+            Assert.Matches("No space left|of room|disk was full", Assert.Single(run.Errors));
             Assert.DoesNotContain("Exception", run.Error);
             Assert.DoesNotContain(disk.Content, entry => entry.Contains(".partial", StringComparison.Ordinal));
             Assert.DoesNotContain(disk.Content, entry => entry.Contains(".safetensors", StringComparison.Ordinal));
