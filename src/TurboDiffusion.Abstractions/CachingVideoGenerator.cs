@@ -152,9 +152,9 @@ public abstract class CachingVideoGenerator : DelegatingVideoGenerator
         {
             case DataContent data:
                 return Convert.ToHexStringLower(SHA256.HashData(data.Data.Span));
-            case UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } when File.Exists(uri.LocalPath):
+            case UriContent when LocalFile.PathOf(content) is { } path && File.Exists(path):
                 // The file's contents count, not its name.
-                await using (var file = File.OpenRead(uri.LocalPath))
+                await using (var file = LocalFile.Open(path))
                     return Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false));
             default:
                 return JsonSerializer.Serialize(content, VideoJsonUtilities.TypeInfo<AIContent>());

@@ -64,12 +64,14 @@ public static class VideoContentExtensions
         ArgumentException.ThrowIfNullOrEmpty(path);
         var full = Path.GetFullPath(path);
         Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-        // Nobody sees half a file, and two writers do not meet.
-        var aside = $"{full}.{Guid.NewGuid():N}.partial";
+        // Nobody sees half a file, and two writers do not meet. The engine removes files of such names whose writer was killed.
+        var aside = Path.Combine(Path.GetDirectoryName(full)!, $".turbodiffusion-{Guid.NewGuid():n}.partial");
         try
         {
-            await using (var file = new FileStream(aside, FileMode.CreateNew, FileAccess.Write))
-                await CopyToAsync(video, file, cancellationToken).ConfigureAwait(false);
+            await using var file = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+            await CopyToAsync(video, file, cancellationToken).ConfigureAwait(false);
+            file.Flush(flushToDisk: true);
+            // While it is open, and so locked.
             File.Move(aside, full, overwrite: false);
             return full;
         }
@@ -86,8 +88,8 @@ public static class VideoContentExtensions
             case DataContent data:
                 await output.WriteAsync(data.Data, cancellationToken).ConfigureAwait(false);
                 break;
-            case UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } when !Directory.Exists(uri.LocalPath):
-                await using (var file = File.OpenRead(uri.LocalPath))
+            case UriContent when LocalFile.PathOf(video) is { } path && !Directory.Exists(path):
+                await using (var file = LocalFile.Open(path))
                     await file.CopyToAsync(output, cancellationToken).ConfigureAwait(false);
                 break;
             default:

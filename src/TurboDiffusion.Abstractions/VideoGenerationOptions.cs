@@ -45,8 +45,8 @@ public class VideoGenerationOptions
     /// <summary>How long the video plays. The nearest duration that the model supports is used.</summary>
     public TimeSpan? Duration { get; set; }
 
-    /// <summary>Frames per second of playback.</summary>
-    public int? FramesPerSecond { get; set; }
+    /// <summary>Frames per second of playback, such as 16 or 23.976.</summary>
+    public double? FramesPerSecond { get; set; }
 
     /// <summary>How many videos to generate for the request.</summary>
     public int? Count { get; set; }

@@ -159,7 +159,7 @@ public static class VideoGeneratorExtensions
     {
         ArgumentNullException.ThrowIfNull(generator);
         ArgumentException.ThrowIfNullOrEmpty(startFramePath);
-        var image = await DataContent.LoadFromAsync(startFramePath, cancellationToken: cancellationToken).ConfigureAwait(false);
+        var image = await LocalFile.ReadImageAsync(startFramePath, cancellationToken).ConfigureAwait(false);
         return await generator.AnimateImageAsync(image, prompt, options, cancellationToken).ConfigureAwait(false);
     }
 

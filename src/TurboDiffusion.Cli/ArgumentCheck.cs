@@ -1,10 +1,11 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace TurboDiffusion.Cli;
 
 /// <summary>
-/// Finds what the parser would take for a text although it was meant as an option: a name that no option has. A prompt must not
-/// come of a typing error.
+/// Finds what the parser would take for a text although it was meant as an option: a name that no option has, or one that stands
+/// where another option's value is missing. A prompt must not come of a typing error.
 /// </summary>
 internal static class ArgumentCheck
 {
@@ -30,6 +31,29 @@ internal static class ArgumentCheck
         }
         return null;
     }
+
+    /// <summary>What is wrong where an option's name stands for another's missing value, or null.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <param name="parsed">What the parser made of them.</param>
+    public static string? MissingValue(IReadOnlyList<string> args, ParseResult parsed)
+    {
+        // A value that was meant is written --option=VALUE, so that it is no argument of its own.
+        HashSet<string> names = [.. args.TakeWhile(a => a != "--").Where(LooksLikeOption)];
+        Option? taker = null;
+        foreach (Token token in parsed.Tokens)
+        {
+            if (token.Type == TokenType.Option) taker = OptionOf(parsed, token.Value);
+            else if (token.Type == TokenType.DoubleDash) return null;
+            else if (token.Type == TokenType.Argument && taker is not null && names.Contains(token.Value))
+                return $"{taker.Name} has no value: {Shown(token.Value)} is an option itself. A value that begins with a dash is written "
+                    + $"{taker.Name}=VALUE.";
+            else taker = null;
+        }
+        return null;
+    }
+
+    private static Option? OptionOf(ParseResult parsed, string name) => parsed.CommandResult.Command.Options
+        .FirstOrDefault(o => o.Name == name || o.Aliases.Contains(name));
 
     /// <summary>The word that was probably meant, or null.</summary>
     /// <param name="word">What was written.</param>

@@ -30,8 +30,9 @@ internal static class CommandLine
             RootCommand root = Root(terminal, libTorch);
             ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
             Command command = parsed.CommandResult.Command;
-            if (parsed.Action is not HelpPage && ArgumentCheck.UnknownOption(args, command, root) is { } unknown)
-                return Usage([unknown], command, terminal);
+            if (parsed.Action is not HelpPage
+                && (ArgumentCheck.UnknownOption(args, command, root) ?? ArgumentCheck.MissingValue(args, parsed)) is { } wrong)
+                return Usage([wrong], command, terminal);
             if (parsed.Action is ParseErrorAction) return Usage(Errors(parsed, root), command, terminal);
             return parsed.Invoke(new InvocationConfiguration
             {
@@ -59,7 +60,10 @@ internal static class CommandLine
         !args.Contains(NativeProbe.Option)
         && (args is [] or ["doctor" or "models" or "--version", ..] || args.Any(a => a is "--help" or "-h" or "-?"));
 
-    private static RootCommand Root(Terminal terminal, string? libTorchFolder)
+    /// <summary>The program's commands.</summary>
+    /// <param name="terminal">Where they write.</param>
+    /// <param name="libTorchFolder">The libtorch that the user named, for the doctor.</param>
+    internal static RootCommand Root(Terminal terminal, string? libTorchFolder)
     {
         var root = new RootCommand("Videos from text and images with TurboDiffusion and Wan models.")
         {

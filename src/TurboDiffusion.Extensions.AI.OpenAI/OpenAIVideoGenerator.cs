@@ -94,7 +94,7 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
         Add("negative_prompt", request.NegativePrompt);
         Add("aspect_ratio", options.AspectRatio);
         Add("fps", options.FramesPerSecond?.ToString(CultureInfo.InvariantCulture));
-        Add("seed", (options.Seed + number)?.ToString(CultureInfo.InvariantCulture));
+        Add("seed", checked(options.Seed + number)?.ToString(CultureInfo.InvariantCulture));
         foreach (var (name, value) in options.AdditionalProperties ?? [])
             Add(name, Convert.ToString(value, CultureInfo.InvariantCulture));
 
@@ -119,13 +119,10 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
 
     private static async Task<HttpContent> ImageAsync(AIContent frame, CancellationToken cancellationToken)
     {
-        var data = frame switch
-        {
-            DataContent bytes => bytes,
-            UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } =>
-                await DataContent.LoadFromAsync(uri.LocalPath, cancellationToken: cancellationToken).ConfigureAwait(false),
-            _ => throw new NotSupportedException("A frame is neither bytes nor a file on this machine; download it first."),
-        };
+        var data = frame as DataContent ?? await LocalFile.ReadImageAsync(
+            LocalFile.PathOf(frame)
+                ?? throw new NotSupportedException("A frame is neither bytes nor a file on this machine; download it first."),
+            cancellationToken).ConfigureAwait(false);
         var content = new ByteArrayContent(data.Data.ToArray());
         content.Headers.ContentType = MediaTypeHeaderValue.Parse(data.MediaType);
         return content;

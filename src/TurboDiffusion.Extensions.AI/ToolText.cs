@@ -17,7 +17,7 @@ internal static class ToolText
     public const string EndImagePath =
         "Path of an image file to end with, likewise inside an allowed folder; only for models that make the video between two images";
     public const string ImageId = "Id of an image of this conversation to start from, such as image-1";
-    public const string AspectRatio = "Width to height: 16:9, 9:16, 1:1, 4:3 or 3:4";
+    public const string AspectRatio = "Width to height";
     public const string Duration = "Length in seconds; the nearest supported length is used";
     public const string Seed = "Random seed; reuse the seed of an earlier video, with the same description, to get it again";
     public const string EarlierVideo =

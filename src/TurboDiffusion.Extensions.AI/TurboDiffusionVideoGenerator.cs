@@ -246,7 +246,7 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         var responseId = Guid.NewGuid().ToString("N");
         var asData = options.ResponseFormat == VideoGenerationResponseFormat.Data;
         // Bytes that were asked for leave no file, unless one was named.
-        var temporary = asData && raw.OutputPath is null ? Directory.CreateTempSubdirectory("turbodiffusion-").FullName : null;
+        var temporary = asData && raw.OutputPath is null ? TemporaryFolder() : null;
         try
         {
             var path = raw.OutputPath ?? NewPath(temporary ?? OutputDirectory(), options.MediaType);
@@ -291,6 +291,22 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         }
     }
 
+    private static string TemporaryFolder()
+    {
+        try
+        {
+            return Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk",
+                $"A video that is returned as bytes is made in the folder for temporary files, {Path.GetTempPath()}, which cannot be "
+                    + $"written into: {exception.Message} Set TMPDIR to another, or ask for a URI and set "
+                    + $"{nameof(TurboDiffusionOptions.OutputDirectory)}.",
+                exception);
+        }
+    }
+
     private string OutputPath => Path.GetFullPath(
         _options.OutputDirectory ?? Path.Combine(Path.GetTempPath(), "turbodiffusion-videos"));
 
@@ -322,9 +338,11 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
     private static AIContent Content(VideoResult video, bool asData)
     {
         var mediaType = RequestTranslation.MediaType(video.Path);
-        var info = new VideoInfo(video.Width, video.Height, video.Frames, video.FramesPerSecond, (long)video.Seed);
+        var info = new VideoInfo(video.Width, video.Height, video.Frames, video.FramesPerSecond,
+            // Beyond what the options can say, where counting on from a given seed leads.
+            video.Seed <= long.MaxValue ? (long)video.Seed : null);
         return asData
-            ? new DataContent(File.ReadAllBytes(video.Path), mediaType).WithVideoInfo(info)
+            ? new DataContent(InputFile.ReadBytes(video.Path, Array.MaxLength), mediaType).WithVideoInfo(info)
             // A URI of its own text: one that is made from a path is written to JSON without its scheme.
             : new UriContent(new Uri(new Uri(video.Path).AbsoluteUri), mediaType).WithVideoInfo(info);
     }

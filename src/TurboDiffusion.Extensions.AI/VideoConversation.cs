@@ -98,7 +98,7 @@ internal sealed class VideoConversation
 
     private async Task<string> GenerateAsync(
         [Description(ToolText.Prompt)] string prompt,
-        [Description(ToolText.AspectRatio)] string? aspectRatio = null,
+        [Description(ToolText.AspectRatio), AspectRatios] string? aspectRatio = null,
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         [Description(ToolText.EarlierVideo)] string? earlierVideoId = null,
@@ -147,7 +147,7 @@ internal sealed class VideoConversation
         {
             options.Seed = seed ?? earlier.Seed;
             options.Duration = durationSeconds is null ? earlier.Duration : options.Duration;
-            options.FramesPerSecond ??= (int)Math.Round(earlier.FramesPerSecond);
+            options.FramesPerSecond ??= earlier.FramesPerSecond;
             options.VideoSize = aspectRatio is null ? new(earlier.Width, earlier.Height) : null;
         }
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -10,13 +11,17 @@ internal static class VideoFile
     /// <param name="folder">Where to write; <see langword="null"/> takes <c>turbodiffusion-videos</c> among the temporary files.</param>
     /// <param name="cancellationToken">Ends the writing.</param>
     /// <returns>The file's full path.</returns>
-    public static async Task<string> SaveAsync(DataContent video, string? folder, CancellationToken cancellationToken)
+    /// <exception cref="EnvironmentException">It cannot be written.</exception>
+    public static Task<string> SaveAsync(DataContent video, string? folder, CancellationToken cancellationToken)
     {
         folder = Path.GetFullPath(folder ?? Path.Combine(Path.GetTempPath(), "turbodiffusion-videos"));
-        Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, $"{Guid.NewGuid():N}.{video.MediaType.Split('/', ';')[1]}");
-        await File.WriteAllBytesAsync(path + ".part", video.Data, cancellationToken).ConfigureAwait(false);
-        File.Move(path + ".part", path);
-        return path;
+        return Task.Run(
+            () =>
+            {
+                AtomicFile.Write(path, file => file.Write(video.Data.Span));
+                return path;
+            },
+            cancellationToken);
     }
 }

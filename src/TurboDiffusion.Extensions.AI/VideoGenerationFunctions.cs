@@ -38,7 +38,7 @@ public sealed class VideoGenerationFunctions
     /// <returns>Where the video is, or what to correct.</returns>
     public Task<VideoGenerationFunctionResult> GenerateVideoAsync(
         [Description(ToolText.Prompt)] string prompt,
-        [Description(ToolText.AspectRatio)] string? aspectRatio = null,
+        [Description(ToolText.AspectRatio), AspectRatios] string? aspectRatio = null,
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default) =>
@@ -52,7 +52,7 @@ public sealed class VideoGenerationFunctions
     /// <param name="seed">The random seed.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
     /// <returns>Where the video is, or what to correct.</returns>
-    public async Task<VideoGenerationFunctionResult> AnimateImageAsync(
+    public Task<VideoGenerationFunctionResult> AnimateImageAsync(
         [Description(ToolText.ImagePath)] string imagePath,
         [Description(ToolText.Motion)] string prompt,
         [Description(ToolText.EndImagePath)] string? endImagePath = null,
@@ -60,22 +60,24 @@ public sealed class VideoGenerationFunctions
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default)
     {
-        var request = new VideoGenerationRequest(prompt);
-        var (path, error) = _inputFolders.Resolve(imagePath);
-        if (path is null)
-            return Failure(error);
+        var (start, error) = Image(imagePath);
+        var (end, endError) = string.IsNullOrEmpty(endImagePath) ? (null, null) : Image(endImagePath);
+        return (error ?? endError) is { } wrong
+            ? Task.FromResult(Failure(wrong))
+            : RunAsync(new VideoGenerationRequest(prompt, start) { EndFrame = end }, null, durationSeconds, seed, cancellationToken);
+    }
 
-        if (!string.IsNullOrEmpty(endImagePath))
+    private (DataContent? Image, string? Error) Image(string path)
+    {
+        var (allowed, error) = _inputFolders.Resolve(path);
+        try
         {
-            var (endPath, endError) = _inputFolders.Resolve(endImagePath);
-            if (endPath is null)
-                return Failure(endError);
-
-            request.EndFrame = await DataContent.LoadFromAsync(endPath, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return (allowed is null ? null : ImageFile.Read(allowed), error);
         }
-
-        request.StartFrame = await DataContent.LoadFromAsync(path, cancellationToken: cancellationToken).ConfigureAwait(false);
-        return await RunAsync(request, null, durationSeconds, seed, cancellationToken).ConfigureAwait(false);
+        catch (InvalidRequestException exception)
+        {
+            return (null, exception.Message);
+        }
     }
 
     /// <summary>Gives the functions as tools named <c>generate_video</c> and, where a folder is allowed, <c>animate_image</c>.</summary>

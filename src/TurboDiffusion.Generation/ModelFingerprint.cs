@@ -4,7 +4,9 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Generation.Text;
 using TurboDiffusion.Models;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Generation;
 
@@ -26,7 +28,7 @@ internal static class ModelFingerprint
         Append(hash, JsonSerializer.Serialize(spec, ModelFiles.Json));
         try
         {
-            hash.Append(File.ReadAllBytes(tokenizer));
+            hash.Append(InputFile.ReadBytes(tokenizer, SentencePieceModel.MaxFileBytes));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

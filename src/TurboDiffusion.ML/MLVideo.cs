@@ -3,6 +3,7 @@ using FFMpegCore.Exceptions;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Data;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.ML;
 
@@ -44,7 +45,8 @@ public sealed class MLVideo
 
     /// <summary>Gives the bytes of the video file; a file is read on every call.</summary>
     /// <returns>The bytes.</returns>
-    public ReadOnlyMemory<byte> GetBytes() => _data?.Data ?? File.ReadAllBytes(Path!);
+    /// <exception cref="IOException">The file is gone, or is no regular file.</exception>
+    public ReadOnlyMemory<byte> GetBytes() => _data?.Data ?? InputFile.ReadBytes(Path!, Array.MaxLength);
 
     /// <summary>Decodes the frames, in order. Needs ffmpeg; every call decodes anew.</summary>
     /// <returns>The frames; dispose each. Frames that are not read are decoded to temporary files all the same.</returns>
@@ -74,12 +76,14 @@ public sealed class MLVideo
 
         try
         {
+            // ffmpeg would wait for a named pipe for ever.
+            InputFile.Open(path).Dispose();
             FFMpegArguments.FromFileInput(path)
                 .OutputToFile(System.IO.Path.Combine(folder, "frame_%05d.png"), addArguments: output => output
                     .WithCustomArgument("-fps_mode passthrough"))
                 .ProcessSynchronously();
         }
-        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception)
+        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception or IOException)
         {
             throw new EnvironmentException("ffmpeg", $"ffmpeg cannot decode the video {Path}: {exception.Message}", exception);
         }

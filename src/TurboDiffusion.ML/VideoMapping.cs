@@ -64,9 +64,7 @@ internal sealed class VideoMapping : IDisposable
     private void Map(Input input, AIContent? startFrame, AIContent? endFrame, Output output)
     {
         var settings = SettingsOf(input);
-        var seed = string.IsNullOrEmpty(input.Seed) ? (long?)null
-            : long.TryParse(input.Seed, CultureInfo.InvariantCulture, out var whole) ? whole
-            : (long)double.Parse(input.Seed, CultureInfo.InvariantCulture);
+        var seed = string.IsNullOrEmpty(input.Seed) ? (long?)null : SeedOf(input.Seed);
         var options = (_options?.VideoOptions ?? settings.VideoOptions)?.Clone() ?? new VideoGenerationOptions();
         options.Seed = seed ?? options.Seed;
         options.Count = 1;
@@ -98,6 +96,12 @@ internal sealed class VideoMapping : IDisposable
         }
     }
 
+    // A column of numbers comes as they are written, 1e6 too.
+    private static long SeedOf(string text) => long.TryParse(text, CultureInfo.InvariantCulture, out var whole) ? whole
+        : decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && number is >= 0 and <= long.MaxValue && decimal.IsInteger(number) ? (long)number
+        : throw new InvalidRequestException("seed", $"The seed is {text}; it must be a whole number from 0 to {long.MaxValue}.");
+
     private SerialGenerator Generator(VideoGenerationSettings settings)
     {
         if (_given is not null)
@@ -127,8 +131,7 @@ internal sealed class VideoMapping : IDisposable
         };
     }
 
-    private static DataContent? Load(string path) =>
-        string.IsNullOrEmpty(path) ? null : DataContent.LoadFromAsync(path).AsTask().GetAwaiter().GetResult();
+    private static DataContent? Load(string path) => string.IsNullOrEmpty(path) ? null : ImageFile.Read(path);
 
     /// <summary>Encodes pixels <c>[H, W, ABGR]</c>, 0 to 255, as PNG.</summary>
     private static DataContent Encode(byte[] pixels, VideoGenerationSettings settings)

@@ -14,7 +14,7 @@ internal sealed class VideoGenerationTools(Func<IServiceProvider, IVideoGenerato
         IServiceProvider services,
         IProgress<ProgressNotificationValue> progress,
         [Description(ToolText.Prompt)] string prompt,
-        [Description(ToolText.AspectRatio)] string? aspectRatio = null,
+        [Description(ToolText.AspectRatio), AspectRatios] string? aspectRatio = null,
         [Description(ToolText.Duration)] double? durationSeconds = null,
         [Description(ToolText.Seed)] long? seed = null,
         CancellationToken cancellationToken = default) => ResultOrError(

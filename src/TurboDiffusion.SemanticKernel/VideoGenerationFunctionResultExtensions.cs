@@ -1,5 +1,6 @@
 using Microsoft.SemanticKernel;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.SemanticKernel;
 
@@ -11,6 +12,7 @@ public static class VideoGenerationFunctionResultExtensions
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <returns>The bytes with their media type; <see cref="BinaryContent.Uri"/> refers to the file.</returns>
     /// <exception cref="ArgumentException">The result is an error, or refers to no file.</exception>
+    /// <exception cref="IOException">The file is gone, or is no regular file.</exception>
     public static async Task<BinaryContent> ToBinaryContentAsync(
         this VideoGenerationFunctionResult result, CancellationToken cancellationToken = default)
     {
@@ -18,7 +20,7 @@ public static class VideoGenerationFunctionResultExtensions
         if (!Uri.TryCreate(result.VideoUri, UriKind.Absolute, out var uri) || !uri.IsFile)
             throw new ArgumentException($"The result refers to no video file. {result.Error}", nameof(result));
 
-        var bytes = await File.ReadAllBytesAsync(uri.LocalPath, cancellationToken).ConfigureAwait(false);
+        var bytes = await Task.Run(() => InputFile.ReadBytes(uri.LocalPath, Array.MaxLength), cancellationToken).ConfigureAwait(false);
         return new BinaryContent(bytes, result.MediaType) { Uri = uri };
     }
 }

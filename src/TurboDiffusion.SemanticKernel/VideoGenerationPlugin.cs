@@ -1,4 +1,7 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using System.Text.Json.Nodes;
 using Microsoft.SemanticKernel;
 using TurboDiffusion.Extensions.AI;
 
@@ -41,6 +44,7 @@ public static class VideoGenerationPlugin
         {
             FunctionName = name,
             Description = description,
+            Parameters = Parameters(method),
             ReturnParameter = new KernelReturnParameterMetadata
             {
                 Description = ToolText.Result,
@@ -48,6 +52,26 @@ public static class VideoGenerationPlugin
                 Schema = ResultSchema(),
             },
         });
+
+    // Semantic Kernel's own schemas do not say which values are allowed.
+    private static List<KernelParameterMetadata> Parameters(Delegate method)
+    {
+        var allowed = method.Method.GetParameters().ToDictionary(
+            parameter => parameter.Name!, parameter => parameter.GetCustomAttribute<AllowedValuesAttribute>()?.Values);
+        var parameters = KernelFunctionFactory.CreateFromMethod(method).Metadata.Parameters;
+        return [.. parameters.Select(parameter => allowed[parameter.Name] is { } values
+            ? new KernelParameterMetadata(parameter)
+            {
+                Schema = KernelJsonSchema.Parse(
+                    new JsonObject
+                    {
+                        ["type"] = "string",
+                        ["description"] = parameter.Description,
+                        ["enum"] = new JsonArray([.. values.Select(value => JsonValue.Create((string?)value))]),
+                    }.ToJsonString()),
+            }
+            : parameter)];
+    }
 
     // The schema that a parameter of the result's type would have.
     private static KernelJsonSchema? ResultSchema() => KernelFunctionFactory
@@ -58,7 +82,7 @@ public static class VideoGenerationPlugin
         public async Task<FunctionResult> GenerateVideoAsync(
             KernelFunction function,
             [Description(ToolText.Prompt)] string prompt,
-            [Description(ToolText.AspectRatio)] string? aspectRatio = null,
+            [Description(ToolText.AspectRatio), AspectRatios] string? aspectRatio = null,
             [Description(ToolText.Duration)] double? durationSeconds = null,
             [Description(ToolText.Seed)] long? seed = null,
             CancellationToken cancellationToken = default) => Result(

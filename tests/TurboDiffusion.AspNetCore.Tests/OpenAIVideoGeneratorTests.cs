@@ -23,6 +23,7 @@ public sealed class OpenAIVideoGeneratorTests
         {
             VideoSize = new(96, 48),
             Duration = TimeSpan.FromSeconds(1),
+            FramesPerSecond = 23.976,
             Seed = 5,
             Count = 2,
             AdditionalProperties = new() { ["steps"] = 3 },
@@ -33,6 +34,7 @@ public sealed class OpenAIVideoGeneratorTests
         Assert.Equal(new VideoInfo(96, 48, 17, 16, 5), response.Contents[0].GetVideoInfo());
         Assert.Equal("fake", response.ModelId);
         var (asked, options) = service.Generator.Calls.First();
+        Assert.Equal(23.976, options.FramesPerSecond);
         Assert.Equal(("a cat", "a dog"), (asked.Prompt, asked.NegativePrompt));
         Assert.Equal(image, ((DataContent)asked.StartFrame!).Data.ToArray());
         Assert.Equal(FakeVideoGenerator.Picture(10, 20, 100), ((DataContent)asked.EndFrame!).Data.ToArray());

@@ -12,6 +12,10 @@ public class ArgumentTests(Models models)
     [InlineData("-z", "x")]
     [InlineData("x", "-o", "-quiet")]
     [InlineData("--", "--steps", "x", "y")]
+    [InlineData("x", "--negative-prompt", "--overwrite")]
+    [InlineData("x", "--negative-prompt", "--steps", "1")]
+    [InlineData("x", "-o", "--quiet")]
+    [InlineData("x", "-o", "-q")]
     public async Task What_looks_like_an_option_and_is_none_writes_nothing(params string[] args)
     {
         string folder = models.NewFolder();
@@ -48,6 +52,27 @@ public class ArgumentTests(Models models)
         Assert.Equal((2, ""), (run.ExitCode, run.Out));
         Assert.Contains($"Did you mean {meant}?", Assert.Single(run.Errors));
         Assert.EndsWith($"See turbodiffusion {command} --help.\n", run.Error);
+    }
+
+    // Every option of every command: what follows it is its value, unless that is an option too.
+    [Fact]
+    public void An_option_is_never_the_value_of_the_option_before_it()
+    {
+        System.CommandLine.RootCommand root =
+            CommandLine.Root(new Terminal(TextWriter.Null, TextWriter.Null, null, 100, CancellationToken.None), null);
+        int options = 0;
+        foreach (System.CommandLine.Command command in root.Subcommands)
+        {
+            foreach (System.CommandLine.Option option in command.Options.Where(o => !o.Hidden && o.HelpName is not null
+                && o.ValueType != typeof(bool)))
+            {
+                CommandRun run = CommandRun.Of([command.Name, .. command.Arguments.Select(_ => "x"), option.Name, "--verbose"]);
+                Assert.Equal((2, ""), (run.ExitCode, run.Out));
+                Assert.Contains(option.Name, run.Error);
+                options++;
+            }
+        }
+        Assert.True(options > 80, $"{options} options");
     }
 
     [Theory]

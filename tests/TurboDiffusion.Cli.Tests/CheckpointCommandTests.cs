@@ -28,6 +28,18 @@ public class CheckpointCommandTests(Models models)
     }
 
     [Fact]
+    public void Inspect_goes_on_after_a_file_that_cannot_be_read()
+    {
+        CommandRun run = CommandRun.Of("inspect", "/nowhere.pth", models.Files.Vae, "/dev/zero");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal(2, run.Errors.Length);
+        Assert.Contains("VAE", run.Out);
+        CommandRun json = CommandRun.Of("inspect", "--json", "/nowhere.pth", models.Files.Vae);
+        Assert.Equal(1, json.ExitCode);
+        Assert.Equal(2, System.Text.Json.Nodes.JsonNode.Parse(json.Out)!.AsArray().Count);
+    }
+
+    [Fact]
     public void Inspect_knows_every_preset_from_its_header_alone()
     {
         foreach (ModelSpec spec in ModelSpec.All)

@@ -46,7 +46,7 @@ internal sealed record RequestField(
         new("aspect_ratio", RequestFieldKind.Text, "Width to height, such as 16:9, where no size is given.", Most: _ => 16),
         new("frames", RequestFieldKind.Integer, "Frames, 4k + 1 for most models, where no seconds are given.", 1,
             options => options.MaxFrames),
-        new("fps", RequestFieldKind.Integer, "Frames per second of playback.", 1, _ => 120),
+        new("fps", RequestFieldKind.Number, "Frames per second of playback.", 1, _ => 120),
         new("steps", RequestFieldKind.Integer, "Denoising steps.", 1, options => options.MaxSteps),
         new("guidance_scale", RequestFieldKind.Number, "Classifier-free guidance; 1 is none.", 0, _ => 100),
         new("seed", RequestFieldKind.Integer, "The same seed gives the same video; a random one where it is left out.", 0,

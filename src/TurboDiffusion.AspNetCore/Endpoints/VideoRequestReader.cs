@@ -52,7 +52,7 @@ internal static class VideoRequestReader
             AspectRatio = Text(fields, "aspect_ratio", limits),
             Seconds = Number<double>(fields, "seconds", limits),
             Frames = Number<int>(fields, "frames", limits),
-            FramesPerSecond = Number<int>(fields, "fps", limits),
+            FramesPerSecond = Number<double>(fields, "fps", limits),
             Steps = Number<int>(fields, "steps", limits),
             GuidanceScale = Number<double>(fields, "guidance_scale", limits),
             Seed = Number<long>(fields, "seed", limits),

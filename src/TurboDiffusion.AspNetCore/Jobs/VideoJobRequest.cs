@@ -31,8 +31,8 @@ public sealed record VideoJobRequest
     /// <summary>Frames, where no length is given.</summary>
     public int? Frames { get; init; }
 
-    /// <summary>Frames per second of playback.</summary>
-    public int? FramesPerSecond { get; init; }
+    /// <summary>Frames per second of playback, such as 16 or 23.976.</summary>
+    public double? FramesPerSecond { get; init; }
 
     /// <summary>Denoising steps.</summary>
     public int? Steps { get; init; }

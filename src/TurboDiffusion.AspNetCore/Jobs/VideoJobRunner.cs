@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.Extensions.AI;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
@@ -122,7 +123,7 @@ public sealed partial class VideoJobRunner(
         {
             DataContent data => (data.Data, data.MediaType),
             UriContent { Uri: { IsAbsoluteUri: true, IsFile: true } uri } file =>
-                (await File.ReadAllBytesAsync(uri.LocalPath, cancellationToken).ConfigureAwait(false), file.MediaType),
+                (InputFile.ReadBytes(uri.LocalPath, Array.MaxLength), file.MediaType),
             _ => throw new InvalidOperationException("The generator returned neither the bytes of a video nor a file on this machine."),
         };
         long total = 0;

@@ -33,7 +33,8 @@ internal sealed class BenchCommand : CliCommand
         "Measure every variant a second time, with its blocks in host memory, from where they come to the GPU one after the other.");
     private readonly Option<string?> _card = Opt.Text("--card", "NAME|NGB",
         "Take away what the GPU has more memory than this card, such as \"RTX 4090\" or 12GB. Default: nothing.");
-    private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu", "Default: auto, the first GPU.");
+    private readonly Option<string?> _device = Opt.Text("--device", "auto|cuda|cuda:N|cpu",
+        "Default: auto, the first GPU; without one, give cpu.");
     private readonly Option<double?> _patience = Opt.Number<double>("--patience", "S",
         "Seconds that a variant is repeated: the median of 1 to 11 steps. Default: 10.");
     private readonly Option<double?> _seconds = Opt.Number<double>("--seconds", "S",
@@ -68,9 +69,9 @@ internal sealed class BenchCommand : CliCommand
         Add("Whole generations", _endToEnd, _model, _vae, _residency, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
-        Details = "The weights are random and made on the GPU: no file is needed. Times are medians by CUDA events, of one step of one "
-            + "video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard output. "
-            + "Files of results are replaced.";
+        Details = "The weights are random and made on the device: no file is needed. Times are medians, on a GPU by CUDA events, of one "
+            + "step of one video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard "
+            + "output. Files of results are replaced.";
         Examples =
         [
             "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",

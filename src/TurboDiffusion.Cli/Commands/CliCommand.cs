@@ -27,6 +27,9 @@ internal abstract class CliCommand : Command
     /// <summary>What help says beyond the description.</summary>
     public string? Details { get; protected init; }
 
+    /// <summary>Its arguments in their order where there is more than one, or where the parser's list says it wrongly.</summary>
+    public IReadOnlyList<string> Usages { get; protected init; } = [];
+
     /// <summary>Where it writes.</summary>
     protected Terminal Terminal { get; }
 

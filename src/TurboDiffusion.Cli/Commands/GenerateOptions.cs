@@ -30,7 +30,7 @@ internal sealed class GenerateOptions
         Opt.Text("--transformer", "FILE",
             "The transformer, in place of the model's; of two experts, the high-noise one. The files below with it make a model by "
                 + "themselves.");
-    private readonly Option<string?> _lowNoise = Opt.Text("--low-noise-transformer", "FILE", "Image to video: the low-noise expert.");
+    private readonly Option<string?> _lowNoise = Opt.Text("--low-noise-transformer", "FILE", "Of two experts, the low-noise one.");
     private readonly Option<string?> _vae = Opt.Text("--vae", $"FILE|{TinyVae}",
         "The video autoencoder, a full or a tiny one (TAEHV); tiny: the model's tiny one.");
     private readonly Option<string?> _textEncoder = Opt.Text("--text-encoder", "FILE", "The umT5 text encoder.");

@@ -33,16 +33,32 @@ internal sealed class InspectCommand : CliCommand
         bool tensors = parsed.GetValue(_tensors), json = parsed.GetValue(_json);
         var found = new List<object>();
         bool usable = true;
-        foreach (string path in parsed.GetRequiredValue(_files).SelectMany(Files))
+        foreach (string named in parsed.GetRequiredValue(_files))
         {
+            try
+            {
+                foreach (string path in Files(named)) Inspect(path);
+            }
+            // One that cannot be read does not hide the others.
+            catch (TurboDiffusionException e)
+            {
+                usable = false;
+                Terminal.Error.WriteLine($"error: {ErrorMessage.Of(e)}");
+                if (json) found.Add(new { Path = named, Error = ErrorMessage.Of(e) });
+            }
+        }
+        if (json) Terminal.Out.WriteLine(Json.Of(found));
+        return usable ? ExitCode.Success : ExitCode.Error;
+
+        void Inspect(string path)
+        {
+            Terminal.Cancelled.ThrowIfCancellationRequested();
             using ICheckpoint checkpoint = Checkpoint.Open(path);
             CheckpointReport report = CheckpointInspector.Inspect(checkpoint);
             usable &= report.Problems.Count == 0;
             if (json) found.Add(InspectionReport.Json(report, tensors ? checkpoint : null));
             else InspectionReport.Write(Terminal.Out, report, tensors ? checkpoint : null);
         }
-        if (json) Terminal.Out.WriteLine(Json.Of(found));
-        return usable ? ExitCode.Success : ExitCode.Error;
     }
 
     // A model's folder is its checkpoints.
@@ -50,6 +66,7 @@ internal sealed class InspectCommand : CliCommand
     {
         if (!File.Exists(Path.Combine(path, ModelFiles.DescriptionFile))) return [path];
         ModelFiles files = ModelFiles.FromFolder(path);
-        return new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder }.OfType<string>();
+        return new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TinyVae, files.TextEncoder, files.ImageEncoder }
+            .OfType<string>();
     }
 }

@@ -30,6 +30,7 @@ internal sealed class MergeCommand : WritingCommand
         Arguments.Add(_base);
         Arguments.Add(_others);
         AddOptions(_weight, _loras);
+        Usages = [" BASE TUNED TUNED_FROM OUT", " BASE OUT --lora FILE[:STRENGTH]"];
         Details = "All are transformers of the same size, in any format and layout. Of a tuning, all three are float ones, and tensors "
             + "that only TUNED has (the projection of sparse-linear attention) are carried over. With LoRAs, the result has BASE's "
             + "variant: int8 stays int8.";

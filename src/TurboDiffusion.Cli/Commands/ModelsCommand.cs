@@ -44,8 +44,8 @@ internal sealed class ModelsCommand : CliCommand
         {
             ModelFiles files = ModelLibrary.Find(name);
             using ICheckpoint transformer = Checkpoint.OpenModel(files.Transformer);
-            long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TextEncoder,
-                files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
+            long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TinyVae,
+                files.TextEncoder, files.ImageEncoder, files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
             return new Entry(name, ModelSpec.Of(WanCheckpoint.ReadConfig(transformer), files.LowNoiseTransformer is null ? 1 : 2).Name,
                 WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
         }

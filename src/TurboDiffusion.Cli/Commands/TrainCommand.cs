@@ -15,7 +15,8 @@ internal sealed class TrainCommand : CliCommand
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     private readonly Argument<string> _loop = new("LOOP") { Description = $"What is trained: {string.Join(", ", TrainingLoop.All.Keys)}." };
-    private readonly Option<string?> _config = Opt.Text("--config", "FILE", "The configuration, a JSON file.", "-c");
+    private readonly Option<string?> _config = Opt.Text("--config", "FILE",
+        "The configuration, a JSON file; needed but for --print-config.", "-c");
     private readonly Option<string?> _output = Opt.Text("--output", "FOLDER",
         "The folder of the run, in place of the configuration's.", "-o");
     private readonly Option<int?> _iterations = Opt.Number<int>("--iterations", "N", "Iterations in all, in place of the configuration's.");

@@ -23,7 +23,7 @@ internal sealed class WorldCommand : CliCommand
         $"The VAE that encodes the clips; {VaeFile} is the same with scaled latents. Without one, only the tokenizer is written.");
     private readonly Option<int?> _clips = Opt.Number<int>("--clips", "N", "Clips to render. Default: 1000.");
     private readonly Option<string?> _size = Opt.Text("--size", "WxH",
-        "Width and height of the clips, multiples of 16. Default: 192x112.", "-s");
+        "Width and height of the clips, multiples of 16 from 64x48. Default: 192x112.", "-s");
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N", "Frames of each clip, 4k + 1. Default: 33.");
     private readonly Option<int?> _captions = Opt.Number<int>("--captions", "N", "Captions of each clip. Default: 4.");
     private readonly Option<int?> _length = Opt.Number<int>("--text-length", "N", "Tokens of a caption, padding included. Default: 48.");

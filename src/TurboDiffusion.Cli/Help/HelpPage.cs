@@ -27,9 +27,9 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
         var cli = command as CliCommand;
         output.WriteLine(command.Description);
         output.WriteLine();
-        string arguments =
-            string.Concat(command.Arguments.Select(a => a.Arity.MaximumNumberOfValues > 1 ? $" {Value(a)}…" : $" {Value(a)}"));
-        output.WriteLine($"Usage: {PathOf(command)}{(command.Subcommands.Count > 0 ? " COMMAND" : "")}{arguments} [options]");
+        string[] usages = cli is { Usages.Count: > 0 } ? [.. cli.Usages] : [Arguments(command)];
+        for (int i = 0; i < usages.Length; i++)
+            output.WriteLine($"{(i == 0 ? "Usage:" : "      ")} {PathOf(command)}{usages[i]} [options]");
         if (cli is { Details: { } details })
         {
             output.WriteLine();
@@ -63,6 +63,14 @@ internal sealed class HelpPage(Terminal terminal) : SynchronousCommandLineAction
             }
         }
     }
+
+    private static string Arguments(Command command) => (command.Subcommands.Count > 0 ? " COMMAND" : "")
+        + string.Concat(command.Arguments.Select(a => (a.Arity.MinimumNumberOfValues, a.Arity.MaximumNumberOfValues) switch
+        {
+            (0, _) => $" [{Value(a)}]",
+            (_, > 1) => $" {Value(a)}…",
+            _ => $" {Value(a)}",
+        }));
 
     private static string Value(Argument argument) => argument.HelpName ?? argument.Name.ToUpperInvariant();
 

@@ -10,7 +10,7 @@ namespace TurboDiffusion.Cli.Plots;
 /// </summary>
 internal static class LossPlot
 {
-    private const int Width = 1000, Height = 600;
+    private const int Width = 1000, Height = 600, MaxBytes = 1 << 30;
 
     // The running mean spans this share of the run.
     private const double Smoothing = 0.02;
@@ -51,7 +51,7 @@ internal static class LossPlot
     }
 
     private static List<(string Name, double[] X, double[] Y)> Read(string log) =>
-        [.. File.ReadLines(log).Skip(1).Select(line => line.Split(','))
+        [.. InputFile.ReadText(log, MaxBytes).Split('\n').Skip(1).Select(line => line.Split(','))
             .Where(c => c.Length == 7).Select(c => (Name: c[2], X: Number(c[0]), Y: Number(c[3])))
             .Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y))
             .GroupBy(p => p.Name).Select(g => (g.Key, g.Select(p => p.X).ToArray(), g.Select(p => p.Y).ToArray()))];

@@ -35,7 +35,7 @@ internal static class VideoServiceHost
         // Not the current folder's settings: only those that are named, and the environment's.
         WebApplicationBuilder builder =
             WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-        if (settings is not null) builder.Configuration.AddJsonFile(Path.GetFullPath(settings), optional: false);
+        if (settings is not null) ServiceSettings.Add(builder.Configuration, settings);
         builder.Configuration.AddEnvironmentVariables();
         builder.WebHost.UseUrls(listen);
         builder.Logging.ClearProviders();

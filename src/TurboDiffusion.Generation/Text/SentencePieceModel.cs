@@ -12,7 +12,9 @@ namespace TurboDiffusion.Generation.Text;
 /// <remarks>Fields: https://github.com/google/sentencepiece, src/sentencepiece_model.proto.</remarks>
 internal sealed class SentencePieceModel
 {
-    private const long MaxFileBytes = 256 << 20;
+    /// <summary>The most bytes that such a file may have.</summary>
+    public const long MaxFileBytes = 256 << 20;
+
     private const int Unigram = 1;
 
     private readonly int[] _byteIds = [.. Enumerable.Repeat(-1, 256)];

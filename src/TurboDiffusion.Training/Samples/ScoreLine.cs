@@ -1,5 +1,6 @@
 using System.Globalization;
 using TurboDiffusion.Evaluation;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Training.Samples;
 
@@ -10,21 +11,29 @@ namespace TurboDiffusion.Training.Samples;
 public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Scores)
 {
     private const string Header = "iteration,seconds,clips,shape,color,background,motion,all";
+    private const int MaxBytes = 64 << 20;
 
     /// <summary>Reads a file of scores.</summary>
     /// <param name="path">The file; one that does not exist has none. A line that was cut off is left out.</param>
     public static IReadOnlyList<ScoreLine> Read(string path) => File.Exists(path)
-        ? [.. File.ReadLines(path).Skip(1).Select(Parse).OfType<ScoreLine>()]
+        ? [.. InputFile.ReadText(path, MaxBytes).Split('\n').Skip(1).Select(Parse).OfType<ScoreLine>()]
         : [];
 
     /// <summary>Adds a line, after a header where the file is new.</summary>
     internal static void Append(string path, ScoreLine line)
     {
-        if (!File.Exists(path)) File.WriteAllText(path, Header + "\n");
         AttributeScores s = line.Scores;
-        File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture,
+        string text = string.Create(CultureInfo.InvariantCulture,
             $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},"
-                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n"));
+                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n");
+        try
+        {
+            File.AppendAllText(path, File.Exists(path) ? text : Header + "\n" + text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"The scores {path} cannot be written: {e.Message}", e);
+        }
     }
 
     private static ScoreLine? Parse(string line)

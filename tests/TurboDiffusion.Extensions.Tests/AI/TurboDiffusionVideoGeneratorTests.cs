@@ -27,7 +27,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     {
         using var generator = Generator();
         var options = Options();
-        options.FramesPerSecond = 8;
+        options.FramesPerSecond = 8.5;
         options.Count = 2;
 
         var response = await generator.GenerateVideoAsync("a cat", options, Token);
@@ -40,8 +40,22 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
             Assert.Equal("video/mp4", video.MediaType);
             Assert.Equal(_folder, Path.GetDirectoryName(video.Uri.LocalPath));
             Assert.Equal((32, 48), (video.GetVideoInfo()!.Height, FFProbe.Analyse(video.Uri.LocalPath).PrimaryVideoStream!.Width));
-            Assert.Equal(new VideoInfo(48, 32, 5, 8), video.GetVideoInfo()! with { Seed = null });
+            Assert.Equal(new VideoInfo(48, 32, 5, 8.5), video.GetVideoInfo()! with { Seed = null });
         }
+    }
+
+    // The engine counts on beyond what the options can say.
+    [Fact]
+    public async Task A_seed_that_the_options_cannot_say_is_not_told_as_another()
+    {
+        using var generator = Generator();
+        var options = Options();
+        options.Seed = long.MaxValue;
+        options.Count = 2;
+
+        var response = await generator.GenerateVideoAsync("a cat", options, Token);
+
+        Assert.Equal([long.MaxValue, null], response.Contents.Select(video => video.GetVideoInfo()!.Seed));
     }
 
     [Fact]

@@ -61,6 +61,8 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
         var parameters = new VideoGenerationFunctions(Generator()).AsAIFunctions()[0].JsonSchema.GetProperty("properties");
         Assert.All(parameters.EnumerateObject(), parameter => Assert.NotEmpty(parameter.Value.GetProperty("description").GetString()!));
         Assert.Equal(4, parameters.EnumerateObject().Count());
+        Assert.Equal(TurboDiffusion.Models.VideoSize.AspectRatios,
+            parameters.GetProperty("aspectRatio").GetProperty("enum").EnumerateArray().Select(ratio => ratio.GetString()));
 
         static IEnumerable<string> Names(VideoGenerationFunctionOptions options) =>
             new VideoGenerationFunctions(new TestVideoGenerator(), options).AsAIFunctions().Select(function => function.Name);

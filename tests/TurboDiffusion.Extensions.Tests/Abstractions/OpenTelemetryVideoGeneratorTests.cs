@@ -61,7 +61,7 @@ public sealed class OpenTelemetryVideoGeneratorTests : IDisposable
         Assert.Equal(64, span.GetTagItem("gen_ai.request.video.width"));
         Assert.Equal(32, span.GetTagItem("gen_ai.request.video.height"));
         Assert.Equal(5.0, span.GetTagItem("gen_ai.request.video.duration"));
-        Assert.Equal(16, span.GetTagItem("gen_ai.request.video.fps"));
+        Assert.Equal(16.0, span.GetTagItem("gen_ai.request.video.fps"));
         Assert.Equal("response-1", span.GetTagItem("gen_ai.response.id"));
         Assert.Equal("test-model-2", span.GetTagItem("gen_ai.response.model"));
         Assert.Equal(streaming ? true : null, span.GetTagItem("gen_ai.request.stream"));

@@ -116,6 +116,25 @@ public sealed class VideoGenerationTransformTests : IDisposable
         Assert.Null(_calls[1].Request.StartFrame);
     }
 
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(1e30)]
+    [InlineData(1.5)]
+    public void A_seed_that_is_none_is_a_typed_error_and_no_other_seed(double seed)
+    {
+        var rows = _ml.Data.LoadFromEnumerable(new[] { new NumberRow { Prompt = "a", Seed = seed } });
+        using var transformer = Transformer(rows, new() { SeedColumnName = "Seed" });
+
+        var error = Record.Exception(() => Read(transformer.Transform(rows), 1, "Video"));
+
+        for (; error is not null and not InvalidRequestException; error = error.InnerException)
+        {
+        }
+
+        Assert.Contains("must be a whole number", error!.Message, StringComparison.Ordinal);
+        Assert.Empty(_calls);
+    }
+
     [Fact]
     public void End_images_come_from_their_column_also_in_a_loaded_model()
     {
@@ -547,6 +566,13 @@ public sealed class VideoGenerationTransformTests : IDisposable
         public string Image { get; set; } = "";
 
         public long Seed { get; set; }
+    }
+
+    private sealed class NumberRow
+    {
+        public string Prompt { get; set; } = "";
+
+        public double Seed { get; set; }
     }
 
     private sealed class VideoRow

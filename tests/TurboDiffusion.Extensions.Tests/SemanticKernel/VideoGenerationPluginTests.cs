@@ -101,6 +101,8 @@ public sealed class VideoGenerationPluginTests : IDisposable
             schema.EnumerateObject().Select(property => property.Name));
         Assert.Equal(["prompt", "aspectRatio", "durationSeconds", "seed"],
             plugin["generate_video"].Metadata.Parameters.Select(parameter => parameter.Name));
+        Assert.Equal(["16:9", "9:16", "1:1", "4:3", "3:4"], plugin["generate_video"].Metadata.Parameters[1].Schema!.RootElement
+            .GetProperty("enum").EnumerateArray().Select(ratio => ratio.GetString()));
 
         var result = await plugin["generate_video"].InvokeAsync(kernel, new() { ["prompt"] = "a cat" }, Token);
         Assert.Equal(Videos.Info, result.Metadata![VideoGenerationPlugin.VideoInfoKey]);

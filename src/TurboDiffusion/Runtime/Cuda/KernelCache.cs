@@ -10,6 +10,8 @@ namespace TurboDiffusion.Runtime.Cuda;
 /// <param name="folder">Where the files are; made at the first write.</param>
 internal sealed class KernelCache(string folder)
 {
+    private const int MaxBytes = 64 << 20;
+
     /// <summary>The cache of this user.</summary>
     public static KernelCache User { get; } = new(Path.Combine(UserCache.Folder, "kernels"));
 
@@ -48,7 +50,7 @@ internal sealed class KernelCache(string folder)
     {
         try
         {
-            byte[] content = File.ReadAllBytes(PathOf(key));
+            byte[] content = InputFile.ReadBytes(PathOf(key), MaxBytes);
             if (content.Length <= SHA256.HashSizeInBytes) return null;
             byte[] image = content[SHA256.HashSizeInBytes..];
             return SHA256.HashData(image).AsSpan().SequenceEqual(content.AsSpan(0, SHA256.HashSizeInBytes)) ? image : null;

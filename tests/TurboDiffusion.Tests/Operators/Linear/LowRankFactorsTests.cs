@@ -114,8 +114,8 @@ public sealed class LowRankFactorsTests : IDisposable
         var norm = Norm.Modulated(randn(2, 1, In, device: device), randn(2, 1, In, device: device), 1e-6);
         Tensor Run(Tensor input)
         {
-            Operand hidden = first.MultiplyGelu(first.Prepare(new HiddenStates(input), norm));
-            return second.MultiplyAdd(hidden, residual, gate).Values;
+            Operand hidden = first.MultiplyGelu(first.Prepare(input, norm));
+            return second.MultiplyAdd(hidden, residual, gate);
         }
         Tensor expected;
         using (no_grad()) expected = Run(x);
