@@ -2,25 +2,19 @@
 //   y = softmax over the keys of (q·kᵀ/√128) · v [+ φ(q)·M / (1e-5 + φ(q)·z) + bias]
 // q·kᵀ in int8, the softmax in float32 as the blocks come. Over chosen blocks P·V in fp8, with a scale for each block of V, and the
 // linear branch in bf16: φ(q) are the features, M the projected state of the head, z its sum of features. Over all keys P·V in int8,
-// which is half as far off: P against the block's own maximum, V with a scale for each channel and one for each block.
+// which is half as far off: P against the block's own maximum, V with a scale for each channel and one for each block. There the next
+// block's q·kᵀ is under way while half of P·V is added up, and the other half when the next softmax begins.
 // A thread block has two query blocks of 64, a warpgroup each. A stage of the ring is a block of 128 keys and its values; with chosen
 // blocks, one that both have chosen comes once, and the last two stages are the features and M.
 // sage_sparse_attention.cu is the portable form of both, less the linear branch.
-//   STAGES   see sm90_attention.cuh
-//   CHOSEN   1: the key blocks of two lists, P·V in fp8, and the linear branch; 0: all key blocks, and P·V in int8
-//   OVERLAP  of all key blocks. 0: a warpgroup works through one after the other; 1: the next block's q·kᵀ is under way while P·V of
-//            this one is added up; 2: that and half of P·V are under way while the other half is, and when the next softmax begins
-//   TURNS    1: the warpgroups take turns at issuing products, so that the tensor cores work for one during the other's softmax; 0: each
-//            issues when it is ready
+//   STAGES  see sm90_attention.cuh
+//   CHOSEN  1: the key blocks of two lists, P·V in fp8, and the linear branch; 0: all key blocks, and P·V in int8
 #include "sm90_attention.cuh"
 
 constexpr int kKeyBlock = 128;
 constexpr int kBoxBytes = kKeyBlock * kBoxWidth;
 constexpr int kQueryBytes = kRows * kHeadDim;
-constexpr int kTurnBarrier = kWarpgroupBarrier + kWarpgroups;
 static_assert(2 * kBoxBytes == kStageBytes);
-static_assert(!CHOSEN || !OVERLAP, "chosen blocks come one after the other");
-static_assert(OVERLAP || !TURNS, "turns are taken where products are issued ahead");
 
 // An int32 n, |n| < 2²², plus this has the bits of the float32 12582912 + n, exactly: an addition makes floats of integer sums, in a
 // quarter of a conversion's time.
@@ -172,9 +166,8 @@ DEVICE void pack(u32 (&weights)[4][4], const int (&score)[64], u32 (&sum)[2]) {
     }
 }
 
-// product = P·V of 2 · Count channels, issued as a group.
-template <int Count>
-DEVICE void multiply_values(int (&product)[Count], const u32 (&weights)[4][4], u32 values) {
+// product = P·V of 64 channels, issued as a group.
+DEVICE void multiply_values(int (&product)[32], const u32 (&weights)[4][4], u32 values) {
     wgmma_fence();
 #pragma unroll
     for (int depth = 0; depth < kKeyBlock / kMmaBytes; depth++)
@@ -183,10 +176,10 @@ DEVICE void multiply_values(int (&product)[Count], const u32 (&weights)[4][4], u
 }
 
 // output = output · rescale + product · unit, from the output's First on.
-template <int First, int Count>
-DEVICE void add_product(float (&output)[64], const int (&product)[Count], const float (&rescale)[2], const float (&unit)[2]) {
+template <int First>
+DEVICE void add_product(float (&output)[64], const int (&product)[32], const float (&rescale)[2], const float (&unit)[2]) {
 #pragma unroll
-    for (int i = 0; i < Count; i++) {
+    for (int i = 0; i < 32; i++) {
         int row = i / 2 % 2;
         float& sum = output[First + i];
         sum = __fmaf_rn(offset_float(product[i]), unit[row], __fmaf_rn(sum, rescale[row], -kFloatOffset * unit[row]));
@@ -294,50 +287,28 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
         ring.release(step);
     }
 #else
-    auto take_turn = [&] {
-        if (TURNS) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
-    };
-    auto hand_over = [&] {
-        if (TURNS) named_barrier_arrive<kConsumers>(kTurnBarrier + 1 - warpgroup);
-    };
-    // The first turn is the first warpgroup's.
-    if (TURNS && warpgroup == 1) named_barrier_arrive<kConsumers>(kTurnBarrier);
     auto multiply_keys_of = [&](int (&score)[64], int at) { multiply_keys(score, query, ring.data + ring.offset(at)); };
 
-    // Of the block that is worked on; with OVERLAP, its product is over when its step begins.
+    // Of the block that is worked on; its product is over when its step begins.
     int score[64];
-#if OVERLAP
     ring.wait(0);
-    take_turn();
     multiply_keys_of(score, 0);
-    hand_over();
     wgmma_wait<0>(score);
-#endif
-    // Where the block before left its sums: with OVERLAP 2, the second half of its product is under way.
+    // Of the block before, whose second half is under way.
     float rescale[2] = {1, 1}, unit[2] = {0, 0};
-#if OVERLAP == 2
     int product[32] = {};
-#endif
     for (; step < key_blocks; step++) {
         float scale = query_scale * blocks.key_scale, of_values = blocks.value_scale;
         blocks.next();
         u32 values = ring.data + ring.offset(step) + kBoxBytes, weights[4][4], sum[2];
-#if OVERLAP
         // After the last block comes the last once more, whose stage nobody writes to, so that every step is alike.
         int ahead = min(step + 1, key_blocks - 1);
-#else
-        ring.wait(step);
-        multiply_keys_of(score, step);
-        wgmma_wait<0>(score);
-#endif
         hide_keys(score, length - step * kKeyBlock);
         float next_rescale[2], change[2];
         weigh(score, scale, reference, next_rescale, change);
-#if OVERLAP == 2
         wgmma_wait<0>(product);
         add_product<32>(output, product, rescale, unit);
         if (step > 0) ring.release(step - 1);
-#endif
         pack(weights, score, sum);
 #pragma unroll
         for (int row = 0; row < 2; row++) {
@@ -346,45 +317,20 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
             total[row] = __fmaf_rn(total[row], rescale[row], static_cast<float>(sum[row]) * change[row]);
         }
 
-#if OVERLAP == 0
-        int product[64];
-        multiply_values(product, weights, values);
-        wgmma_wait<0>(product);
-        ring.release(step);
-        add_product<0>(output, product, rescale, unit);
-#else
         ring.wait(ahead);
-        take_turn();
         // Other registers, as the compiler sees it, than those of the scores before, which nobody reads any more.
         int next[64];
-#if OVERLAP == 1
-        int product[64];
-        multiply_values(product, weights, values);
-        wgmma_wait<0>(product);
-        multiply_keys_of(next, ahead);
-        hand_over();
-        ring.release(step);
-        add_product<0>(output, product, rescale, unit);
-        wgmma_wait<0>(next);
-#else
         multiply_values(product, weights, values);
         multiply_keys_of(next, ahead);
         wgmma_wait<1>(product);
         add_product<0>(output, product, rescale, unit);
         multiply_values(product, weights, values + kHeadDim / 2 * kBoxWidth);
-        hand_over();
         wgmma_wait<1>(next);
-#endif
 #pragma unroll
         for (int i = 0; i < 64; i++) score[i] = next[i];
-#endif
     }
-#if OVERLAP == 2
     wgmma_wait<0>(product);
     add_product<32>(output, product, rescale, unit);
-#endif
-    // So that no arrival is left over.
-    if (TURNS && warpgroup == 0) take_turn();
 #endif
 
     float sparse[2];

@@ -44,14 +44,6 @@ DEVICE u32 add_bytes(u32 bytes, u32 sum) {
     return total;
 }
 
-// A constant in a register of its own, where the compiler would keep one and copy it.
-template <int Value>
-DEVICE int fresh_constant() {
-    int value;
-    asm volatile("mov.b32 %0, %1;" : "=r"(value) : "n"(Value));
-    return value;
-}
-
 // A value that is the same in all lanes, so that the compiler knows.
 DEVICE int uniform(int value) { return __shfl_sync(kFullWarp, value, 0); }
 

@@ -8,9 +8,6 @@
 //   GROUP    tile rows that run through the tile columns together, so that their activations stay in L2; even
 //   CLUSTER  thread blocks that share the weights, 1 or 2: each has 128 rows of its own, reads its half of the 256 rows of
 //            weights and sends them to both
-//   PREFETCH 1: the activations of the next block of K are in registers before the last product of this one ends; 0: after
-//   FP8      1: the operands are e4m3, a block's sums float32, and every row of activations has a scale of its own, for the trial that
-//            KernelTimings makes; 0: int8
 //   OUTPUT, EPILOGUE  see int8_matmul_epilogue.cuh; OUTPUT is bf16
 #include "ptx_sm90.cuh"
 #include "sm90_int8_matmul_outbox.cuh"
@@ -34,20 +31,6 @@ constexpr int kChunkBytes = kBoxBytes / 2;
 // Stages that a tile takes after its blocks of K: the residual of each half, in two boxes.
 constexpr int kResidualStages = EPILOGUE == 2 ? kHalves : 0;
 constexpr int kResidualBoxes = 2;
-
-// Scales of the activations that a thread's sums of a block have: of the tile, or of each of its two rows.
-constexpr int kRowScales = FP8 ? 2 : 1;
-
-#if FP8
-typedef float Sum;
-DEVICE void multiply(float (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_fp8(d, a, b, accumulate); }
-#else
-typedef int Sum;
-DEVICE void multiply(int (&d)[32], const u32 (&a)[4], u64 b, int accumulate) { wgmma_s8(d, a, b, accumulate); }
-#endif
-
-// A warpgroup's activations of a block of K, as the products take them from registers.
-typedef u32 Activations[kBlock / kMmaDepth][4];
 
 // Which tiles a thread block has: those of a cluster lie below each other, and the last may lie outside of the matrix.
 struct Tiles {
@@ -77,7 +60,7 @@ struct Turn {
 };
 
 // a [m, k] and b [n, k] through maps with boxes of 128×128; k % 16 == 0, n % 8 == 0; a_scales [⌈m/128⌉, ⌈k/128⌉],
-// b_scales [⌈n/128⌉, ⌈k/128⌉]; with FP8, a_scales [⌈k/128⌉, m]. A grid of any multiple of CLUSTER. result is a map of the bytes of y or
+// b_scales [⌈n/128⌉, ⌈k/128⌉]. A grid of any multiple of CLUSTER. result is a map of the bytes of y or
 // values with boxes of 64×128, residual of the residual's with boxes of 128×128; their rows are multiples of 16 bytes.
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(kThreads, 1)
 sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, const __grid_constant__ TensorMap b, const float* b_scales,
@@ -159,9 +142,7 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             int tile_row, first_column;
             tiles.place(tiles.unit(i), tile_row, first_column);
             int row = tile_row * kTile + threadIdx.x / kWarpSize * 16 + lane / 4;
-            // From one of this thread's rows, and from one block, to the next.
-            u64 row_step = FP8 ? min(8, m - 1 - min(row, m - 1)) : 0, block_step = FP8 ? m : 1;
-            const float* a_scale = a_scales + (FP8 ? min(row, m - 1) : static_cast<u64>(min(tile_row, row_tiles - 1)) * blocks);
+            const float* a_scale = a_scales + static_cast<u64>(min(tile_row, row_tiles - 1)) * blocks;
             const float* b_scale = b_scales + static_cast<u64>(first_column) * blocks;
             // The second half may lie outside of the matrix; its products are zeros.
             u64 second = first_column + 1 < column_blocks ? blocks : 0;
@@ -170,83 +151,49 @@ sm90_int8_matmul(const __grid_constant__ TensorMap a, const float* a_scales, con
             for (int half = 0; half < kHalves; half++) begin_with_bias(total[half], out.bias, (first_column + half) * kTile, n);
 
             // Columns 64 · chunk … + 63 of the tile's, one product in the even registers and one in the odd.
-            Sum even[32], odd[32] = {};
-            Activations left[1 + PREFETCH];
-            float scale_before[kRowScales] = {};
+            int even[32], odd[32] = {};
+            u32 left[kBlock / kMmaDepth][4];
+            float scale_before = 0;
             int previous = 0;
-            // Waits for the stage of a turn, and reads this warpgroup's activations.
-            auto load = [&](Activations& to) {
-                mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
-                u32 rows = ring + turn.stage * kStageBytes + warpgroup * kMmaRows * kBlock;
-#pragma unroll
-                for (int step = 0; step < kBlock / kMmaDepth; step++) ldmatrix_x4(to[step], box_fragment(rows, 2 * step));
-            };
-            auto issue = [&](int chunk, const Activations& rows, u64 right, Sum (&sum)[32]) {
+            auto issue = [&](int chunk, u64 right, int (&sum)[32]) {
                 wgmma_fence();
 #pragma unroll
                 for (int step = 0; step < kBlock / kMmaDepth; step++)
-                    multiply(sum, rows[step], right + operand_offset(chunk * kChunkBytes + step * kMmaDepth), step > 0);
+                    wgmma_s8(sum, left[step], right + operand_offset(chunk * kChunkBytes + step * kMmaDepth), step > 0);
                 wgmma_commit();
             };
-            auto add_up = [&](int chunk, const Sum (&sum)[32], const float (&scale)[kRowScales]) {
+            auto add_up = [&](int chunk, const int (&sum)[32], float scale) {
 #pragma unroll
-                for (int e = 0; e < 32; e++)
-                    total[chunk / 2][chunk % 2 * 32 + e] += scale[e % 4 / 2 % kRowScales] * static_cast<float>(sum[e]);
+                for (int e = 0; e < 32; e++) total[chunk / 2][chunk % 2 * 32 + e] += scale * static_cast<float>(sum[e]);
             };
             // Read a block ahead, so that no product waits for them.
-            float next_a[kRowScales] = {}, next_b[kHalves] = {b_scale[0], b_scale[second]};
-#pragma unroll
-            for (int r = 0; r < kRowScales; r++) next_a[r] = a_scale[r * row_step];
-            // Multiplies a block of K, whose activations are in current with PREFETCH; those of the next then come into following.
-            auto add_block = [&](int block, Activations& current, Activations& following) {
-                float scales[kHalves][kRowScales];
+            float next_a = a_scale[0], next_b[kHalves] = {b_scale[0], b_scale[second]};
+            for (int block = 0; block < blocks; block++, turn.next()) {
+                float scales[kHalves] = {next_a * next_b[0], next_a * next_b[1]};
                 int next = min(block + 1, blocks - 1);
-#pragma unroll
-                for (int r = 0; r < kRowScales; r++) {
-                    scales[0][r] = next_a[r] * next_b[0], scales[1][r] = next_a[r] * next_b[1];
-                    next_a[r] = a_scale[next * block_step + r * row_step];
-                }
-                next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
-#if !PREFETCH
+                next_a = a_scale[next], next_b[0] = b_scale[next], next_b[1] = b_scale[second + next];
+                mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
+                u32 operand = ring + turn.stage * kStageBytes, rows = operand + warpgroup * kMmaRows * kBlock;
+                u64 right = swizzled_operand(operand + kBoxBytes);
                 // The last product of the block before, zeros before the first block; then nothing reads its activations any more.
                 wgmma_wait<0>(odd);
                 if (block > 0) release(previous);
-                load(current);
-#endif
-                u64 right = swizzled_operand(ring + turn.stage * kStageBytes + kBoxBytes);
-                issue(0, current, right, even);
-#if PREFETCH
-                // The last product of the block before; zeros before the first block.
-                wgmma_wait<1>(odd);
-                if (block > 0) release(previous);
-#endif
+#pragma unroll
+                for (int step = 0; step < kBlock / kMmaDepth; step++) ldmatrix_x4(left[step], box_fragment(rows, 2 * step));
+                issue(0, right, even);
                 add_up(3, odd, scale_before);
-                issue(1, current, right, odd);
+                issue(1, right, odd);
                 wgmma_wait<1>(even);
                 add_up(0, even, scales[0]);
-                issue(2, current, right, even);
+                issue(2, right, even);
                 wgmma_wait<1>(odd);
                 add_up(1, odd, scales[0]);
-                issue(3, current, right, odd);
-                previous = turn.stage;
-                turn.next();
-#if PREFETCH
-                if (block + 1 < blocks) load(following);
-#endif
+                issue(3, right, odd);
                 wgmma_wait<1>(even);
                 add_up(2, even, scales[1]);
-#pragma unroll
-                for (int r = 0; r < kRowScales; r++) scale_before[r] = scales[1][r];
-            };
-#if PREFETCH
-            load(left[0]);
-            for (int block = 0; block < blocks; block += 2) {
-                add_block(block, left[0], left[1]);
-                if (block + 1 < blocks) add_block(block + 1, left[1], left[0]);
+                previous = turn.stage;
+                scale_before = scales[1];
             }
-#else
-            for (int block = 0; block < blocks; block++) add_block(block, left[0], left[0]);
-#endif
             wgmma_wait<0>(odd);
             release(previous);
             add_up(3, odd, scale_before);

@@ -116,7 +116,7 @@ public partial class ArchitectureTests
     [InlineData("class C { object o = Int8MatmulKernel.Epilogue.Bias; }")]
     [InlineData("class C { bool Is(AttentionOptions o) => AttentionKernels.Choose(o).IsKernel; }")]
     [InlineData("class C { KernelForm form; }")]
-    [InlineData("class C { bool own = AttentionTuning.Default.CrossAttention; }")]
+    [InlineData("class C { object o = Sm90CausalConvolutionKernel.Tuning.All; }")]
     public void A_kernel_in_a_model_is_seen(string added)
     {
         const string file = "Models/Vae/CausalConv3d.cs";

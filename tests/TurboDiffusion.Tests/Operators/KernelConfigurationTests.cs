@@ -73,18 +73,14 @@ public class KernelConfigurationTests
         int cluster)
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
-        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}",
-            "PREFETCH=0", "FP8=0"), c.Program);
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}"),
+            c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (32 << 10) + (1 << 10)), c.Launch);
     }
 
     [Fact]
-    public void A_matrix_product_may_be_tuned()
-    {
-        KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133, new(2, Prefetch: true));
-        Assert.Equal(["CLUSTER=2", "PREFETCH=1", "FP8=0"], c.Program.Constants[^3..]);
-        Assert.Equal(132, c.Launch.GridX);
-    }
+    public void Clusters_leave_a_multiprocessor_over_where_their_number_is_odd() =>
+        Assert.Equal(132, Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 133).Launch.GridX);
 
     // Two warpgroups' two boxes of 8 KB beside a ring of four stages, of 227 KB.
     [Fact]
@@ -149,10 +145,11 @@ public class KernelConfigurationTests
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 128, 64, bf16, Kind: AttentionKind.Sla)));
         Check(KernelForm.Sm90, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
-        Check(KernelForm.Sm90, Sm90CrossAttentionKernel.Choose(Hopper, 128, bf16));
-        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Ada, 128, bf16));
-        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 64, bf16));
-        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 128, f32));
+        Check(KernelForm.Sm90, Sm90CrossAttentionKernel.Choose(Hopper, 128, bf16, 128));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Ada, 128, bf16, 78));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 64, bf16, 78));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 128, f32, 78));
+        Check(KernelForm.Plain, Sm90CrossAttentionKernel.Choose(Hopper, 128, bf16, 129));
         Check(KernelForm.Portable, AttentionKernels.Choose(Ada, new(1, 1000, 12, 128, 64, 128, bf16, Kind: AttentionKind.Sage)));
         Check(KernelForm.Plain, AttentionKernels.Choose(Hopper, new(1, 1000, 12, 128, 64, 64, bf16, Kind: AttentionKind.Sla)));
 
@@ -258,13 +255,10 @@ public class KernelConfigurationTests
     public void Hopper_attention_takes_a_thread_block_per_two_query_blocks()
     {
         KernelLaunch launch = new(256, 12, 384, (6 << 15) + (17 << 10));
-        KernelConfiguration Of(bool chosen, AttentionTuning? tuning = null) =>
-            Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared, tuning);
-        KernelConfiguration With(string chosen, string overlap, string turns) =>
-            new(new KernelProgram("sm90_int8_attention", "STAGES=6", chosen, overlap, turns), launch);
-        Assert.Equal(With("CHOSEN=0", "OVERLAP=0", "TURNS=0"), Of(false));
-        Assert.Equal(With("CHOSEN=0", "OVERLAP=2", "TURNS=1"), Of(false, new(Overlap: 2, Turns: true)));
-        Assert.Equal(With("CHOSEN=1", "OVERLAP=0", "TURNS=0"), Of(true, new(Overlap: 2, Turns: true)));
+        foreach (bool chosen in new[] { false, true })
+            Assert.Equal(new KernelConfiguration(
+                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}"), launch),
+                Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared));
     }
 
     [Theory]

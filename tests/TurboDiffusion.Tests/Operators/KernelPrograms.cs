@@ -38,7 +38,7 @@ internal static class KernelPrograms
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
-            .. AttentionTuning.OverAllKeys.Select(t => Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10, t).Program),
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 78, 227 << 10).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 512, 227 << 10).Program,
             .. from normalize in new[] { false, true }
@@ -63,8 +63,8 @@ internal static class KernelPrograms
             RmsNormRotaryKernel.Configure(new(1, 5120, 128, dtype)).Program,
             .. from epilogue in Enum.GetValues<Int8MatmulKernel.Epilogue>()
                let problem = new Int8MatmulKernel.Problem(256, 128, 128, dtype, epilogue)
-               from matmul in Sm90Int8MatmulKernel.Tuning.All.Where(_ => Sm90Int8MatmulKernel.Suits(problem))
-                   .Select(t => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, t))
+               from matmul in new[] { 1, 2 }.Where(_ => Sm90Int8MatmulKernel.Suits(problem))
+                   .Select(cluster => Sm90Int8MatmulKernel.Configure(problem, 227 << 10, 132, cluster))
                    .Append(Int8MatmulKernel.Configure(problem, 227 << 10))
                select matmul.Program,
         ]

@@ -82,52 +82,24 @@ public class KernelTimings
         Rate($"torch bf16 {Tokens}×{n}×{k}", operations, () => nn.functional.linear(a, b, bias).Dispose());
         Run("portable", KernelForm.Portable, null);
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
-        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All) Run($"sm90 {t}", KernelForm.Sm90, t);
+        foreach (int cluster in new[] { 1, 2 }) Run($"sm90, cluster {cluster}", KernelForm.Sm90, cluster);
 
-        void Run(string source, KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning) =>
+        void Run(string source, KernelForm form, int? cluster) =>
             Rate($"{kind} {Tokens}×{n}×{k} {source}", operations, () =>
         {
             switch (kind)
             {
                 case Int8MatmulKernel.Epilogue.Bias:
-                    Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, form, tuning).Dispose();
+                    Int8MatmulKernel.Multiply(qa, qb, bias, ScalarType.BFloat16, form, cluster).Dispose();
                     break;
                 case Int8MatmulKernel.Epilogue.GeluQuantize:
-                    Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, ScalarType.BFloat16, form, tuning));
+                    Free(Int8MatmulKernel.MultiplyGelu(qa, qb, bias, ScalarType.BFloat16, form, cluster));
                     break;
                 default:
-                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, tuning).Dispose();
+                    Int8MatmulKernel.MultiplyAdd(qa, qb, bias, residual, gate, form, cluster).Dispose();
                     break;
             }
         });
-    }
-
-    /// <summary>
-    /// Whether fp8 is worth a format: e4m3 against int8 at the 14B model's sizes, warm, on Gaussian numbers, in turn, since the clock
-    /// falls under load.
-    /// </summary>
-    [Theory]
-    [InlineData(13824, 5120)]
-    [InlineData(5120, 13824)]
-    [InlineData(Dim, Dim)]
-    public void Trial_in_fp8(long n, long k)
-    {
-        KernelConformance.RequireSm90();
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        Tensor x = Wide(Tokens, k), w = Wide(n, k), bias = Wide(n);
-        (Tensor, Tensor) xInt8 = BlockInt8QuantizeKernel.Run(x), wInt8 = BlockInt8QuantizeKernel.Run(w);
-        (Tensor, Tensor) xFp8 = Fp8Trial.Activations(x.to(ScalarType.Float32)), wFp8 = Fp8Trial.Weights(w.to(ScalarType.Float32));
-        foreach (Sm90Int8MatmulKernel.Tuning t in Sm90Int8MatmulKernel.Tuning.All)
-            for (int round = 0; round < 2; round++)
-            {
-                Run("int8", xInt8, wInt8, fp8: false);
-                Run("fp8", xFp8, wFp8, fp8: true);
-
-                void Run(string format, (Tensor, Tensor) a, (Tensor, Tensor) b, bool fp8) =>
-                    Rate($"{format} {Tokens}×{n}×{k} {t}", 2.0 * Tokens * n * k, () => Int8MatmulKernel.Multiply(a, b, bias,
-                        ScalarType.BFloat16, KernelForm.Sm90, t, fp8).Dispose(), warmUp: 20, repeats: 40);
-            }
     }
 
     // What this GPU runs.

@@ -14,27 +14,6 @@ namespace TurboDiffusion.Tests.Operators;
 [Trait("Category", "Gpu")]
 public class StepTimings
 {
-    /// <summary>The tunings of the matrix product that are worth a step, in turn, since the clock falls under load.</summary>
-    [Fact]
-    public void One_step_by_the_tunings_of_the_product()
-    {
-        Sm90Int8MatmulKernel.Tuning before = Sm90Int8MatmulKernel.Tuning.Default;
-        try
-        {
-            for (int round = 0; round < 2; round++)
-                foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All)
-                {
-                    Sm90Int8MatmulKernel.Tuning.Default = tuning;
-                    Console.Write($"{tuning}: ");
-                    One_step_of_the_small_model(AttentionKind.SageSla, WeightFormat.Int8);
-                }
-        }
-        finally
-        {
-            Sm90Int8MatmulKernel.Tuning.Default = before;
-        }
-    }
-
     [Theory]
     [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
     [InlineData(AttentionKind.Sage, WeightFormat.Int8)]

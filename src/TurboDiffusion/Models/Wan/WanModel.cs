@@ -121,11 +121,11 @@ public sealed class WanModel : nn.Module
                 ? $"The transformer has an image branch; give the image encoder's tokens [B, S, {Config.ImageDim}]."
                 : "The transformer has no image branch; it takes a text alone.", nameof(image));
         using var scope = NewDisposeScope();
-        Tensor embedded = _textEmbedding.call(text.to(_placement.Dtype, _placement.Device));
+        Tensor tokens = text.to(_placement.Dtype, _placement.Device), embedded = _textEmbedding.call(tokens);
         observe?.Invoke("text_embedding", () => embedded);
         Tensor? embeddedImage = image is null ? null : _imageEmbedding!.call(image.to(_placement.Dtype, _placement.Device));
         if (embeddedImage is not null) observe?.Invoke("img_emb", () => embeddedImage);
-        long? distinct = DenseAttention.UsefulRows(text);
+        long? distinct = DenseAttention.UsefulRows(tokens);
         var blocks = new List<CrossKeys>(_blocks.Count);
         for (int i = 0; i < _blocks.Count; i++)
         {

@@ -69,11 +69,10 @@ internal static class AttentionKernels
     /// <param name="options">Kind, block sizes and ratio.</param>
     /// <param name="projection">proj_l: weight and bias, float32 <c>[128, 128]</c> and <c>[128]</c>; null for full attention.</param>
     /// <param name="form">The kernels.</param>
-    /// <param name="tuning">How; null: the default.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
         Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias)? projection,
-        KernelForm form, AttentionTuning? tuning = null)
+        KernelForm form)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
@@ -89,7 +88,7 @@ internal static class AttentionKernels
             fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
         if (projection is not { } mixing)
             return (hopper
-                ? Sm90Int8AttentionKernel.Run(left, right, channels!, tuning)
+                ? Sm90Int8AttentionKernel.Run(left, right, channels!)
                 : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
                 .MoveToOuterDisposeScope();
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);

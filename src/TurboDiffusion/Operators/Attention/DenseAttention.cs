@@ -36,23 +36,16 @@ public sealed class DenseAttention : AttentionOperator
     /// </param>
     /// <returns><c>[B, L, H, D]</c></returns>
     internal static Tensor Attend(Tensor q, Tensor k, Tensor v, long? distinct) => distinct is { } rows
-        && Choose(KernelMachine.Offer(KernelOperator.Attention, q), q.shape[3], q.dtype).IsKernel
+        && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.Attention, q), q.shape[3], q.dtype, rows).IsKernel
             ? Sm90CrossAttentionKernel.Run(q, k, v, rows)
             : Attend(q, k, v);
-
-    /// <summary>Which form attends to a padded sequence.</summary>
-    /// <param name="offered">What the machine offers.</param>
-    /// <param name="headDim">D.</param>
-    /// <param name="dtype">The element type of q, k and v.</param>
-    internal static KernelChoice Choose(KernelChoice offered, long headDim, ScalarType dtype) =>
-        Sm90CrossAttentionKernel.Choose(offered, headDim, dtype)
-            .Require(AttentionTuning.Default.CrossAttention, "torch's attention is taken, the kernel is not the default yet");
 
     /// <summary>
     /// <see cref="DistinctRows"/> where a kernel may make use of it, as the answer has to come from the device; null elsewhere.
     /// </summary>
     /// <param name="x"><c>[B, S, …]</c></param>
-    internal static long? UsefulRows(Tensor x) => AttentionTuning.Default.CrossAttention ? DistinctRows(x) : null;
+    internal static long? UsefulRows(Tensor x) =>
+        KernelMachine.Offer(KernelOperator.Attention, x).Form == KernelForm.Sm90 ? DistinctRows(x) : null;
 
     /// <summary>Up to which row the rows of a padded sequence differ: those after it equal the one before it.</summary>
     /// <param name="x"><c>[B, S, …]</c></param>

@@ -5,7 +5,7 @@ namespace TurboDiffusion.Operators.Attention;
 
 /// <summary>
 /// Attention on Hopper in 8 bits: over all keys in int8, or over chosen key blocks in int8 and fp8 with the linear branch:
-/// <c>native/sm90_int8_attention.cu</c>.
+/// <c>native/attention/sm90_int8_attention.cu</c>.
 /// </summary>
 internal static unsafe class Sm90Int8AttentionKernel
 {
@@ -25,13 +25,11 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="size">Its sizes.</param>
     /// <param name="chosen">Whether it attends to lists of key blocks.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    /// <param name="tuning">How it attends to all keys; null: the default.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes, AttentionTuning? tuning = null)
+    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes)
     {
-        (int overlap, bool turns) = chosen ? (0, false) : ((tuning ??= AttentionTuning.Default).Overlap, tuning.Turns);
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}", $"OVERLAP={overlap}", $"TURNS={(turns ? 1 : 0)}"),
+            new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}"),
             new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
                 stages * StageBytes + QueryBytes + Alignment));
     }
@@ -40,10 +38,8 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="q">Queries in blocks of 64, int8.</param>
     /// <param name="k">Keys in blocks of 128, int8, with v in int8.</param>
     /// <param name="channels">What the channels of v were divided by, float32 <c>[B, H, 128]</c>.</param>
-    /// <param name="tuning">How; null: the default.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels, AttentionTuning? tuning = null) =>
-        Run(q, k, channels, null, tuning);
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) => Run(q, k, channels, null);
 
     /// <summary>Attends to chosen key blocks, and adds the linear branch.</summary>
     /// <param name="q">Queries in blocks of 64, int8, with their features.</param>
@@ -55,16 +51,15 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="bias">Float32 <c>[128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, (Tensor Mix, Tensor FeatureSums) state,
-        Tensor bias) => Run(q, k, null, new Choice(kept, state.Mix, state.FeatureSums, bias), null);
+        Tensor bias) => Run(q, k, null, new Choice(kept, state.Mix, state.FeatureSums, bias));
 
-    private static Tensor Run(
-        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice, AttentionTuning? tuning)
+    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes, tuning);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
         (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);

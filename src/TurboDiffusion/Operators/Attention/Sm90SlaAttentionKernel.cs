@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Operators.Attention;
 
-/// <summary>Both branches of sparse-linear attention on Hopper, in bfloat16: <c>native/sm90_sla_attention.cu</c>.</summary>
+/// <summary>Both branches of sparse-linear attention on Hopper, in bfloat16: <c>native/attention/sm90_sla_attention.cu</c>.</summary>
 internal static unsafe class Sm90SlaAttentionKernel
 {
     private const string Name = "sm90_sla_attention";

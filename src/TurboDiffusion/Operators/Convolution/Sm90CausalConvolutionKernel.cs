@@ -12,6 +12,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     private const string Name = "sm90_causal_convolution";
     private const int Threads = 384, Alignment = 1 << 10, TileRows = 16, TileColumns = 16, BoxColumns = 8, Warpgroups = 2;
+    // Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
+    private const int Slice = 32;
     private const int NarrowOutputs = 32, MostSums = 192;
 
     private static readonly int[] Widths = [192, 128, 96];
@@ -24,29 +26,27 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
     /// <param name="Outputs">Channels of a tile.</param>
-    /// <param name="Slice">Channels of a stage.</param>
     /// <param name="Alternate">Whether the warpgroups have every other tile.</param>
-    public readonly record struct Tuning(int Outputs, int Slice, bool Alternate)
+    public readonly record struct Tuning(int Outputs, bool Alternate)
     {
         // Of tiles of so many channels, the time of a product relative to those of 192, measured on an H200 over 192 and 384 channels:
-        // 969 µs at 192, 1005 µs at 96; 3777 µs at 192, 4204 µs at 128, 3892 µs at 96.
-        private double RelativeTime => Outputs switch { 192 => 1, 128 => 1.11, 96 => 1.035, _ => 1.5 };
+        // 1005 µs at 192, 945 µs at 96; 4268 µs at 192, 4263 µs at 128, 4038 µs at 96.
+        private double RelativeTime => Outputs switch { 192 or 128 => 1, 96 => 0.945, _ => 1.5 };
 
-        /// <summary>Those that can be the fastest: tiles of 128 and 192 channels leave no room for three stages of 64.</summary>
+        /// <summary>Those that can be the fastest.</summary>
         /// <param name="launch">The launch.</param>
         public static IEnumerable<Tuning> All(Launch launch) =>
             from outputs in Tiles(launch.Of.Outputs)
-            from slice in outputs < 128 ? new[] { 64, 32 } : [32]
-            where launch.Of.Channels % slice == 0
+            where launch.Of.Channels % Slice == 0
             from alternate in new[] { true, false }
             where !alternate || Products(alternate) * outputs / 2 <= MostSums
-            select new Tuning(outputs, slice, alternate);
+            select new Tuning(outputs, alternate);
 
-        /// <summary>A launch's: the shortest time, the widest stages, and alternating warpgroups where their sums fit.</summary>
+        /// <summary>A launch's: the shortest time, and alternating warpgroups where their sums fit.</summary>
         /// <param name="launch">The launch.</param>
         /// <param name="multiprocessors">Of the GPU.</param>
         public static Tuning Of(Launch launch, int multiprocessors) => All(launch).OrderBy(t => t.Time(launch, multiprocessors))
-            .ThenByDescending(t => t.Slice).ThenByDescending(t => t.Alternate).First();
+            .ThenByDescending(t => t.Alternate).First();
 
         /// <summary>Waves of tiles times the time of one, in that of a channel of a tile of 192.</summary>
         /// <param name="launch">The launch.</param>
@@ -70,7 +70,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
         Tuning t = tuning ?? Tuning.Of(launch, multiprocessors);
         int stages = Stages(launch, t, sharedBytes);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={t.Slice}", $"OUTPUTS={t.Outputs}",
+            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={Slice}", $"OUTPUTS={t.Outputs}",
                 $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
                 $"PHASES={launch.Phases}", $"STAGES={stages}", $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
@@ -128,11 +128,11 @@ internal static unsafe class Sm90CausalConvolutionKernel
         for (int i = 0; i < frames.Count; i++)
             TensorMap.Describe(on, maps + i * TensorMap.Size,
                 KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels), (height, width, channels),
-                (TileRows + (int)kernel - 1, BoxColumns, chosen.Slice));
+                (TileRows + (int)kernel - 1, BoxColumns, Slice));
         byte* weights = maps + mapCount * TensorMap.Size;
         TensorMap.Describe(on, weights,
             KernelOperand.Address(packed, ScalarType.BFloat16, phases * kernelFrames, kernel, kernel, outputs, channels),
-            (phases * kernelFrames * kernel * kernel, outputs, channels), ((int)kernel, chosen.Outputs, chosen.Slice));
+            (phases * kernelFrames * kernel * kernel, outputs, channels), ((int)kernel, chosen.Outputs, Slice));
         var result = new Result
         {
             Bias = KernelOperand.Address(epilogue.Bias, ScalarType.Float32, outputs),
@@ -155,7 +155,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
         launch.Of.Frames * ((launch.Of.Height + TileRows - 1) / TileRows) * ((launch.Of.Width + TileColumns - 1) / TileColumns)
         * launch.Phases * (launch.Of.Outputs / outputs);
 
-    private static int StageBytes(Launch launch, Tuning tuning) => sizeof(ushort) * tuning.Slice
+    private static int StageBytes(Launch launch, Tuning tuning) => sizeof(ushort) * Slice
         * (Warpgroups * (TileRows + (int)launch.Of.Kernel - 1) * BoxColumns + (int)launch.Of.Kernel * tuning.Outputs);
 
     private static int Stages(Launch launch, Tuning tuning, int sharedBytes) => (sharedBytes - Alignment) / StageBytes(launch, tuning);

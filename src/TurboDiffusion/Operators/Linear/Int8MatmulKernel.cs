@@ -88,18 +88,15 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="bias"><c>[N]</c> in the output's dtype, or null.</param>
     /// <param name="output">bfloat16 or float32.</param>
     /// <param name="form">The kernel.</param>
-    /// <param name="tuning">For Hopper's own; null is the problem's.</param>
-    /// <param name="fp8">
-    /// For Hopper's own: whether the operands' bytes are e4m3, and the activations' scales <c>[⌈K/128⌉, M]</c>. A trial, which no layer
-    /// uses.
-    /// </param>
+    /// <param name="cluster">For Hopper's own: thread blocks that share the weights; null: as it chooses.</param>
     /// <returns><c>[M, N]</c></returns>
     public static Tensor Multiply(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null, bool fp8 = false)
+        int? cluster = null)
     {
         Tensor y = empty(a.Values.shape[0], b.Values.shape[0], output, a.Values.device);
-        Launch(a, b, bias, output, Epilogue.Bias, form, tuning, new Targets { Y = KernelOperand.Address(y, output, y.shape) }, fp8);
+        Launch(a, b, bias, output, Epilogue.Bias, form, cluster,
+            new Targets { Y = KernelOperand.Address(y, output, y.shape) });
         return y;
     }
 
@@ -109,17 +106,17 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="bias"><c>[N]</c> in that dtype, or null.</param>
     /// <param name="dtype">The bias' dtype, bfloat16 or float32.</param>
     /// <param name="form">The kernel.</param>
-    /// <param name="tuning">For Hopper's own; null is the problem's.</param>
+    /// <param name="cluster">For Hopper's own: thread blocks that share the weights; null: as it chooses.</param>
     /// <returns>int8 <c>[M, N]</c> and its scales.</returns>
     public static (Tensor Values, Tensor Scales) MultiplyGelu(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null)
+        int? cluster = null)
     {
         long m = a.Values.shape[0], n = b.Values.shape[0];
         Device device = a.Values.device;
         Tensor values = empty(m, n, ScalarType.Int8, device),
             scales = empty(BlockInt8.Blocks(m), BlockInt8.Blocks(n), ScalarType.Float32, device);
-        Launch(a, b, bias, dtype, Epilogue.GeluQuantize, form, tuning, new Targets
+        Launch(a, b, bias, dtype, Epilogue.GeluQuantize, form, cluster, new Targets
         {
             Values = KernelOperand.Address(values, ScalarType.Int8, values.shape),
             Scales = KernelOperand.Address(scales, ScalarType.Float32, scales.shape),
@@ -134,16 +131,16 @@ internal static unsafe class Int8MatmulKernel
     /// <param name="residual"><c>[B, L, N]</c>, bfloat16 or float32.</param>
     /// <param name="gate">Float32 <c>[B, 1, N]</c>, or null for 1.</param>
     /// <param name="form">The kernel.</param>
-    /// <param name="tuning">For Hopper's own; null is the problem's.</param>
+    /// <param name="cluster">For Hopper's own: thread blocks that share the weights; null: as it chooses.</param>
     /// <returns><c>[B, L, N]</c></returns>
     public static Tensor MultiplyAdd(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, Tensor residual, Tensor? gate, KernelForm form,
-        Sm90Int8MatmulKernel.Tuning? tuning = null)
+        int? cluster = null)
     {
         using var scope = NewDisposeScope();
         Tensor added = residual.contiguous(), y = empty_like(added);
         Tensor? gates = gate?.contiguous();
-        Launch(a, b, bias, residual.dtype, Epilogue.GatedResidual, form, tuning, new Targets
+        Launch(a, b, bias, residual.dtype, Epilogue.GatedResidual, form, cluster, new Targets
         {
             Y = KernelOperand.Address(y, residual.dtype, residual.shape),
             Residual = KernelOperand.Address(added, residual.dtype, residual.shape),
@@ -155,19 +152,18 @@ internal static unsafe class Int8MatmulKernel
 
     private static void Launch(
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, Epilogue kind,
-        KernelForm form, Sm90Int8MatmulKernel.Tuning? tuning, Targets targets, bool fp8 = false)
+        KernelForm form, int? cluster, Targets targets)
     {
         long rows = a.Values.shape[0], columns = b.Values.shape[0], depth = a.Values.shape[1];
         Device device = a.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, tuning, fp8)
+            ? Sm90Int8MatmulKernel.Configure(problem, on.SharedBytes, on.Multiprocessors, cluster)
             : Configure(problem, on.SharedBytes);
         void* aValues = KernelOperand.Address(a.Values, ScalarType.Int8, rows, depth),
             bValues = KernelOperand.Address(b.Values, ScalarType.Int8, columns, depth);
-        void* aScales = fp8 ? KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(depth), rows)
-            : KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
+        void* aScales = KernelOperand.Address(a.Scales, ScalarType.Float32, BlockInt8.Blocks(rows), BlockInt8.Blocks(depth));
         void* bScales = KernelOperand.Address(b.Scales, ScalarType.Float32, BlockInt8.Blocks(columns), BlockInt8.Blocks(depth));
         targets.Bias = bias is null ? null : KernelOperand.Address(bias, output, columns);
         int m = (int)rows, n = (int)columns, k = (int)depth;

@@ -19,27 +19,6 @@ internal static class Sm90Int8MatmulKernel
     // Of two warpgroups, two boxes each.
     private const int SentBytes = 2 * 2 * OutboxRows * BlockInt8.BlockSize;
 
-    /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
-    /// <param name="Cluster">Thread blocks that share the weights, 1 or 2.</param>
-    /// <param name="Prefetch">Whether activations are in registers before the product before them ends.</param>
-    public readonly record struct Tuning(int Cluster, bool Prefetch)
-    {
-        /// <summary>What a problem has whose tuning is not given; in a cluster where there are two rows of tiles.</summary>
-        public static Tuning Default { get; set; } = new(2, Prefetch: false);
-
-        /// <summary>Those that are tested and timed.</summary>
-        public static IReadOnlyList<Tuning> All { get; } =
-            [.. from prefetch in new[] { false, true } from cluster in new[] { 1, 2 } select new Tuning(cluster, prefetch)];
-
-        /// <summary>A problem's.</summary>
-        /// <param name="problem">The problem.</param>
-        public static Tuning Of(Int8MatmulKernel.Problem problem) =>
-            Default with { Cluster = BlockInt8.Blocks(problem.M) > 1 ? Default.Cluster : 1 };
-
-        /// <inheritdoc/>
-        public override string ToString() => $"cluster {Cluster}, prefetch {(Prefetch ? 1 : 0)}";
-    }
-
     /// <summary>Whether it does a problem: bfloat16, and rows of results that the copy engine writes.</summary>
     /// <param name="p">The problem.</param>
     public static bool Suits(Int8MatmulKernel.Problem p) => p.Output == ScalarType.BFloat16
@@ -52,20 +31,17 @@ internal static class Sm90Int8MatmulKernel
     /// <param name="problem">The problem.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     /// <param name="multiprocessors">Of the GPU.</param>
-    /// <param name="tuning">Null is the problem's.</param>
-    /// <param name="fp8">Whether the operands' bytes are e4m3: a trial, which no layer uses.</param>
-    public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors,
-        Tuning? tuning = null, bool fp8 = false)
+    /// <param name="cluster">Thread blocks that share the weights, 1 or 2; null: 2 where there are two rows of tiles.</param>
+    public static KernelConfiguration Configure(Int8MatmulKernel.Problem problem, int sharedBytes, int multiprocessors, int? cluster = null)
     {
         const int stageBytes = (1 + ColumnBlocks) * Int8MatmulKernel.OperandBytes;
-        Tuning t = tuning ?? Tuning.Of(problem);
+        int sharing = cluster ?? (BlockInt8.Blocks(problem.M) > 1 ? 2 : 1);
         int stages = Int8MatmulKernel.Stages(sharedBytes - Alignment - SentBytes, stageBytes);
-        long units = (BlockInt8.Blocks(problem.M) + t.Cluster - 1) / t.Cluster
+        long units = (BlockInt8.Blocks(problem.M) + sharing - 1) / sharing
             * ((BlockInt8.Blocks(problem.N) + ColumnBlocks - 1) / ColumnBlocks);
-        int clusters = (int)Math.Min(units, Math.Max(multiprocessors / t.Cluster, 1));
+        int clusters = (int)Math.Min(units, Math.Max(multiprocessors / sharing, 1));
         return new KernelConfiguration(
-            new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={t.Cluster}",
-                $"PREFETCH={(t.Prefetch ? 1 : 0)}", $"FP8={(fp8 ? 1 : 0)}"]),
-            new KernelLaunch(clusters * t.Cluster, 1, Threads, stages * stageBytes + SentBytes + Alignment));
+            new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={sharing}"]),
+            new KernelLaunch(clusters * sharing, 1, Threads, stages * stageBytes + SentBytes + Alignment));
     }
 }

@@ -16,9 +16,6 @@ inline float exp2_fast(float x) {
     return y < 1.17549435e-38f ? 0.0f : y;
 }
 
-template <int Value>
-int fresh_constant() { return Value; }
-
 template <int Threads>
 void named_barrier_sync(int barrier) { emulator::barrier_sync(barrier, Threads); }
 template <int Threads>

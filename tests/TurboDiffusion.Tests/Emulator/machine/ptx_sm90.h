@@ -53,10 +53,6 @@ void wgmma_s8(int (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {
     emulator::warpgroup_product(emulator::Format::Int8, 2 * Count, d, a, 0, b, accumulate);
 }
 template <int Count>
-void wgmma_fp8(float (&d)[Count], u64 a, u64 b, int accumulate) {
-    emulator::warpgroup_product(emulator::Format::E4m3, 2 * Count, d, nullptr, a, b, accumulate);
-}
-template <int Count>
 void wgmma_fp8(float (&d)[Count], const u32 (&a)[4], u64 b, int accumulate) {
     emulator::warpgroup_product(emulator::Format::E4m3, 2 * Count, d, a, 0, b, accumulate);
 }

@@ -80,9 +80,8 @@ public class AttentionTimings
             SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false);
             SageKeysKernel.Result keys =
                 SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels);
-            foreach (AttentionTuning tuning in AttentionTuning.OverAllKeys)
-                Rate($"Sage: Hopper, all keys, overlap {tuning.Overlap}{(tuning.Turns ? ", turns" : "")}, {size}",
-                    4.0 * tokens * tokens * width, () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels, tuning));
+            Rate($"Sage: Hopper, all keys, {size}", 4.0 * tokens * tokens * width,
+                () => _ = Sm90Int8AttentionKernel.Run(queries, keys, channels));
             Rate($"Sage: WHOLE OPERATOR, {size}", 4.0 * tokens * tokens * width,
                 () => _ = AttentionKernels.Attend(q, k, v, transform, AttentionOptions.Sage, null, form));
         }

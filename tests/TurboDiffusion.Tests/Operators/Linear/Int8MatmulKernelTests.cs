@@ -9,17 +9,15 @@ namespace TurboDiffusion.Tests.Operators.Linear;
 [Trait("Category", "Gpu")]
 public class Int8MatmulKernelTests
 {
-    // Every source with every tuning, by a name that the test's output shows.
-    private static readonly Dictionary<string, (KernelForm Form, Sm90Int8MatmulKernel.Tuning? Tuning)> Sources =
-        Sm90Int8MatmulKernel.Tuning.All.Select(t => (KernelForm.Sm90, (Sm90Int8MatmulKernel.Tuning?)t)).Prepend((KernelForm.Portable, null))
-            .ToDictionary(s => $"{s.Item1} {s.Item2}");
-
-    // Every choice of the tunings at least once, and few to compile.
-    private static readonly HashSet<Sm90Int8MatmulKernel.Tuning?> Emulated = [null, new(2, Prefetch: false), new(1, Prefetch: true)];
+    // Every source, Hopper's own in clusters of one and of two, by a name that the test's output shows.
+    private static readonly Dictionary<string, (KernelForm Form, int? Cluster)> Sources = new()
+    {
+        ["portable"] = (KernelForm.Portable, null), ["Hopper, alone"] = (KernelForm.Sm90, 1), ["Hopper, in twos"] = (KernelForm.Sm90, 2),
+    };
 
     public static IEnumerable<ITheoryDataRow> Variants =>
         from variant in Sources.Keys
-        from row in KernelCaseAttribute.Rows(gpuOnly: !Emulated.Contains(Sources[variant].Tuning), variant)
+        from row in KernelCaseAttribute.Rows(gpuOnly: false, variant)
         select row;
 
     public static IEnumerable<ITheoryDataRow> VariantsOnGpu =>
@@ -27,12 +25,11 @@ public class Int8MatmulKernelTests
 
     public static IEnumerable<ITheoryDataRow> Shapes =>
         from variant in Sources.Keys
-        let tuning = Sources[variant].Tuning
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
         from shape in new (long M, long N, long K)[] { (1, 8, 16), (130, 136, 272), (300, 520, 608), (128, 128, 128), (2, 8960, 1536),
             (513, 1536, 8960), (2500, 1528, 1520), (1153, 5120, 144), (4999, 2568, 528) }
-        where tuning is null || dtype == ScalarType.BFloat16
-        let emulated = shape is { M: < 1000, N: < 1000, K: > 0 and < 1000 and not 128 } && Emulated.Contains(tuning)
+        where Sources[variant].Form != KernelForm.Sm90 || dtype == ScalarType.BFloat16
+        let emulated = shape is { M: < 1000, N: < 1000, K: > 0 and < 1000 and not 128 }
         from row in KernelCaseAttribute.Rows(gpuOnly: !emulated, variant, shape.M, shape.N, shape.K, dtype)
         select row;
 
@@ -40,16 +37,16 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Shapes))]
     public void Product_and_bias_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n, long k, ScalarType dtype)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
         Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
-            Int8MatmulKernel.Multiply(a, b, bias, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
+            Int8MatmulKernel.Multiply(a, b, bias, dtype, source, cluster), Limit(dtype), $"{variant} {m}×{n}×{k}");
         Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, null, ScalarType.Float32),
-            Int8MatmulKernel.Multiply(a, b, null, dtype, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}, no bias");
+            Int8MatmulKernel.Multiply(a, b, null, dtype, source, cluster), Limit(dtype), $"{variant} {m}×{n}×{k}, no bias");
     }
 
     [Theory]
@@ -57,7 +54,7 @@ public class Int8MatmulKernelTests
     public void Product_GELU_and_quantization_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n,
         long k, ScalarType dtype)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
@@ -65,7 +62,7 @@ public class Int8MatmulKernelTests
         (var a, var b, Tensor bias) = Operands(device, m, n, k, dtype);
         KernelConformance.PoisonMemory(device);
         KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
-            Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
+            Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, cluster), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
@@ -73,7 +70,7 @@ public class Int8MatmulKernelTests
     public void Product_gate_and_residual_agree_with_the_plain_form(TestMachine machine, string variant, long m, long n,
         long k, ScalarType dtype)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
@@ -83,14 +80,14 @@ public class Int8MatmulKernelTests
             gate = KernelConformance.Random(device, 5, ScalarType.Float32, batch, 1, n);
         KernelConformance.PoisonMemory(device);
         Comparison.RelativeL2(Int8Matmul.MultiplyAddPlain(a, b, bias, residual.to(ScalarType.Float32), gate, ScalarType.Float32),
-            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, source, tuning), Limit(dtype), $"{variant} {m}×{n}×{k}");
+            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, gate, source, cluster), Limit(dtype), $"{variant} {m}×{n}×{k}");
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
     public void A_product_without_a_gate_is_added_to_the_residual(TestMachine machine, string variant)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
@@ -98,14 +95,14 @@ public class Int8MatmulKernelTests
         Tensor residual = KernelConformance.Random(device, 4, ScalarType.BFloat16, 2, 150, 392);
         KernelConformance.PoisonMemory(device);
         Comparison.RelativeL2(Int8Matmul.MultiplyAddPlain(a, b, bias, residual.to(ScalarType.Float32), null, ScalarType.Float32),
-            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, null, source, tuning), Limit(ScalarType.BFloat16), variant);
+            Int8MatmulKernel.MultiplyAdd(a, b, bias, residual, null, source, cluster), Limit(ScalarType.BFloat16), variant);
     }
 
     [Theory]
     [MemberData(nameof(Variants))]
     public void Random_odd_shapes_agree_with_the_plain_form(TestMachine machine, string variant)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         var random = new Random(20);
@@ -117,11 +114,11 @@ public class Int8MatmulKernelTests
             (var a, var b, Tensor bias) = Operands(device, m, n, k, ScalarType.BFloat16);
             KernelConformance.PoisonMemory(device);
             Comparison.RelativeL2(Int8Matmul.MultiplyPlain(a, b, bias, ScalarType.Float32),
-                Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning), Limit(ScalarType.BFloat16),
+                Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, cluster), Limit(ScalarType.BFloat16),
                 $"{variant} {m}×{n}×{k}");
             if (source == KernelForm.Sm90 && n % 16 != 0) continue;
             KernelConformance.QuantizedGelu(Int8Matmul.MultiplyGeluPlain(a, b, bias, ScalarType.Float32),
-                Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, tuning), $"{variant} {m}×{n}×{k}");
+                Int8MatmulKernel.MultiplyGelu(a, b, bias, bias.dtype, source, cluster), $"{variant} {m}×{n}×{k}");
         }
     }
 
@@ -129,7 +126,7 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(Variants))]
     public void The_largest_sums_are_exact(TestMachine machine, string variant)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         foreach ((int left, int right) in new[] { (-128, -128), (127, -128) })
@@ -139,7 +136,7 @@ public class Int8MatmulKernelTests
             var b = (full([256, 512], right, ScalarType.Int8, device), ones(2, 4, ScalarType.Float32, device));
             // Hopper's own kernel gives bfloat16; these are exact in it, too.
             Comparison.Exact(full([256, 256], 512.0 * left * right, ScalarType.BFloat16),
-                Int8MatmulKernel.Multiply(a, b, null, ScalarType.BFloat16, source, tuning), $"{variant} {left}·{right}");
+                Int8MatmulKernel.Multiply(a, b, null, ScalarType.BFloat16, source, cluster), $"{variant} {left}·{right}");
         }
     }
 
@@ -147,35 +144,14 @@ public class Int8MatmulKernelTests
     [MemberData(nameof(VariantsOnGpu))]
     public void Two_runs_give_the_same_bits(TestMachine machine, string variant)
     {
-        (KernelForm source, Sm90Int8MatmulKernel.Tuning? tuning) = Sources[variant];
+        (KernelForm source, int? cluster) = Sources[variant];
         using TestDevice on = TestDevice.Of(machine, source);
         Device device = on.Device;
         using var scope = NewDisposeScope();
         (var a, var b, Tensor bias) = Operands(device, 2000, 1536, 1536, ScalarType.BFloat16);
-        Tensor first = Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning);
-        for (int i = 0; i < 5; i++) Comparison.Exact(first, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, tuning),
+        Tensor first = Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, cluster);
+        for (int i = 0; i < 5; i++) Comparison.Exact(first, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, source, cluster),
             $"run {i}");
-    }
-
-    [Theory]
-    [KernelCase(1, 8, 16)]
-    [KernelCase(130, 136, 272)]
-    [KernelCase(513, 1536, 1536, GpuOnly = true)]
-    [KernelCase(2500, 1528, 528, GpuOnly = true)]
-    public void The_trial_in_fp8_agrees_with_its_plain_form(TestMachine machine, long m, long n, long k)
-    {
-        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
-        Device device = on.Device;
-        using var scope = NewDisposeScope();
-        Tensor rows = KernelConformance.Random(device, 8, ScalarType.Float32, m, 1).exp(), x = KernelConformance.Random(device, 1,
-            ScalarType.Float32, m, k) * rows, w = KernelConformance.Random(device, 2, ScalarType.Float32, n, k);
-        (Tensor, Tensor) a = Fp8Trial.Activations(x), b = Fp8Trial.Weights(w);
-        Tensor bias = KernelConformance.Random(device, 3, ScalarType.BFloat16, n), expected = Fp8Trial.Multiply(a, b) + bias;
-        KernelConformance.PoisonMemory(device);
-        foreach (Sm90Int8MatmulKernel.Tuning tuning in Sm90Int8MatmulKernel.Tuning.All.Where(t =>
-            machine == TestMachine.Gpu || Emulated.Contains(t)))
-            Comparison.RelativeL2(expected, Int8MatmulKernel.Multiply(a, b, bias, ScalarType.BFloat16, KernelForm.Sm90, tuning, fp8: true),
-                3e-3, $"{m}×{n}×{k}, {tuning}");
     }
 
     // setmaxnreg: 2 warpgroups of 232 registers and one of 40 come out of 3 of 168.
