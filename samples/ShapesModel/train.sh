@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the shapes model from nothing: VAE, teacher, guided student, SLA tuning, rCM, merge, int8. Every stage continues where it was stopped.
+# Trains the shapes model from nothing: VAE, teacher, guided student, SLA tuning, decoder, int8. Every stage continues where it was stopped.
 #   train.sh WORK [STAGE ...]     WORK: a folder for data, runs and the models; stages: all, by default
 # Wants one NVIDIA GPU. TURBODIFFUSION names the command, by default the one of this repository.
 set -euo pipefail
@@ -27,15 +27,14 @@ for stage in $stages; do
     distil)
       turbodiffusion train rcm --config "$here/guided.json"
       # Neither needs the other, and neither fills a GPU.
-      turbodiffusion train sla --config "$here/sla.json" & sla=$!
-      turbodiffusion train rcm --config "$here/rcm.json"
-      wait "$sla" ;;
+      turbodiffusion train vae --config "$here/vae-4.json" & vae=$!
+      turbodiffusion train sla --config "$here/sla.json"
+      wait "$vae" ;;
     assemble)
       mkdir -p shapes
-      turbodiffusion merge runs/rcm/model.safetensors runs/sla/model.safetensors runs/teacher/model.safetensors runs/turbo.safetensors --overwrite
-      turbodiffusion convert runs/turbo.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite
+      turbodiffusion convert runs/sla/model.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite
       turbodiffusion quantize runs/turbo-bf16.safetensors shapes/transformer.safetensors --overwrite
-      turbodiffusion convert data/vae.safetensors shapes/vae.safetensors --dtype bfloat16 --overwrite
+      turbodiffusion convert runs/vae-4/model.safetensors shapes/vae.safetensors --dtype bfloat16 --overwrite
       turbodiffusion convert runs/teacher-1/text_encoder.safetensors shapes/text_encoder.safetensors --dtype bfloat16 --overwrite
       cp data/spiece.model shapes/
       cp "$here/model.json" shapes/ ;;

@@ -17,6 +17,7 @@ using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;

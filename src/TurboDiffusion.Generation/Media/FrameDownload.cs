@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 
@@ -43,7 +44,7 @@ internal sealed class FrameDownload : IDisposable
         try
         {
             PinnedMemory buffer = Buffer(_next, levels.numel());
-            _copies.AfterKernels();
+            _copies.AfterQueued();
             _copies.CopyToHost(buffer.Address, NativeTensor.Address(levels), levels.numel(), _next);
         }
         catch

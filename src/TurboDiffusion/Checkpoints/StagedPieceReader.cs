@@ -1,3 +1,4 @@
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Checkpoints;

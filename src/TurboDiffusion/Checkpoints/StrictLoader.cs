@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchSharp;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Checkpoints;

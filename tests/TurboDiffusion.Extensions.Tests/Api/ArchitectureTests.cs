@@ -20,6 +20,7 @@ public partial class ArchitectureTests
         new("Errors", "typed errors"),
         new("Runtime", "libtorch, devices, files"),
         new("Runtime/Cuda", "driver, NVRTC, choice of a kernel, GPU memory"),
+        new("Runtime/Copies", "pinned host memory, copies beside the kernels"),
         new("Checkpoints", "safetensors · gguf · pth · key rules · strict loader"),
         new("Sampling", "DenoisingLoop, rCM · UniPC · Euler, PhiloxNoise"),
         new("Operators/Normalization", "LayerNorm, RmsNorm, rotary embedding"),

@@ -5,10 +5,11 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Tests.Generation;
-using TurboDiffusion.Tests.Runtime.Cuda;
+using TurboDiffusion.Tests.Runtime;
 using Xunit;
 
 namespace TurboDiffusion.Tests.Checkpoints;

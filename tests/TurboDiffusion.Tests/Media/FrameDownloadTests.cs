@@ -1,7 +1,8 @@
 using TorchSharp;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime.Cuda;
-using TurboDiffusion.Tests.Runtime.Cuda;
+using TurboDiffusion.Tests.Runtime;
 using Xunit;
 using static TorchSharp.torch;
 

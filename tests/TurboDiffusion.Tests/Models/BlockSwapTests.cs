@@ -7,9 +7,10 @@ using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
-using TurboDiffusion.Tests.Runtime.Cuda;
+using TurboDiffusion.Tests.Runtime;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -240,9 +241,9 @@ public class BlockSwapTests
         {
         }
 
-        public void AfterKernels() => Lines.Add("after kernels");
+        public void AfterQueued() => Lines.Add("after kernels");
 
-        public void BeforeKernels(int slot) => Lines.Add($"before kernels {slot}");
+        public void BeforeQueued(int slot) => Lines.Add($"before kernels {slot}");
 
         public void Dispose()
         {

@@ -1,5 +1,5 @@
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Models.Wan;
 
@@ -55,11 +55,11 @@ internal sealed class BlockSwap : IDisposable
         int Of(int ahead) => (number + ahead) % _host.Count;
         int[] wanted = [.. Enumerable.Range(0, _holds.Length).Select(Of)];
         // What is in the queue now may read the weights that are about to be overwritten.
-        if (wanted.Any(block => !_holds.Contains(block))) _copies.AfterKernels();
+        if (wanted.Any(block => !_holds.Contains(block))) _copies.AfterQueued();
         foreach (int block in wanted)
             if (!_holds.Contains(block)) Fetch(block, Array.FindIndex(_holds, held => !wanted.Contains(held)));
         int slot = Array.IndexOf(_holds, number);
-        _copies.BeforeKernels(slot);
+        _copies.BeforeQueued(slot);
         return _slots[slot].Block;
     }
 

@@ -2,8 +2,8 @@ using TorchSharp.Utils;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Wan;

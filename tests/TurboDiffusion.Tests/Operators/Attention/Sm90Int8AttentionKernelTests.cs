@@ -96,17 +96,13 @@ public class Sm90Int8AttentionKernelTests
 
     [Theory]
     [Trait("Category", "Gpu")]
-    [InlineData(true, 0, false)]
-    [InlineData(false, 0, false)]
-    [InlineData(false, 1, false)]
-    [InlineData(false, 1, true)]
-    [InlineData(false, 2, false)]
-    [InlineData(false, 2, true)]
-    public void The_launch_has_the_registers_that_the_warpgroups_claim(bool chosen, int overlap, bool turns)
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_launch_has_the_registers_that_the_warpgroups_claim(bool chosen)
     {
         Device device = KernelConformance.RequireSm90();
         (KernelProgram program, KernelLaunch launch) = Sm90Int8AttentionKernel.Configure(new(1, 1000, 1), chosen,
-            CudaContext.Of(device).SharedBytes, new(Overlap: overlap, Turns: turns));
+            CudaContext.Of(device).SharedBytes);
         KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
         Assert.Equal(0, function.LocalBytes);
         // kProducerRegisters and kConsumerRegisters of the source.

@@ -31,8 +31,8 @@ public sealed class LowRankFactorsTests : IDisposable
         using var noGrad = no_grad();
         Comparison.RelativeL2(merged.call(x), layer.call(x), 1e-6, "product");
         Tensor residual = randn(2, 150, Out), gate = randn(2, 1, Out);
-        Comparison.RelativeL2(merged.MultiplyAdd(merged.Prepare(x), residual, gate).Values,
-            layer.MultiplyAdd(layer.Prepare(x), residual, gate).Values, 1e-6, "gate, residual");
+        Comparison.RelativeL2(merged.MultiplyAdd(merged.Prepare(x), residual, gate),
+            layer.MultiplyAdd(layer.Prepare(x), residual, gate), 1e-6, "gate, residual");
         if (format == WeightFormat.Float)
             Comparison.RelativeL2(Values(merged.MultiplyGelu(merged.Prepare(x))), Values(layer.MultiplyGelu(layer.Prepare(x))), 1e-6,
                 "GELU");
@@ -91,7 +91,7 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         LinearLayer layer = Layer(WeightFormat.Int8, randn(Out, In), randn(Out), CPU);
         Tensor x = randn(150, In).requires_grad_(true), residual = randn(1, 150, Out).requires_grad_(true), g = randn(1, 150, Out);
-        layer.MultiplyAdd(layer.Prepare(x.unsqueeze(0)), residual).Values.mul(g).sum().backward();
+        layer.MultiplyAdd(layer.Prepare(x.unsqueeze(0)), residual).mul(g).sum().backward();
         Comparison.Exact(g, residual.grad!, "residual");
         Assert.True(x.grad!.norm().item<float>() > 0);
         Assert.All(layer.parameters(), p => Assert.Null(p.grad));

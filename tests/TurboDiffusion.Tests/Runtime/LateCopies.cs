@@ -1,7 +1,8 @@
+using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 
-namespace TurboDiffusion.Tests.Runtime.Cuda;
+namespace TurboDiffusion.Tests.Runtime;
 
 /// <summary>Copies on the CPU that happen as late as a GPU's may: when they are waited for, or when kernels are to see them.</summary>
 internal sealed unsafe class LateCopies : IPinnedCopies
@@ -52,11 +53,11 @@ internal sealed unsafe class LateCopies : IPinnedCopies
         _pending.RemoveRange(0, last + 1);
     }
 
-    public void AfterKernels()
+    public void AfterQueued()
     {
     }
 
-    public void BeforeKernels(int slot) => Wait(slot);
+    public void BeforeQueued(int slot) => Wait(slot);
 
     public void Dispose()
     {

@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Runtime.Cuda;
+namespace TurboDiffusion.Runtime.Copies;
 
 /// <summary>
 /// Copies between pinned host memory and a GPU that run beside everything else, each in a slot by which it is waited for. Used by one
@@ -37,9 +37,9 @@ internal interface IPinnedCopies : IDisposable
     void Wait(int slot);
 
     /// <summary>Lets copies that are begun from now on wait until what libtorch's queue holds now is done. Does not wait itself.</summary>
-    void AfterKernels();
+    void AfterQueued();
 
     /// <summary>Lets what is queued in libtorch from now on wait for the last copy of a slot. Does not wait itself.</summary>
     /// <param name="slot">Its number.</param>
-    void BeforeKernels(int slot);
+    void BeforeQueued(int slot);
 }

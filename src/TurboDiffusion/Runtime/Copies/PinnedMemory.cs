@@ -1,7 +1,7 @@
 using System.Globalization;
 using TorchSharp;
 
-namespace TurboDiffusion.Runtime.Cuda;
+namespace TurboDiffusion.Runtime.Copies;
 
 /// <summary>A buffer in host memory, pinned where the driver allows it; and what there is to say where it does not.</summary>
 internal sealed class PinnedMemory : IDisposable

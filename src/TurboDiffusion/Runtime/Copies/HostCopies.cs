@@ -1,4 +1,4 @@
-namespace TurboDiffusion.Runtime.Cuda;
+namespace TurboDiffusion.Runtime.Copies;
 
 /// <summary><see cref="IPinnedCopies"/> where the device is the CPU: a copy is over when it has begun.</summary>
 internal sealed unsafe class HostCopies : IPinnedCopies
@@ -19,11 +19,11 @@ internal sealed unsafe class HostCopies : IPinnedCopies
     {
     }
 
-    public void AfterKernels()
+    public void AfterQueued()
     {
     }
 
-    public void BeforeKernels(int slot)
+    public void BeforeQueued(int slot)
     {
     }
 

@@ -1,6 +1,7 @@
 using TorchSharp;
+using TurboDiffusion.Runtime.Cuda;
 
-namespace TurboDiffusion.Runtime.Cuda;
+namespace TurboDiffusion.Runtime.Copies;
 
 /// <summary><see cref="IPinnedCopies"/> by the driver, on a stream that does not wait for libtorch's.</summary>
 internal sealed class PinnedCopies : IPinnedCopies
@@ -77,14 +78,14 @@ internal sealed class PinnedCopies : IPinnedCopies
         _pending[slot] = false;
     }
 
-    public void AfterKernels()
+    public void AfterQueued()
     {
         using CudaContext.Current current = _context.Enter();
         CudaDriver.Check(CudaDriver.cuEventRecord(_kernels, CudaDriver.TorchStream), "cuEventRecord");
         CudaDriver.Check(CudaDriver.cuStreamWaitEvent(_stream, _kernels, 0), "cuStreamWaitEvent");
     }
 
-    public void BeforeKernels(int slot)
+    public void BeforeQueued(int slot)
     {
         if (!_pending[slot]) return;
         using CudaContext.Current current = _context.Enter();
