@@ -11,7 +11,8 @@ namespace TurboDiffusion.Cli;
 /// <summary>The <c>turbodiffusion</c> command: its subcommands, and how their ends become exit codes.</summary>
 internal static class CommandLine
 {
-    private const string VerboseName = "--verbose";
+    /// <summary>The option of every command that shows the details of an error.</summary>
+    internal const string VerboseName = "--verbose";
 
     /// <summary>Runs a command line.</summary>
     /// <param name="args">The arguments.</param>

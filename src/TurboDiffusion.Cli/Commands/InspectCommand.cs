@@ -44,6 +44,7 @@ internal sealed class InspectCommand : CliCommand
             {
                 usable = false;
                 Terminal.Error.WriteLine($"error: {ErrorMessage.Of(e)}");
+                if (parsed.GetValue<bool>(CommandLine.VerboseName)) Terminal.Error.WriteLine(e);
                 if (json) found.Add(new { Path = named, Error = ErrorMessage.Of(e) });
             }
         }

@@ -38,7 +38,8 @@ public class DitGpuTests
         bool narrow = golden.Config.TryGetProperty("dtype", out var dtype) && dtype.GetString() == "bfloat16";
         using WanModel model = DitCase.Load(golden.Config, golden.Weights(),
             new Placement(device, narrow ? ScalarType.BFloat16 : ScalarType.Float32));
-        using CrossContext text = model.PrepareContext(golden.Input("context").to(device));
+        using CrossContext text = model.PrepareContext(golden.Input("context").to(device),
+            golden.Has("input::image") ? golden.Input("image").to(device) : null);
         Tensor v = model.Forward(golden.Input("x").to(device), golden.Input("t").flatten().to(device), text,
             golden.Has("input::y") ? golden.Input("y").to(device) : null);
         double limit = golden.Tolerance.TryGetProperty("rel_l2", out var relative) ? relative.GetDouble() : FloatLimit;

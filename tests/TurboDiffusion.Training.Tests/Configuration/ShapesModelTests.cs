@@ -10,7 +10,7 @@ public class ShapesModelTests
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
         VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"),
-            third = Load<VaeTrainingConfig>("vae-3");
+            third = Load<VaeTrainingConfig>("vae-3"), decoder = Load<VaeTrainingConfig>("vae-4");
         TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"),
             teacher = Load<TeacherConfig>("teacher-3");
         SlaConfig sla = Load<SlaConfig>("sla");
@@ -22,11 +22,13 @@ public class ShapesModelTests
         Assert.Equal((Model(small), text), (whole.Initial, whole.TextEncoder));
         Assert.Equal((Model(whole), text), (teacher.Initial, teacher.TextEncoder));
         Assert.Equal((Model(teacher), text, teacher.Data), (guided.Teacher, guided.TextEncoder, guided.Data));
-        Assert.Equal((Model(teacher), text, teacher.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
+        Assert.Equal((Model(guided), text, guided.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
+        // The decoder alone, of the VAE whose latents the data are.
+        Assert.Equal((true, guided.Scores!.Vae), (decoder.DecoderOnly, decoder.Initial));
         Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
         Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
         Assert.Equal(128, small.Model.HeadDim);
-        RunConfig[] all = [first, second, third, small, whole, teacher, sla, rcm, guided];
+        RunConfig[] all = [first, second, third, decoder, small, whole, teacher, sla, rcm, guided];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 
