@@ -46,12 +46,13 @@ finally
 
 Result Build() => Run("dotnet", ["build", project, "-v", "quiet", "--nologo", "-nodeReuse:false"], copy);
 
-// The names of the tests that fail. Tests of files, texts and pictures are left out: no fault is there.
+// The names of the tests that fail. Tests of files, texts and pictures are left out, as no fault is there, and those that hold a kernel
+// against its plain form: a fault of the plain form must be noticed without them, and the emulator is slow.
 IReadOnlyList<string> Failures()
 {
     string[] parts = ["Golden", "Models*", "Operators*", "Pipelines", "Sampling", "Checkpoints", "Generation"];
     Result run = Run("dotnet", [Path.Combine(project, "bin", "Debug", "net10.0", "TurboDiffusion.Tests.dll"), "-noColor",
-        .. parts.SelectMany(p => new[] { "-namespace", "TurboDiffusion.Tests." + p })], copy);
+        .. parts.SelectMany(p => new[] { "-namespace", "TurboDiffusion.Tests." + p }), "-class-", "*KernelTests"], copy);
     if (!run.Output.Contains("Total: ", StringComparison.Ordinal))
         throw new InvalidOperationException($"The tests did not end:\n{run.Output}");
     return [.. Regex.Matches(run.Output, @"^ *TurboDiffusion\.Tests\.(\S.*) \[FAIL\]", RegexOptions.Multiline)

@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Attention;
 
 /// <summary>The sequence of kernels of sparse-linear attention against float32.</summary>
+[Trait("Category", "Gpu")]
 public class AttentionKernelsTests
 {
     [Theory]

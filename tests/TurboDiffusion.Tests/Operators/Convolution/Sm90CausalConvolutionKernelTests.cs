@@ -6,6 +6,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Convolution;
 
 /// <summary>sm90_causal_convolution agrees with its plain twins, in every tuning.</summary>
+[Trait("Category", "Gpu")]
 public class Sm90CausalConvolutionKernelTests
 {
     [Theory]

@@ -5,6 +5,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Normalization;
 
 /// <summary>x + bias + residual, in one pass that rounds once.</summary>
+[Trait("Category", "Gpu")]
 public class BiasResidualTests
 {
     [Fact]

@@ -5,6 +5,7 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Tests.Operators.Normalization;
 
 /// <summary>rms_silu agrees with its plain twin.</summary>
+[Trait("Category", "Gpu")]
 public class RmsSiluKernelTests
 {
     [Theory]
