@@ -11,8 +11,14 @@ public sealed record RcmConfig : TransformerRunConfig
     /// <summary>Creates the configuration.</summary>
     public RcmConfig() => Training = new TrainingOptions { Optimizer = Published(2e-6), GradientClip = 0 };
 
-    /// <summary>The checkpoint of the teacher, which the student and the critic begin from as well.</summary>
+    /// <summary>The checkpoint of the teacher, which the critic begins from as well.</summary>
     public required string Teacher { get; init; }
+
+    /// <summary>
+    /// The checkpoint that the student begins from, such as one of an earlier distillation or, with a LoRA, a Turbo model; null: the
+    /// teacher's.
+    /// </summary>
+    public string? Initial { get; init; }
 
     /// <summary>The constants of rCM.</summary>
     public RcmOptions Rcm { get; init; } = new();

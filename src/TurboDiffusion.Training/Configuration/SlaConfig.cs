@@ -12,8 +12,14 @@ public sealed record SlaConfig : TransformerRunConfig
     /// <summary>Creates the configuration.</summary>
     public SlaConfig() => Training = new TrainingOptions { Optimizer = new AdamWOptions { LearningRate = 1e-5 } };
 
-    /// <summary>The checkpoint of the teacher, which the student begins from as well.</summary>
+    /// <summary>The checkpoint of the teacher.</summary>
     public required string Teacher { get; init; }
+
+    /// <summary>
+    /// The checkpoint that the student begins from, such as one of an earlier distillation or, with a LoRA, a Turbo model; null: the
+    /// teacher's.
+    /// </summary>
+    public string? Initial { get; init; }
 
     /// <summary>The share of key blocks kept.</summary>
     public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;

@@ -76,7 +76,7 @@ internal sealed class TrainingParts : IDisposable
             : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
         ILatentData data = OpenData(config, text);
-        WanModel model = config.Initial is { } initial ? LoadTrained(initial, AttentionOptions.Dense, config)
+        WanModel model = config.Initial is { } initial ? LoadTrained(initial, AttentionOptions.Dense, config, null)
             : NewModel(config.Model!, config);
         TeacherTraining task = Owned(new TeacherTraining(
             model, data, config.Times.Create(), config.ConditionDropout, config.Training, config.NewTextEncoder is null ? null : text));
@@ -93,7 +93,7 @@ internal sealed class TrainingParts : IDisposable
             throw new InvalidRequestException("lora",
                 "The LoRA names its attention, and SLA tuning has its own: topK, queryBlock and keyBlock beside \"lora\".");
         AttentionOptions sparse = AttentionOptions.Sla(config.TopK, config.QueryBlock, config.KeyBlock);
-        WanModel student = LoadTrained(config.Teacher, sparse, config, teacher);
+        WanModel student = LoadTrained(config.Initial, sparse, config, (config.Teacher, teacher));
         SlaTuning task = Owned(new SlaTuning(student, teacher, data, config.Times.Create(), config.Training));
         OpenSamples(config, task.Model, distilled: false);
         return (task, task.Model);
@@ -103,7 +103,7 @@ internal sealed class TrainingParts : IDisposable
     {
         ILatentData data = OpenData(config, OpenTextEncoder(config));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config),
-            student = LoadTrained(config.Teacher, AttentionOptions.Dense, config, teacher);
+            student = LoadTrained(config.Initial, AttentionOptions.Dense, config, (config.Teacher, teacher));
         WanModel? critic = config.Rcm.DistributionScale > 0 ? LoadCritic(config, teacher) : null;
         RcmDistillation task = Owned(new RcmDistillation(
             student, teacher, critic, data, config.ConsistencyTimes.Create(), config.MatchingTimes.Create(), config.Rcm,
@@ -144,19 +144,22 @@ internal sealed class TrainingParts : IDisposable
         return model;
     }
 
-    // What is trained: all of a model, or low-rank factors beside the weights of one, which are the teacher's where they can be.
-    private WanModel LoadTrained(string path, AttentionOptions attention, TransformerRunConfig config, WanModel? teacher = null)
+    // What is trained: all of a model, or low-rank factors beside its weights. Without a checkpoint of its own it is the teacher's, whose
+    // memory a LoRA's base shares where it can.
+    private WanModel LoadTrained(
+        string? initial, AttentionOptions attention, TransformerRunConfig config, (string Path, WanModel Model)? teacher)
     {
-        if (config.Lora is not { } lora) return Load(path, attention, config);
-        if (lora.Attention is { } kind)
-            attention = kind is AttentionKind.Dense or AttentionKind.Sla ? AttentionOptions.Of(kind, lora.TopK, lora.Block)
+        if (config.Lora is { Attention: { } kind } through)
+            attention = kind is AttentionKind.Dense or AttentionKind.Sla ? AttentionOptions.Of(kind, through.TopK, through.Block)
                 : throw new InvalidRequestException("lora",
                     $"The LoRA is to be trained through {kind} attention, which has no gradients; train through dense or sla, and run it "
                         + "with any.");
-        WanModel model = Load(lora.Base ?? path, attention, config, lora.Weights);
-        if (teacher is not null) Check(model.Config, teacher.Config, lora.Base ?? path);
-        if (teacher is not null && lora.Base is null) Weights.Share(teacher, model);
-        LoraFactors.Add(model, lora, InitialRandom(config));
+        string path = initial ?? teacher!.Value.Path;
+        WanModel model = Load(path, attention, config, config.Lora is { } lora ? lora.Weights : WeightFormat.Float);
+        if (teacher is { } t) Check(model.Config, t.Model.Config, path);
+        if (config.Lora is not { } factors) return model;
+        if (initial is null) Weights.Share(teacher!.Value.Model, model);
+        LoraFactors.Add(model, factors, InitialRandom(config));
         return model;
     }
 
@@ -187,7 +190,7 @@ internal sealed class TrainingParts : IDisposable
         if ((model.InDim, model.OutDim, model.TextDim) != (teacher.InDim, teacher.OutDim, teacher.TextDim))
             throw new CheckpointException(path,
                 $"takes {model.InDim} channels and texts of width {model.TextDim} and gives {model.OutDim} channels, the teacher "
-                    + $"{teacher.InDim}, {teacher.TextDim} and {teacher.OutDim}. Use a base of the teacher's kind.");
+                    + $"{teacher.InDim}, {teacher.TextDim} and {teacher.OutDim}. Begin from a model of the teacher's kind.");
     }
 
     private UMT5Encoder? OpenTextEncoder(TransformerRunConfig config)

@@ -3,7 +3,10 @@ using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Training.Networks;
 
-/// <summary>Training of a LoRA in place of a whole transformer: which factors, beside the weights of which base.</summary>
+/// <summary>
+/// Training of a LoRA in place of a whole transformer: which factors, beside weights that stay as they are. Those are the base, which is
+/// what the loop begins from.
+/// </summary>
 public sealed record LoraTrainingOptions
 {
     /// <summary>The layers of a block that LoRAs of Wan usually change.</summary>
@@ -24,12 +27,6 @@ public sealed record LoraTrainingOptions
     /// Which layers, by Wan's names: those of a block (<c>self_attn.q</c>) in every block, others in full (<c>head.head</c>).
     /// </summary>
     public IReadOnlyList<string> Layers { get; init; } = BlockLayers;
-
-    /// <summary>
-    /// The checkpoint of the model that the factors are for, such as a Turbo model; null: the one that the loop begins from. It stays as
-    /// it is.
-    /// </summary>
-    public string? Base { get; init; }
 
     /// <summary>
     /// The number format in which the base runs while its factors are trained. In int8, what is trained is what runs: the sum of weights

@@ -6,6 +6,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Sampling;
+using TurboDiffusion.Tests;
 using TurboDiffusion.Tests.Checkpoints;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
@@ -68,6 +69,43 @@ public class TrainingRunTests
     }
 
     [Fact]
+    public void A_student_begins_from_its_own_checkpoint_where_one_is_named()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        CancellationToken token = TestContext.Current.CancellationToken;
+        string data = folder.File("data");
+        var random = new PhiloxNoise(3);
+        LatentFolder.Add(data, "0", random.Normal(16, 2, 8, 8), random.Normal(3, 8));
+        LatentFolder.SetNegative(data, torch.zeros(3, 8));
+        string Model(string name) => Path.Combine(folder.File(name), TrainingRun.ModelFile);
+        void Make(string name, ulong seed, int dim) => TrainingRun.Run(new TeacherConfig
+        {
+            Output = folder.File(name), Data = data, Training = new TrainingOptions { Iterations = 0, Seed = seed },
+            Model = new WanConfig(dim, 48, 2, 1, textDim: 8, freqDim: 16),
+        }, null, token);
+        Make("teacher", 1, 32);
+        Make("initial", 2, 48);
+        var rcm = new RcmConfig
+        {
+            Output = folder.File("rcm"), Data = data, Teacher = Model("teacher"), Initial = Model("initial"),
+            Training = new TrainingOptions { Iterations = 0 },
+        };
+        TrainingRun.Run(rcm, null, token);
+        TrainingRun.Run(new SlaConfig
+        {
+            Output = folder.File("sla"), Data = data, Teacher = Model("teacher"), Initial = Model("initial"),
+            Training = new TrainingOptions { Iterations = 0 }, TopK = 0.5, QueryBlock = 16, KeyBlock = 16,
+        }, null, token);
+        using ICheckpoint initial = Checkpoint.OpenModel(Model("initial"));
+        foreach (string trained in new[] { "rcm", "sla" })
+        {
+            using ICheckpoint student = Checkpoint.OpenModel(Model(trained));
+            foreach (string name in initial.Tensors.Keys) Comparison.Exact(initial.Read(name), student.Read(name), name);
+        }
+    }
+
+    [Fact]
     public void Every_loop_trains_a_LoRA_that_its_base_takes()
     {
         using var scope = torch.NewDisposeScope();
@@ -91,7 +129,7 @@ public class TrainingRunTests
         }
 
         // A Turbo model as the base: in int8 as its file is, and sparse.
-        var student = new LoraTrainingOptions { Rank = 2, Base = turbo, Attention = AttentionKind.Sla, TopK = 0.5, Block = 16 };
+        var student = new LoraTrainingOptions { Rank = 2, Attention = AttentionKind.Sla, TopK = 0.5, Block = 16 };
         TransformerRunConfig[] configs =
         [
             new TeacherConfig { Output = folder.File("a"), Data = data, Training = training, Initial = teacher, Lora = new() { Rank = 2 } },
@@ -103,7 +141,7 @@ public class TrainingRunTests
             },
             new RcmConfig
             {
-                Output = folder.File("d"), Data = data, Teacher = teacher, Training = training,
+                Output = folder.File("d"), Data = data, Teacher = teacher, Initial = turbo, Training = training,
                 Rcm = new RcmOptions { TangentWarmUp = 1, StudentInterval = 2 }, Lora = student, RecomputeActivations = true,
             },
             new RcmConfig
