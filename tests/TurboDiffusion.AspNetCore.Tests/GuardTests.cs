@@ -6,6 +6,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -229,24 +230,47 @@ public sealed class GuardTests
     [Fact]
     public async Task A_client_that_reads_too_slowly_is_cut_off_and_holds_nothing()
     {
-        // What the kernel has taken counts as on its way: little, so that the test is short.
-        await using var service = await TestService.StartAsync(services: services =>
-            services.Configure<SocketTransportOptions>(options => options.CreateBoundListenSocket = address =>
-            {
-                var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address);
-                socket.SendBufferSize = 16 << 10;
-                return socket;
-            }));
+        await using var service = await TestService.StartAsync(services: SmallBuffers);
         service.Generator.Bytes = (_, _) => new byte[64 << 20];
         var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
         await service.EndOfAsync(id);
-        using var client = new TcpClient { ReceiveBufferSize = 4096 };
-        await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-            $"GET /v1/videos/{id}/content HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\n\r\n"));
+        using var client = await AskAndReadNothingAsync(service, $"/v1/videos/{id}/content");
         await TestService.UntilAsync(() => IsOpen(id));
         // It reads nothing more.
         await TestService.UntilAsync(() => !IsOpen(id));
+    }
+
+    [Fact]
+    public async Task A_client_that_stays_and_reads_no_events_is_cut_off_and_little_is_kept_for_it_until_then()
+    {
+        const int Pictures = 200;
+        await using var service = await TestService.StartAsync(services: SmallBuffers);
+        service.Generator.Hold();
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+        await TestService.UntilAsync(() => service.Generator.Calls.Count == 1);
+        var live = service.Services.GetRequiredService<LiveJobs>();
+        using var client = await AskAndReadNothingAsync(service, $"/v1/videos/{id}/events");
+        await TestService.UntilAsync(() => live.Watchers == 1);
+
+        var pictures = new List<WeakReference>();
+        for (var i = 0; i < Pictures; i++)
+        {
+            pictures.Add(Show(live, id));
+            // It is asked to take the first ones; what comes then waits.
+            if (i < 10)
+                await Task.Delay(20);
+        }
+
+        Assert.Equal(1, live.Watchers);
+        GC.Collect();
+        // The backlog of its watch, the picture that whoever comes later sees, and what is being written.
+        Assert.InRange(pictures.Count(picture => picture.IsAlive), 1, 20);
+        await TestService.UntilAsync(() => live.Watchers == 0);
+
+        // The job, and who reads, have nothing of it.
+        service.Generator.Release();
+        Assert.Contains("event: video.completed", await service.Http.GetStringAsync($"/v1/videos/{id}/events"));
+        await TestService.UntilAsync(() => live.Watchers == 0);
     }
 
     [Fact]
@@ -325,6 +349,33 @@ public sealed class GuardTests
             if (option == "Retention") options.Retention = TimeSpan.Zero;
         }));
         Assert.Contains(message, error.Message);
+    }
+
+    /// <summary>Shows a picture of a size that a network notices, which nobody but the service has.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference Show(LiveJobs live, string id)
+    {
+        var picture = new byte[32 << 10];
+        live.Report(id, new VideoJobProgress(1), picture);
+        return new WeakReference(picture);
+    }
+
+    /// <summary>What the kernel has taken counts as on its way: little, so that tests are short.</summary>
+    private static void SmallBuffers(IServiceCollection services) =>
+        services.Configure<SocketTransportOptions>(options => options.CreateBoundListenSocket = address =>
+        {
+            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address);
+            socket.SendBufferSize = 16 << 10;
+            return socket;
+        });
+
+    private static async Task<TcpClient> AskAndReadNothingAsync(TestService service, string path)
+    {
+        var client = new TcpClient { ReceiveBufferSize = 4096 };
+        await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            $"GET {path} HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\n\r\n"));
+        return client;
     }
 
     /// <summary>Whether this process, which is the service too, has a file of the video open.</summary>

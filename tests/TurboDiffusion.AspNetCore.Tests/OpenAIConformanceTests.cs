@@ -120,8 +120,7 @@ public sealed class OpenAIConformanceTests
             "id");
         await PollAsync(service.Videos, id);
 
-        var remix = Parse(await service.Videos.CreateVideoRemixAsync(
-            id, BinaryContent.Create(BinaryData.FromString("""{"prompt": "a dog"}""")), "application/json", new RequestOptions()));
+        var remix = await RemixAsync(service.Videos, id, "a dog");
         Assert.Equal(id, Text(remix, "remixed_from_video_id"));
         await PollAsync(service.Videos, Text(remix, "id"));
         var calls = service.Generator.Calls.ToArray();
@@ -140,8 +139,7 @@ public sealed class OpenAIConformanceTests
         var id = Text(Parse(await service.Videos.CreateVideoAsync(
             BinaryContent.Create(BinaryData.FromString(json)), "application/json", new RequestOptions())), "id");
         await PollAsync(service.Videos, id);
-        var remix = Parse(await service.Videos.CreateVideoRemixAsync(
-            id, BinaryContent.Create(BinaryData.FromString("""{"prompt": "a dog"}""")), "application/json", new RequestOptions()));
+        var remix = await RemixAsync(service.Videos, id, "a dog");
         await PollAsync(service.Videos, Text(remix, "id"));
         Assert.Equal(2, service.Generator.Calls.Count);
         foreach (var (request, _) in service.Generator.Calls)
@@ -220,6 +218,10 @@ public sealed class OpenAIConformanceTests
         return Parse(await client.CreateVideoAsync(BinaryContent.Create(body), form.Headers.ContentType!.ToString(), new RequestOptions()));
     }
 
+    internal static async Task<JsonElement> RemixAsync(VideoClient client, string id, string prompt) =>
+        Parse(await client.CreateVideoRemixAsync(
+            id, BinaryContent.Create(BinaryData.FromObjectAsJson(new { prompt })), "application/json", new RequestOptions()));
+
     internal static async Task<JsonElement> PollAsync(VideoClient client, string id)
     {
         for (var i = 0; i < TestService.Patience; i++)
@@ -234,7 +236,7 @@ public sealed class OpenAIConformanceTests
         throw new TimeoutException($"The video {id} has not ended.");
     }
 
-    private static async Task<JsonElement> ListAsync(VideoClient client, int? limit, string? order, string? after)
+    internal static async Task<JsonElement> ListAsync(VideoClient client, int? limit, string? order, string? after)
     {
         // The client reads pages itself; the first one is what this call asks for.
         await foreach (var page in client.GetVideosAsync(limit, order, after, new RequestOptions()).GetRawPagesAsync())

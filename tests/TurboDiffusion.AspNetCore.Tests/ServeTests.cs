@@ -58,6 +58,45 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task OpenAIs_client_creates_polls_downloads_lists_remixes_and_deletes()
+    {
+        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        var client = Client(service);
+        var id = Id(await OpenAIConformanceTests.CreateAsync(
+            client, ("prompt", "a cat"), ("size", "64x32"), ("frames", "5"), ("steps", "1"), ("seed", "7")));
+        Assert.Equal("completed", (await OpenAIConformanceTests.PollAsync(client, id)).GetProperty("status").GetString());
+        var video = await ContentAsync(id);
+        Assert.Equal("ftyp"u8, video.AsSpan(4, 4));
+
+        var remix = await OpenAIConformanceTests.RemixAsync(client, id, "a dog");
+        Assert.Equal(id, remix.GetProperty("remixed_from_video_id").GetString());
+        var end = await OpenAIConformanceTests.PollAsync(client, Id(remix));
+        Assert.Equal(("completed", "64x32", 7L), (end.GetProperty("status").GetString(), end.GetProperty("size").GetString(),
+            end.GetProperty("seed").GetInt64()));
+        Assert.NotEqual(video, await ContentAsync(Id(remix)));
+        Assert.Equal([id, Id(remix)], await ListAsync());
+
+        var again = Id(await OpenAIConformanceTests.RemixAsync(client, id, "a cat"));
+        Assert.Equal("completed", (await OpenAIConformanceTests.PollAsync(client, again)).GetProperty("status").GetString());
+        foreach (var deleted in (string[])[id, Id(remix)])
+        {
+            Assert.Equal(200, (await client.DeleteVideoAsync(deleted, new())).GetRawResponse().Status);
+            var gone = await Assert.ThrowsAsync<ClientResultException>(() => client.DownloadVideoAsync(deleted, null, new()));
+            Assert.Equal(404, gone.Status);
+        }
+
+        Assert.Equal([again], await ListAsync());
+        Assert.Equal([again], Directory.GetDirectories(Path.Combine(_folder, "videos")).Select(Path.GetFileName));
+
+        async Task<byte[]> ContentAsync(string of) => (await client.DownloadVideoAsync(of, null, new())).GetRawResponse().Content.ToArray();
+
+        async Task<string[]> ListAsync() => [.. (await OpenAIConformanceTests.ListAsync(client, 10, "asc", after: null))
+            .GetProperty("data").EnumerateArray().Select(Id)];
+
+        static string Id(JsonElement of) => of.GetProperty("id").GetString()!;
+    }
+
+    [Fact]
     public async Task The_documented_requests_work_as_printed()
     {
         await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model",

@@ -59,6 +59,33 @@ public sealed class SubmissionTests
     }
 
     [Fact]
+    public async Task A_remix_of_what_the_model_of_today_cannot_make_is_refused_and_leaves_nothing()
+    {
+        using var generator = Generator();
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-submission-").FullName;
+        string id;
+        using var earlier = new FakeVideoGenerator(generator.GetService<VideoGeneratorMetadata>()!.DefaultModelId!);
+        await using (var service = await TestService.StartAsync(folder: folder, inner: earlier))
+        {
+            using var response = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", size = "33x32" });
+            id = TestService.Json(await response.Content.ReadAsStringAsync()).GetProperty("id").GetString()!;
+            Assert.Equal("completed", (await service.EndOfAsync(id)).GetProperty("status").GetString());
+        }
+
+        await using (var service = await TestService.StartAsync(folder: folder, inner: generator))
+        {
+            using var remix = await service.Http.PostAsJsonAsync($"/v1/videos/{id}/remix", new { prompt = "b" });
+            var error = TestService.Json(await remix.Content.ReadAsStringAsync()).GetProperty("error");
+            Assert.Equal((HttpStatusCode.BadRequest, "size"), (remix.StatusCode, error.GetProperty("param").GetString()));
+            Assert.Contains("multiple of 16", error.GetProperty("message").GetString());
+            Assert.Equal(1, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
+            Assert.Equal([id], Directory.GetDirectories(Path.Combine(folder, "videos")).Select(Path.GetFileName));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
     public async Task Options_that_the_application_sets_count_for_the_check()
     {
         using var generator = Generator();

@@ -18,8 +18,8 @@ internal static class VideoHandlers
     private const int UsualPage = 20;
     private const int LargestPage = 100;
 
-    // Who takes less holds a file open for nothing.
-    private static readonly MinDataRate SlowestDownload = new(bytesPerSecond: 16 << 10, gracePeriod: TimeSpan.FromSeconds(5));
+    // Who takes less of what is there for it holds a file open, or a watch, for nothing.
+    private static readonly MinDataRate SlowestReader = new(bytesPerSecond: 16 << 10, gracePeriod: TimeSpan.FromSeconds(5));
 
     public static async Task<IResult> CreateAsync(
         HttpContext http, ClaimsPrincipal user, IVideoJobs jobs, IOptions<VideoServiceOptions> options)
@@ -74,9 +74,7 @@ internal static class VideoHandlers
         if (name is null || stream is null)
             throw new ApiException(404, "variant_not_found", $"This video has no {variant ?? "video"}.", "variant");
 
-        if (http.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
-            rate.MinDataRate = SlowestDownload;
-
+        CutOffSlowReader(http);
         http.Response.Headers.CacheControl = "private, no-cache";
         return Results.Stream(
             stream,
@@ -118,9 +116,10 @@ internal static class VideoHandlers
     }
 
     public static async Task<IResult> EventsAsync(
-        ClaimsPrincipal user, IVideoJobs jobs, string id, CancellationToken cancellationToken)
+        HttpContext http, ClaimsPrincipal user, IVideoJobs jobs, string id, CancellationToken cancellationToken)
     {
         var job = await JobAsync(user, jobs, id, cancellationToken).ConfigureAwait(false);
+        CutOffSlowReader(http);
         return TypedResults.ServerSentEvents(Events(jobs.WatchAsync(job.Owner, id, cancellationToken), cancellationToken));
     }
 
@@ -152,6 +151,12 @@ internal static class VideoHandlers
             };
             yield return new SseItem<string>(JsonSerializer.Serialize(VideoResource.Of(update.Job), WireJson.Default.VideoResource), kind);
         }
+    }
+
+    private static void CutOffSlowReader(HttpContext http)
+    {
+        if (http.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
+            rate.MinDataRate = SlowestReader;
     }
 
     private static async Task<VideoJob> JobAsync(

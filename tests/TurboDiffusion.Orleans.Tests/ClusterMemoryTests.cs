@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text.Json;
+using TurboDiffusion.AspNetCore.Tests;
+using Xunit;
+
+namespace TurboDiffusion.Orleans.Tests;
+
+/// <summary>What a front end keeps of jobs that have ended and that nobody asks about.</summary>
+public sealed class ClusterMemoryTests
+{
+    private const int Clients = 8;
+
+    // The entry in the list of its key and its name are a few hundred bytes; a job's grain would be 3 KB more. What of the process
+    // grows at its beginning is in the figure of a small run.
+    private const int LargestBytes = 3 << 10;
+
+    // A large run is one command: TURBODIFFUSION_CLUSTER_JOBS=10000 (docs/reliability.md).
+    private static readonly int Jobs =
+        int.TryParse(Environment.GetEnvironmentVariable("TURBODIFFUSION_CLUSTER_JOBS"), out var jobs) ? jobs : 300;
+
+    [Fact]
+    public async Task Of_an_ended_job_a_front_end_keeps_its_place_in_a_list()
+    {
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-memory-").FullName;
+        try
+        {
+            await using var redis = await RedisServer.StartAsync();
+            await using var front = Node(VideoClusterRole.Front);
+            await using var worker = Node(VideoClusterRole.Worker);
+            await Task.WhenAll(front.ReadyAsync(), worker.ReadyAsync());
+            using var http = new HttpClient { BaseAddress = front.Address };
+            for (var i = 0; i < TestService.Patience && await ModelsAsync(http) == 0; i++)
+                await Task.Delay(10);
+
+            // What the first jobs need once is not of them.
+            await MakeAsync(http, 0, Jobs / 2);
+            var before = await http.GetFromJsonAsync<long>("/memory");
+            await MakeAsync(http, Jobs / 2, Jobs);
+            var after = await http.GetFromJsonAsync<long>("/memory");
+            var bytes = (after - before) / Jobs;
+            TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{Jobs} jobs: {bytes} bytes a job, {after >> 20} MB in all, {front.Memory() >> 20} MB resident."));
+            Assert.InRange(bytes, 0, LargestBytes);
+
+            ClusterNode Node(VideoClusterRole role) => ClusterNode.Start(
+                ["--Redis", redis.Address, "--Role", $"{role}", "--Data", folder, "--Milliseconds", "0", "--Workers", "4"]);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task<int> ModelsAsync(HttpClient http) =>
+        (await http.GetFromJsonAsync<JsonElement>("/v1/models")).GetProperty("data").GetArrayLength();
+
+    private static Task MakeAsync(HttpClient http, int first, int count) => Parallel.ForEachAsync(
+        Enumerable.Range(first, count), new ParallelOptions { MaxDegreeOfParallelism = Clients }, async (number, cancellation) =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos")
+            {
+                Content = JsonContent.Create(new { prompt = $"video {number}" }),
+                Headers = { { "Idempotency-Key", $"{number}" } },
+            };
+            using var answer = await http.SendAsync(request, cancellation);
+            answer.EnsureSuccessStatusCode();
+            var id = (await answer.Content.ReadFromJsonAsync<JsonElement>(cancellation)).GetProperty("id").GetString();
+            Assert.Contains("event: video.completed", await http.GetStringAsync($"/v1/videos/{id}/events", cancellation));
+        });
+}
