@@ -70,6 +70,13 @@ public sealed class ConfigFuzzTests : IDisposable
         Assert.Contains($"The width is {width}", Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config)).Message);
     }
 
+    [Fact]
+    public void An_output_without_a_name_is_refused()
+    {
+        var config = new VaeTrainingConfig { Output = "" };
+        Assert.Contains("The output is empty", Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config)).Message);
+    }
+
     private void Fuzz(string name, string seed, Action<string> run)
     {
         FuzzRun counts = FuzzRun.Of(name, Changes, changes =>
