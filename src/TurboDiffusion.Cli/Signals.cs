@@ -15,6 +15,9 @@ internal sealed class Signals : IDisposable
     // SIGXFSZ: a file is larger than the shell's limit (ulimit -f). Unheeded it is an error of that write, which is told as one.
     private const PosixSignal FileTooLarge = (PosixSignal)25;
 
+    // Never given up: .NET handles a signal a moment after the write that caused it, and would end the process with it once nobody listens.
+    private static PosixSignalRegistration? _unheeded;
+
     private readonly CancellationTokenSource _cancellation = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
 
@@ -24,7 +27,7 @@ internal sealed class Signals : IDisposable
         PosixSignal[] ends = IsIgnored(Hangup) ? [PosixSignal.SIGINT, PosixSignal.SIGTERM]
             : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
         foreach (PosixSignal signal in ends) _registrations.Add(PosixSignalRegistration.Create(signal, Cancel));
-        if (OperatingSystem.IsLinux()) _registrations.Add(PosixSignalRegistration.Create(FileTooLarge, context => context.Cancel = true));
+        if (OperatingSystem.IsLinux()) _unheeded ??= PosixSignalRegistration.Create(FileTooLarge, context => context.Cancel = true);
     }
 
     /// <summary>Cancelled by the first signal.</summary>

@@ -246,64 +246,40 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         var responseId = Guid.NewGuid().ToString("N");
         var asData = options.ResponseFormat == VideoGenerationResponseFormat.Data;
         // Bytes that were asked for leave no file, unless one was named.
-        var temporary = asData && raw.OutputPath is null ? TemporaryFolder() : null;
-        try
-        {
-            var path = raw.OutputPath ?? NewPath(temporary ?? OutputDirectory(), options.MediaType);
-            if (asData && Path.EndsInDirectorySeparator(path))
-                throw new InvalidRequestException("media type",
-                    "A folder of frames cannot be returned as bytes; ask for a URI, or another media type.");
+        using var scratch = asData && raw.OutputPath is null ? new ScratchFolder("a video that is returned as bytes") : null;
+        var path = raw.OutputPath ?? NewPath(scratch?.Path ?? OutputDirectory(), options.MediaType);
+        if (asData && Path.EndsInDirectorySeparator(path))
+            throw new InvalidRequestException("media type",
+                "A folder of frames cannot be returned as bytes; ask for a URI, or another media type.");
 
-            var videos = _engine.Generate(
-                options.ModelId,
-                defaults => RequestTranslation.Translate(request, options, raw, defaults, path),
-                progress => updates.TryWrite(new VideoGenerationResponseUpdate
-                {
-                    Kind = VideoGenerationResponseUpdateKind.Progress,
-                    ResponseId = responseId,
-                    Progress = new(
-                        StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed,
-                        progress.Remaining),
-                }),
-                totalFrames => options.StreamingCount > 0 || raw.StreamFrames || raw.StreamSteps
-                    ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, raw.StreamSteps, totalFrames, update =>
-                    {
-                        update.ResponseId = responseId;
-                        updates.TryWrite(update);
-                    })
-                    : null,
-                cancellationToken);
-            foreach (var video in videos)
+        var videos = _engine.Generate(
+            options.ModelId,
+            defaults => RequestTranslation.Translate(request, options, raw, defaults, path),
+            progress => updates.TryWrite(new VideoGenerationResponseUpdate
             {
-                updates.TryWrite(new VideoGenerationResponseUpdate([Content(video, asData)])
+                Kind = VideoGenerationResponseUpdateKind.Progress,
+                ResponseId = responseId,
+                Progress = new(
+                    StageTelemetry.NameOf(progress.Stage), progress.Step, progress.TotalSteps, progress.Percent, progress.Elapsed,
+                    progress.Remaining),
+            }),
+            totalFrames => options.StreamingCount > 0 || raw.StreamFrames || raw.StreamSteps
+                ? new FrameStream(options.StreamingCount ?? 0, raw.StreamFrames, raw.StreamSteps, totalFrames, update =>
                 {
-                    Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
-                    ResponseId = responseId,
-                    ModelId = video.Model.Name,
-                    RawRepresentation = video,
-                });
-            }
-        }
-        finally
+                    update.ResponseId = responseId;
+                    updates.TryWrite(update);
+                })
+                : null,
+            cancellationToken);
+        foreach (var video in videos)
         {
-            if (temporary is not null)
-                Directory.Delete(temporary, recursive: true);
-        }
-    }
-
-    private static string TemporaryFolder()
-    {
-        try
-        {
-            return Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new EnvironmentException("disk",
-                $"A video that is returned as bytes is made in the folder for temporary files, {Path.GetTempPath()}, which cannot be "
-                    + $"written into: {exception.Message} Set TMPDIR to another, or ask for a URI and set "
-                    + $"{nameof(TurboDiffusionOptions.OutputDirectory)}.",
-                exception);
+            updates.TryWrite(new VideoGenerationResponseUpdate([Content(video, asData)])
+            {
+                Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
+                ResponseId = responseId,
+                ModelId = video.Model.Name,
+                RawRepresentation = video,
+            });
         }
     }
 

@@ -1,8 +1,7 @@
-using FFMpegCore;
-using FFMpegCore.Exceptions;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Data;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.ML;
@@ -48,49 +47,26 @@ public sealed class MLVideo
     /// <exception cref="IOException">The file is gone, or is no regular file.</exception>
     public ReadOnlyMemory<byte> GetBytes() => _data?.Data ?? InputFile.ReadBytes(Path!, Array.MaxLength);
 
-    /// <summary>Decodes the frames, in order. Needs ffmpeg; every call decodes anew.</summary>
-    /// <returns>The frames; dispose each. Frames that are not read are decoded to temporary files all the same.</returns>
-    /// <exception cref="EnvironmentException">ffmpeg is missing or cannot decode the video.</exception>
+    /// <summary>Decodes the frames, in order, as they are asked for. Needs ffmpeg; every call decodes anew.</summary>
+    /// <returns>The frames; dispose each.</returns>
+    /// <exception cref="InvalidRequestException">
+    /// It is gone, or not a video in one of the formats of <see cref="VideoReader.Endings"/>.
+    /// </exception>
+    /// <exception cref="EnvironmentException">
+    /// ffmpeg is missing or hangs, or, of a video that is not in a file, there is no room among the temporary files.
+    /// </exception>
     public IEnumerable<MLImage> ReadFrames()
     {
-        var folder = Directory.CreateTempSubdirectory("turbodiffusion-").FullName;
-        try
+        // ffmpeg looks for the index of a video in files only.
+        using var folder = _data is null ? null : new ScratchFolder("decoding a video");
+        var path = Path ?? folder!.Add("video", _data!.Data);
+        foreach (var png in Directory.Exists(path) ? FramesOf(path) : VideoPictures.ReadFramesAsync(path).ToBlockingEnumerable())
         {
-            foreach (var frame in Directory.Exists(Path) ? FramesOf(Path) : Decode(folder))
-                yield return MLImage.CreateFromFile(frame);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
+            using var file = new MemoryStream(png);
+            yield return MLImage.CreateFromStream(file);
         }
     }
 
-    private IEnumerable<string> Decode(string folder)
-    {
-        var path = Path;
-        if (path is null)
-        {
-            path = System.IO.Path.Combine(folder, "video");
-            File.WriteAllBytes(path, GetBytes().ToArray());
-        }
-
-        try
-        {
-            // ffmpeg would wait for a named pipe for ever.
-            InputFile.Open(path).Dispose();
-            FFMpegArguments.FromFileInput(path)
-                .OutputToFile(System.IO.Path.Combine(folder, "frame_%05d.png"), addArguments: output => output
-                    .WithCustomArgument("-fps_mode passthrough"))
-                .ProcessSynchronously();
-        }
-        catch (Exception exception) when (exception is FFMpegException or System.ComponentModel.Win32Exception or IOException)
-        {
-            throw new EnvironmentException("ffmpeg", $"ffmpeg cannot decode the video {Path}: {exception.Message}", exception);
-        }
-
-        return FramesOf(folder);
-    }
-
-    private static IEnumerable<string> FramesOf(string folder) =>
-        Directory.GetFiles(folder, "frame_*.png").Order(StringComparer.Ordinal);
+    private static IEnumerable<byte[]> FramesOf(string folder) => Directory.GetFiles(folder, "frame_*.png").Order(StringComparer.Ordinal)
+        .Select(frame => ImageReader.ReadBytes(frame));
 }

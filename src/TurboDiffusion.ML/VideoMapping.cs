@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Data;
 using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.ML;
 
@@ -141,18 +142,12 @@ internal sealed class VideoMapping : IDisposable
         for (var i = 0; i < pixels.Length; i += 4)
             (rgba[i], rgba[i + 1], rgba[i + 2], rgba[i + 3]) = (pixels[i + 3], pixels[i + 2], pixels[i + 1], pixels[i]);
 
-        var path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.png");
-        try
-        {
-            using var image = MLImage.CreateFromPixels(settings.ImageWidth, settings.ImageHeight, MLPixelFormat.Rgba32, rgba);
-            // MLImage encodes to files only.
-            image.Save(path);
-            return new DataContent(File.ReadAllBytes(path), "image/png");
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        // MLImage encodes to files only.
+        using var folder = new ScratchFolder("encoding the image of a row");
+        var path = Path.Combine(folder.Path, "image.png");
+        using var image = MLImage.CreateFromPixels(settings.ImageWidth, settings.ImageHeight, MLPixelFormat.Rgba32, rgba);
+        image.Save(path);
+        return new DataContent(File.ReadAllBytes(path), "image/png");
     }
 
     public abstract class Input

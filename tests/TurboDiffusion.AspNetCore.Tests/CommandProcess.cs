@@ -40,13 +40,19 @@ internal sealed partial class CommandProcess : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <summary>Starts the service and waits until it answers.</summary>
-    public static async Task<CommandProcess> ServeAsync(params string[] arguments)
+    public static Task<CommandProcess> ServeAsync(params string[] arguments) => ServeInAsync(null, arguments);
+
+    /// <summary>The same, with a folder for temporary files.</summary>
+    public static async Task<CommandProcess> ServeInAsync(string? temporary, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Program, "serve", "--listen", "http://127.0.0.1:0", "--device", "cpu", .. arguments])
         {
             RedirectStandardError = true,
         };
         start.Environment["OMP_NUM_THREADS"] = "1";
+        if (temporary is not null)
+            start.Environment["TMPDIR"] = temporary;
+
         var process = Process.Start(start)!;
         var seen = new StringBuilder();
         while (await process.StandardError.ReadLineAsync() is { } line)

@@ -20,8 +20,9 @@ public sealed partial class ServeTests : IDisposable
     [Fact]
     public async Task Killed_in_the_middle_of_a_video_of_the_embedded_model_it_makes_it_at_the_next_start()
     {
-        string id, waiting;
-        await using (var service = await CommandProcess.ServeAsync("--data", _folder))
+        string id, waiting, temporary = Directory.CreateDirectory(Path.Combine(_folder, "temporary")).FullName,
+            data = Path.Combine(_folder, "data");
+        await using (var service = await CommandProcess.ServeInAsync(temporary, "--data", data))
         {
             var client = Client(service);
             (string, string)[] fields = [("prompt", "a red circle moves to the right"), ("size", "64x48"), ("seconds", "0.4"),
@@ -41,7 +42,8 @@ public sealed partial class ServeTests : IDisposable
             await service.KillAsync();
         }
 
-        await using var next = await CommandProcess.ServeAsync("--data", _folder);
+        Assert.Single(Directory.GetDirectories(temporary, ".turbodiffusion-*.partial"));
+        await using var next = await CommandProcess.ServeInAsync(temporary, "--data", data);
         var videos = new List<byte[]>();
         foreach (var video in (string[])[id, waiting])
         {
@@ -55,6 +57,24 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(videos[0], videos[1]);
         Assert.Equal("ftyp"u8, videos[0].AsSpan(4, 4));
         Assert.Equal(0, await next.InterruptAsync());
+        Assert.Empty(Directory.GetFileSystemEntries(temporary, ".turbodiffusion-*.partial"));
+        Assert.Empty(Directory.EnumerateFiles(data, "*.partial", new EnumerationOptions
+        {
+            RecurseSubdirectories = true, AttributesToSkip = 0,
+        }));
+    }
+
+    [Fact]
+    public async Task Without_a_folder_for_temporary_files_a_job_ends_in_an_error_that_says_so()
+    {
+        await using var service = await CommandProcess.ServeInAsync(
+            "/nowhere/at/all", "--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        var id = (await OpenAIConformanceTests.CreateAsync(Client(service), ("prompt", "a"), ("size", "32x32"), ("seconds", "0.4")))
+            .GetProperty("id").GetString()!;
+        var error = (await OpenAIConformanceTests.PollAsync(Client(service), id)).GetProperty("error");
+        Assert.Matches("The folder for temporary files, /nowhere/at/all/, .* does not exist.* TMPDIR",
+            error.GetProperty("message").GetString());
+        Assert.Empty(Directory.GetDirectories(Path.Combine(_folder, "videos")));
     }
 
     [Fact]

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.S3;
+using TurboDiffusion.Runtime;
 using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
@@ -81,6 +82,18 @@ public sealed class FolderVideoFileStoreTests : VideoFileStoreConformance, IDisp
     private readonly string _folder = Directory.CreateTempSubdirectory("turbodiffusion-store-").FullName;
 
     private protected override IVideoFileStore Store => new FolderVideoFileStore(_folder);
+
+    [Fact]
+    public async Task What_a_killed_process_left_half_written_is_removed_by_the_next()
+    {
+        var id = VideoJobId.New();
+        await Store.SaveAsync(id, "start.png", new byte[] { 1 });
+        // By another name of the folder, as another process would: each looks once.
+        File.WriteAllText(Path.Combine(_folder, id, ".turbodiffusion-0.partial"), "half");
+        _ = new FolderVideoFileStore(Path.Combine(_folder, id, "..", "..", Path.GetFileName(_folder)));
+        OutputFolder.Sweep(Path.Combine(_folder, id) + "/.");
+        Assert.Equal(["start.png"], Directory.GetFileSystemEntries(Path.Combine(_folder, id)).Select(Path.GetFileName));
+    }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 }

@@ -8,7 +8,7 @@ public class EvaluateTests(Models models)
     [Fact]
     public void A_plan_becomes_a_table_numbers_sheets_and_failures()
     {
-        string folder = models.NewFolder(), plan = Plan(folder), json = Path.Combine(folder, "q.json"),
+        string folder = models.NewFolder(), plan = Plan(models, folder), json = Path.Combine(folder, "q.json"),
             table = Path.Combine(folder, "q.md");
         string sheet = Path.Combine(folder, "sheet.png"), failures = Path.Combine(folder, "failures");
 
@@ -31,7 +31,8 @@ public class EvaluateTests(Models models)
     public void A_moving_sheet_is_a_video_or_a_folder_of_frames()
     {
         string folder = models.NewFolder(), sheet = Path.Combine(folder, "sheet") + "/";
-        CommandRun run = CommandRun.Of("evaluate", "--plan", Plan(folder), "--latency-runs", "0", "--sheet", sheet, "--sheet-clips", "1");
+        CommandRun run = CommandRun.Of("evaluate", "--plan", Plan(models, folder), "--latency-runs", "0", "--sheet", sheet,
+            "--sheet-clips", "1");
         Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
         Assert.Equal(9, Directory.GetFiles(sheet, "frame_*.png").Length);
     }
@@ -39,7 +40,7 @@ public class EvaluateTests(Models models)
     [Fact]
     public void Mistakes_are_told_before_the_work()
     {
-        string folder = models.NewFolder(), plan = Plan(folder);
+        string folder = models.NewFolder(), plan = Plan(models, folder);
         Assert.Contains("no variant 'teacher'; it has turbo",
             Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "--only", "teacher").Errors));
         Assert.Contains("--steps describes one variant", Assert.Single(CommandRun.Of("evaluate", "--plan", plan, "--steps", "3").Errors));
@@ -55,7 +56,7 @@ public class EvaluateTests(Models models)
         string folder = models.NewFolder(), table = Path.Combine(folder, "q.md");
         using var cancellation = new CancellationTokenSource();
         using var error = new CancellingWriter("turbo, clips", cancellation);
-        int code = CommandLine.Run(["evaluate", "--plan", Plan(folder), "--table", table],
+        int code = CommandLine.Run(["evaluate", "--plan", Plan(models, folder), "--table", table],
             new Terminal(TextWriter.Null, error, null, 100, cancellation.Token));
         Assert.Equal(130, code);
         Assert.Equal(4, File.ReadAllLines(table).Length);
@@ -64,7 +65,7 @@ public class EvaluateTests(Models models)
     private static bool IsPng(string file) => File.ReadAllBytes(file).AsSpan(0, 4)
         .SequenceEqual((byte[])[0x89, (byte)'P', (byte)'N', (byte)'G']);
 
-    private string Plan(string folder)
+    internal static string Plan(Models models, string folder)
     {
         string path = Path.Combine(folder, "plan.json");
         File.WriteAllText(path, $$"""
@@ -74,7 +75,7 @@ public class EvaluateTests(Models models)
               "width": 64, "height": 48, "frames": 9, "latencyRuns": 1,
               "variants": [{ "label": "turbo", "steps": 1 }]
             }
-            """);
+            """.ReplaceLineEndings("\r\n"));
         return path;
     }
 }

@@ -56,6 +56,27 @@ public class FullDiskTests(Models models)
         Assert.NotEmpty(disk.Content);
     }
 
+    [Theory]
+    [InlineData("evaluate", "--plan", "PLAN", "-o", "DISK/results", "--keep-failures", "DISK/failures")]
+    [InlineData("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--json", "DISK/results")]
+    public void Results_without_room_are_one_line_and_those_of_before_stay(params string[] command)
+    {
+        using var disk = new SmallDisk(1 << 10);
+        string results = disk.File("results"), filler = disk.File("filler");
+        File.WriteAllText(results, "of before");
+        string[] args = [.. command.Select(a => a == "PLAN" ? EvaluateTests.Plan(models, models.NewFolder())
+            : a.Replace("DISK", disk.Path, StringComparison.Ordinal))];
+        File.WriteAllBytes(filler, new byte[disk.Free]);
+        CommandRun run = CommandRun.Of(args);
+        Assert.Equal((1, ""), (run.ExitCode, run.Out));
+        Assert.Matches("cannot be written: .*No space left", Assert.Single(run.Errors));
+        Assert.Equal("of before", File.ReadAllText(results));
+        Assert.Equal(2, disk.Content.Length);
+        File.Delete(filler);
+        Assert.Equal(0, CommandRun.Of(args).ExitCode);
+        Assert.StartsWith("{", File.ReadAllText(results));
+    }
+
     private string Sla()
     {
         using var scope = torch.NewDisposeScope();

@@ -36,6 +36,17 @@ public class MachineTests(Models models)
     }
 
     [Fact]
+    public async Task Work_that_needs_the_folder_for_temporary_files_says_that_it_is_missing()
+    {
+        using var process = CommandRun.Start(new Dictionary<string, string?> { ["TMPDIR"] = "/nowhere" }, AppContext.BaseDirectory,
+            "bench", "--end-to-end", "--model", models.Folder, "--device", "cpu");
+        CommandRun run = await CommandRun.EndOf(process);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Matches("temporary files, /nowhere/, .* does not exist.* TMPDIR", Assert.Single(run.Errors));
+        Assert.False(Directory.Exists("/nowhere"));
+    }
+
+    [Fact]
     public async Task A_library_that_cannot_be_written_is_one_line()
     {
         using var process = CommandRun.Start(new Dictionary<string, string?> { [ModelLibrary.FolderVariable] = "/proc/none" },
@@ -135,15 +146,22 @@ public class MachineTests(Models models)
     [InlineData("v.gif", "generate")]
     [InlineData("frames/", "generate")]
     [InlineData("t.safetensors", "new")]
+    [InlineData("q.json", "evaluate")]
+    [InlineData("b.json", "bench")]
     public async Task A_limit_of_the_shell_on_files_is_told_and_leaves_nothing(string name, string command)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "ulimit");
         string folder = models.NewFolder(), path = Path.Combine(folder, name),
             program = Path.Combine(AppContext.BaseDirectory, "TurboDiffusion.Cli");
-        string arguments = command == "new" ? $"new small '{path}' --part transformer"
-            : $"generate x --model '{models.Folder}' --size 64x64 --frames 5 --steps 1 --quiet -o '{path}'";
+        string arguments = command switch
+        {
+            "new" => $"new small '{path}' --part transformer",
+            "evaluate" => $"evaluate --plan '{EvaluateTests.Plan(models, models.NewFolder())}' -o '{path}'",
+            "bench" => $"bench --device cpu --patience 0 --attention dense --json '{path}'",
+            _ => $"generate x --model '{models.Folder}' --size 64x64 --frames 5 --steps 1 --quiet -o '{path}'",
+        };
         var start = new System.Diagnostics.ProcessStartInfo("bash",
-            ["-c", $"ulimit -f 2; exec '{program}' {arguments}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            ["-c", $"ulimit -f 1; exec '{program}' {arguments}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
         using var process = System.Diagnostics.Process.Start(start)!;
         CommandRun run = await CommandRun.EndOf(process);

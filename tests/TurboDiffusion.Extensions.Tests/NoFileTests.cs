@@ -23,7 +23,7 @@ public sealed class NoFileTests : IDisposable
         {
             var cases = new TheoryData<string, Type>();
             foreach (var member in Members.Keys)
-                cases.Add(member, member == "frames of a row" ? typeof(EnvironmentException) : typeof(IOException));
+                cases.Add(member, member == "frames of a row" ? typeof(InvalidRequestException) : typeof(IOException));
             return cases;
         }
     }
@@ -64,6 +64,33 @@ public sealed class NoFileTests : IDisposable
             || file.Contains(".partial", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n")]
+    [InlineData("ffconcat version 1.0\nfile '{0}'\n")]
+    public async Task A_playlist_by_the_name_of_a_video_opens_no_other_file(string playlist)
+    {
+        var secret = Path.Combine(_folder, "secret.mp4");
+        using (var process = Process.Start("ffmpeg",
+            ["-v", "error", "-f", "lavfi", "-i", "color=red:size=64x32:rate=8:duration=1", "-pix_fmt", "yuv444p", secret]))
+            await process.WaitForExitAsync(Token);
+
+        foreach (var video in await VideosOf(secret))
+        {
+            var frames = video.ReadFrames().ToList();
+            Assert.Equal(8, frames.Count);
+            Assert.All(frames, frame => Assert.Equal((64, 32), (frame.Width, frame.Height)));
+            // Of ffmpeg's PNG of three channels: four of them, red either first or third.
+            var pixel = frames[7].GetBGRPixels;
+            Assert.Equal((0, 0, 254), (pixel[0], pixel[1], pixel[2] & 254));
+            frames.ForEach(frame => frame.Dispose());
+        }
+
+        var path = Path.Combine(_folder, "video.mp4");
+        await File.WriteAllTextAsync(path, playlist.Replace("{0}", secret, StringComparison.Ordinal), Token);
+        foreach (var video in await VideosOf(path))
+            Assert.Contains("cannot be read as a video", Assert.Throws<InvalidRequestException>(() => video.ReadFrames().Count()).Message);
+    }
+
     [Fact]
     public async Task A_tool_tells_the_model_and_a_row_is_a_typed_error()
     {
@@ -102,6 +129,10 @@ public sealed class NoFileTests : IDisposable
         Assert.Equal("image/webp", frame!.MediaType);
         Assert.Equal([4, 5], frame.Data.ToArray());
     }
+
+    // A file, and its bytes.
+    private static async Task<MLVideo[]> VideosOf(string path) =>
+        [new(Reference(path)), new(new DataContent(await File.ReadAllBytesAsync(path, Token), "video/mp4"))];
 
     private static UriContent Reference(string path) => new(new Uri(new Uri(path).AbsoluteUri), "image/png");
 

@@ -8,6 +8,8 @@ namespace TurboDiffusion.AspNetCore.Endpoints;
 /// <summary>Errors in OpenAI's form: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
 internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFilter
 {
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(30);
+
     /// <inheritdoc/>
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
@@ -39,6 +41,14 @@ internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFi
                 exception.StatusCode,
                 exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? "request_too_large" : "invalid_request",
                 exception.Message));
+        }
+        catch (EnvironmentException exception)
+        {
+            // What it is, and where, is for whoever runs the service.
+            LogFailed(http.Request.Path, exception);
+            return new Answer(new ApiException(
+                503, "unavailable", "The service cannot take this request now: its machine lacks something that it needs.",
+                retryAfter: RetryDelay));
         }
         catch (Exception exception)
         {

@@ -1,14 +1,14 @@
 using TurboDiffusion.AspNetCore.Jobs;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.AspNetCore.Files;
 
 /// <summary>Keeps the files of jobs in a folder, which may be one that several machines share: a folder for each job.</summary>
 public sealed class FolderVideoFileStore : IVideoFileStore
 {
-    private const string Partial = ".partial";
     private readonly string _root;
 
-    /// <summary>Creates the store.</summary>
+    /// <summary>Creates the store. What processes that were killed left half written is removed.</summary>
     /// <param name="folder">The folder; made where it is missing.</param>
     /// <exception cref="EnvironmentException">The folder cannot be made.</exception>
     public FolderVideoFileStore(string folder)
@@ -17,6 +17,8 @@ public sealed class FolderVideoFileStore : IVideoFileStore
         try
         {
             _root = Directory.CreateDirectory(folder).FullName;
+            foreach (var job in Directory.EnumerateDirectories(_root))
+                OutputFolder.Sweep(job);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -25,28 +27,10 @@ public sealed class FolderVideoFileStore : IVideoFileStore
     }
 
     /// <inheritdoc/>
-    public async Task SaveAsync(
-        string jobId, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
+    public Task SaveAsync(string jobId, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
     {
         var path = PathOf(jobId, name);
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        // Aside, by a name of its own: two machines may store the same file at once.
-        var aside = $"{path}.{Path.GetRandomFileName()}{Partial}";
-        try
-        {
-            await using (var file = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None))
-            {
-                await file.WriteAsync(content, cancellationToken).ConfigureAwait(false);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(aside, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(aside);
-            throw;
-        }
+        return Task.Run(() => AtomicFile.Write(path, file => file.Write(content.Span)), cancellationToken);
     }
 
     /// <inheritdoc/>

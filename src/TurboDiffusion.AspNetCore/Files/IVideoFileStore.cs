@@ -8,6 +8,7 @@ public interface IVideoFileStore
     /// <param name="name">A name of <see cref="VideoFileNames"/>.</param>
     /// <param name="content">The bytes.</param>
     /// <param name="cancellationToken">Ends the call.</param>
+    /// <exception cref="EnvironmentException">There is no room for it, or it may not be written.</exception>
     Task SaveAsync(string jobId, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default);
 
     /// <summary>Opens a file for reading.</summary>

@@ -2,7 +2,7 @@ namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>
 /// Keeps the jobs of one machine. What a call has stored outlives the process; each call happens as a whole or not at
-/// all.
+/// all, and is an <see cref="EnvironmentException"/> where there is no room for it.
 /// </summary>
 public interface IVideoJobStore
 {

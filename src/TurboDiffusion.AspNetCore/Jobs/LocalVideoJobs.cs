@@ -24,9 +24,9 @@ internal sealed class LocalVideoJobs(
         var model = models.Resolve(submission.Request.Model);
         await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
         var job = submission.Accept(model, time.GetUtcNow());
+        await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
         try
         {
-            await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
             var stored = await store.AddAsync(job, options.Value.MaxQueuedJobs, options.Value.MaxJobsPerKey, cancellationToken)
                 .ConfigureAwait(false);
             if (stored.Id == job.Id)
@@ -35,14 +35,20 @@ internal sealed class LocalVideoJobs(
                 return job;
             }
 
+            if (!submission.IsRepeatOf(stored, model))
+                throw VideoJobRefusedException.KeyReused();
+
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
-            return submission.IsRepeatOf(stored, model) ? await NowAsync(stored, cancellationToken).ConfigureAwait(false)
-                : throw VideoJobRefusedException.KeyReused();
+            return await NowAsync(stored, cancellationToken).ConfigureAwait(false);
         }
-        catch (VideoJobRefusedException refused) when (refused.Refusal is VideoJobRefusal.QueueFull or VideoJobRefusal.OwnerQueueFull)
+        catch (Exception exception)
         {
+            // There is no such job.
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
-            throw new VideoJobRefusedException(refused.Refusal, refused.Message, durations.Typical);
+            if (exception is VideoJobRefusedException { Refusal: VideoJobRefusal.QueueFull or VideoJobRefusal.OwnerQueueFull } refused)
+                throw new VideoJobRefusedException(refused.Refusal, refused.Message, durations.Typical);
+
+            throw;
         }
     }
 

@@ -37,6 +37,9 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
         Converters = { new JsonStringEnumConverter() },
     };
 
+    // SQLITE_IOERR, SQLITE_FULL
+    private const int DiskFailed = 10, DiskFull = 13;
+
     // One connection, one call at a time: every call takes microseconds beside the seconds of a video.
     private readonly SemaphoreSlim _turn = new(1, 1);
 
@@ -257,6 +260,12 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
             transaction.Commit();
             committed?.Invoke(result);
             return result;
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode is DiskFailed or DiskFull)
+        {
+            throw new EnvironmentException(
+                "database", $"The jobs in {_connection.DataSource} cannot be stored: {exception.Message} Is there room on the disk?",
+                exception);
         }
         finally
         {

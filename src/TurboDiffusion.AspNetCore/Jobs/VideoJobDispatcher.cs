@@ -23,7 +23,7 @@ internal sealed partial class VideoJobDispatcher(
     TimeProvider time,
     ILogger<VideoJobDispatcher> logger) : BackgroundService
 {
-    private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromMinutes(1), RetryDelay = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
     public override async Task StartAsync(CancellationToken cancellationToken)
@@ -82,7 +82,7 @@ internal sealed partial class VideoJobDispatcher(
             {
                 // The store or the disk failed; the job waits for the next start, the others go on.
                 LogStoreFailed(exception);
-                await Task.Delay(TimeSpan.FromSeconds(1), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(RetryDelay, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
@@ -100,7 +100,7 @@ internal sealed partial class VideoJobDispatcher(
                 durations.Add(duration);
 
             // A job that was deleted meanwhile is not there; what its run has stored goes too.
-            if (ended is null || !await store.UpdateAsync(ended, CancellationToken.None).ConfigureAwait(false))
+            if (ended is null || !await StoreAsync(ended, stopping).ConfigureAwait(false))
                 await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
         }
         finally
@@ -109,6 +109,24 @@ internal sealed partial class VideoJobDispatcher(
         }
 
         await DisposeOldAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Stores a job that has ended. Where there is no room, until there is, or until the next start runs it again.</summary>
+    private async Task<bool> StoreAsync(VideoJob ended, CancellationToken stopping)
+    {
+        while (true)
+        {
+            try
+            {
+                return await store.UpdateAsync(ended, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (EnvironmentException exception) when (!stopping.IsCancellationRequested)
+            {
+                LogStoreFailed(exception);
+            }
+
+            await Task.Delay(RetryDelay, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>Runs a job; null where it was deleted.</summary>
@@ -154,8 +172,9 @@ internal sealed partial class VideoJobDispatcher(
                 .ConfigureAwait(false);
             foreach (var id in old)
             {
-                await store.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
+                // The files first: on a full disk, they are the room that the store needs to forget the job.
                 await files.DeleteAsync(id, cancellationToken).ConfigureAwait(false);
+                await store.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
             }
 
             if (old.Count > 0)

@@ -128,16 +128,24 @@ public sealed partial class VideoJobRunner(
         };
         long total = 0;
         string? thumbnail = null, spritesheet = null;
-        if (pictures.IsEmpty)
-            await AddFramesAsync(pictures, bytes, mediaType, video.GetVideoInfo()?.FrameCount, cancellationToken).ConfigureAwait(false);
-
-        if (!pictures.IsEmpty)
+        // First: where there is no room for it, nothing is left.
+        var name = await SaveAsync(VideoFileNames.Video(mediaType.Split(';')[0], job.Attempts), bytes).ConfigureAwait(false);
+        try
         {
-            thumbnail = await SaveAsync(VideoFileNames.Thumbnail(job.Attempts), pictures.Thumbnail()).ConfigureAwait(false);
-            spritesheet = await SaveAsync(VideoFileNames.Spritesheet(job.Attempts), pictures.Spritesheet()).ConfigureAwait(false);
+            if (pictures.IsEmpty)
+                await AddFramesAsync(pictures, bytes, mediaType, video.GetVideoInfo()?.FrameCount, cancellationToken).ConfigureAwait(false);
+
+            if (!pictures.IsEmpty)
+            {
+                thumbnail = await SaveAsync(VideoFileNames.Thumbnail(job.Attempts), pictures.Thumbnail()).ConfigureAwait(false);
+                spritesheet = await SaveAsync(VideoFileNames.Spritesheet(job.Attempts), pictures.Spritesheet()).ConfigureAwait(false);
+            }
+        }
+        catch (TurboDiffusionException exception)
+        {
+            LogNoPictures(exception.Message);
         }
 
-        var name = await SaveAsync(VideoFileNames.Video(mediaType.Split(';')[0], job.Attempts), bytes).ConfigureAwait(false);
         return new StoredVideo(name, total, video.GetVideoInfo(), thumbnail, spritesheet);
 
         async Task<string> SaveAsync(string file, ReadOnlyMemory<byte> content)
@@ -148,31 +156,19 @@ public sealed partial class VideoJobRunner(
         }
     }
 
-    /// <summary>Takes pictures from the video itself, where the generator has shown none; a video that cannot be read has none.</summary>
+    /// <summary>Takes pictures from the video itself, where the generator has shown none.</summary>
     private async Task AddFramesAsync(
         PreviewPictures pictures, ReadOnlyMemory<byte> video, string mediaType, int? frames, CancellationToken cancellationToken)
     {
-        var folder = Directory.CreateTempSubdirectory("turbodiffusion-pictures-").FullName;
-        try
-        {
-            var path = Path.Combine(folder, VideoFileNames.Video(mediaType.Split(';')[0], attempt: 1));
-            await File.WriteAllBytesAsync(path, video, cancellationToken).ConfigureAwait(false);
-            var count = Math.Max(1, options.Value.Previews);
-            foreach (var picture in await VideoPictures.ReadAsync(path, count, PreviewPictures.MaxWidth, frames, cancellationToken)
-                .ConfigureAwait(false))
-                pictures.Add(picture);
-        }
-        catch (TurboDiffusionException exception)
-        {
-            LogNoPictures(exception.Message);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
+        using var folder = new ScratchFolder("the pictures of a video");
+        var path = folder.Add(VideoFileNames.Video(mediaType.Split(';')[0], attempt: 1), video);
+        var count = Math.Max(1, options.Value.Previews);
+        foreach (var picture in await VideoPictures.ReadAsync(path, count, PreviewPictures.MaxWidth, frames, cancellationToken)
+            .ConfigureAwait(false))
+            pictures.Add(picture);
     }
 
-    [LoggerMessage(LogLevel.Warning, "A video has no thumbnail. {Reason}")]
+    [LoggerMessage(LogLevel.Warning, "A video has not all of its pictures. {Reason}")]
     private partial void LogNoPictures(string reason);
 
     [LoggerMessage(LogLevel.Error, "The job {Id} failed.")]

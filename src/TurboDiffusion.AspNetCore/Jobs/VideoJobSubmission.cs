@@ -33,14 +33,22 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
         IdempotencyKey = IdempotencyKey,
     };
 
-    /// <summary>Stores the images of the job that was made.</summary>
+    /// <summary>Stores the images of the job that was made: all of them, or none.</summary>
     internal async Task SaveImagesAsync(IVideoFileStore files, string jobId, CancellationToken cancellationToken)
     {
-        if (StartImage is { } start && Request.StartImage is { } startName)
-            await files.SaveAsync(jobId, startName, start, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (StartImage is { } start && Request.StartImage is { } startName)
+                await files.SaveAsync(jobId, startName, start, cancellationToken).ConfigureAwait(false);
 
-        if (EndImage is { } end && Request.EndImage is { } endName)
-            await files.SaveAsync(jobId, endName, end, cancellationToken).ConfigureAwait(false);
+            if (EndImage is { } end && Request.EndImage is { } endName)
+                await files.SaveAsync(jobId, endName, end, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await files.DeleteAsync(jobId, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
     }
 
     /// <summary>Whether this asks for what a job was accepted for; what the service filled in then is no difference.</summary>

@@ -3,6 +3,7 @@ using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.ShapeWorld;
 using TurboDiffusion.ShapeWorld.Recognition;
 
@@ -31,7 +32,8 @@ internal sealed class EvaluationOutput(
         if (sheetClips < 1) throw new InvalidRequestException("sheet", $"A sheet of {sheetClips} clips was asked for; give at least 1.");
         foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
         if (sheet is not null) CheckSheet(sheet);
-        if (failures is not null) Directory.CreateDirectory(failures);
+        if (failures is not null && OutputFolder.Problem(failures) is { } problem)
+            throw new InvalidRequestException("failures", $"The folder {failures} cannot be written: {problem}.");
     }
 
     /// <summary>Takes a clip for the sheet or the failures.</summary>
@@ -42,7 +44,6 @@ internal sealed class EvaluationOutput(
         int number = _failures[label] = _failures.GetValueOrDefault(label) + 1;
         if (number > FailuresOfRow) return;
         string folder = Path.Combine(failures, string.Concat(label.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' ? c : '-')));
-        Directory.CreateDirectory(folder);
         WriteSheet(Path.Combine(folder, $"{clip.Prompt.Seed}.png"), [clip], [$"{clip.Prompt.Caption}  |  {Wrong(clip)}"]);
     }
 

@@ -4,6 +4,7 @@ using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Pipelines;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -24,7 +25,7 @@ internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions opti
     /// <exception cref="TurboDiffusionException">The model cannot be opened, or the request not be met.</exception>
     public EndToEndResult Run(IProgress<string> progress, CancellationToken cancellationToken)
     {
-        string folder = Directory.CreateTempSubdirectory("turbodiffusion-bench-").FullName;
+        using var folder = new ScratchFolder("the videos that are measured");
         var clock = Stopwatch.StartNew();
         using VideoModel model = VideoModel.Open(files, options);
         double opening = clock.Elapsed.TotalSeconds;
@@ -36,7 +37,9 @@ internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions opti
             // Another prompt each time: the embedding of one that was encoded is kept.
             VideoRequest Next(string output) => request with
             {
-                Prompt = $"{request.Prompt} {++number}", OutputPath = Path.Combine(folder, output), Output = new() { Overwrite = true },
+                Prompt = $"{request.Prompt} {++number}",
+                OutputPath = Path.Combine(folder.Path, output),
+                Output = new() { Overwrite = true },
             };
 
             var runs = new List<EndToEndRun>();
@@ -83,7 +86,6 @@ internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions opti
         finally
         {
             pipeline.ForgetTexts();
-            Directory.Delete(folder, recursive: true);
         }
     }
 

@@ -118,6 +118,9 @@ internal sealed class TrainingParts : IDisposable
         if (config.Width is null == config.Initial is null)
             throw new InvalidRequestException("width",
                 "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
+        if (config.Width is < 1 or > VaeTrainingConfig.MostWidth)
+            throw new InvalidRequestException("width",
+                $"The width is {config.Width}; give 1 to {VaeTrainingConfig.MostWidth}. Wan's own autoencoder has 96.");
         if (config.Data is null == config.World is null)
             throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
         IClipData data = config.World is { } world

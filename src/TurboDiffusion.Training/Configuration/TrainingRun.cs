@@ -34,6 +34,7 @@ public static class TrainingRun
     /// <exception cref="OperationCanceledException">Cancelled; the state is saved.</exception>
     public static void Run(RunConfig config, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
+        if (config.Output.Length == 0) throw new InvalidRequestException("output", "The output is empty; name a folder for the results.");
         using var parts = new TrainingParts(config, cancellationToken);
         Trainer trainer = Train(config, parts, progress, cancellationToken);
         var metadata = new Dictionary<string, string>

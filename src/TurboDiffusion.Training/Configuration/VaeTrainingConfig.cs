@@ -7,6 +7,8 @@ namespace TurboDiffusion.Training.Configuration;
 /// <summary>Training of a VAE: from nothing (<see cref="Width"/>) or from a checkpoint (<see cref="Initial"/>).</summary>
 public sealed record VaeTrainingConfig : RunConfig
 {
+    internal const int MostWidth = 1024;
+
     /// <summary>The folder of clips: <see cref="Training.Data.ClipFolder"/>.</summary>
     public string? Data { get; init; }
 
@@ -18,7 +20,7 @@ public sealed record VaeTrainingConfig : RunConfig
     /// </summary>
     public bool DecoderOnly { get; init; }
 
-    /// <summary>Channels at full resolution of a new VAE; Wan 2.1's has 96.</summary>
+    /// <summary>Channels at full resolution of a new VAE, 1 to 1024; Wan 2.1's has 96.</summary>
     public int? Width { get; init; }
 
     /// <summary>The checkpoint to begin from.</summary>

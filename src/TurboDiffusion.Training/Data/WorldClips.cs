@@ -1,4 +1,6 @@
+using System.Globalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Runtime.Cuda;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.ShapeWorld;
 using static TorchSharp.torch;
@@ -31,10 +33,12 @@ public sealed class WorldClips : IClipData, IDisposable
     /// <param name="width">Columns to draw.</param>
     /// <param name="device">Where they are held.</param>
     /// <param name="cancellationToken">Checked before each clip.</param>
+    /// <exception cref="InvalidRequestException">A number is out of range, or the clips do not fit into memory.</exception>
     public static WorldClips Render(WorldOptions world, int frames, int height, int width, Device device,
         CancellationToken cancellationToken = default)
     {
         world.Check();
+        CheckMemory(world, device);
         Tensor videos = empty([world.Clips, 3, world.Frames, world.Height, world.Width], ScalarType.Byte, device).DetachFromDisposeScope();
         try
         {
@@ -52,6 +56,17 @@ public sealed class WorldClips : IClipData, IDisposable
             videos.Dispose();
             throw;
         }
+    }
+
+    // What is asked for may be more than a number of bytes can say.
+    private static void CheckMemory(WorldOptions world, Device device)
+    {
+        double bytes = 3.0 * world.Clips * world.Frames * world.Height * world.Width;
+        long available = DeviceMemory.Available(device);
+        if (bytes > available)
+            throw new InvalidRequestException("world", string.Create(CultureInfo.InvariantCulture,
+                $"{world.Clips} clips of {world.Frames} frames of {world.Width}x{world.Height} take {bytes / 1e9:0.0} GB, and "
+                    + $"{available / 1e9:0.0} GB are free on {device}; render fewer or smaller ones."));
     }
 
     /// <summary>Renders a stretch of a world's clips.</summary>

@@ -12,6 +12,13 @@ public static class OutputFolder
         return at;
     }
 
+    /// <summary>
+    /// Removes what writers that were killed left in a folder. Whoever writes a file into it does so anyway; this is for folders that
+    /// nobody may write into again.
+    /// </summary>
+    /// <param name="folder">A folder; where it is missing, nothing is done.</param>
+    public static void Sweep(string folder) => PartialOutput.Sweep(folder);
+
     /// <summary>Why a folder cannot be written into, found by writing into it or the nearest one above; null where it can.</summary>
     /// <param name="folder">A folder, whether or not it exists.</param>
     public static string? Problem(string folder)

@@ -16,6 +16,9 @@ internal sealed class PartialOutput : IDisposable
     private const string Prefix = ".turbodiffusion-", Suffix = ".partial";
     private const int Attempts = 5;
 
+    // A service writes into a new folder for each job. To look at one again costs no more than listing it.
+    private const int FoldersRemembered = 1000;
+
     private static readonly ConcurrentDictionary<string, bool> Swept = new(StringComparer.Ordinal);
 
     private readonly string _target;
@@ -115,9 +118,12 @@ internal sealed class PartialOutput : IDisposable
         RemoveMadeFolders();
     }
 
-    /// <summary>Removes what writers that were killed left in a folder. Once for each folder: those of this process end in order.</summary>
+    /// <summary>
+    /// Removes what writers that were killed left in a folder. As a rule once for each folder: those of this process end in order.
+    /// </summary>
     internal static void Sweep(string folder)
     {
+        if (Swept.Count > FoldersRemembered) Swept.Clear();
         if (!Swept.TryAdd(folder, true)) return;
         try
         {

@@ -74,6 +74,23 @@ public sealed class PartialOutputTests : IDisposable
         Assert.StartsWith(path.Replace('\0', '?'), error.Message);
     }
 
+    // As .NET tells EDQUOT, which a file system without quotas never gives.
+    [Fact]
+    public void A_quota_that_is_used_up_keeps_the_old_file()
+    {
+        string path = _folder.File("file.txt");
+        AtomicFile.WriteText(path, "old");
+        EnvironmentException error = Assert.Throws<EnvironmentException>(() => AtomicFile.Write(path, file =>
+        {
+            file.WriteByte(1);
+            throw new IOException("Disk quota exceeded", 122);
+        }));
+        Assert.Equal("disk", error.Dependency);
+        Assert.Contains($"{path} cannot be written: Disk quota exceeded", error.Message);
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal(["file.txt"], _folder.Entries);
+    }
+
     [Fact]
     public void A_full_disk_keeps_the_old_file()
     {

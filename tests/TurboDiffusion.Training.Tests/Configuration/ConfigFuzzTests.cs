@@ -57,6 +57,26 @@ public sealed class ConfigFuzzTests : IDisposable
         Fuzz("configurations of rCM", rcm, path => RunConfig.Load<RcmConfig>(path));
     }
 
+    [Theory]
+    [InlineData(int.MinValue)]
+    [InlineData(0)]
+    [InlineData(1025)]
+    public void A_width_that_no_vae_can_have_is_refused(int width)
+    {
+        var config = new VaeTrainingConfig
+        {
+            Output = _folder.File("run"), Training = NoIterations, Width = width, World = new WorldOptions { Clips = 1 },
+        };
+        Assert.Contains($"The width is {width}", Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config)).Message);
+    }
+
+    [Fact]
+    public void An_output_without_a_name_is_refused()
+    {
+        var config = new VaeTrainingConfig { Output = "" };
+        Assert.Contains("The output is empty", Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config)).Message);
+    }
+
     private void Fuzz(string name, string seed, Action<string> run)
     {
         FuzzRun counts = FuzzRun.Of(name, Changes, changes =>
