@@ -3,8 +3,11 @@ using System.ClientModel.Primitives;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using OpenAI.Videos;
 using SkiaSharp;
+using TurboDiffusion.Extensions.Tests;
 using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
@@ -83,8 +86,12 @@ public sealed class OpenAIConformanceTests
 
         var all = await ListAsync(service.Videos, null, null, null);
         Assert.Equal(Enumerable.Reverse(ids), Ids(all));
-        var none = await ListAsync(service.Videos, null, null, "video_" + new string('0', 32));
-        Assert.Empty(Ids(none));
+        // Whoever deletes between two pages is told, and does not take the rest for all there is.
+        await service.Videos.DeleteVideoAsync(ids[1], new RequestOptions());
+        var gone = await Assert.ThrowsAsync<ClientResultException>(() => ListAsync(service.Videos, 2, "asc", ids[1]));
+        Assert.Equal((400, "after"), (gone.Status,
+            Text(TestService.Json(gone.GetRawResponse()!.Content.ToString()).GetProperty("error"), "param")));
+        Assert.Equal(ids[2..], Ids(await ListAsync(service.Videos, 5, "asc", ids[0])));
     }
 
     [Fact]
@@ -175,6 +182,36 @@ public sealed class OpenAIConformanceTests
         var content = await Assert.ThrowsAsync<ClientResultException>(() =>
             service.Videos.DownloadVideoAsync(bad, null, new RequestOptions()));
         Assert.Equal(404, content.Status);
+    }
+
+    /// <summary>Where things are on the server is in its log, and nowhere that a client sees.</summary>
+    [Fact]
+    public async Task No_error_of_the_service_tells_a_client_a_path()
+    {
+        const string Secret = "/srv/secret/model.safetensors";
+        using var log = new LogCollector(LogLevel.Error);
+        await using var service = await TestService.StartAsync(
+            services: services => services.AddLogging(logging => logging.AddProvider(log)));
+        (string Prompt, Exception Failure, string Word)[] faults =
+        [
+            ("file", new CheckpointException(Secret, "is damaged"), "error in the service"),
+            ("disk", new EnvironmentException("disk", $"{Secret}: no space left on device"), "(disk)"),
+            ("setting", new InvalidRequestException("lora", $"{Secret} is no LoRA"), "error in the service"),
+            ("bug", new IOException(Secret), "error in the service"),
+            ("memory", new InsufficientMemoryException("Decoding", 3L << 30, 1L << 30, "Ask for fewer frames."), "fewer frames"),
+        ];
+        service.Generator.Failure = prompt => faults.Single(fault => fault.Prompt == prompt).Failure;
+        foreach (var (prompt, failure, word) in faults)
+        {
+            var id = Text(await CreateAsync(service.Videos, ("prompt", prompt)), "id");
+            var end = await PollAsync(service.Videos, id);
+            Assert.Equal("server_error", Text(end.GetProperty("error"), "code"));
+            Assert.Contains(word, Text(end.GetProperty("error"), "message"));
+            var events = await service.Http.GetStringAsync($"/v1/videos/{id}/events");
+            var content = await (await service.Http.GetAsync($"/v1/videos/{id}/content")).Content.ReadAsStringAsync();
+            Assert.DoesNotContain("secret", end.GetRawText() + events + content);
+            Assert.Contains(log.Entries, entry => entry.Exception == failure && entry.Message.Contains(id, StringComparison.Ordinal));
+        }
     }
 
     [Fact]

@@ -37,6 +37,9 @@ internal static class VideoHandlers
             throw ApiException.Invalid("limit", $"The limit must be from 1 to {LargestPage}.");
         if (order is not (null or "asc" or "desc"))
             throw ApiException.Invalid("order", "The order must be asc or desc.");
+        // Otherwise whoever deletes while listing would take the rest for all there is.
+        if (after is not null && await jobs.FindAsync(Owner(user), after, cancellationToken).ConfigureAwait(false) is null)
+            throw ApiException.Invalid("after", "There is no such video, or not any more; begin at another one, or at the first.");
 
         var page = await jobs.ListAsync(Owner(user), count, after, order == "asc", cancellationToken).ConfigureAwait(false);
         return Results.Json(VideoListResource.Of(page), WireJson.Default.VideoListResource);

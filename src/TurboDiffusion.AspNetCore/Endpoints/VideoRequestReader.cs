@@ -11,26 +11,13 @@ namespace TurboDiffusion.AspNetCore.Endpoints;
 /// </summary>
 internal static class VideoRequestReader
 {
-    private const int MaxFieldNameLength = 64;
     /// <summary>The longest idempotency key, in characters.</summary>
     public const int MaxIdempotencyKeyLength = 255;
 
+    private const int MaxFieldNameLength = 64;
 
     // Room for the form around an image and a prompt.
     private const int Overhead = 64 << 10;
-
-    /// <summary>The field of a value that a generator refuses, by the generator's name of it.</summary>
-    public static string FieldOf(string parameter) => parameter switch
-    {
-        "width" or "height" => "size",
-        "image" => UploadedImage.StartField,
-        "end image" => UploadedImage.EndField,
-        "guidance" => "guidance_scale",
-        "duration" => "seconds",
-        "aspect ratio" => "aspect_ratio",
-        "negative prompt" => "negative_prompt",
-        _ => parameter,
-    };
 
     /// <summary>The largest body: the images in base64, and the texts in any escaping.</summary>
     public static long MaxBody(VideoServiceOptions limits) =>
