@@ -47,9 +47,11 @@ internal sealed class RegistryGrain(
         }
     }
 
-    public Task<WorkerInfo[]> WorkersAsync() => Task.FromResult<WorkerInfo[]>(
-        [.. _workers.Values.Where(known => !known.Memory.HasPassed).Select(known => known.Worker)]);
+    public Task<WorkerInfo[]> WorkersAsync() => Task.FromResult(Workers());
 
     public Task<string[]> ModelsAsync() => Task.FromResult<string[]>(
-        [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)]);
+        [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)
+            .Union(Workers().SelectMany(worker => worker.Models))]);
+
+    private WorkerInfo[] Workers() => [.. _workers.Values.Where(known => !known.Memory.HasPassed).Select(known => known.Worker)];
 }
