@@ -229,6 +229,34 @@ public sealed class OpenAIConformanceTests
         Assert.NotNull(response.Headers.ETag);
     }
 
+    [Theory]
+    [InlineData("bytes=-5", 206, "^.{5}$")]
+    [InlineData("bytes=3-", 206, "ideo of a cat, seed 1$")]
+    [InlineData("bytes=20-9999", 206, "1$")]
+    [InlineData("bytes=9999-", 416, "^$")]
+    [InlineData("bytes=-0", 416, "^$")]
+    // Several parts at once, and what is none, are answered with the whole, as HTTP lets a server.
+    [InlineData("bytes=0-1,4-5", 200, "^a video of a cat, seed 1$")]
+    [InlineData("bytes=5-2", 200, "^a video of a cat, seed 1$")]
+    [InlineData("bytes=x", 200, "^a video of a cat, seed 1$")]
+    public async Task Odd_parts_are_answered_as_HTTP_says(string range, int status, string content)
+    {
+        await using var service = await TestService.StartAsync();
+        var id = Text(await CreateAsync(service.Videos, ("prompt", "a cat"), ("seed", "1")), "id");
+        await PollAsync(service.Videos, id);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v1/videos/{id}/content");
+        Assert.True(request.Headers.TryAddWithoutValidation("Range", range));
+        using var response = await service.Http.SendAsync(request);
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Matches(content, await response.Content.ReadAsStringAsync());
+
+        using var again = new HttpRequestMessage(HttpMethod.Get, $"/v1/videos/{id}/content");
+        again.Headers.Range = new(0, 3);
+        again.Headers.IfRange = new("\"another\"");
+        using var whole = await service.Http.SendAsync(again);
+        Assert.Equal(HttpStatusCode.OK, whole.StatusCode);
+    }
+
     [Fact]
     public async Task Models_are_listed()
     {

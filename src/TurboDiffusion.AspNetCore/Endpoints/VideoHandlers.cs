@@ -160,6 +160,8 @@ internal static class VideoHandlers
     {
         if (http.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
             rate.MinDataRate = SlowestReader;
+        else
+            http.Response.Body = new ImpatientStream(http, SlowestReader);
     }
 
     private static async Task<VideoJob> JobAsync(
