@@ -37,7 +37,7 @@ public sealed class GpuMetricsTests
         ], told);
     }
 
-    /// <summary>A real card: what the service has put on it is in the gauge, and the rest of its memory is free or somebody else's.</summary>
+    /// <summary>A real card: what is put on it is in the gauge.</summary>
     [Fact]
     [Trait("Category", "Gpu")]
     public async Task A_real_card_tells_what_is_used_and_what_there_is_in_all()
@@ -67,7 +67,8 @@ public sealed class GpuMetricsTests
             var name = "";
             using var listener = new MeterListener { InstrumentPublished = (instrument, to) =>
             {
-                if (instrument.Meter.Name == VideoServiceDefaults.MeterName && instrument.Name.StartsWith("hw.gpu.", StringComparison.Ordinal))
+                if (instrument.Meter.Name == VideoServiceDefaults.MeterName
+                    && instrument.Name.StartsWith("hw.gpu.", StringComparison.Ordinal))
                     to.EnableMeasurementEvents(instrument);
             }, };
             listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
