@@ -116,6 +116,19 @@ public sealed class GuardTests
         await AssertErrorAsync(response, status, code);
     }
 
+    [Theory]
+    [InlineData("GET", "/v1/images")]
+    [InlineData("PUT", "/v1/videos")]
+    [InlineData("POST", "/v1/videos/video_0/content/more")]
+    public async Task An_address_or_a_method_that_is_none_is_told_in_the_same_form(string method, string path)
+    {
+        await using var service = await TestService.StartAsync();
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        await AssertErrorAsync(await service.Http.SendAsync(request), 404, "unknown_url");
+        // What is beside the API is the application's.
+        Assert.Empty(await (await service.Http.GetAsync("/v2/videos")).Content.ReadAsByteArrayAsync());
+    }
+
     [Fact]
     public async Task Bytes_that_are_no_text_are_refused()
     {

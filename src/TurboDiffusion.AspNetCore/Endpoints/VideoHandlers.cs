@@ -134,6 +134,9 @@ internal static class VideoHandlers
             WireJson.Default.ModelListResource);
     }
 
+    public static IResult Nothing(HttpContext http) => throw new ApiException(
+        404, "unknown_url", $"There is no {http.Request.Method} {http.Request.Path} here.");
+
     private static async IAsyncEnumerable<SseItem<string>> Events(
         IAsyncEnumerable<VideoJobEvent> events, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
