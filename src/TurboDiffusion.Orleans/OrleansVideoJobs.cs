@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Options;
+using Orleans.Configuration;
 using TurboDiffusion.AspNetCore;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
@@ -9,12 +10,18 @@ namespace TurboDiffusion.Orleans;
 
 /// <summary>The jobs of a cluster. This process keeps nothing of them: any front end answers for any job.</summary>
 internal sealed class OrleansVideoJobs(
-    IGrainFactory grains, IVideoFileStore files, SubmissionCheck check, IOptions<VideoServiceOptions> options, TimeProvider time)
-    : IVideoJobs
+    IGrainFactory grains,
+    IVideoFileStore files,
+    SubmissionCheck check,
+    UnansweredSubmissions unanswered,
+    IOptions<VideoServiceOptions> options,
+    IOptions<SiloMessagingOptions> messaging,
+    TimeProvider time) : IVideoJobs
 {
-    // While a machine is found dead and its grains come up elsewhere, requests wait rather than fail.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
+
+    // While a machine is found dead and its grains come up elsewhere, requests wait rather than fail: as long as for one call.
+    private TimeSpan Patience => messaging.Value.ResponseTimeout;
 
     private IRegistryGrain Registry => grains.GetGrain<IRegistryGrain>(IRegistryGrain.Key);
 
@@ -33,9 +40,21 @@ internal sealed class OrleansVideoJobs(
         await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
         var job = submission.Accept(model, time.GetUtcNow());
         await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
-        var result = await AskAsync(() => Owner(job.Owner).SubmitAsync(job), cancellationToken).ConfigureAwait(false);
-        if (result.Job?.Id != job.Id)
-            await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
+        SubmissionResult result;
+        try
+        {
+            result = await AskAsync(() => Owner(job.Owner).SubmitAsync(job), cancellationToken).ConfigureAwait(false);
+            if (result.Job?.Id != job.Id)
+                await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch
+        {
+            // The job may be there, or still come.
+            if (submission.HasImages)
+                unanswered.Add(job.Id);
+
+            throw;
+        }
 
         if (result.Job is null)
             throw await RefusalAsync(result.Refusal, model, cancellationToken).ConfigureAwait(false);

@@ -51,7 +51,9 @@ public static class VideoClusterHostApplicationBuilderExtensions
         builder.Services.TryAddSingleton<IVideoJobs, OrleansVideoJobs>();
         builder.Services.AddSingleton<ClusterCounts>();
         builder.Services.AddSingleton<LongPoll>();
+        builder.Services.AddSingleton<UnansweredSubmissions>();
         builder.UseOrleans(silo => Configure(silo, options));
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<UnansweredSubmissions>());
         // After the silo, so that it stops before it.
         if (options.Role != VideoClusterRole.Front)
             builder.Services.AddHostedService<VideoWorker>();

@@ -20,6 +20,9 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
     /// <summary>The same key of the same owner gives the same job.</summary>
     public string? IdempotencyKey { get; init; }
 
+    /// <summary>Whether anything is stored before the job is.</summary>
+    internal bool HasImages => StartImage is not null || EndImage is not null;
+
     /// <summary>Makes the job. It is complete from now on: one that is interrupted and runs again gives the same video.</summary>
     /// <param name="model">The model that the request names, by its own name.</param>
     /// <param name="now">When.</param>

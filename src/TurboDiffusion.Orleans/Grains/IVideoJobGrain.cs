@@ -12,6 +12,12 @@ internal interface IVideoJobGrain : IGrainWithStringKey
     /// <summary>Stores a new job.</summary>
     Task CreateAsync(VideoJob job);
 
+    /// <summary>
+    /// Deletes what was stored for a job that never was; until it leaves memory, none is created any more. For when no answer can come.
+    /// </summary>
+    /// <returns>Whether there is no job.</returns>
+    Task<bool> ClearAsync();
+
     /// <summary>The job with its progress, or <see langword="null"/>.</summary>
     [AlwaysInterleave]
     Task<VideoJob?> FindAsync();

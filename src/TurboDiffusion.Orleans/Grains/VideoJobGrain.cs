@@ -32,6 +32,7 @@ internal sealed partial class VideoJobGrain(
     private readonly List<(long Version, byte[] Picture)> _previews = [];
     private long _version;
     private bool _isSuspect;
+    private bool _isCleared;
     private TaskCompletionSource _news = NewSignal();
 
     private string Id => this.GetPrimaryKeyString();
@@ -48,7 +49,19 @@ internal sealed partial class VideoJobGrain(
         return Task.CompletedTask;
     }
 
-    public Task CreateAsync(VideoJob job) => _now.Job is null ? StoreAsync(new VideoJobState { Job = job }) : Task.CompletedTask;
+    public Task CreateAsync(VideoJob job) => _now.Job is not null ? Task.CompletedTask
+        : _isCleared ? throw new InvalidOperationException($"The job {Id} was given up by whoever asked for it; its images are gone.")
+        : StoreAsync(new VideoJobState { Job = job });
+
+    public async Task<bool> ClearAsync()
+    {
+        if (_now.Job is not null)
+            return false;
+
+        _isCleared = true;
+        await files.DeleteAsync(Id);
+        return true;
+    }
 
     public Task<VideoJob?> FindAsync() => Task.FromResult(Visible());
 
