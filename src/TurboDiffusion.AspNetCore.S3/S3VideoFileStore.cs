@@ -48,16 +48,12 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
     }
 
     /// <inheritdoc/>
-    public async Task DeleteAsync(string jobId, CancellationToken cancellationToken = default)
-    {
-        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
-        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
-            .ConfigureAwait(false))
-        {
-            foreach (var found in page.S3Objects ?? [])
-                await client.DeleteObjectAsync(bucket, found.Key, cancellationToken).ConfigureAwait(false);
-        }
-    }
+    public Task DeleteRunsAsync(string jobId, int before, CancellationToken cancellationToken = default) =>
+        DeleteAsync(jobId, name => VideoFileNames.RunOf(name) < before, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task DeleteAsync(string jobId, CancellationToken cancellationToken = default) =>
+        DeleteAsync(jobId, _ => true, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default)
@@ -69,6 +65,17 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
             jobs.AddRange((page.CommonPrefixes ?? []).Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid));
 
         return jobs;
+    }
+
+    private async Task DeleteAsync(string jobId, Func<string, bool> isOld, CancellationToken cancellationToken)
+    {
+        var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
+        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
+            .ConfigureAwait(false))
+        {
+            foreach (var key in (page.S3Objects ?? []).Select(found => found.Key).Where(key => isOld(key[request.Prefix.Length..])))
+                await client.DeleteObjectAsync(bucket, key, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private string FolderOf(string jobId) => VideoJobId.IsValid(jobId) ? $"{prefix}{jobId}/"

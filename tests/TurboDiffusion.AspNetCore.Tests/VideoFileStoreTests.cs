@@ -68,6 +68,28 @@ public abstract class VideoFileStoreConformance
         Assert.NotNull(other);
     }
 
+    [Fact]
+    public async Task Results_of_early_runs_are_deleted_and_nothing_else()
+    {
+        var (id, other) = (VideoJobId.New(), VideoJobId.New());
+        await Store.DeleteRunsAsync(id, 3);
+        var image = VideoFileNames.StartImage("image/png", new byte[] { 1 });
+        string[] old = ["video1.mp4", "video2.webm", "thumbnail1.webp", "spritesheet2.webp"],
+            kept = [image, "video3.mp4", "video10.mp4", "thumbnail3.webp"];
+        foreach (var name in old.Concat(kept))
+        {
+            await Store.SaveAsync(id, name, new byte[] { 1 });
+            await Store.SaveAsync(other, name, new byte[] { 1 });
+        }
+
+        await Store.DeleteRunsAsync(id, 3);
+        foreach (var (job, name) in old.Concat(kept).SelectMany(name => (IEnumerable<(string, string)>)[(id, name), (other, name)]))
+        {
+            await using var file = await Store.OpenAsync(job, name);
+            Assert.Equal(job == other || kept.Contains(name), file is not null);
+        }
+    }
+
     [Theory]
     [InlineData("../../etc", "video1.mp4")]
     [InlineData(null, "../video1.mp4")]

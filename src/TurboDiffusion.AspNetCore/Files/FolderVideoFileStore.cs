@@ -49,6 +49,22 @@ public sealed class FolderVideoFileStore : IVideoFileStore
     }
 
     /// <inheritdoc/>
+    public Task DeleteRunsAsync(string jobId, int before, CancellationToken cancellationToken = default)
+    {
+        var folder = new DirectoryInfo(FolderOf(jobId));
+        return Task.Run(
+            () =>
+            {
+                foreach (var file in folder.Exists ? folder.GetFiles() : [])
+                {
+                    if (VideoFileNames.RunOf(file.Name) < before)
+                        file.Delete();
+                }
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
     public Task DeleteAsync(string jobId, CancellationToken cancellationToken = default)
     {
         try

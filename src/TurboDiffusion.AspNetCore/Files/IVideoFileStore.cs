@@ -18,6 +18,12 @@ public interface IVideoFileStore
     /// <returns>A stream that can seek, of a file that does not change; <see langword="null"/> where there is none.</returns>
     Task<Stream?> OpenAsync(string jobId, string name, CancellationToken cancellationToken = default);
 
+    /// <summary>Deletes what early runs of a job have stored, if anything; its images stay.</summary>
+    /// <param name="jobId">The job.</param>
+    /// <param name="before">The first run whose results stay; see <see cref="VideoFileNames.RunOf"/>.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    Task DeleteRunsAsync(string jobId, int before, CancellationToken cancellationToken = default);
+
     /// <summary>Deletes the files of a job, if there are any.</summary>
     /// <param name="jobId">The job.</param>
     /// <param name="cancellationToken">Ends the call.</param>

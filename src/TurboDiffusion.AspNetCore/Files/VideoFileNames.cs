@@ -49,6 +49,11 @@ public static partial class VideoFileNames
     /// <exception cref="ArgumentException">The media type is none of an image.</exception>
     public static string EndImage(string mediaType, ReadOnlySpan<byte> content) => Name($"end-{Digest(content)}", mediaType);
 
+    /// <summary>The run that a file is a result of; <see langword="null"/> for an image of the request, or no file of a job.</summary>
+    /// <param name="name">Its name.</param>
+    public static int? RunOf(string name) =>
+        Result().Match(name) is { Success: true } result && int.TryParse(result.Groups[1].ValueSpan, out var run) ? run : null;
+
     /// <summary>The media type of a file.</summary>
     /// <param name="name">Its name.</param>
     public static string MediaType(string name) =>
@@ -64,6 +69,9 @@ public static partial class VideoFileNames
             $"Files of the media type '{mediaType}' are not kept; known are {string.Join(", ", Extensions.Keys)}.", nameof(mediaType));
 
     private static string Digest(ReadOnlySpan<byte> content) => Convert.ToHexStringLower(SHA256.HashData(content));
+
+    [GeneratedRegex(@"\A(?:video|thumbnail|spritesheet)([0-9]+)\.[a-z0-9]+\z")]
+    private static partial Regex Result();
 
     [GeneratedRegex(@"\A[a-z]+[0-9]*(-[0-9a-f]{64})?\.[a-z0-9]+\z")]
     private static partial Regex Pattern();

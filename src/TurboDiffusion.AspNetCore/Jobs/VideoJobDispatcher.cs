@@ -44,6 +44,7 @@ internal sealed partial class VideoJobDispatcher(
         foreach (var job in await store.ListAsync(VideoJobStatus.InProgress, cancellationToken).ConfigureAwait(false))
         {
             LogInterrupted(job.Id, job.Attempts);
+            await files.DeleteRunsAsync(job.Id, job.Attempts + 1, cancellationToken).ConfigureAwait(false);
             await store.UpdateAsync(
                 job.Attempts < options.Value.MaxAttempts ? job with { Status = VideoJobStatus.Queued }
                     : job.Failed(VideoJobError.Interrupted(job.Attempts), time.GetUtcNow(), options.Value.Retention),

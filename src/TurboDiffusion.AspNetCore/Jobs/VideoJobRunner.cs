@@ -32,6 +32,10 @@ public sealed partial class VideoJobRunner(
         ArgumentNullException.ThrowIfNull(job);
         try
         {
+            // What a run that was killed had stored, and nobody was told of.
+            if (job.Attempts > 1)
+                await files.DeleteRunsAsync(job.Id, job.Attempts, cancellationToken).ConfigureAwait(false);
+
             var video = await RunAsync(generator, job, report, cancellationToken).ConfigureAwait(false);
             return job.Completed(video, time.GetUtcNow(), options.Value.Retention);
         }
@@ -42,6 +46,8 @@ public sealed partial class VideoJobRunner(
         catch (Exception exception)
         {
             LogFailed(job.Id, exception);
+            await files.DeleteRunsAsync(job.Id, job.Attempts + 1, CancellationToken.None)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return job.Failed(VideoJobError.Of(exception), time.GetUtcNow(), options.Value.Retention);
         }
     }

@@ -132,12 +132,11 @@ internal sealed partial class VideoJobGrain(
         if (job.Attempts != ended.Attempts)
             return Publication.Superseded;
 
-        if (!job.HasEnded)
-        {
-            await StoreAsync(_now with { Job = ended });
-            await TellAsync(ended);
-        }
+        if (job.HasEnded)
+            return job.Video?.File == ended.Video?.File ? Publication.Accepted : Publication.Superseded;
 
+        await StoreAsync(_now with { Job = ended });
+        await TellAsync(ended);
         return Publication.Accepted;
     }
 
@@ -191,6 +190,7 @@ internal sealed partial class VideoJobGrain(
             await StoreAsync(_now with { Job = job, Interruptions = interruptions });
             if (job.HasEnded)
             {
+                await BestEffortAsync(files.DeleteRunsAsync(Id, job.Attempts + 1));
                 await TellAsync(job);
                 return JobStanding.Done;
             }

@@ -146,6 +146,8 @@ internal sealed partial class VideoWorker(
 
         if (publication == Publication.Gone)
             await files.DeleteAsync(job.Id, CancellationToken.None).ConfigureAwait(false);
+        else if (publication == Publication.Superseded)
+            await files.DeleteRunsAsync(job.Id, job.Attempts + 1, CancellationToken.None).ConfigureAwait(false);
 
         async Task<bool> ReleaseAsync()
         {
