@@ -155,36 +155,43 @@ public sealed class GuardTests
         }
     }
 
-    [Fact]
-    public async Task A_body_of_a_gigabyte_is_refused_before_it_is_read()
+    [Theory]
+    [InlineData("application/json", true)]
+    [InlineData("application/json", false)]
+    [InlineData("multipart/form-data; boundary=b", true)]
+    [InlineData("multipart/form-data; boundary=b", false)]
+    public async Task A_body_of_a_gigabyte_is_refused_before_it_is_read(string type, bool isLengthTold)
     {
-        await using var service = await TestService.StartAsync();
-        // By its length, and without one, by what arrives.
+        const long Whole = 1L << 30;
+        await using var service = await TestService.StartAsync(options => options.MaxImageBytes = 1 << 20);
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
         await using var stream = client.GetStream();
+        var length = isLengthTold ? $"Content-Length: {Whole}" : "Transfer-Encoding: chunked";
         await stream.WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: "
-                + "1073741824\r\n\r\n"));
+            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: {type}\r\n{length}\r\n\r\n"));
         using var reader = new StreamReader(stream, leaveOpen: true);
-        Assert.StartsWith("HTTP/1.1 413", await reader.ReadLineAsync());
-
-        using var endless = new StreamContent(new EndlessStream());
-        endless.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos")
-        {
-            Content = endless, Headers = { TransferEncodingChunked = true, ExpectContinue = true },
-        };
+        var answer = AnswerAsync(reader);
+        var sent = 0L;
         try
         {
-            using var response = await service.Http.SendAsync(request);
-            await AssertErrorAsync(response, 413, "request_too_large");
+            foreach (var piece in Pieces(type).TakeWhile(_ => sent < Whole && !answer.IsCompleted))
+            {
+                await stream.WriteAsync(isLengthTold ? piece
+                    : [.. Encoding.ASCII.GetBytes($"{piece.Length:x}\r\n"), .. piece, .. "\r\n"u8]);
+                sent += piece.Length;
+            }
         }
-        catch (HttpRequestException)
+        catch (IOException)
         {
-            // The service closes the connection while the client still sends; the client may see that first.
+            // The connection is closed.
         }
 
+        var (status, body) = await answer.WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.StartsWith("HTTP/1.1 413", status);
+        Assert.Equal("request_too_large", TestService.Json(body).GetProperty("error").GetProperty("code").GetString());
+        // What it may be, 3 MB, and what is on its way.
+        Assert.InRange(sent, 0, 64 << 20);
         Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
     }
 
@@ -420,37 +427,32 @@ public sealed class GuardTests
         Assert.False(string.IsNullOrWhiteSpace(error.GetProperty("message").GetString()));
     }
 
-    /// <summary>White space, which JSON may begin with, up to a gigabyte.</summary>
-    private sealed class EndlessStream : Stream
+    /// <summary>A body without end: white space, which JSON may begin with, or a form's image.</summary>
+    private static IEnumerable<byte[]> Pieces(string type)
     {
-        private long _left = 1L << 30;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count)
+        if (type.StartsWith("multipart/", StringComparison.Ordinal))
         {
-            var read = (int)Math.Min(count, _left);
-            buffer.AsSpan(offset, read).Fill((byte)' ');
-            _left -= read;
-            return read;
+            yield return [.. "--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--b\r\n"u8,
+                .. "Content-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n"u8];
         }
 
-        public override void Flush()
+        var piece = Enumerable.Repeat((byte)' ', 1 << 16).ToArray();
+        while (true)
+            yield return piece;
+    }
+
+    private static async Task<(string? Status, string Body)> AnswerAsync(StreamReader reader)
+    {
+        var status = await reader.ReadLineAsync();
+        while (await reader.ReadLineAsync() is { Length: > 0 })
         {
         }
 
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+        // The object of an error in an object, in a chunk.
+        var text = "";
+        while (!text.Contains("}}", StringComparison.Ordinal) && await reader.ReadLineAsync() is { } line)
+            text += line;
 
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+        return (status, text[text.IndexOf('{')..(text.LastIndexOf('}') + 1)]);
     }
 }
