@@ -191,6 +191,10 @@ public sealed class ClusterFaultTests
         var videos = Path.Combine(_folder, "videos");
         await UntilAsync(() => Task.FromResult(
             Directory.GetDirectories(videos).All(folder => _ended.ContainsKey(Path.GetFileName(folder)))));
+        // One that was superseded deletes what it stored.
+        await UntilAsync(() => Task.FromResult(_ended.All(ended => !Directory.Exists(Path.Combine(videos, ended.Key))
+            ? ended.Value.Length == 0
+            : Directory.GetFiles(Path.Combine(videos, ended.Key), "video*").Length == (ended.Value.Length == 0 ? 0 : 1))));
     }
 
     private void Report(TimeSpan ready, TimeSpan whole, Dictionary<string, int> faults, IReadOnlyList<string> memory)

@@ -53,15 +53,22 @@ public sealed class ClusterTests : IAsyncLifetime
     public async Task A_late_result_counts_while_nobody_has_begun_again_and_a_job_is_not_tried_for_ever()
     {
         var (late, _) = await CreateAsync();
-        var (lost, _) = await CreateAsync();
+        var (lost, job) = await CreateAsync();
+        var files = _service.Services.GetRequiredService<IVideoFileStore>();
+        await files.SaveAsync(job.Id, "video1.mp4", new byte[] { 1 });
         var run = (await late.BeginAsync("run"))!;
-        await lost.BeginAsync("first");
+        var first = (await lost.BeginAsync("first"))!;
         await UntilAsync(async () => (await late.StandingAsync()).Waits);
         Assert.Equal(VideoJobStatus.Queued, (await late.FindAsync())!.Status);
         Assert.Equal(Publication.Accepted, await late.EndAsync(Completed(run)));
 
         await UntilAsync(async () => await lost.BeginAsync("second") is not null);
         await UntilAsync(async () => (await lost.StandingAsync()) == JobStanding.Done);
+        Assert.Equal("interrupted", (await lost.FindAsync())!.Error!.Code);
+        // What its runs had stored is nobody's; one that still ends is told so, and deletes its own.
+        await UntilAsync(async () => await files.OpenAsync(job.Id, "video1.mp4") is null);
+        Assert.Equal(Publication.Superseded, await lost.EndAsync(Completed(first)));
+        Assert.Equal(Publication.Superseded, await lost.EndAsync(Completed(first with { Attempts = 2 })));
         Assert.Equal("interrupted", (await lost.FindAsync())!.Error!.Code);
     }
 
