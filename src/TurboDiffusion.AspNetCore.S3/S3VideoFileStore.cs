@@ -67,15 +67,22 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
         return jobs;
     }
 
-    private async Task DeleteAsync(string jobId, Func<string, bool> isOld, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default)
     {
+        var names = new List<string>();
         var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
         await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
             .ConfigureAwait(false))
-        {
-            foreach (var key in (page.S3Objects ?? []).Select(found => found.Key).Where(key => isOld(key[request.Prefix.Length..])))
-                await client.DeleteObjectAsync(bucket, key, cancellationToken).ConfigureAwait(false);
-        }
+            names.AddRange((page.S3Objects ?? []).Select(found => found.Key[request.Prefix.Length..]).Where(VideoFileNames.IsValid));
+
+        return names;
+    }
+
+    private async Task DeleteAsync(string jobId, Func<string, bool> isOld, CancellationToken cancellationToken)
+    {
+        foreach (var name in (await ListAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(isOld))
+            await client.DeleteObjectAsync(bucket, FolderOf(jobId) + name, cancellationToken).ConfigureAwait(false);
     }
 
     private string FolderOf(string jobId) => VideoJobId.IsValid(jobId) ? $"{prefix}{jobId}/"

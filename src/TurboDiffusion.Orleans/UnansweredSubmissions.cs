@@ -10,8 +10,8 @@ namespace TurboDiffusion.Orleans;
 
 /// <summary>
 /// Images are stored before their job is. Where no answer came to a submission, its job may be there or still come: it is asked when no
-/// call can be under way any more, and if there is none its files go. A front end asks so, too, of all files that it finds at its start,
-/// for submissions whose process died.
+/// call can be under way any more, and if there is none its files go. A front end asks so, too, of the images without a result that it
+/// finds at its start, for submissions whose process died. Results stay, even where the jobs are lost with their Redis.
 /// </summary>
 internal sealed partial class UnansweredSubmissions(
     IGrainFactory grains,
@@ -21,7 +21,7 @@ internal sealed partial class UnansweredSubmissions(
     TimeProvider time,
     ILogger<UnansweredSubmissions> logger) : BackgroundService
 {
-    // Between two questions at the start: it is in no hurry, and every job is asked.
+    // Between two looks at the start, which is in no hurry.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
     private readonly Channel<(string Id, Deadline Due)> _unanswered = Channel.CreateUnbounded<(string, Deadline)>();
@@ -62,7 +62,9 @@ internal sealed partial class UnansweredSubmissions(
             await Task.Delay(NothingCanCome, time, stopping).ConfigureAwait(false);
             foreach (var id in found)
             {
-                await AskAsync(id).ConfigureAwait(false);
+                if ((await files.ListAsync(id, stopping).ConfigureAwait(false)).All(name => VideoFileNames.RunOf(name) is null))
+                    await AskAsync(id).ConfigureAwait(false);
+
                 await Task.Delay(Pause, time, stopping).ConfigureAwait(false);
             }
         }

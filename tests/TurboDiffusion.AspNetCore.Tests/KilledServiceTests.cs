@@ -29,8 +29,9 @@ public sealed class KilledServiceTests : IDisposable
     public async Task Killed_in_any_state_every_job_has_one_end_and_nothing_is_left()
     {
         Directory.CreateDirectory(Temporary);
-        // It is asked all the time.
-        await File.WriteAllTextAsync(Settings, """{ "VideoService": { "MaxRequestsPerMinute": 1000000 } }""");
+        // It is asked all the time, and jobs come faster than they end.
+        await File.WriteAllTextAsync(
+            Settings, """{ "VideoService": { "MaxRequestsPerMinute": 1000000, "MaxJobsPerKey": 1000, "MaxQueuedJobs": 1000 } }""");
         await KillAsync(async (service, id) =>
         {
             var behind = await CreateAsync(service);
@@ -112,6 +113,7 @@ public sealed class KilledServiceTests : IDisposable
     {
         using var answer = await service.Http.PostAsJsonAsync(
             "/v1/videos", new { prompt = "a cat", size = "64x64", frames = 17, steps = 4, seed = 7 });
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
         var id = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
         _jobs.Add(id);
         return id;

@@ -73,6 +73,21 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_job_that_was_given_up_does_not_come_any_more_and_one_that_is_there_stays()
+    {
+        var files = _service.Services.GetRequiredService<IVideoFileStore>();
+        var (there, job) = await CreateAsync();
+        var late = Job();
+        foreach (var id in (string[])[job.Id, late.Id])
+            await files.SaveAsync(id, "start.png", new byte[] { 1 });
+
+        Assert.False(await there.ClearAsync());
+        Assert.True(await _grains.GetGrain<IVideoJobGrain>(late.Id).ClearAsync());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _grains.GetGrain<IVideoJobGrain>(late.Id).CreateAsync(late));
+        Assert.Equal([job.Id], await files.ListJobsAsync());
+    }
+
+    [Fact]
     public async Task A_kept_lease_does_not_end_and_a_released_job_waits_again()
     {
         var (grain, job) = await CreateAsync();

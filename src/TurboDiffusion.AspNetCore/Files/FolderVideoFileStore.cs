@@ -83,6 +83,14 @@ public sealed class FolderVideoFileStore : IVideoFileStore
         Task.FromResult<IReadOnlyList<string>>(
             [.. Directory.EnumerateDirectories(_root).Select(Path.GetFileName).OfType<string>().Where(VideoJobId.IsValid)]);
 
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default)
+    {
+        var folder = new DirectoryInfo(FolderOf(jobId));
+        return Task.FromResult<IReadOnlyList<string>>(folder.Exists
+            ? [.. folder.EnumerateFiles().Select(file => file.Name).Where(VideoFileNames.IsValid)] : []);
+    }
+
     private string FolderOf(string jobId) => VideoJobId.IsValid(jobId)
         ? Path.Combine(_root, jobId)
         : throw new ArgumentException($"'{jobId}' is not the name of a job.", nameof(jobId));

@@ -32,4 +32,9 @@ public interface IVideoFileStore
     /// <summary>Lists the jobs that have files.</summary>
     /// <param name="cancellationToken">Ends the call.</param>
     Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Lists the files of a job, if there are any.</summary>
+    /// <param name="jobId">The job.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default);
 }
