@@ -115,22 +115,17 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(VaeTrainingConfig config)
     {
-        if (config.Width is null == config.Initial is null)
+        if (config.Width is null && config.Initial is null)
             throw new InvalidRequestException("width",
-                "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
-        if (config.Width is < 1 or > VaeTrainingConfig.MostWidth)
-            throw new InvalidRequestException("width",
-                $"The width is {config.Width}; give 1 to {VaeTrainingConfig.MostWidth}. Wan's own autoencoder has 96.");
+                "Give the width of a new VAE (width) or the checkpoint to begin from (initial).");
+        CheckWidth("width", config.Width);
+        CheckWidth("decoderWidth", config.DecoderWidth);
         if (config.Data is null == config.World is null)
             throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
         IClipData data = config.World is { } world
             ? Owned(WorldClips.Render(world, config.Frames, config.Height, config.CropWidth, config.Placement.Device, _cancellationToken))
             : Owned(new ClipFolder(config.Data!, config.Frames, config.Height, config.CropWidth));
-        using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
-        WanVae vae = Owned(new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial),
-            config.Placement));
-        if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
-        else StrictLoader.Load(vae, initial, cancellationToken: _cancellationToken);
+        WanVae vae = OpenVae(config);
         VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
         if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
         if (config.Scores is { } scores)
@@ -138,6 +133,39 @@ internal sealed class TrainingParts : IDisposable
                 clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
         return (task, task.Model);
     }
+
+    private static void CheckWidth(string name, int? width)
+    {
+        if (width is < 1 or > VaeTrainingConfig.MostWidth)
+            throw new InvalidRequestException(name,
+                $"The {name} is {width}; give 1 to {VaeTrainingConfig.MostWidth}. Wan's own autoencoder has 96.");
+    }
+
+    private WanVae OpenVae(VaeTrainingConfig config)
+    {
+        if (config.Initial is null)
+        {
+            int width = config.Width!.Value;
+            WanVae created = NewVae(VaeConfig.WithDim(width).OfWidths(width, config.DecoderWidth ?? width), config);
+            WeightInitialization.Initialize(created, InitialRandom(config));
+            return created;
+        }
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(config.Initial);
+        VaeConfig sizes = VaeConfig.FromCheckpoint(checkpoint),
+            wider = sizes.OfWidths(config.Width ?? sizes.Dim, config.DecoderWidth ?? sizes.DecoderDim);
+        WanVae vae = NewVae(wider, config);
+        if (wider.Equals(sizes))
+        {
+            StrictLoader.Load(vae, checkpoint, cancellationToken: _cancellationToken);
+            return vae;
+        }
+        using var narrow = new WanVae(sizes, config.Placement);
+        StrictLoader.Load(narrow, checkpoint, cancellationToken: _cancellationToken);
+        VaeWidening.Widen(narrow, vae, InitialRandom(config));
+        return vae;
+    }
+
+    private WanVae NewVae(VaeConfig sizes, VaeTrainingConfig config) => Owned(new WanVae(sizes, config.Placement));
 
     private WanModel NewModel(WanConfig dimensions, RunConfig config)
     {
