@@ -4,8 +4,7 @@
 // pixels, with zeros outside of the frame; the taps i read it from a row further on. A thread block goes from one tile of 16×16 pixels
 // and OUTPUTS channels to the next. A warp of a third warpgroup fills a ring of STAGES boxes with their weights, those of the next tile
 // while this one ends; two warpgroups multiply.
-//   CHANNELS       of a pixel of the input, a multiple of SLICE
-//   SLICE          channels of a stage: 32 or 64
+//   CHANNELS       of a pixel of the input, a multiple of 32
 //   OUTPUTS        channels of a tile: 32, 96, 128 or 192
 //   ALTERNATE      0: each of the two warpgroups has 8 columns of every tile; 1: every other tile, and the end of one is hidden behind
 //                  the products of the next. Its sums of 256 pixels fit for 32 and 96 channels.
@@ -24,7 +23,9 @@ constexpr int kTileRows = 16, kTileColumns = 8, kMmaDepth = 16;
 // Of a warpgroup: boxes of 8 columns, and products of 8 rows of them.
 constexpr int kBoxes = ALTERNATE ? kWarpgroups : 1, kProductsOfBox = 2, kProducts = kBoxes * kProductsOfBox;
 constexpr int kTurnBarrier = 1;
-constexpr int kSlices = CHANNELS / SLICE, kRowBytes = SLICE * 2, kImageRowBytes = kTileColumns * kRowBytes;
+// Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
+constexpr int kSlice = 32;
+constexpr int kSlices = CHANNELS / kSlice, kRowBytes = kSlice * 2, kImageRowBytes = kTileColumns * kRowBytes;
 constexpr int kBoxBytes = (kTileRows + KERNEL - 1) * kImageRowBytes, kTapBytes = OUTPUTS * kRowBytes;
 constexpr int kStageBytes = kWarpgroups * kBoxBytes + KERNEL * kTapBytes;
 constexpr int kAlignment = 1024;
@@ -34,7 +35,7 @@ constexpr int kScale = PHASES == 4 ? 2 : 1;
 constexpr int kBefore = KERNEL / 2;
 constexpr int kMostFrames = 8;
 
-static_assert(CHANNELS % SLICE == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
+static_assert(CHANNELS % kSlice == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
               "sm90_causal_convolution");
 
 struct FrameMaps {
@@ -107,13 +108,14 @@ DEVICE uint4 load_residual(const bf16* residual, u64 at) { return *reinterpret_c
 // The result of the pixels of a warpgroup, whose boxes begin with first_box. A thread has two neighbouring channels of every eight, of
 // the pixels (product, row r of two): four neighbouring lanes exchange them, so that each has eight channels of a pixel.
 DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size& size, const Unit& unit, int first_box) {
-    // What is added comes a few parts ahead of its use: registers for all parts of a pixel there are not.
-    constexpr int kAhead = 2, kAllParts = kProducts * 2 * kParts;
-    uint4 residual[kAhead];
+    // What is added comes a few parts ahead of its use: registers for all parts of a pixel there are not. Where the end is hidden behind
+    // the other warpgroup's products, and L2 has it, it comes as it is needed: there are no registers for more.
+    constexpr int kAhead = ALTERNATE ? 0 : 2, kSlots = kAhead + ALTERNATE, kAllParts = kProducts * 2 * kParts;
+    uint4 residual[kSlots];
     auto fetch = [&](int part) {
         if (!RESIDUAL || part >= kAllParts) return;
         Pixel pixel(part / kParts / 2, part / kParts % 2, size, unit, first_box);
-        residual[part % kAhead] = load_residual(out.residual, pixel.at + part % kParts * kPartChannels);
+        residual[part % kSlots] = load_residual(out.residual, pixel.at + part % kParts * kPartChannels);
     };
 #pragma unroll
     for (int part = 0; part < kAhead; part++) fetch(part);
@@ -123,6 +125,14 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
         int part = all % kParts, r = all / kParts % 2, m = all / kParts / 2;
         Pixel pixel(m, r, size, unit, first_box);
         float even[kQuad], odd[kQuad], v[kVector];
+        load8(biases + part * kPartChannels, v);
+        if (kAhead == 0) fetch(all);
+        if (RESIDUAL) {
+            uint4 raw = residual[all % kSlots];
+            v[0] += low_bf16(raw.x), v[1] += high_bf16(raw.x), v[2] += low_bf16(raw.y), v[3] += high_bf16(raw.y);
+            v[4] += low_bf16(raw.z), v[5] += high_bf16(raw.z), v[6] += low_bf16(raw.w), v[7] += high_bf16(raw.w);
+            if (kAhead > 0) fetch(all + kAhead);
+        }
 #pragma unroll
         for (int i = 0; i < kQuad; i++) {
             even[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r];
@@ -130,13 +140,6 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
         }
         transpose_quad(even);
         transpose_quad(odd);
-        load8(biases + part * kPartChannels, v);
-        if (RESIDUAL) {
-            uint4 raw = residual[all % kAhead];
-            v[0] += low_bf16(raw.x), v[1] += high_bf16(raw.x), v[2] += low_bf16(raw.y), v[3] += high_bf16(raw.y);
-            v[4] += low_bf16(raw.z), v[5] += high_bf16(raw.z), v[6] += low_bf16(raw.w), v[7] += high_bf16(raw.w);
-            fetch(all + kAhead);
-        }
 #pragma unroll
         for (int i = 0; i < kVector; i++) v[i] += i % 2 == 0 ? even[i / 2] : odd[i / 2];
         if (pixel.inside) store8(out.y + pixel.at + part * kPartChannels, v);
@@ -156,8 +159,8 @@ DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& u
 }
 
 // frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − 1 of the past, then size.frames, through maps with
-// boxes of (16 + KERNEL − 1) × 8 × SLICE; weights: bf16 [PHASES · KERNEL_FRAMES · KERNEL · KERNEL, outputs, CHANNELS], the rows of the
-// kernel fastest, through a map with boxes of KERNEL × OUTPUTS × SLICE. Any grid.
+// boxes of (16 + KERNEL − 1) × 8 × 32; weights: bf16 [PHASES · KERNEL_FRAMES · KERNEL · KERNEL, outputs, CHANNELS], the rows of the
+// kernel fastest, through a map with boxes of KERNEL × OUTPUTS × 32. Any grid.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
 sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_constant__ TensorMap weights,
                         const __grid_constant__ Result out, const __grid_constant__ Size size) {
@@ -198,8 +201,8 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                             mbarrier_arrive_expect(barrier, kStageBytes);
 #pragma unroll
                             for (int half = 0; half < kWarpgroups; half++)
-                                copy_box(to + half * kBoxBytes, frame, slice * SLICE, column + j + half * kTileColumns, row, barrier);
-                            copy_box(to + kWarpgroups * kBoxBytes, &weights, slice * SLICE, unit.output, tap, barrier);
+                                copy_box(to + half * kBoxBytes, frame, slice * kSlice, column + j + half * kTileColumns, row, barrier);
+                            copy_box(to + kWarpgroups * kBoxBytes, &weights, slice * kSlice, unit.output, tap, barrier);
                         }
             }
         }
@@ -224,13 +227,13 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
             for (int s = 0; s < stages; s++, turn.next()) {
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                 u32 operand = ring + turn.stage * kStageBytes;
-                u64 left = operand_of_rows<kRowBytes>(operand + first_box * kBoxBytes),
-                    right = operand_of_rows<kRowBytes>(operand + kWarpgroups * kBoxBytes);
+                u64 left = operand_of_64_bytes(operand + first_box * kBoxBytes),
+                    right = operand_of_64_bytes(operand + kWarpgroups * kBoxBytes);
                 wgmma_fence();
 #pragma unroll
                 for (int i = 0; i < KERNEL; i++)
 #pragma unroll
-                    for (int depth = 0; depth < SLICE / kMmaDepth; depth++)
+                    for (int depth = 0; depth < kSlice / kMmaDepth; depth++)
 #pragma unroll
                         for (int m = 0; m < kProducts; m++)
                             wgmma_bf16(sum[m],

@@ -50,6 +50,9 @@ internal sealed class CausalConv3d : VaeLayer
     /// <summary>The dtype of the weights, in which the convolution is computed.</summary>
     public ScalarType Dtype => _weight.dtype;
 
+    // Rows, and columns, that the kernel spans.
+    private long Size => _weight.shape[3];
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
@@ -73,6 +76,7 @@ internal sealed class CausalConv3d : VaeLayer
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
+        if (TakesHead(input, cache)) return AfterNormAsHead(norm, input, cache!);
         if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), null, cache!));
         if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!);
         using Tensor normalised = norm.forward(input);
@@ -108,6 +112,24 @@ internal sealed class CausalConv3d : VaeLayer
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
+    // Whether few channels are best computed in one pass.
+    private bool TakesHead(Tensor input, CausalCache? cache) =>
+        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalHead.IsFastest(input, _weight);
+
+    /// <summary><see cref="AfterNorm"/> of a chunk, to few channels; kept are not frames, but what they add to those to come.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="input"><c>[1, C, T, H, W]</c></param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns><c>[1, O, T, H, W]</c></returns>
+    internal Tensor AfterNormAsHead(ChannelRmsNorm norm, Tensor input, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        CausalHead.Prepared layer = cache.Prepared(this, () => CausalHead.Prepare(_weight, _bias, norm.Factors));
+        (Tensor y, Tensor next) = CausalHead.Run(ChannelsLast(input), layer, cache.Past(this));
+        cache.Take(this, next);
+        return y.unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Whether a chunk had better go through frame by frame: <see cref="CausalConvolution"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
@@ -124,7 +146,9 @@ internal sealed class CausalConv3d : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor gamma = cache.Prepared(norm, () => norm.Factors.detach().DetachFromDisposeScope());
-        return OfFrames(RmsSilu.Run(x, gamma), residual, cache).MoveToOuterDisposeScope();
+        return OfFrames([.. RmsSilu.Run(x, gamma).Select(Filled)], residual, cache).MoveToOuterDisposeScope();
+
+        Tensor Filled(Tensor frame) => CausalConvolution.Fill(frame.unsqueeze(0), Size).squeeze(0);
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
@@ -155,7 +179,7 @@ internal sealed class CausalConv3d : VaeLayer
     internal Tensor InFrames(Tensor input, CausalCache cache)
     {
         using var scope = NewDisposeScope();
-        Tensor x = ChannelsLast(input);
+        Tensor x = CausalConvolution.Fill(ChannelsLast(input), Size);
         return Video(x.shape[0] > 0 ? OfFrames(x.unbind(0), null, cache) : OfNone()).MoveToOuterDisposeScope();
 
         Tensor OfNone()

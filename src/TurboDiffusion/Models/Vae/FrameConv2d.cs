@@ -48,6 +48,15 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
         ? UpsampleConvolution.RunPlain(frames, _weight, _bias)
         : UpsampleConvolution.Run(frames, cache.Prepared(this, () => UpsampleConvolution.Prepare(frames, _weight, _bias)));
 
+    /// <summary>The convolution of 1×1, of pixels: a matrix product.</summary>
+    /// <param name="pixels"><c>[N, L, C]</c></param>
+    /// <returns><c>[N, L, O]</c></returns>
+    public Tensor OfPixels(Tensor pixels)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(pixels, _weight.flatten(1), _bias).MoveToOuterDisposeScope();
+    }
+
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)
     {

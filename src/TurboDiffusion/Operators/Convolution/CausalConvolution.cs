@@ -10,7 +10,8 @@ namespace TurboDiffusion.Operators.Convolution;
 /// </summary>
 internal static class CausalConvolution
 {
-    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up.
+    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up. Of few channels, the pixels around each
+    // fit in their place: the kernel then spans one row and column.
     private const int Granularity = 32;
 
     /// <summary>What a launch depends on.</summary>
@@ -50,22 +51,45 @@ internal static class CausalConvolution
         long[] s = video.shape, w = weight.shape;
         // Also of no frames: all chunks of a clip go the same way.
         long[] extent = [Math.Max(s[2], 1), s[3], s[4]];
-        return Choose(video, extent, (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
+        bool gathers = Gathers(w[1], w[3]);
+        long channels = gathers ? Granularity : w[1] + MissingInputs(w[1]);
+        return Choose(video, extent, (channels, w[0] + MissingOutputs(w[0]), w[2], gathers ? 1 : w[3])).IsKernel;
     }
 
-    /// <summary>A layer's weights for the chunks of a clip, with channels of zeros up to what the kernel takes and gives.</summary>
+    /// <summary>A layer's weights for the chunks of a clip, for frames from <see cref="Fill"/>.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <param name="bias"><c>[O]</c></param>
     public static ConvolutionWeights Prepare(Tensor weight, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        long outputs = MissingOutputs(weight.shape[0]);
-        Tensor filled = nn.functional.pad(weight.detach(), [0, 0, 0, 0, 0, 0, 0, MissingInputs(weight.shape[1]), 0, outputs]);
+        Tensor alone = weight.detach();
+        long[] s = alone.shape;
+        if (Gathers(s[1], s[3])) alone = alone.permute(0, 3, 4, 1, 2).reshape(s[0], s[3] * s[4] * s[1], s[2], 1, 1);
+        long outputs = MissingOutputs(s[0]);
+        Tensor filled = nn.functional.pad(alone, [0, 0, 0, 0, 0, 0, 0, MissingInputs(alone.shape[1]), 0, outputs]);
         return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
     }
 
+    /// <summary>Frames with as many channels as the kernel takes: a layer's own, and zeros; of few, those of the pixels around.</summary>
+    /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
+    /// <param name="kernel">Rows and columns that the layer's kernel spans.</param>
+    /// <returns><c>[T, H, W, C']</c>, contiguous; x itself where it has enough.</returns>
+    public static Tensor Fill(Tensor x, long kernel)
+    {
+        (long frames, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        if (!Gathers(channels, kernel)) return MissingInputs(channels) is > 0 and long more ? nn.functional.pad(x, [0, more]) : x;
+        using var scope = NewDisposeScope();
+        long before = kernel / 2, wide = (width + kernel - 1) * channels, line = kernel * channels;
+        Tensor padded = nn.functional.pad(x, [0, 0, before, kernel - 1 - before, before, kernel - 1 - before]);
+        Tensor around = padded.as_strided([frames, height, width, kernel, line], [(height + kernel - 1) * wide, wide, channels, wide, 1]);
+        Tensor y = x.new_zeros([frames, height, width, Granularity]);
+        long row = width * Granularity;
+        y.as_strided([frames, height, width, kernel, line], [height * row, row, Granularity, line, 1]).copy_(around);
+        return y.MoveToOuterDisposeScope();
+    }
+
     /// <summary>Runs a layer.</summary>
-    /// <param name="frames">As for <see cref="Run"/>, of the layer's channels.</param>
+    /// <param name="frames">As for <see cref="Run"/>, from <see cref="Fill"/>.</param>
     /// <param name="count">Frames of the output.</param>
     /// <param name="weights">From <see cref="Prepare"/>.</param>
     /// <param name="outputs">Channels of the layer's output.</param>
@@ -75,11 +99,9 @@ internal static class CausalConvolution
         IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual)
     {
         using var scope = NewDisposeScope();
-        long missing = weights.Packed.shape[4] - frames[0].shape[2];
-        IReadOnlyList<Tensor> filled = missing == 0 ? frames : [.. frames.Select(frame => nn.functional.pad(frame, [0, missing]))];
         if (outputs == weights.Bias.shape[0])
-            return Run(filled, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
-        Tensor y = Run(filled, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
+            return Run(frames, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
+        Tensor y = Run(frames, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
         return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
     }
 
@@ -136,6 +158,8 @@ internal static class CausalConvolution
                 epilogue with { Residual = epilogue.Residual?.narrow(0, first, part) });
         }
     }
+
+    private static bool Gathers(long channels, long kernel) => kernel > 1 && channels * kernel * kernel <= Granularity;
 
     private static long MissingInputs(long channels) => -channels & (Granularity - 1);
 

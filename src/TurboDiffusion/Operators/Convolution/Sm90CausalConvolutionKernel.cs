@@ -12,7 +12,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     private const string Name = "sm90_causal_convolution";
     private const int Threads = 384, Alignment = 1 << 10, TileRows = 16, TileColumns = 16, BoxColumns = 8, Warpgroups = 2;
-    // Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
+    // Channels of a stage.
     private const int Slice = 32;
     private const int NarrowOutputs = 32, MostSums = 192;
 
@@ -37,7 +37,6 @@ internal static unsafe class Sm90CausalConvolutionKernel
         /// <param name="launch">The launch.</param>
         public static IEnumerable<Tuning> All(Launch launch) =>
             from outputs in Tiles(launch.Of.Outputs)
-            where launch.Of.Channels % Slice == 0
             from alternate in new[] { true, false }
             where !alternate || Products(alternate) * outputs / 2 <= MostSums
             select new Tuning(outputs, alternate);
@@ -70,7 +69,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
         Tuning t = tuning ?? Tuning.Of(launch, multiprocessors);
         int stages = Stages(launch, t, sharedBytes);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={Slice}", $"OUTPUTS={t.Outputs}",
+            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"OUTPUTS={t.Outputs}",
                 $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
                 $"PHASES={launch.Phases}", $"STAGES={stages}", $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
