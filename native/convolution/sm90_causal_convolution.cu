@@ -12,6 +12,9 @@
 //   KERNEL         rows and columns that it spans: 1, 2 or 3
 //   PHASES         1; or 4: of an input pixel, four of the output, enlarged twice: a kernel of 2×2 for each, those of the odd rows and
 //                  columns a row or a column further on
+//   FRAME_STRIDE   frames of the input for each of the output: 1; or 2, where no pixels before an output pixel's own count, and frames can
+//                  be the even and the odd rows of one: a kernel of 2×2 over both, with two columns as channels, is one of 3×3 that
+//                  halves height and width; its weights are zeros where it has no fourth row and column
 //   STAGES         of the ring
 //   RESIDUAL       1: something is added
 #include "ptx_sm90.cuh"
@@ -26,20 +29,23 @@ constexpr int kTurnBarrier = 1;
 // Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
 constexpr int kSlice = 32;
 constexpr int kSlices = CHANNELS / kSlice, kRowBytes = kSlice * 2, kImageRowBytes = kTileColumns * kRowBytes;
+// Of two columns as channels, the kernel's last column is the first of them.
+constexpr bool kHalves = FRAME_STRIDE == 2 && KERNEL == 2;
+constexpr int kLastSlices = kHalves ? kSlices / 2 : kSlices, kStagesOfFrame = (KERNEL - 1) * kSlices + kLastSlices;
 constexpr int kBoxBytes = (kTileRows + KERNEL - 1) * kImageRowBytes, kTapBytes = OUTPUTS * kRowBytes;
 constexpr int kStageBytes = kWarpgroups * kBoxBytes + KERNEL * kTapBytes;
 constexpr int kAlignment = 1024;
 constexpr int kSums = OUTPUTS / 2, kQuad = 4, kPartChannels = kQuad * kVector, kParts = OUTPUTS / kPartChannels;
 constexpr int kScale = PHASES == 4 ? 2 : 1;
 // Of a kernel of 2, an even output row has the row before and its own.
-constexpr int kBefore = KERNEL / 2;
-constexpr int kMostFrames = 8;
+constexpr int kBefore = FRAME_STRIDE == 1 ? KERNEL / 2 : 0;
+constexpr int kMostFrames = 8, kMaps = kMostFrames * FRAME_STRIDE + (KERNEL_FRAMES > FRAME_STRIDE ? KERNEL_FRAMES - FRAME_STRIDE : 0);
 
 static_assert(CHANNELS % kSlice == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
               "sm90_causal_convolution");
 
 struct FrameMaps {
-    TensorMap at[kMostFrames + KERNEL_FRAMES - 1];
+    TensorMap at[kMaps];
 };
 
 struct Result {
@@ -57,7 +63,7 @@ struct Size {
     DEVICE_MEMBER int column_tiles() const { return outputs / OUTPUTS; }
     DEVICE_MEMBER int units() const { return frames * rows() * columns() * PHASES * column_tiles(); }
     DEVICE_MEMBER int first_tap(int frame) const { return max(0, missing - frame); }
-    DEVICE_MEMBER int stages(int frame) const { return (KERNEL_FRAMES - first_tap(frame)) * KERNEL * kSlices; }
+    DEVICE_MEMBER int stages(int frame) const { return (KERNEL_FRAMES - first_tap(frame)) * kStagesOfFrame; }
 };
 
 // A tile of a thread block. Those of the same pixels come one after another, and so do those of the frames, which read most of their
@@ -158,7 +164,8 @@ DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& u
     }
 }
 
-// frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − 1 of the past, then size.frames, through maps with
+// frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − FRAME_STRIDE of the past (all of them, where
+// FRAME_STRIDE is 2), then FRAME_STRIDE for each of size.frames, through maps with
 // boxes of (16 + KERNEL − 1) × 8 × 32; weights: bf16 [PHASES · KERNEL_FRAMES · KERNEL · KERNEL, outputs, CHANNELS], the rows of the
 // kernel fastest, through a map with boxes of KERNEL × OUTPUTS × 32. Any grid.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
@@ -188,14 +195,14 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                 Unit unit(index, size);
                 int row = unit.row - kBefore + unit.phase / 2, column = unit.column - kBefore + unit.phase % 2;
                 int first_tap = size.first_tap(unit.frame);
-                const TensorMap* frame = &frames.at[unit.frame + first_tap - size.missing];
+                const TensorMap* frame = &frames.at[unit.frame * FRAME_STRIDE + first_tap - size.missing];
                 int tap = (unit.phase * KERNEL_FRAMES + first_tap) * KERNEL * KERNEL;
 #pragma unroll 1
                 for (int k = first_tap; k < KERNEL_FRAMES; k++, frame++)
 #pragma unroll 1
                     for (int j = 0; j < KERNEL; j++, tap += KERNEL)
 #pragma unroll 1
-                        for (int slice = 0; slice < kSlices; slice++, turn.next()) {
+                        for (int slice = 0; slice < (j < KERNEL - 1 ? kSlices : kLastSlices); slice++, turn.next()) {
                             mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
                             u32 to = ring + turn.stage * kStageBytes, barrier = shared_address(&full[turn.stage]);
                             mbarrier_arrive_expect(barrier, kStageBytes);

@@ -90,6 +90,24 @@ public class VaeTests
         }
     }
 
+    [Fact]
+    public void A_convolution_that_halves_time_frame_by_frame_is_that_over_time()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var convolution = new CausalConv3d(3, 34, 3, 1, Placement.Cpu, strideFrames: 2, valid: true);
+        ulong seed = 0;
+        foreach (Tensor parameter in convolution.parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
+        using CausalCache plain = new(), frameByFrame = new();
+        foreach (long frames in new[] { 1, 4, 2, 4 })
+        {
+            Tensor chunk = randn([1, 3, frames, 6, 10], generator: new Generator(++seed));
+            Comparison.Elementwise(convolution.forward(chunk, plain), convolution.InFrames(chunk, frameByFrame), RTol, 1e-4,
+                $"chunk of {frames}");
+        }
+    }
+
     [Theory]
     [InlineData(5, 26, 3, false)]
     [InlineData(5, 26, 4, true)]

@@ -127,7 +127,7 @@ public class KernelConfigurationTests
         CausalConvolution.Problem vae = new(4, 480, 832, 96, 96, 3, 3, bf16);
         Check(KernelForm.Sm90, CausalConvolution.Choose(Hopper, vae));
         Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
-        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 2 }, vae with { Kernel = 5 },
+        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 4 }, vae with { Kernel = 5 },
             vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
         CausalConvolution.Problem head = vae with { Outputs = 3 };
         Check(KernelForm.Portable, CausalHeadKernel.Choose(Hopper, head));
@@ -328,7 +328,7 @@ public class KernelConfigurationTests
         KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"OUTPUTS={tile}",
             $"ALTERNATE={(alternate ? 1 : 0)}", $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}",
-            $"STAGES={stages}", "RESIDUAL=1"), c.Program);
+            "FRAME_STRIDE=1", $"STAGES={stages}", "RESIDUAL=1"), c.Program);
         Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
         Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
         foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))

@@ -29,7 +29,7 @@ internal static class KernelPrograms
         select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
-        from launch in Convolutions
+        from launch in Convolutions.Concat(Halving)
         from tuning in Sm90CausalConvolutionKernel.Tuning.All(launch)
         select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
@@ -54,6 +54,14 @@ internal static class KernelPrograms
         where !residual || size is { Item2: > 32, Item4: 3 }
         select new Sm90CausalConvolutionKernel.Launch(
             new(1, 64, 64, size.Item1, size.Item2, size.Item3, size.Item4, ScalarType.BFloat16), size.Item5, residual);
+
+    // Those that halve height and width, or time.
+    private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Halving =>
+        from channels in new[] { 96, 192, 384 }
+        from size in new[] { (2 * channels, 2, 2), (channels, 3, 1) }
+        where size.Item2 == 2 || channels > 96
+        select new Sm90CausalConvolutionKernel.Launch(
+            new(1, 64, 64, size.Item1, channels, size.Item2, size.Item3, ScalarType.BFloat16), 1, false, 2);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

@@ -77,7 +77,7 @@ internal sealed class CausalConv3d : VaeLayer
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
         if (TakesHead(input, cache)) return AfterNormAsHead(norm, input, cache!);
-        if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), null, cache!));
+        if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), cache!));
         if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
@@ -133,22 +133,34 @@ internal sealed class CausalConv3d : VaeLayer
     /// <summary>Whether a chunk had better go through frame by frame: <see cref="CausalConvolution"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
-    internal bool TakesFrames(Tensor input, CausalCache? cache) =>
-        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalConvolution.IsFastest(input, _weight);
+    internal bool TakesFrames(Tensor input, CausalCache? cache) => cache is not null && input.shape[0] == 1 && ReadsFrames(input);
+
+    /// <summary>Whether chunks of single clips go through frame by frame.</summary>
+    /// <param name="input"><c>[B, C, T, H, W]</c></param>
+    internal bool ReadsFrames(Tensor input) => _valid == _stride[0] > 1 && CausalConvolution.IsFastest(input, _weight);
 
     /// <summary><see cref="AfterNorm"/> of a chunk's frames; nothing is put side by side.</summary>
     /// <param name="norm">The norm.</param>
     /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
-    /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
     /// <param name="cache">The clip's past.</param>
     /// <returns><c>[T, H, W, O]</c></returns>
-    internal Tensor AfterNormInFrames(ChannelRmsNorm norm, Tensor x, Tensor? residual, CausalCache cache)
+    internal Tensor AfterNormInFrames(ChannelRmsNorm norm, Tensor x, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        return OfFrames(Normalised(norm, x, cache), null, cache).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>silu(norm(x)), frame by frame, for <see cref="OfFrames"/>.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns>T frames <c>[H, W, C']</c>, each with its own memory.</returns>
+    internal IReadOnlyList<Tensor> Normalised(ChannelRmsNorm norm, Tensor x, CausalCache cache)
     {
         using var scope = NewDisposeScope();
         Tensor gamma = cache.Prepared(norm, () => norm.Factors.detach().DetachFromDisposeScope());
-        return OfFrames([.. RmsSilu.Run(x, gamma).Select(Filled)], residual, cache).MoveToOuterDisposeScope();
-
-        Tensor Filled(Tensor frame) => CausalConvolution.Fill(frame.unsqueeze(0), Size).squeeze(0);
+        return [.. RmsSilu.Run(x, gamma).Select(frame =>
+            CausalConvolution.Fill(frame.unsqueeze(0), Size).squeeze(0).MoveToOuterDisposeScope())];
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
@@ -180,22 +192,28 @@ internal sealed class CausalConv3d : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor x = CausalConvolution.Fill(ChannelsLast(input), Size);
-        return Video(x.shape[0] > 0 ? OfFrames(x.unbind(0), null, cache) : OfNone()).MoveToOuterDisposeScope();
-
-        Tensor OfNone()
-        {
-            cache.Advance(this, [], (int)_overlap, scope);
-            return x.new_empty([.. x.shape[..3], _bias.shape[0]]);
-        }
+        return Video(OfFrames(x.shape[0] > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
     }
 
-    // Frames [H, W, C], each of which nobody writes to.
-    private Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
+    /// <summary>The convolution of a chunk's frames.</summary>
+    /// <param name="frames"><c>[H, W, C']</c> each, filled up for the operator, which nobody writes to.</param>
+    /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns><c>[T, H, W, O]</c></returns>
+    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache) =>
+        OfFrames(frames, residual, cache, frames[0].unsqueeze(0));
+
+    // chunk [T, H, W, C'], for its size: there may be no frames.
+    private Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, Tensor chunk)
     {
         using var scope = NewDisposeScope();
         ConvolutionWeights weights = cache.Prepared(this, () => CausalConvolution.Prepare(_weight, _bias));
         IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return CausalConvolution.RunLayer(all, frames.Count, weights, _bias.shape[0], residual).MoveToOuterDisposeScope();
+        int stride = (int)_stride[0], count = _valid ? Math.Max(0, ((int)(all.Count - _kernelFrames) / stride) + 1) : frames.Count;
+        Tensor y = count > 0
+            ? CausalConvolution.RunLayer(all, count, weights, _bias.shape[0], residual, stride)
+            : chunk.new_empty([0, chunk.shape[1], chunk.shape[2], _bias.shape[0]]);
+        return y.MoveToOuterDisposeScope();
     }
 
     // [O, C, 3, 3, 3] to [O, 3·C, 3, 3], in memory [O, 3, 3, 3·C].

@@ -281,7 +281,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 
     private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
         Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
-        latents.device_type == TorchSharp.DeviceType.CUDA);
+        latents.device_type == TorchSharp.DeviceType.CUDA, _decoder.ReadsFrames(latents));
 
     private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
         plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);

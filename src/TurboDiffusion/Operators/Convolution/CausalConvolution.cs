@@ -37,7 +37,7 @@ internal static class CausalConvolution
     public static KernelChoice Choose(KernelChoice offered, Problem p) => offered
         .Require(offered.Form == KernelForm.Sm90, "the kernel is for Hopper")
         .Require(p.Dtype == ScalarType.BFloat16, "the kernel takes bfloat16")
-        .Require(p is { KernelFrames: 1 or 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 or 3 frames of 1 to 3 rows and columns")
+        .Require(p is { KernelFrames: >= 1 and <= 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 to 3 frames, rows and columns")
         .Require(p.Channels > 0 && p.Channels % 32 == 0 && Sm90CausalConvolutionKernel.Tiles(p.Outputs).Any(),
             "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
@@ -94,14 +94,15 @@ internal static class CausalConvolution
     /// <param name="weights">From <see cref="Prepare"/>.</param>
     /// <param name="outputs">Channels of the layer's output.</param>
     /// <param name="residual"><c>[count, H, W, outputs]</c>, to be added; or null.</param>
+    /// <param name="frameStride">As for <see cref="Run"/>.</param>
     /// <returns><c>[count, H, W, outputs]</c> in the frames' dtype, contiguous.</returns>
-    public static Tensor RunLayer(
-        IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual)
+    public static Tensor RunLayer(IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual,
+        int frameStride = 1)
     {
         using var scope = NewDisposeScope();
         if (outputs == weights.Bias.shape[0])
-            return Run(frames, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
-        Tensor y = Run(frames, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
+            return Run(frames, count, weights.Packed, new(weights.Bias, residual), frameStride).MoveToOuterDisposeScope();
+        Tensor y = Run(frames, count, weights.Packed, new(weights.Bias, null), frameStride).narrow(3, 0, outputs);
         return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
     }
 
@@ -117,26 +118,29 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
+    /// <param name="frameStride">
+    /// Frames of the input for each of the output: 1; or 2, of which the past that the kernel spans is there, as one frame.
+    /// </param>
     /// <returns><c>[count, H, W, O]</c> in the frames' dtype.</returns>
-    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         using var scope = NewDisposeScope();
         if (!Choose(frames, count, packed).IsKernel)
-            return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
-        Tensor[] parts = [.. Parts(frames, count, packed, epilogue)
-            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue))];
+            return RunPlain(frames, count, packed, epilogue, frameStride).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+        Tensor[] parts = [.. Parts(frames, count, packed, epilogue, frameStride)
+            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue, null, frameStride))];
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
-    public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+    public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         using var scope = NewDisposeScope();
-        long past = packed.shape[0] - 1, pad = packed.shape[1] / 2;
+        long all = packed.shape[0] + (count - 1) * frameStride, pad = packed.shape[1] / 2;
         Tensor x = stack([.. frames], 0).to_type(ScalarType.Float32);
-        x = cat([x.new_zeros([past + count - frames.Count, .. x.shape[1..]]), x], 0).permute(3, 0, 1, 2).unsqueeze(0);
+        x = cat([x.new_zeros([all - frames.Count, .. x.shape[1..]]), x], 0).permute(3, 0, 1, 2).unsqueeze(0);
         Tensor weight = packed.to_type(ScalarType.Float32).permute(3, 4, 0, 2, 1);
-        Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [1, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
+        Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [frameStride, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
         if (epilogue.Residual is { } residual) y = y + residual;
         return y.contiguous().MoveToOuterDisposeScope();
     }
@@ -146,15 +150,16 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
+    /// <param name="frameStride">As for <see cref="Run"/>.</param>
     internal static IEnumerable<(IReadOnlyList<Tensor> Frames, int Count, Epilogue Epilogue)> Parts(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         const int most = Sm90CausalConvolutionKernel.MostFrames;
-        int known = frames.Count - count, past = (int)packed.shape[0] - 1;
+        int known = frames.Count - count * frameStride, past = (int)packed.shape[0] - frameStride;
         for (int first = 0; first < count; first += most)
         {
-            int part = Math.Min(most, count - first), begin = Math.Max(known + first - past, 0);
-            yield return ([.. frames.Skip(begin).Take(known + first + part - begin)], part,
+            int part = Math.Min(most, count - first), begin = Math.Max(known + first * frameStride - past, 0);
+            yield return ([.. frames.Skip(begin).Take(known + (first + part) * frameStride - begin)], part,
                 epilogue with { Residual = epilogue.Residual?.narrow(0, first, part) });
         }
     }

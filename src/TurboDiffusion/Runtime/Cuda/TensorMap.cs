@@ -33,7 +33,7 @@ internal static unsafe class TensorMap
             [BoxBytes, (uint)boxRows], TensorSwizzle.Bytes128));
 
     /// <summary>
-    /// Describes contiguous bfloat16 values of three axes, in boxes whose rows of 64 bytes are swizzled as the matrix products read them,
+    /// Describes bfloat16 values of three axes, in boxes whose rows of 64 bytes are swizzled as the matrix products read them,
     /// zeros outside.
     /// </summary>
     /// <param name="device">Whose copy engine reads it.</param>
@@ -41,13 +41,15 @@ internal static unsafe class TensorMap
     /// <param name="address">The values, at a multiple of 16.</param>
     /// <param name="sizes">Of the axes, the slowest first; the last is a multiple of 8.</param>
     /// <param name="box">Likewise of a box; the last is 32.</param>
+    /// <param name="planePitch">Values from a plane to the next; null: they lie side by side, as rows do.</param>
     /// <exception cref="EnvironmentException">The device refuses it.</exception>
     public static void Describe(IKernelDevice device, byte* map, void* address, (long Planes, long Rows, long Columns) sizes,
-        (int Planes, int Rows, int Columns) box)
+        (int Planes, int Rows, int Columns) box, long? planePitch = null)
     {
-        ulong pitch = sizeof(ushort) * (ulong)sizes.Columns;
+        ulong pitch = sizeof(ushort) * (ulong)sizes.Columns,
+            between = sizeof(ushort) * (ulong)(planePitch ?? sizes.Rows * sizes.Columns);
         device.Describe(map, new TensorLayout((nint)address, TensorElement.Bfloat16,
-            [(ulong)sizes.Columns, (ulong)sizes.Rows, (ulong)sizes.Planes], [pitch, pitch * (ulong)sizes.Rows],
+            [(ulong)sizes.Columns, (ulong)sizes.Rows, (ulong)sizes.Planes], [pitch, between],
             [(uint)box.Columns, (uint)box.Rows, (uint)box.Planes], TensorSwizzle.Bytes64));
     }
 

@@ -57,6 +57,25 @@ public class CausalConvolutionTests
         Comparison.Elementwise(expected, CausalConvolution.RunLayer(wide, 4, filled, 5, null), 1e-4, 1e-4, "layer");
     }
 
+    // One frame of the past, as the kernel spans three.
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(9, 2)]
+    public void Every_other_frame_is_that_of_a_convolution_over_time(int count, int launches)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => randn(shape, generator: new Generator(seed));
+        (Tensor x, Tensor weight, Tensor bias) = (Draw(1, 1, 5, 1 + 2 * count, 4, 6), Draw(2, 7, 5, 3, 1, 1), Draw(3, 7));
+        Tensor expected = nn.functional.conv3d(x, weight, bias, [2, 1, 1]).squeeze(0).permute(1, 2, 3, 0);
+        Tensor[] frames = [.. x.squeeze(0).permute(1, 2, 3, 0).contiguous().unbind(0)];
+        (Tensor packed, CausalConvolution.Epilogue epilogue) = (CausalConvolution.Pack(weight), new(bias, null));
+        Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue, 2), 1e-4, 1e-4, "frames");
+        Tensor[] parts = [.. CausalConvolution.Parts(frames, count, packed, epilogue, 2)
+            .Select(part => CausalConvolution.RunPlain(part.Frames, part.Count, packed, part.Epilogue, 2))];
+        Assert.Equal(launches, parts.Length);
+        Comparison.Elementwise(expected, cat(parts, 0), 1e-4, 1e-4, "parts");
+    }
+
     [Theory]
     [InlineData(0, 8, 1)]
     [InlineData(0, 9, 2)]
