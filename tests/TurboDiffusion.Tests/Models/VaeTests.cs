@@ -163,6 +163,18 @@ public class VaeTests
         Assert.Equal(tileByTile, plan.TileByTile);
     }
 
+    // Where convolutions read frames where they lie, 720p fits whole.
+    [Theory]
+    [InlineData(60, 104, 4)]
+    [InlineData(90, 160, 1)]
+    public void Frames_that_are_not_windowed_are_decoded_whole(long height, long width, int together)
+    {
+        DecodePlan plan = DecodePlan.Within(
+            VaeConfig.Wan21, (21, height, width), 2, WanVae.UsualDecodeBudget, together: true, inFrames: true);
+        Assert.Equal((together, 1, false), (plan.Frames, plan.Tiles, plan.TileByTile));
+        Assert.InRange(plan.Peak, 0, WanVae.UsualDecodeBudget);
+    }
+
     // The flow of frames, past ones included, that the kernels have on a GPU.
     [Theory]
     [InlineData(16, 24)]
