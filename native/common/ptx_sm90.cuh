@@ -39,6 +39,11 @@ DEVICE void mbarrier_wait(u32 barrier, u32 parity) {
 
 DEVICE void prefetch_map(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 
+// Has L2 fetch what lies at an address: it and the bytes are multiples of 16.
+DEVICE void prefetch_l2(const void* address, u32 bytes) {
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(address), "r"(bytes) : "memory");
+}
+
 // Copies the map's box at (column, row) to shared memory; zeros outside of the matrix. The barrier counts its bytes.
 DEVICE void copy_box(u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(destination),

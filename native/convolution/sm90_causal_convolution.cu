@@ -152,16 +152,15 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
     }
 }
 
-// Has L2 fetch what finish will add.
-DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit, int first_box) {
-    constexpr int kLine = 64;
-    int from_own = threadIdx.x % kQuad * (kLine - kVector);
-    if (threadIdx.x % kQuad * kLine >= OUTPUTS) return;
-#pragma unroll
-    for (int i = 0; i < kProducts * 2; i++) {
-        Pixel pixel(i / 2, i % 2, size, unit, first_box);
-        if (pixel.inside) prefetch_l2(out.residual + pixel.at + from_own);
-    }
+// Has L2 fetch what finish will add to the pixels of a tile: all channels, of which the tiles of the others are under way too. By the
+// thread that copies: addresses that both it and finish use would cost those who multiply their registers.
+DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit) {
+    if (unit.output != 0) return;
+    int rows = min(kTileRows, size.height - unit.row), columns = min(kWarpgroups * kTileColumns, size.width - unit.column);
+    u64 line = static_cast<u64>(size.width) * size.outputs,
+        at = (static_cast<u64>(unit.frame) * size.height + unit.row) * line + static_cast<u64>(unit.column) * size.outputs;
+#pragma unroll 1
+    for (int row = 0; row < rows; row++, at += line) prefetch_l2(out.residual + at, columns * size.outputs * sizeof(bf16));
 }
 
 // frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − FRAME_STRIDE of the past (all of them, where
@@ -194,6 +193,7 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
             for (int index = blockIdx.x; index < units; index += gridDim.x) {
                 Unit unit(index, size);
                 int row = unit.row - kBefore + unit.phase / 2, column = unit.column - kBefore + unit.phase % 2;
+                if (RESIDUAL) prefetch_residual(out, size, unit);
                 int first_tap = size.first_tap(unit.frame);
                 const TensorMap* frame = &frames.at[unit.frame * FRAME_STRIDE + first_tap - size.missing];
                 int tap = (unit.phase * KERNEL_FRAMES + first_tap) * KERNEL * KERNEL;
@@ -226,7 +226,6 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                 turn.skip(stages);
                 continue;
             }
-            if (RESIDUAL) prefetch_residual(out, size, unit, first_box);
             // A barrier tells a round of the ring from the next, but not from the one after that: first the other tile's must all be here.
             if (ALTERNATE && index != blockIdx.x) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
             float sum[kProducts][kSums];

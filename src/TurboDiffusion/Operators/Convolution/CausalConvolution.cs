@@ -65,8 +65,9 @@ internal static class CausalConvolution
         Tensor alone = weight.detach();
         long[] s = alone.shape;
         if (Gathers(s[1], s[3])) alone = alone.permute(0, 3, 4, 1, 2).reshape(s[0], s[3] * s[4] * s[1], s[2], 1, 1);
-        long outputs = MissingOutputs(s[0]);
-        Tensor filled = nn.functional.pad(alone, [0, 0, 0, 0, 0, 0, 0, MissingInputs(alone.shape[1]), 0, outputs]);
+        (long inputs, long outputs) = (MissingInputs(alone.shape[1]), MissingOutputs(s[0]));
+        if (inputs + outputs == 0) return ConvolutionWeights.Of(Pack(alone), bias, ScalarType.Float32);
+        Tensor filled = nn.functional.pad(alone, [0, 0, 0, 0, 0, 0, 0, inputs, 0, outputs]);
         return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
     }
 
