@@ -192,7 +192,7 @@ internal sealed class CausalConv3d : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor x = CausalConvolution.Fill(ChannelsLast(input), Size);
-        return Video(OfFrames(x.shape[0] > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
+        return Video(Convolve(x.shape[0] > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The convolution of a chunk's frames.</summary>
@@ -200,11 +200,14 @@ internal sealed class CausalConv3d : VaeLayer
     /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
     /// <param name="cache">The clip's past.</param>
     /// <returns><c>[T, H, W, O]</c></returns>
-    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache) =>
-        OfFrames(frames, residual, cache, frames[0].unsqueeze(0));
+    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
+    {
+        using Tensor chunk = frames[0].unsqueeze(0);
+        return Convolve(frames, residual, cache, chunk);
+    }
 
     // chunk [T, H, W, C'], for its size: there may be no frames.
-    private Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, Tensor chunk)
+    private Tensor Convolve(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, Tensor chunk)
     {
         using var scope = NewDisposeScope();
         ConvolutionWeights weights = cache.Prepared(this, () => CausalConvolution.Prepare(_weight, _bias));

@@ -7,7 +7,7 @@ namespace TurboDiffusion.Tests.Operators.Convolution;
 
 /// <summary>causal_head agrees with its plain twin, and that with a norm, SiLU and a convolution over time.</summary>
 [Trait("Category", "Gpu")]
-public class CausalHeadTests
+public class CausalHeadKernelTests
 {
     [Theory]
     // A pixel; tiles that reach out of the frame, one after another; frames before, in part or not at all.
