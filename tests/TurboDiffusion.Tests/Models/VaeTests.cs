@@ -90,6 +90,24 @@ public class VaeTests
         }
     }
 
+    [Fact]
+    public void A_convolution_that_halves_time_frame_by_frame_is_that_over_time()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using var convolution = new CausalConv3d(3, 34, 3, 1, Placement.Cpu, strideFrames: 2, valid: true);
+        ulong seed = 0;
+        foreach (Tensor parameter in convolution.parameters())
+            parameter.copy_(randn(parameter.shape, generator: new Generator(++seed)));
+        using CausalCache plain = new(), frameByFrame = new();
+        foreach (long frames in new[] { 1, 4, 2, 4 })
+        {
+            Tensor chunk = randn([1, 3, frames, 6, 10], generator: new Generator(++seed));
+            Comparison.Elementwise(convolution.forward(chunk, plain), convolution.InFrames(chunk, frameByFrame), RTol, 1e-4,
+                $"chunk of {frames}");
+        }
+    }
+
     [Theory]
     [InlineData(5, 26, 3, false)]
     [InlineData(5, 26, 4, true)]
@@ -143,6 +161,18 @@ public class VaeTests
         DecodePlan plan = DecodePlan.Within(VaeConfig.Wan21, (21, height, width), 2, budget, together: true);
         Assert.InRange(plan.Peak, budget / 3, budget);
         Assert.Equal(tileByTile, plan.TileByTile);
+    }
+
+    // Where convolutions read frames where they lie, 720p fits whole.
+    [Theory]
+    [InlineData(60, 104, 4)]
+    [InlineData(90, 160, 1)]
+    public void Frames_that_are_not_windowed_are_decoded_whole(long height, long width, int together)
+    {
+        DecodePlan plan = DecodePlan.Within(
+            VaeConfig.Wan21, (21, height, width), 2, WanVae.UsualDecodeBudget, together: true, inFrames: true);
+        Assert.Equal((together, 1, false), (plan.Frames, plan.Tiles, plan.TileByTile));
+        Assert.InRange(plan.Peak, 0, WanVae.UsualDecodeBudget);
     }
 
     // The flow of frames, past ones included, that the kernels have on a GPU.

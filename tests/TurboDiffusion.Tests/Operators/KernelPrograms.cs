@@ -29,11 +29,12 @@ internal static class KernelPrograms
         select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
-        from launch in Convolutions
+        from launch in Convolutions.Concat(Halving)
         from tuning in Sm90CausalConvolutionKernel.Tuning.All(launch)
         select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(
         [.. new[] { 24L, 96, 192, 384 }.Select(c => CausalRmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
             .. new[] { 96L, 192, 384 }.Select(c => RmsSiluKernel.Configure(new(1, 1, c, ScalarType.BFloat16)).Program),
+            CausalHeadKernel.Configure(new(1, 8, 8, 96, 3, 3, 3, ScalarType.BFloat16)).Program,
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
@@ -47,11 +48,20 @@ internal static class KernelPrograms
 
     private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
         from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),
-            (384, 192, 1, 2, 4), (256, 256, 3, 3, 1), (96, 32, 3, 3, 1), (32, 96, 3, 3, 1), (384, 768, 3, 1, 1), (192, 384, 1, 1, 1) }
+            (384, 192, 1, 2, 4), (256, 256, 3, 3, 1), (96, 32, 3, 3, 1), (32, 96, 3, 3, 1), (384, 768, 3, 1, 1), (192, 384, 1, 1, 1),
+            (32, 96, 3, 1, 1) }
         from residual in new[] { false, true }
         where !residual || size is { Item2: > 32, Item4: 3 }
         select new Sm90CausalConvolutionKernel.Launch(
             new(1, 64, 64, size.Item1, size.Item2, size.Item3, size.Item4, ScalarType.BFloat16), size.Item5, residual);
+
+    // Those that halve height and width, or time.
+    private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Halving =>
+        from channels in new[] { 96, 192, 384 }
+        from size in new[] { (2 * channels, 2, 2), (channels, 3, 1) }
+        where size.Item2 == 2 || channels > 96
+        select new Sm90CausalConvolutionKernel.Launch(
+            new(1, 64, 64, size.Item1, channels, size.Item2, size.Item3, ScalarType.BFloat16), 1, false, 2);
 
     private static IEnumerable<KernelProgram> PerType =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }

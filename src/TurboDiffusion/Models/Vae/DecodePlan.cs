@@ -12,6 +12,10 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
 {
     private const int MostTiles = 8, LeastCells = 6;
 
+    // Of all values, what libtorch's allocator takes for them where chunks and single frames have blocks of different sizes: fitted to 3.8
+    // and 8.9 GB at 480p and 720p. Frames that go one by one fill the blocks of those before them.
+    private const double Allocated = 1.2;
+
     // Together, frames need fewer launches.
     private static readonly int[] FramesTogether = [4, 2, 1];
 
@@ -21,8 +25,9 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
     /// <param name="elementSize">Bytes of a value.</param>
     /// <param name="budget">Bytes.</param>
     /// <param name="together">Whether several frames may go together, as is fast on a GPU.</param>
-    public static DecodePlan Within(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, long budget, bool together)
+    /// <param name="inFrames">Whether convolutions read frames where they lie, and not windows of them.</param>
+    public static DecodePlan Within(VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, long budget,
+        bool together, bool inFrames = false)
     {
         int most = (int)Math.Clamp(Math.Max(latents.Height, latents.Width) / LeastCells, 1, MostTiles);
         IEnumerable<(int Frames, int Tiles, bool TileByTile)> plans =
@@ -34,7 +39,7 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
         DecodePlan? last = null;
         foreach ((int frames, int tiles, bool tileByTile) in plans)
         {
-            last = Of(config, latents, elementSize, frames, tiles, tileByTile);
+            last = Of(config, latents, elementSize, frames, tiles, tileByTile, inFrames);
             if (last.Peak <= budget) break;
         }
         return last!;
@@ -47,25 +52,27 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
     /// <param name="frames">Frames together.</param>
     /// <param name="tiles">Strips.</param>
     /// <param name="tileByTile">Whether one after another.</param>
-    public static DecodePlan Of(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, int frames, int tiles, bool tileByTile)
+    /// <param name="inFrames">Whether convolutions read frames where they lie.</param>
+    public static DecodePlan Of(VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, int frames, int tiles,
+        bool tileByTile, bool inFrames)
     {
         (long past, long layer)[] strips = [.. DecodeTile.Divide(latents.Height, latents.Width, tiles)
-            .Select(tile => OfStrip(config, latents, frames, tile))];
+            .Select(tile => OfStrip(config, latents, frames, inFrames, tile))];
         long cells = latents.Height * latents.Width, coarsest = (long)config.DecoderDim * config.DimMult[^1];
         // Of the layers before the strips: four convolutions of two residual blocks, and the first one's latents.
         long values = 2 * cells * (4 * coarsest + config.ZDim)
             + (tileByTile ? strips.Max(s => s.past) + latents.Frames * cells * coarsest : strips.Sum(s => s.past))
             + strips.Max(s => s.layer);
-        return new DecodePlan(frames, tiles, tileByTile, values * elementSize);
+        double allocated = inFrames && frames > 1 ? Allocated : 1;
+        return new DecodePlan(frames, tiles, tileByTile, (long)(allocated * values * elementSize));
     }
 
     /// <summary>Values of the past that a strip's convolutions keep.</summary>
     internal static long Past(VaeConfig config, (long Frames, long Height, long Width) latents, DecodeTile tile) =>
-        OfStrip(config, latents, 1, tile).Past;
+        OfStrip(config, latents, 1, false, tile).Past;
 
     private static (long Past, long Layer) OfStrip(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int framesTogether, DecodeTile tile)
+        VaeConfig config, (long Frames, long Height, long Width) latents, int framesTogether, bool inFrames, DecodeTile tile)
     {
         Level[] levels = [.. Levels(config)];
         (long length, long across) = tile.Axis == 3 ? (latents.Height, latents.Width) : (latents.Width, latents.Height);
@@ -77,13 +84,16 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
             (long begin, long end) = needs[i];
             long area = (end - begin) * across * scale, together = i > lastTime ? Math.Min(frames, framesTogether) : frames;
             Level l = levels[i];
-            past += 2 * area * l.Kept;
+            // Of the end in one pass, what is kept is next to nothing.
+            past += 2 * area * (inFrames && l.Scale == 1 ? l.Kept - l.Channels : l.Kept);
             // A convolution's input and its residual, windows of three frames of it, its result before and after the sum; and the past
-            // that it keeps next, before that of before is given up.
-            long block = area * l.Widest * (together * 7 + 2);
+            // that it keeps next, before that of before is given up. Of frames: input or residual, normalised frames, result.
+            long block = area * l.Widest * (inFrames ? together * 3 : together * 7 + 2);
             long after = l.DoublesTime ? 2 * together : together;
-            // The small frames, before and after time is doubled and put in order; the four pixels of each, then in their places.
-            long enlarge = l.Scale == 1 ? 0 : area * (l.Channels * (together + (l.DoublesTime ? 2 * after : 0)) + 8 * l.Next * after);
+            // The small frames, before and after time is doubled and put in order; the four pixels of each, which are put in their places
+            // where a kernel does not write them there.
+            long enlarge = l.Scale == 1 ? 0
+                : area * (l.Channels * (together + (l.DoublesTime ? 2 * after : 0)) + (inFrames ? 4 : 8) * l.Next * after);
             layer = Math.Max(layer, waiting + Math.Max(block, enlarge));
             frames *= l.DoublesTime ? 2 : 1;
             scale *= l.Scale;

@@ -148,7 +148,7 @@ public sealed record VaeConfig
     {
         int coarser = DecoderDim * DimMult[Math.Min(1, DimMult.Count - 1)];
         return new(TemporalFactor, height / PatchSize, width / PatchSize, DecoderDim * DimMult[0], coarser,
-            HasShortcuts ? coarser : coarser / 2, dtype);
+            HasShortcuts ? coarser : coarser / 2, PixelChannels, dtype);
     }
 
     /// <summary>Whether clips can have so many frames: one, and whole groups of <see cref="TemporalFactor"/>.</summary>

@@ -172,8 +172,10 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
                     tiles = TilesOf(latents, plan);
                     clips = new ClipCaches(latents.shape[0], tiles.Count);
                 }
+                // All at once: every copy of a number to the GPU waits for what the GPU has been given so far.
+                using Tensor features = ToDecoder(latents);
                 for (long frame = 0; frame < latents.shape[2]; frame++)
-                    yield return DecodeChunk(latents, frame, clips, tiles, plan.Frames, cancellationToken);
+                    yield return DecodeChunk(features.narrow(2, frame, 1), clips, tiles, plan.Frames, cancellationToken);
             }
         }
         finally
@@ -206,11 +208,12 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 
     // Not part of the iterator: a dispose scope or no_grad must not stay open while the consumer runs.
     private Tensor DecodeChunk(
-        Tensor latents, long frame, ClipCaches clips, IReadOnlyList<DecodeTile> tiles, int together, CancellationToken cancellationToken)
+        Tensor chunk, ClipCaches clips, IReadOnlyList<DecodeTile> tiles, int together, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor patches = clips.Run(ToDecoder(latents, frame), (z, caches) =>
+        scope.Attach(chunk);
+        Tensor patches = clips.Run(chunk, (z, caches) =>
         {
             Tensor features = _decoder.Middle(z, caches[0], cancellationToken);
             return tiles.Count == 0
@@ -253,10 +256,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         Tensor[] Middles(Tensor one)
         {
             using var past = new CausalCache(weights);
+            using Tensor all = ToDecoder(one);
             return [.. Enumerable.Range(0, chunks).Select(chunk =>
             {
                 using var ofChunk = NewDisposeScope();
-                return _decoder.Middle(ToDecoder(one, chunk), past, cancellationToken).MoveToOuterDisposeScope();
+                return _decoder.Middle(all.narrow(2, chunk, 1), past, cancellationToken).MoveToOuterDisposeScope();
             })];
         }
     }
@@ -267,15 +271,17 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         return Unpatchify(patches.to(device)).clone().MoveToOuterDisposeScope();
     }
 
-    private Tensor ToDecoder(Tensor latents, long frame)
+    // Without gradients, and in no dispose scope.
+    private Tensor ToDecoder(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        return _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null).MoveToOuterDisposeScope();
+        using var noGrad = no_grad();
+        return _fromLatent.forward(Denormalise(latents), null).DetachFromDisposeScope();
     }
 
     private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
         Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
-        latents.device_type == TorchSharp.DeviceType.CUDA);
+        latents.device_type == TorchSharp.DeviceType.CUDA, _decoder.ReadsFrames(latents));
 
     private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
         plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);

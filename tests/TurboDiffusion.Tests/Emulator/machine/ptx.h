@@ -25,7 +25,6 @@ inline void cp_async_16(u32 destination, const void* source, bool valid) { emula
 inline void cp_async_commit() { emulator::copies_commit(); }
 template <int Pending>
 void cp_async_wait() { emulator::copies_wait(Pending); }
-inline void prefetch_l2(const void*) {}
 
 namespace emulator {
 
