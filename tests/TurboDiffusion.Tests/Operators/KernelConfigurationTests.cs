@@ -246,11 +246,28 @@ public class KernelConfigurationTests
     public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk,
         int chunks, int tiles)
     {
-        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
+        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(
+            new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10, paired: false);
         Assert.Equal(perChunk, blocks);
-        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
+        Assert.Equal(new KernelProgram("sage_keys", "PAIRED=0", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
             "STATE=1", "NORMALIZE=1"), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
+    }
+
+    [Theory]
+    [InlineData(32760, 12, 227, 12, 22, 128)]
+    [InlineData(75600, 40, 227, 24, 25, 128)]
+    [InlineData(32760, 12, 99, 24, 11, 64)]
+    [InlineData(1, 1, 227, 1, 1, 128)]
+    public void Keys_are_divided_so_that_every_half_of_a_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes,
+        int perChunk, int chunks, int features)
+    {
+        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(
+            new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10, paired: true);
+        Assert.Equal(perChunk, blocks);
+        Assert.Equal(new KernelProgram("sage_keys", "PAIRED=1", "BLOCK=128", $"FEATURE_ROWS={features}", "VALUES=1", "ELEMENT=i8",
+            "STATE=1", "NORMALIZE=1"), c.Program);
+        Assert.Equal(new KernelLaunch(chunks, heads, 256, (2 << 15) + features * 256), c.Launch);
     }
 
     [Fact]

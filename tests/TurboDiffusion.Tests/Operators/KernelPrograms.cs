@@ -20,9 +20,13 @@ internal static class KernelPrograms
         [
             SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
             SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element, features: false).Program,
-            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element, state: false).Configuration.Program,
-            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
-            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
+            .. from paired in new[] { false, true }
+               from program in (KernelProgram[])
+               [
+                   Keys(block, normalize, 99, element, paired, state: false), Keys(block, normalize, 99, element, paired),
+                   Keys(block, normalize, 227, element, paired),
+               ]
+               select program,
         ]
         select program).Concat(
         from columns in new[] { 136, 1536, 5120 }
@@ -43,8 +47,17 @@ internal static class KernelPrograms
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 78, 227 << 10).Program,
             Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 512, 227 << 10).Program,
             .. from normalize in new[] { false, true }
-               select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
-                   .Configuration.Program]);
+               from paired in new[] { false, true }
+               from program in (KernelProgram[])
+               [
+                   Keys(128, normalize, 227, ScalarType.Int8, paired, values: true),
+                   Keys(128, normalize, 227, ScalarType.Int8, paired, state: false, int8Values: true),
+               ]
+               select program]);
+
+    private static KernelProgram Keys(int block, bool normalize, int sharedKilobytes, ScalarType element, bool paired, bool state = true,
+        bool values = false, bool int8Values = false) => SageKeysKernel.Configure(
+            new(1, 1, 1), block, normalize, values, 132, sharedKilobytes << 10, element, state, int8Values, paired).Configuration.Program;
 
     private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
         from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),

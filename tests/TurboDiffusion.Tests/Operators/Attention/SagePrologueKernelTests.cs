@@ -73,18 +73,28 @@ public class SagePrologueKernelTests
     }
 
     [Theory]
-    [KernelCase(1, 1, 1, 128, false)]
-    [KernelCase(1, 128, 2, 128, false)]
-    [KernelCase(2, 300, 3, 64, false)]
-    [KernelCase(1, 1000, 12, 128, false, GpuOnly = true)]
-    [KernelCase(1, 700, 1, 128, false)]
-    [KernelCase(1, 5000, 2, 128, false, GpuOnly = true)]
-    [KernelCase(2, 200, 2, 128, true)]
-    [KernelCase(1, 100, 2, 64, true)]
-    [KernelCase(2, 300, 12, 128, true, GpuOnly = true)]
-    [KernelCase(1, 257, 40, 64, true, GpuOnly = true)]
+    [KernelCase(1, 1, 1, 128, false, false)]
+    [KernelCase(1, 1, 1, 128, false, true)]
+    [KernelCase(1, 128, 2, 128, false, false)]
+    [KernelCase(1, 128, 2, 128, false, true)]
+    [KernelCase(2, 300, 3, 64, false, false)]
+    [KernelCase(2, 300, 3, 64, false, true)]
+    [KernelCase(1, 1000, 12, 128, false, false, GpuOnly = true)]
+    [KernelCase(1, 1000, 12, 128, false, true, GpuOnly = true)]
+    [KernelCase(1, 700, 1, 128, false, false)]
+    [KernelCase(1, 700, 1, 128, false, true)]
+    [KernelCase(1, 5000, 2, 128, false, false, GpuOnly = true)]
+    [KernelCase(1, 5000, 2, 128, false, true, GpuOnly = true)]
+    [KernelCase(2, 200, 2, 128, true, false)]
+    [KernelCase(2, 200, 2, 128, true, true)]
+    [KernelCase(1, 100, 2, 64, true, false)]
+    [KernelCase(1, 100, 2, 64, true, true)]
+    [KernelCase(2, 300, 12, 128, true, false, GpuOnly = true)]
+    [KernelCase(2, 300, 12, 128, true, true, GpuOnly = true)]
+    [KernelCase(1, 257, 40, 64, true, false, GpuOnly = true)]
+    [KernelCase(1, 257, 40, 64, true, true, GpuOnly = true)]
     public void Keys_values_and_the_state_are_those_of_the_plain_form(TestMachine machine, int batch, int length, int heads, int block,
-        bool transformed)
+        bool transformed, bool paired)
     {
         using TestDevice on = TestDevice.Of(machine);
         Device device = on.Device;
@@ -101,7 +111,7 @@ public class SagePrologueKernelTests
         KernelConformance.PoisonMemory(device);
         SageKeysKernel.Result keys = SageKeysKernel.Run(SageOperand.Rows(k), SageOperand.Rows(v), mean, transformed
             ? Inverse(k)
-            : null, t, block, fp8);
+            : null, t, block, fp8, paired: paired);
 
         KernelConformance.Quantized(SageQuantization.QuantizeKeys(x, block), (keys.Values, keys.Scales), "keys", transformed ? 1e-2 : 1e-5);
         Comparison.Elementwise(BlockSelection.MeanPool(x - mean, block), keys.Pooled, 8e-3, transformed ? 1e-3 : 1e-5, "pooled keys");
