@@ -44,8 +44,9 @@ internal static class KernelPrograms
             Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
-            Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 78, 227 << 10).Program,
-            Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 512, 227 << 10).Program,
+            .. from keys in new[] { 64, 78, 512 }
+               from resident in new[] { false, true }
+               select Sm90CrossAttentionKernel.Configure(new(1, 1, 12), keys, 227 << 10, 132, resident).Program,
             .. from normalize in new[] { false, true }
                from paired in new[] { false, true }
                from program in (KernelProgram[])
