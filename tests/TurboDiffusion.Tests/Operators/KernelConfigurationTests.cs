@@ -345,10 +345,16 @@ public class KernelConfigurationTests
             Assert.InRange(Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132, t).Launch.SharedBytes, 100 << 10, HopperShared);
     }
 
-    [Fact]
-    public void Statistics_take_a_thread_block_per_64_tokens() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_statistics", "CHUNK=64", "VECTORS=6"), new KernelLaunch(512, 2, 256, 0)),
-        SageStatisticsKernel.Configure(new(2, 32760, 12)));
+    [Theory]
+    [InlineData(1, 32760, 12, 1, 6, 125, 263)]
+    [InlineData(2, 32760, 12, 1, 6, 249, 132)]
+    [InlineData(1, 75600, 40, 4, 5, 287, 264)]
+    [InlineData(1, 5, 64, 8, 4, 8, 1)]
+    public void Statistics_take_two_thread_blocks_a_multiprocessor(int batch, int length, int heads, int share, int vectors, int chunk,
+        int chunks) => Assert.Equal(
+        (new KernelConfiguration(new KernelProgram("sage_statistics", $"SHARE={share}", $"VECTORS={vectors}"),
+            new KernelLaunch(chunks, batch, 256, 0)), chunk),
+        SageStatisticsKernel.Configure(new(batch, length, heads), 132, inRegisters: true));
 
     [Theory]
     [InlineData(64, 64, 128, ScalarType.BFloat16)]

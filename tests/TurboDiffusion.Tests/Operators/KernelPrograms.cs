@@ -33,7 +33,8 @@ internal static class KernelPrograms
         from stages in new[] { 1, 2 }
         select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true), 132, stages).Program).Concat(
         from heads in new[] { 12, 40 }
-        select SageStatisticsKernel.Configure(new(1, 1, heads)).Program).Concat(
+        from inRegisters in new[] { false, true }
+        select SageStatisticsKernel.Configure(new(1, 1, heads), 132, inRegisters).Configuration.Program).Concat(
         from launch in Convolutions
         from tuning in Sm90CausalConvolutionKernel.Tuning.All(launch)
         select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(

@@ -42,7 +42,9 @@ public class AttentionTimings
         bool hopper = form == KernelForm.Sm90;
         string size = $"L {tokens}, {heads} heads{(correlated ? ", correlated" : "")}";
 
-        Bandwidth($"statistics, {size}", 2 * bytes, () => _ = SageStatisticsKernel.Run(q, k, transform));
+        foreach (bool inRegisters in new[] { false, true, false, true })
+            Bandwidth($"statistics, in registers {inRegisters}, {size}", 2 * bytes,
+                () => _ = SageStatisticsKernel.Run(q, k, transform, inRegisters));
         (Tensor queryInverse, Tensor keyInverse, Tensor mean) = SageStatisticsKernel.Run(q, k, transform);
         Bandwidth($"queries, {size}", 2.5 * bytes, () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock));
         foreach (bool paired in new[] { false, true })
