@@ -32,6 +32,12 @@ DEVICE uint4 pack8(const float (&v)[kVector]) {
     return raw;
 }
 
+// The largest magnitude among four pairs of bf16 and one.
+DEVICE u32 max_magnitude(uint4 raw, u32 most) {
+    constexpr u32 kMagnitude = 0x7fff7fff;
+    return max_bf16(max_bf16(max_bf16(raw.x & kMagnitude, raw.y & kMagnitude), max_bf16(raw.z & kMagnitude, raw.w & kMagnitude)), most);
+}
+
 // v · inverse · weight, rotated pair by pair and rounded to bf16. cosines and sines: of this position and these channels.
 DEVICE void normalize_rotate(float (&v)[kVector], float inverse, const float (&weight)[kVector], const float* cosines, const float* sines) {
     float4 c = *reinterpret_cast<const float4*>(cosines), s = *reinterpret_cast<const float4*>(sines);

@@ -54,12 +54,6 @@ DEVICE u32 pack_values(float low, float high) {
 }
 #endif
 
-// The largest magnitude among four pairs of bf16 and one.
-DEVICE u32 max_magnitude(uint4 raw, u32 most) {
-    constexpr u32 kMagnitude = 0x7fff7fff;
-    return max_bf16(max_bf16(max_bf16(raw.x & kMagnitude, raw.y & kMagnitude), max_bf16(raw.z & kMagnitude, raw.w & kMagnitude)), most);
-}
-
 // mean [B, H, 128] of k. Grid: chunks, B · H. Dynamic shared memory: a tile of keys, one of values, one of features.
 extern "C" __global__ void __launch_bounds__(kThreads, 2)
 sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int length, int heads, int blocks_per_chunk) {

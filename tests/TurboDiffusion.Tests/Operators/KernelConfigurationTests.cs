@@ -232,11 +232,17 @@ public class KernelConfigurationTests
         Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
     }
 
-    [Fact]
-    public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
-            new KernelLaunch(512, 12, 256, 0)),
-        SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
+    [Theory]
+    [InlineData(12, 64, 0, 0, 12, 256)]
+    [InlineData(12, 64, 4, 4, 3, 256)]
+    [InlineData(40, 128, 6, 5, 8, 512)]
+    [InlineData(7, 64, 4, 1, 7, 256)]
+    public void Queries_take_a_thread_block_per_block_and_as_many_heads_as_divide_all(int all, int block, int most, int heads, int groups,
+        int threads) => Assert.Equal(
+        new KernelConfiguration(
+            new KernelProgram("sage_queries", $"BLOCK={block}", $"HEADS={heads}", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
+            new KernelLaunch((32760 + block - 1) / block, groups, threads, 0)),
+        SageQueriesKernel.Configure(new(1, 32760, all), block, true, mostHeads: most));
 
     [Theory]
     [InlineData(32760, 12, 227, 24, 11, 2)]

@@ -18,8 +18,9 @@ internal static class KernelPrograms
         from element in new[] { ScalarType.Int8, ScalarType.BFloat16 }
         from program in (KernelProgram[])
         [
-            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element).Program,
-            SageQueriesKernel.Configure(new(1, 1, 1), block, normalize, element, features: false).Program,
+            .. from most in new[] { 0, 1, 3, 4, 6 }
+               from features in new[] { false, true }
+               select SageQueriesKernel.Configure(new(1, 1, 12), block, normalize, element, features, most).Program,
             .. from paired in new[] { false, true }
                from program in (KernelProgram[])
                [

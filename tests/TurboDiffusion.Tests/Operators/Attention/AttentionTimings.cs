@@ -46,7 +46,9 @@ public class AttentionTimings
             Bandwidth($"statistics, in registers {inRegisters}, {size}", 2 * bytes,
                 () => _ = SageStatisticsKernel.Run(q, k, transform, inRegisters));
         (Tensor queryInverse, Tensor keyInverse, Tensor mean) = SageStatisticsKernel.Run(q, k, transform);
-        Bandwidth($"queries, {size}", 2.5 * bytes, () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock));
+        foreach (int most in new[] { 0, 1, 3, 4, 6 })
+            Bandwidth($"queries, {most} heads a thread block, {size}", 2.5 * bytes,
+                () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock, mostHeads: most));
         foreach (bool paired in new[] { false, true })
             Bandwidth($"keys and state, paired {paired}, {size}", (hopper ? 3 : 2.5) * bytes,
                 () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper, paired: paired));

@@ -55,8 +55,11 @@ public class SagePrologueKernelTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor x = KernelConformance.Random(device, 1, ScalarType.BFloat16, batch, length, heads, 128) * 3 + 1;
-        KernelConformance.PoisonMemory(device);
-        Queries(x, SageQueriesKernel.Run(x.flatten(2), null, default, block), block);
+        foreach (int most in new[] { 0, 4 })
+        {
+            KernelConformance.PoisonMemory(device);
+            Queries(x, SageQueriesKernel.Run(x.flatten(2), null, default, block, mostHeads: most), block);
+        }
     }
 
     [Theory]
@@ -75,8 +78,11 @@ public class SagePrologueKernelTests
         Tensor wide = KernelConformance.Random(device, 3, ScalarType.BFloat16, batch, length, 2 * heads * 128) * 2;
         Tensor q = wide.narrow(2, 0, heads * 128), k = wide.narrow(2, heads * 128, heads * 128);
         (Tensor rotated, _) = RmsNormRotaryKernel.Run(q, k, t.QueryWeight, t.KeyWeight, rotary.Cosines, rotary.Sines, 128, Eps);
-        KernelConformance.PoisonMemory(device);
-        Queries(rotated, SageQueriesKernel.Run(SageOperand.Rows(q), Inverse(q), t, block), block);
+        foreach (int most in new[] { 0, 1, 4 })
+        {
+            KernelConformance.PoisonMemory(device);
+            Queries(rotated, SageQueriesKernel.Run(SageOperand.Rows(q), Inverse(q), t, block, mostHeads: most), block);
+        }
     }
 
     [Theory]
