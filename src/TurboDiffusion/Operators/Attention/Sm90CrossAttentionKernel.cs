@@ -40,18 +40,20 @@ internal static unsafe class Sm90CrossAttentionKernel
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     /// <param name="multiprocessors">Those of the GPU.</param>
     /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
+    /// <param name="int8">Whether the result is; where keys stay.</param>
     public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes, int multiprocessors,
-        bool resident = DefaultResident)
+        bool resident = DefaultResident, bool int8 = false)
     {
         long blocks = size.Blocks(QueryBlock);
         int room = sharedBytes - StaticSharedBytes - Alignment, needed = (int)((keys + KeyBlock - 1) / KeyBlock);
         int places = Math.Min(MaxQueries, (room - needed * StageBytes) / QueryBytes);
         if (resident && places > 0)
-            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}"),
+            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}",
+                    AttentionResult.Constant(int8)),
                 new KernelLaunch((int)Math.Min(multiprocessors, blocks * size.Sequences), 1, Threads,
                     needed * StageBytes + places * QueryBytes + Alignment));
         int stages = Math.Clamp(needed, 2, Math.Min(MaxStages, (room - QueryBytes) / StageBytes));
-        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}"),
+        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}", AttentionResult.Constant(false)),
             new KernelLaunch((int)blocks, (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
     }
 
@@ -61,28 +63,29 @@ internal static unsafe class Sm90CrossAttentionKernel
     /// <param name="v">Values, as the keys.</param>
     /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
     /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
-    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident)
+    /// <param name="int8">Whether the result is; where keys stay.</param>
+    public static AttentionResult Run(
+        Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident, bool int8 = false)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
         SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
         IKernelDevice on = KernelDevice.Of(q.device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident, int8);
         const int Row = sizeof(short) * HeadDim;
-        Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
+        AttentionResult y = AttentionResult.Empty(size, int8, q.device);
         byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size;
         Describe(qMap, queries, size, QueryBlock);
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
-        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+        (nint yAddress, nint yScales) = y.Addresses();
         int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
             sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor,
-            &sequences };
+            &sequences, &yScales };
         on.Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
 
