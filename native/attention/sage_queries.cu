@@ -1,6 +1,10 @@
+//   HEADS      not 0: the form in sage_queries_heads.cuh
+#if HEADS
+#include "sage_queries_heads.cuh"
+#else
 // What sparse-linear attention needs of q, in one pass over it: normalised and rotated (see sage.cuh), in bf16 or in int8 with a scale
 // per block of tokens and head; the mean of each block, by which key blocks are chosen; and the features of the linear branch.
-//   value = round half away from zero x / scale, scale = amax / 127 + 1e-7; features = softmax over the channels
+//   value = round x / scale, scale = amax / 127 + 1e-7; features = softmax over the channels
 // One thread block per token block and head, the values held in registers.
 //   BLOCK      tokens of a block: 64 or 128
 //   ELEMENT    of the values: i8 or bf16
@@ -84,3 +88,4 @@ sage_queries(Tokens q, ELEMENT* values, float* scales, bf16* pooled, bf16* featu
         store_scaled(values + (sequence * length + row) * kHeadDim + channel, v, scale);
     }
 }
+#endif

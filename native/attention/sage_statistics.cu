@@ -1,3 +1,7 @@
+//   SHARE    not 0: the form in sage_statistics_registers.cuh
+#if SHARE
+#include "sage_statistics_registers.cuh"
+#else
 // What must be known of all tokens before sparse-linear attention can quantize q and k: 1 / root mean square of every token
 // over the whole width, and the sum over tokens of the normalised, rotated k, from which its mean comes.
 // One thread block per CHUNK tokens. Each warp takes a token of q and one of k; then the threads, by channels, add up the
@@ -34,7 +38,7 @@ DEVICE float inverse_rms(const bf16* x, int width, float eps) {
 // q_inverse, k_inverse [B, length]; key_sums [B, chunks, width].
 // Grid: chunks, B. width % 128 == 0.
 extern "C" __global__ void __launch_bounds__(kThreads, VECTORS <= 8 ? 4 : 2)
-sage_statistics(Tokens q, Tokens k, float* q_inverse, float* k_inverse, float* key_sums, int width, int length, float eps) {
+sage_statistics(Tokens q, Tokens k, float* q_inverse, float* k_inverse, float* key_sums, int width, int length, float eps, int, float factor) {
     __shared__ float inverses[kWarps];
     int warp = threadIdx.x / kWarpSize, lane = threadIdx.x % kWarpSize;
     int first = blockIdx.x * CHUNK, end = min(first + CHUNK, length);
@@ -71,6 +75,9 @@ sage_statistics(Tokens q, Tokens k, float* q_inverse, float* k_inverse, float* k
 #pragma unroll
     for (int i = 0; i < kVectorsPerThread; i++) {
         int channel = (i * kThreads + threadIdx.x) * kVector;
+#pragma unroll
+        for (int j = 0; j < kVector; j++) sum[i][j] *= factor;
         if (channel < width) store8(key_sums + (static_cast<u64>(blockIdx.y) * gridDim.x + blockIdx.x) * width + channel, sum[i]);
     }
 }
+#endif

@@ -30,6 +30,13 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// The larger of each of two pairs of bf16.
+DEVICE u32 max_bf16(u32 a, u32 b) {
+    u32 larger;
+    asm("max.bf16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+    return larger;
+}
+
 // Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte. From sm_89 on.
 DEVICE u32 pack_fp8(float low, float high) {
     u16 pair;

@@ -7,6 +7,9 @@ namespace TurboDiffusion.Operators.Attention;
 /// <summary>What sparse-linear attention needs of q, in one pass over it: <c>native/attention/sage_queries.cu</c>.</summary>
 internal static unsafe class SageQueriesKernel
 {
+    /// <summary>Heads of a thread block, at most; 0: each has one, in the form for that.</summary>
+    public const int DefaultHeads = 4;
+
     private const string Name = "sage_queries";
     private const int Threads = 256;
 
@@ -23,11 +26,18 @@ internal static unsafe class SageQueriesKernel
     /// <param name="normalize">Whether q comes as the projection left it.</param>
     /// <param name="element">int8 or bfloat16.</param>
     /// <param name="features">Whether the features are asked for.</param>
+    /// <param name="mostHeads">Heads of a thread block, at most; 0: each has one, in the form for that.</param>
     public static KernelConfiguration Configure(
-        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true) => new(
-        new KernelProgram(Name, $"BLOCK={block}", $"ELEMENT={SageOperand.Element(element)}", $"FEATURES={(features ? 1 : 0)}",
-            $"NORMALIZE={(normalize ? 1 : 0)}"),
-        new KernelLaunch((int)size.Blocks(block), (int)size.Sequences, Threads, 0));
+        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true,
+        int mostHeads = DefaultHeads)
+    {
+        int heads = mostHeads;
+        while (heads > 1 && size.Heads % heads != 0) heads--;
+        return new(
+            new KernelProgram(Name, $"BLOCK={block}", $"HEADS={heads}", $"ELEMENT={SageOperand.Element(element)}",
+                $"FEATURES={(features ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+            new KernelLaunch((int)size.Blocks(block), (int)size.Sequences / Math.Max(heads, 1), heads == 0 ? Threads : 4 * block, 0));
+    }
 
     /// <summary>Runs it.</summary>
     /// <param name="q">bfloat16 <c>[B, L, H·128]</c>, from <see cref="SageOperand.Rows"/>.</param>
@@ -36,12 +46,13 @@ internal static unsafe class SageQueriesKernel
     /// <param name="block">Tokens of a block.</param>
     /// <param name="element">int8 or bfloat16.</param>
     /// <param name="features">Whether the features are asked for.</param>
+    /// <param name="mostHeads">Heads of a thread block, at most; 0: each has one, in the form for that.</param>
     public static Result Run(Tensor q, Tensor? inverse, QueryKeyTransform transform, int block, ScalarType element = ScalarType.Int8,
-        bool features = true)
+        bool features = true, int mostHeads = DefaultHeads)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element, features);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element, features, mostHeads);
         Tensor values = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], element, q.device);
         Tensor scales = empty([size.Batch, size.Heads, launch.GridX], ScalarType.Float32, q.device);
         Tensor pooled = empty([size.Batch, size.Heads, launch.GridX, SageOperand.HeadDim], ScalarType.BFloat16, q.device);

@@ -9,9 +9,12 @@ namespace TurboDiffusion.Operators.Attention;
 /// </summary>
 internal static unsafe class Sm90CrossAttentionKernel
 {
+    /// <summary>Whether a head's keys stay while its queries come by.</summary>
+    public const bool DefaultResident = true;
+
     private const string Name = "sm90_cross_attention";
     private const int HeadDim = SageOperand.HeadDim, QueryBlock = 128, KeyBlock = 64;
-    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, MaxStages = 6;
+    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, MaxStages = 6, MaxQueries = 3;
 
     // On an H200, 32760 queries of 12 heads: torch to all 512 keys 0.187 ms; the kernel to 78 in two blocks 0.132, to 512 in eight 0.266.
     private const int MostKeys = 2 * KeyBlock;
@@ -29,16 +32,29 @@ internal static unsafe class Sm90CrossAttentionKernel
         .Require(dtype == ScalarType.BFloat16 && headDim == HeadDim, "the kernel takes bfloat16 in heads of 128 channels")
         .Require(keys <= MostKeys, "to many keys torch's attention is faster");
 
-    /// <summary>How a problem is run: as deep a ring as the keys fill and shared memory holds.</summary>
+    /// <summary>
+    /// How a problem is run: a thread block per multiprocessor, with room for all keys and up to three times its queries.
+    /// </summary>
     /// <param name="size">Sizes of the queries.</param>
     /// <param name="keys">Keys that are attended to.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes)
+    /// <param name="multiprocessors">Those of the GPU.</param>
+    /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
+    /// <param name="int8">Whether the result is; where keys stay.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes, int multiprocessors,
+        bool resident = DefaultResident, bool int8 = false)
     {
-        int stages = (int)Math.Clamp((keys + KeyBlock - 1) / KeyBlock, 2,
-            Math.Min(MaxStages, (sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes));
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
-            new KernelLaunch((int)size.Blocks(QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
+        long blocks = size.Blocks(QueryBlock);
+        int room = sharedBytes - StaticSharedBytes - Alignment, needed = (int)((keys + KeyBlock - 1) / KeyBlock);
+        int places = Math.Min(MaxQueries, (room - needed * StageBytes) / QueryBytes);
+        if (resident && places > 0)
+            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}",
+                    AttentionResult.Constant(int8)),
+                new KernelLaunch((int)Math.Min(multiprocessors, blocks * size.Sequences), 1, Threads,
+                    needed * StageBytes + places * QueryBytes + Alignment));
+        int stages = Math.Clamp(needed, 2, Math.Min(MaxStages, (room - QueryBytes) / StageBytes));
+        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}", AttentionResult.Constant(false)),
+            new KernelLaunch((int)blocks, (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
     }
 
     /// <summary>Attends.</summary>
@@ -46,26 +62,30 @@ internal static unsafe class Sm90CrossAttentionKernel
     /// <param name="k">Keys, bfloat16 <c>[B, S, H, 128]</c>.</param>
     /// <param name="v">Values, as the keys.</param>
     /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
-    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct)
+    /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
+    /// <param name="int8">Whether the result is; where keys stay.</param>
+    public static AttentionResult Run(
+        Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident, bool int8 = false)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
         SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
         IKernelDevice on = KernelDevice.Of(q.device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident, int8);
         const int Row = sizeof(short) * HeadDim;
-        Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
+        AttentionResult y = AttentionResult.Empty(size, int8, q.device);
         byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size;
         Describe(qMap, queries, size, QueryBlock);
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
-        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
-        int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct;
+        (nint yAddress, nint yScales) = y.Addresses();
+        int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
+            sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
-        void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor };
+        void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor,
+            &sequences, &yScales };
         on.Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
 
