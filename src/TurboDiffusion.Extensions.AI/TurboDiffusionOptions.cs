@@ -29,7 +29,7 @@ public sealed class TurboDiffusionOptions
 
     /// <summary>
     /// The number format of the text encoder's linear layers; <see langword="null"/> is the checkpoint's. In int8 it takes about half the
-    /// memory, and the embedding is another one, by about 1 %.
+    /// memory, and the embedding is 1 to 5 % off (docs/performance.md).
     /// </summary>
     public WeightFormat? TextEncoderWeights { get; set; }
 

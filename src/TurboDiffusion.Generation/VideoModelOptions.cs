@@ -31,7 +31,7 @@ public sealed record VideoModelOptions
 
     /// <summary>
     /// The number format of the text encoder's linear layers; null: the checkpoint's. Float weights are quantized as they are read, the
-    /// activations are not. The embedding is then another one, by about 1 %.
+    /// activations are not. The embedding is then 1 to 5 % off (docs/performance.md).
     /// </summary>
     public WeightFormat? TextEncoderWeights { get; init; }
 

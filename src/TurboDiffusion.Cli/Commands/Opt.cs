@@ -25,7 +25,7 @@ internal static class Opt
 
     /// <summary>The number format of the text encoder.</summary>
     public static Option<WeightFormat?> TextEncoderWeights() => Choice<WeightFormat>("--text-encoder-weights",
-        "The number format of the text encoder's layers: int8 takes about half the memory, for an embedding that is about 1 % off. "
+        "The number format of the text encoder's layers: int8 takes about half the memory, for an embedding that is 1 to 5 % off. "
             + "Default: the checkpoint's.");
 
     /// <summary>A switch.</summary>
