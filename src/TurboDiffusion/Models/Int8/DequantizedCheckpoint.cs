@@ -55,9 +55,10 @@ internal sealed class DequantizedCheckpoint : CheckpointView
         if (weight.Shape.Count != 2 || weight.Dtype != ScalarType.Int8)
             throw new CheckpointException(Path, $"has '{weight.Name}' of {weight}; int8 weights are Int8 matrices");
         long[] expected = _layers.Scaling.ScaleShape(weight.Shape[0], weight.Shape[1]);
-        if (!Inner.Tensors.TryGetValue(name, out TensorInfo? scale) || !scale.Shape.SequenceEqual(expected))
+        if (!Inner.Tensors.TryGetValue(name, out TensorInfo? scale) || !TensorInfo.IsFloat(scale.Dtype)
+            || !scale.Shape.SequenceEqual(expected))
             throw new CheckpointException(Path,
-                $"has '{weight.Name}' of {weight}, and {(scale is null ? $"no '{name}'" : $"'{name}' of {scale}")}; expected scales "
+                $"has '{weight.Name}' of {weight}, and {(scale is null ? $"no '{name}'" : $"'{name}' of {scale}")}; expected float scales "
                     + $"[{string.Join(", ", expected)}]");
     }
 }
