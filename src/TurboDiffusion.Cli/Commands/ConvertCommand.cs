@@ -2,7 +2,9 @@ using System.CommandLine;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -48,7 +50,7 @@ internal sealed class ConvertCommand : WritingCommand
             NameLayout wanted = parsed.GetValue(_layout) ?? NameLayout.Official;
             if (Names(layout.Kind, wanted) is { } names)
             {
-                CheckProjection(view, layout.Kind, wanted);
+                CheckNames(view, layout.Kind, wanted);
                 view = names.Inverse.Apply(view);
             }
             return Write(parsed, Sources(view, parsed.GetValue(_dtype)), view.Metadata);
@@ -59,8 +61,8 @@ internal sealed class ConvertCommand : WritingCommand
         }
     }
 
-    // Only the official names have a place for what sparse-linear attention adds.
-    private static void CheckProjection(ICheckpoint view, ModelKind kind, NameLayout layout)
+    // Only the official names have a place for what sparse-linear attention adds, and for a text encoder in int8.
+    private static void CheckNames(ICheckpoint view, ModelKind kind, NameLayout layout)
     {
         if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
             throw new InvalidRequestException("layout",
@@ -68,6 +70,10 @@ internal sealed class ConvertCommand : WritingCommand
                     + $"{layout.ToString().ToLowerInvariant()} layout: "
                 + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original "
                     + "model it was tuned from.");
+        if (kind == ModelKind.TextEncoder && UMT5Checkpoint.Int8Layers.FormatOf(view) == WeightFormat.Int8)
+            throw new InvalidRequestException("layout",
+                $"{view.Path} has int8 weights, for which the {layout.ToString().ToLowerInvariant()} layout has no names. Leave --layout "
+                    + "out for the official one, or convert the float file it was made from.");
     }
 
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>

@@ -1,6 +1,7 @@
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -131,7 +132,7 @@ internal sealed class BenchmarkModel : IDisposable
         if (target.LoraRank is not { } rank)
             return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken, swapsBlocks);
         foreach ((string name, nn.Module module) in shape.named_modules().ToArray())
-            if (module is LinearLayer layer && Int8Names.Layer($"{name}.{Int8Names.Weight}", Int8Names.Weight) is not null)
+            if (module is LinearLayer layer && WanCheckpoint.Int8Layers.Of($"{name}.{Int8Layers.Weight}", Int8Layers.Weight) is not null)
                 layer.AddFactors(rank, rank);
         using var lora = LoraFile.Of(new Factors(new RandomCheckpoint(shape, seed, placement.Dtype) { Device = placement.Device }));
         var merged = new LoraCheckpoint(random, [(lora, LoraStrength)]) { Device = placement.Device };

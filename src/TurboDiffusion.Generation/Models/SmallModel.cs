@@ -137,8 +137,7 @@ public sealed record SmallModel
     {
         using var model = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
         Dictionary<string, string> metadata = WanCheckpoint.Metadata(config);
-        ICheckpoint random = new RandomCheckpoint(model, seed, dtype, metadata);
-        using ICheckpoint checkpoint = weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random;
+        using ICheckpoint checkpoint = WanCheckpoint.Int8Layers.As(new RandomCheckpoint(model, seed, dtype, metadata), weights);
         SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);
     }
 

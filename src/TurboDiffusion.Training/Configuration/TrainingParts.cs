@@ -228,9 +228,8 @@ internal sealed class TrainingParts : IDisposable
     {
         if (config.TextEncoder is null) return null;
         using ICheckpoint checkpoint = Checkpoint.OpenModel(config.TextEncoder);
-        UMT5Encoder encoder = _text = Owned(new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement));
-        StrictLoader.Load(encoder, checkpoint, cancellationToken: _cancellationToken);
-        return encoder;
+        return _text = Owned(
+            UMT5Checkpoint.Load(checkpoint, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
     }
 
     private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)

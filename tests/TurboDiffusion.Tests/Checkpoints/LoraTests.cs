@@ -3,6 +3,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -126,9 +127,10 @@ public sealed class LoraTests : IDisposable
     {
         string path = Write("lora.safetensors", ($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up));
         using var loras = LoraSet.Open([new LoraOptions(path)]);
-        foreach (ICheckpoint source in new[] { Base(), new QuantizedCheckpoint(Base()) })
+        foreach (ICheckpoint source in new[] { Base(), new QuantizedCheckpoint(Base(), WanCheckpoint.Int8Layers) })
         {
-            using ICheckpoint floats = source is QuantizedCheckpoint ? new DequantizedCheckpoint(new QuantizedCheckpoint(Base())) : Base();
+            using ICheckpoint floats = WanCheckpoint.Int8Layers.As(
+                WanCheckpoint.Int8Layers.As(Base(), WanVariant.Of(source).Weights), WeightFormat.Float);
             ICheckpoint merged = loras.MergeInto(source, 0, 1);
             Assert.Equal(WeightFormat.Float, WanVariant.Of(merged).Weights);
             ICheckpoint int8 = WanCheckpoint.As(merged, Config, AttentionOptions.Sla(), WeightFormat.Int8);
