@@ -32,10 +32,95 @@ public class ManifestTests
     }
 
     [Fact]
-    public void The_VAE_has_the_published_tensors()
+    public void The_VAEs_have_the_published_tensors()
     {
-        using var vae = new WanVae(VaeConfig.Wan21, Placement.Meta);
-        Check(Manifests.Vae, vae);
+        foreach ((string manifest, VaeConfig config) in
+                 ((string, VaeConfig)[])[(Manifests.Vae, VaeConfig.Wan21), (Manifests.Vae22, VaeConfig.Wan22)])
+        {
+            using var vae = new WanVae(config, Placement.Meta);
+            Check(manifest, vae);
+        }
+    }
+
+    /// <summary>
+    /// The files of Wan 2.2 TI2V-5B: float32 as published and in diffusers' folders, float16 as repackaged for ComfyUI, there without
+    /// a prefix or in a whole checkpoint behind one.
+    /// </summary>
+    [Theory]
+    [InlineData(Manifests.Ti2v, "", ScalarType.Float32, "original Wan", ModelKind.Transformer)]
+    [InlineData(Manifests.Ti2v, "", ScalarType.Float16, "original Wan", ModelKind.Transformer)]
+    [InlineData(Manifests.Ti2v, "model.diffusion_model.", ScalarType.Float16, "ComfyUI", ModelKind.Transformer)]
+    [InlineData(Manifests.DiffusersTi2v, "", ScalarType.Float32, "diffusers", ModelKind.Transformer)]
+    [InlineData(Manifests.Vae22, "", ScalarType.Float32, "original Wan 2.2 VAE", ModelKind.Vae)]
+    [InlineData(Manifests.Vae22, "", ScalarType.Float16, "original Wan 2.2 VAE", ModelKind.Vae)]
+    [InlineData(Manifests.DiffusersVae22, "", ScalarType.Float32, "diffusers AutoencoderKLWan of Wan 2.2", ModelKind.Vae)]
+    public void Every_file_of_the_model_of_5_billion_is_known(
+        string manifest, string prefix, ScalarType dtype, string layout, ModelKind kind)
+    {
+        var file = new HeaderCheckpoint(Manifests.Load(manifest).Tensors.Values
+            .Select(t => new TensorInfo(prefix + t.Name, dtype, t.Shape)));
+        CheckpointReport report = CheckpointInspector.Inspect(file);
+        Assert.Empty(report.Problems);
+        Assert.Equal((kind, layout), (report.Layout!.Kind, report.Layout.Rules.Name));
+        Assert.Equal(kind == ModelKind.Vae ? CheckpointInspector.Vae22Preset : ModelSpec.TI2V5B.Name, report.Preset);
+        ICheckpoint view = report.Layout.Apply(file);
+        Assert.All(view.Tensors.Values, t => Assert.Equal(dtype, t.Dtype));
+        string[] native = [.. Manifests.Load(kind == ModelKind.Vae ? Manifests.Vae22 : "Wan2.2-TI2V-5B.original").Tensors.Values
+            .Select(t => $"{t.Name} [{string.Join(", ", t.Shape)}]").Order()];
+        Assert.Equal(native, view.Tensors.Values.Select(t => $"{t.Name} [{string.Join(", ", t.Shape)}]").Order());
+    }
+
+    /// <summary>
+    /// The lists are those of the published files: names, types and shapes make a header, and with it the size of the file to the byte.
+    /// </summary>
+    /// <remarks>
+    /// Wan-AI/Wan2.2-TI2V-5B at 921dbaf (three shards of at most 10 GB, their index); Comfy-Org/Wan_2.2_ComfyUI_Repackaged,
+    /// <c>wan2.2_ti2v_5B_fp16.safetensors</c> and <c>wan2.2_vae.safetensors</c>; of <c>Wan2.2_VAE.pth</c> the number of floats is known.
+    /// </remarks>
+    [Fact]
+    public void The_files_of_the_model_of_5_billion_have_the_published_sizes()
+    {
+        TensorInfo[] transformer = [.. Manifests.Load(Manifests.Ti2v).Tensors.Values],
+            vae = [.. Manifests.Load(Manifests.Vae22).Tensors.Values];
+        var shards = new List<List<TensorInfo>> { new() };
+        foreach (TensorInfo tensor in transformer)
+        {
+            if (shards[^1].Sum(t => t.ByteCount) + tensor.ByteCount > 10_000_000_000) shards.Add([]);
+            shards[^1].Add(tensor);
+        }
+        Assert.Equal([9_825_014_472, 9_995_661_736, 178_558_176],
+            shards.Select(s => FileSize(s, ScalarType.Float32, "\"__metadata__\":{\"format\":\"pt\"},")));
+        Assert.Equal(9_999_658_848, FileSize(transformer, ScalarType.Float16));
+        Assert.Equal(1_409_400_960, FileSize(vae, ScalarType.Float16));
+        Assert.Equal(704_688_668, vae.Sum(t => t.ElementCount));
+        string index = string.Concat(transformer.Select(
+            t => $"\n    \"{t.Name}\": \"diffusion_pytorch_model-00001-of-00003.safetensors\","));
+        Assert.Equal(72_865, $$"""
+            {
+              "metadata": {
+                "total_size": {{transformer.Sum(t => t.ByteCount)}}
+              },
+              "weight_map": {{{index[..^1]}}
+              }
+            }
+
+            """.Length);
+    }
+
+    // The length of the header, a text of eight bytes' multiple with the names in order, the data.
+    private static long FileSize(IEnumerable<TensorInfo> tensors, ScalarType dtype, string metadata = "")
+    {
+        long end = 0;
+        string header = string.Join(',', tensors.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t =>
+        {
+            long begin = end;
+            end += t.ElementCount * (dtype == ScalarType.Float32 ? 4 : 2);
+            string name = dtype == ScalarType.Float32 ? "F32" : "F16";
+            return $$"""
+                "{{t.Name}}":{"dtype":"{{name}}","shape":[{{string.Join(',', t.Shape)}}],"data_offsets":[{{begin}},{{end}}]}
+                """;
+        }));
+        return 8 + ($"{{{metadata}{header}}}".Length + 7) / 8 * 8 + end;
     }
 
     [Fact]
