@@ -88,6 +88,34 @@ public sealed class GgufTests : IDisposable
     }
 
     [Theory]
+    [InlineData(8)]
+    [InlineData(64)]
+    [InlineData(4096)]
+    public void Tensors_begin_at_the_files_own_alignment(int alignment)
+    {
+        GgufWriter writer = new GgufWriter { Alignment = alignment }.Entry("general.alignment", 4, BitConverter.GetBytes(alignment));
+        for (int i = 1; i <= 3; i++) writer.Tensor($"{i}", F32, [i], GgufWriter.F32([.. Enumerable.Repeat((float)i, i)]));
+        using ICheckpoint file = Open(writer);
+        for (int i = 1; i <= 3; i++) Comparison.Exact(full([i], (float)i), file.Read($"{i}"), $"{i}");
+    }
+
+    [Fact]
+    public void A_modulation_without_its_first_axis_is_one()
+    {
+        var config = new WanConfig(128, 256, 1, 1, textDim: 32, freqDim: 32);
+        using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+        using ICheckpoint original = WanLayouts.Original.Inverse.Apply(new RandomCheckpoint(model, 3));
+        var writer = new GgufWriter();
+        foreach (TensorInfo info in original.Tensors.Values)
+            writer.Tensor("model.diffusion_model." + info.Name, F32,
+                [.. info.Name.EndsWith("modulation", StringComparison.Ordinal) ? info.Shape.Skip(1) : info.Shape],
+                GgufWriter.F32(original.Read(info.Name).data<float>().ToArray()));
+        using ICheckpoint opened = Checkpoint.OpenModel(_folder.Write("model.gguf", writer.Bytes()));
+        foreach (string name in (string[])["blocks.0.modulation", "head.modulation"])
+            Comparison.Exact(original.Read(name), opened.Read(name), name);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("model.diffusion_model.")]
     public void The_merged_axes_of_a_patch_embedding_are_told_by_its_bias(string prefix)
