@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Checkpoints.Keys;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.UMT5;
@@ -89,9 +90,11 @@ public class ManifestTests
             shards[^1].Add(tensor);
         }
         Assert.Equal([9_825_014_472, 9_995_661_736, 178_558_176],
-            shards.Select(s => FileSize(s, ScalarType.Float32, "\"__metadata__\":{\"format\":\"pt\"},")));
-        Assert.Equal(9_999_658_848, FileSize(transformer, ScalarType.Float16));
-        Assert.Equal(1_409_400_960, FileSize(vae, ScalarType.Float16));
+            shards.Select(s => FileSize(s, "\"__metadata__\":{\"format\":\"pt\"},")));
+        Assert.Equal(9_999_658_848, FileSize(transformer.Select(Half)));
+        Assert.Equal(1_409_400_960, FileSize(vae.Select(Half)));
+        static TensorInfo Half(TensorInfo tensor) => tensor with { Dtype = ScalarType.Float16 };
+
         Assert.Equal(704_688_668, vae.Sum(t => t.ElementCount));
         string index = string.Concat(transformer.Select(
             t => $"\n    \"{t.Name}\": \"diffusion_pytorch_model-00001-of-00003.safetensors\","));
@@ -107,17 +110,63 @@ public class ManifestTests
             """.Length);
     }
 
-    // The length of the header, a text of eight bytes' multiple with the names in order, the data.
-    private static long FileSize(IEnumerable<TensorInfo> tensors, ScalarType dtype, string metadata = "")
+    /// <summary>
+    /// ComfyUI's scaled files: every matrix in 8-bit floats with a scale, of the transformer a scale of its input too, and an empty marker.
+    /// Sizes again to the byte.
+    /// </summary>
+    /// <remarks>
+    /// Comfy-Org/Wan_2.2_ComfyUI_Repackaged: <c>wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors</c>,
+    /// <c>umt5_xxl_fp8_e4m3fn_scaled.safetensors</c>, which has the tokenizer's model in it.
+    /// </remarks>
+    [Fact]
+    public void The_scaled_files_of_ComfyUI_have_the_published_sizes_and_are_known()
     {
+        var transformer = new HeaderCheckpoint(Scaled(WanLayouts.Original.Inverse.Apply(Manifests.Load("Wan2.2-I2V-A14B.original")),
+            t => t.Shape.Count == 2, withInputs: true));
+        Assert.Equal(14_294_742_832, FileSize(transformer.Tensors.Values));
+        CheckpointReport report = CheckpointInspector.Inspect(transformer);
+        Assert.Equal((0, ModelSpec.I2VA14B.Name), (report.Problems.Count, report.Preset));
+
+        var text = new HeaderCheckpoint([.. Scaled(UMT5Layouts.Transformers.Inverse.Apply(Manifests.Load(Manifests.TextEncoder)),
+            t => t.Shape.Count == 2 && t.Name != "shared.weight" && !t.Name.Contains("relative", StringComparison.Ordinal),
+            withInputs: false), new TensorInfo("spiece_model", ScalarType.Byte, [4_548_313])]);
+        Assert.Equal(6_735_906_897, FileSize(text.Tensors.Values));
+        report = CheckpointInspector.Inspect(text);
+        Assert.Equal((0, CheckpointInspector.TextEncoderPreset), (report.Problems.Count, report.Preset));
+    }
+
+    private static IEnumerable<TensorInfo> Scaled(ICheckpoint floats, Func<TensorInfo, bool> isScaled, bool withInputs)
+    {
+        foreach (TensorInfo tensor in floats.Tensors.Values)
+        {
+            TensorInfo half = tensor with { Dtype = ScalarType.Float16 };
+            if (!tensor.Name.EndsWith(".weight", StringComparison.Ordinal) || !isScaled(tensor))
+            {
+                yield return half;
+                continue;
+            }
+            yield return half with { Dtype = ScalarType.BFloat16, Encoding = "F8_E4M3", StoredBytes = tensor.ElementCount };
+            string layer = tensor.Name[..^"weight".Length];
+            yield return new TensorInfo(layer + "scale_weight", ScalarType.Float32, []);
+            if (withInputs) yield return new TensorInfo(layer + "scale_input", ScalarType.Float32, []);
+        }
+        yield return new TensorInfo("scaled_fp8", ScalarType.BFloat16, [0]) { Encoding = "F8_E4M3", StoredBytes = 0 };
+    }
+
+    // The length of the header, a text of a multiple of eight bytes with larger types and then names in order; the data.
+    private static long FileSize(IEnumerable<TensorInfo> tensors, string metadata = "")
+    {
+        static string Type(TensorInfo t) => t.Encoding ?? SafetensorsDtype.Format(t.Dtype);
+
         long end = 0;
-        string header = string.Join(',', tensors.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t =>
+        IEnumerable<TensorInfo> ordered = tensors.OrderBy(t => Array.IndexOf(["F32", "F16", "F8_E4M3", "U8"], Type(t)))
+            .ThenBy(t => t.Name, StringComparer.Ordinal);
+        string header = string.Join(',', ordered.Select(t =>
         {
             long begin = end;
-            end += t.ElementCount * (dtype == ScalarType.Float32 ? 4 : 2);
-            string name = dtype == ScalarType.Float32 ? "F32" : "F16";
+            end += t.StoredByteCount;
             return $$"""
-                "{{t.Name}}":{"dtype":"{{name}}","shape":[{{string.Join(',', t.Shape)}}],"data_offsets":[{{begin}},{{end}}]}
+                "{{t.Name}}":{"dtype":"{{Type(t)}}","shape":[{{string.Join(',', t.Shape)}}],"data_offsets":[{{begin}},{{end}}]}
                 """;
         }));
         return 8 + ($"{{{metadata}{header}}}".Length + 7) / 8 * 8 + end;

@@ -20,8 +20,8 @@ public sealed record TensorReshape(
         shape => shape.Count == 2 ? shape : null,
         shape => shape.Count == 2 ? shape : null);
 
-    /// <summary>A modulation <c>[1, N, dim]</c>, which writers of GGUF files may keep without its first axis.</summary>
-    public static TensorReshape Modulation { get; } = new(
+    /// <summary><c>[1, N, dim]</c>, as modulations are, which writers of GGUF files may keep without its first axis.</summary>
+    public static TensorReshape FirstAxisOfOne { get; } = new(
         shape => shape.Count == 2 ? [1, .. shape] : shape,
         shape => shape);
 
