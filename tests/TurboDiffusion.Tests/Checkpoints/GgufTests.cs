@@ -55,6 +55,10 @@ public sealed class GgufTests : IDisposable
                 { "twice", Good().Tensor("a", F32, [1], one).Bytes(), "twice" },
                 { "half a block", new GgufWriter().Tensor("a", Q4_K, [2, 128], new byte[144]).Bytes(), "blocks of 256" },
                 { "another shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 2, 0, 0, 0)).Bytes(), "the shape of" },
+                { "a shape of 2^63", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(10, 1, 0, 0, 0, 0, 0, 0, 0, 128)).Bytes(),
+                    "the shape of" },
+                { "a shape of halves", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(6, 1, 0, 0, 0, 0)).Bytes(),
+                    "not in whole numbers" },
                 { "a negative shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 255, 255, 255, 255)).Bytes(),
                     "the shape of" },
             };
@@ -85,6 +89,19 @@ public sealed class GgufTests : IDisposable
                 .Tensor("a", F32, [1], GgufWriter.F32([3])));
         Assert.Equal(("x", "2", 2), (file.Metadata["general.name"], file.Metadata["general.quantization_version"], file.Metadata.Count));
         Assert.Equal(3, file.Read("a").item<float>());
+    }
+
+    [Theory]
+    [InlineData(4u, 4)]
+    [InlineData(5u, 4)]
+    [InlineData(10u, 8)]
+    [InlineData(11u, 8)]
+    public void The_original_shape_is_in_any_type_of_whole_numbers(uint type, int bytes)
+    {
+        byte[] shape = [.. ((long[])[1, 2, 3]).SelectMany(size => BitConverter.GetBytes(size).Take(bytes))];
+        using ICheckpoint file = Open(new GgufWriter().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(type, 3, shape))
+            .Tensor("a", F32, [2, 3], GgufWriter.F32([1, 2, 3, 4, 5, 6])));
+        Assert.Equal([1, 2, 3], file.Read("a").shape);
     }
 
     [Theory]
