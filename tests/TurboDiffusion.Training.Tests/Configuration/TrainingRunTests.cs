@@ -110,6 +110,7 @@ public class TrainingRunTests
     [InlineData(36, 0, 0)]
     [InlineData(36, 12, 0)]
     [InlineData(36, 12, 10)]
+    [InlineData(48, 0, 0)]
     public void Every_loop_trains_a_LoRA_that_its_base_takes(int inDim, int imageDim, int imagePositions)
     {
         using var scope = torch.NewDisposeScope();
@@ -117,11 +118,14 @@ public class TrainingRunTests
         CancellationToken token = TestContext.Current.CancellationToken;
         string data = folder.File("data"), teacher = folder.File("teacher"), turbo = folder.File("turbo.safetensors");
         var random = new PhiloxNoise(3);
+        // 5B has 48 channels and takes nothing beside them.
+        int channels = inDim == 48 ? 48 : 16;
         for (int i = 0; i < 3; i++)
-            LatentFolder.Add(data, $"{i}", random.Normal(16, 2, 8, 8), random.Normal(3, 8),
-                inDim > 16 ? random.Normal(inDim - 16, 2, 8, 8) : null, imageDim > 0 ? random.Normal(10, imageDim) : null);
+            LatentFolder.Add(data, $"{i}", random.Normal(channels, 2, 8, 8), random.Normal(3, 8),
+                inDim > channels ? random.Normal(inDim - channels, 2, 8, 8) : null, imageDim > 0 ? random.Normal(10, imageDim) : null);
         LatentFolder.SetNegative(data, torch.zeros(3, 8));
-        var dimensions = new WanConfig(32, 48, 2, 1, inDim, textDim: 8, freqDim: 16, imageDim: imageDim, imagePositions: imagePositions);
+        var dimensions = new WanConfig(32, 48, 2, 1, inDim, channels, textDim: 8, freqDim: 16, imageDim: imageDim,
+            imagePositions: imagePositions);
         var training = new TrainingOptions { Iterations = 4, SaveEvery = 0, Optimizer = new AdamWOptions { LearningRate = 1e-2 } };
         TrainingRun.Run(new TeacherConfig
         {
