@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -142,6 +143,20 @@ public class CheckpointCommandTests(Models models)
             Assert.Equal(0, CommandRun.Of("convert", other, back).ExitCode);
             Assert.Equal(File.ReadAllBytes(original), File.ReadAllBytes(back));
         }
+    }
+
+    [Theory]
+    [InlineData("Wan2.1-T2V-1.3B", "decoder.up_blocks.2.upsamplers.0.resample.1.weight")]
+    [InlineData("Wan2.2-TI2V-5B", "decoder.up_blocks.2.upsampler.resample.1.weight")]
+    public void Convert_writes_each_VAE_as_diffusers_does(string like, string name)
+    {
+        string folder = models.NewFolder(), other = Path.Combine(folder, "other.safetensors"),
+            back = Path.Combine(folder, "back.safetensors");
+        string vae = new SmallModel { Like = ModelSpec.Find(like) }.Write(Path.Combine(folder, "model")).Vae;
+        Assert.Equal(0, CommandRun.Of("convert", vae, other, "--layout", "diffusers").ExitCode);
+        using (ICheckpoint file = Checkpoint.Open(other)) Assert.Contains(name, file.Tensors.Keys);
+        Assert.Equal(0, CommandRun.Of("convert", other, back).ExitCode);
+        Assert.Equal(File.ReadAllBytes(vae), File.ReadAllBytes(back));
     }
 
     [Fact]

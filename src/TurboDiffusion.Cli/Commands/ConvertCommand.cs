@@ -48,7 +48,7 @@ internal sealed class ConvertCommand : WritingCommand
             CheckpointLayout layout = CheckpointLayout.Detect(file);
             view = layout.Apply(file);
             NameLayout wanted = parsed.GetValue(_layout) ?? NameLayout.Official;
-            if (Names(layout.Kind, wanted) is { } names)
+            if (Names(layout, wanted) is { } names)
             {
                 CheckNames(view, layout.Kind, wanted);
                 view = names.Inverse.Apply(view);
@@ -84,13 +84,14 @@ internal sealed class ConvertCommand : WritingCommand
     private static bool IsScale(ICheckpoint view, string name) =>
         name.EndsWith(".scale", StringComparison.Ordinal) && view.Tensors.ContainsKey(name[..^"scale".Length] + "int8_weight");
 
-    private static KeyRuleSet? Names(ModelKind kind, NameLayout layout) => (kind, layout) switch
+    private static KeyRuleSet? Names(CheckpointLayout found, NameLayout layout) => (found.Kind, layout) switch
     {
         (_, NameLayout.Official) or (not ModelKind.Transformer, NameLayout.Original) => null,
         (ModelKind.Transformer, NameLayout.Original) => WanLayouts.Original,
         (ModelKind.Transformer, NameLayout.Diffusers) => WanLayouts.Diffusers,
         (ModelKind.Transformer, NameLayout.ComfyUI) => WanLayouts.ComfyUI,
-        (ModelKind.Vae, NameLayout.Diffusers) => VaeLayouts.Diffusers,
+        (ModelKind.Vae, NameLayout.Diffusers) => found.Rules == VaeLayouts.Wan22 || found.Rules == VaeLayouts.Wan22Diffusers
+            ? VaeLayouts.Wan22Diffusers : VaeLayouts.Diffusers,
         (ModelKind.TextEncoder, NameLayout.Diffusers) => UMT5Layouts.Transformers,
         _ => throw new InvalidRequestException("layout",
             $"There is no {layout} layout for this part of a model; choose official or diffusers."),

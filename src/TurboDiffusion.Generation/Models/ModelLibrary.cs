@@ -23,7 +23,7 @@ public static class ModelLibrary
     public static IReadOnlyList<string> Names =>
     [
         .. new[] { Folder, Embedded }.Where(Directory.Exists).SelectMany(Directory.GetDirectories)
-            .Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Distinct()
+            .Where(ModelFiles.AreIn).Select(d => Path.GetFileName(d)!).Distinct()
             .Order(StringComparer.Ordinal),
     ];
 

@@ -75,7 +75,7 @@ internal sealed class TrainingParts : IDisposable
             ? Owned(new UMT5Encoder(dimensions, config.Placement))
             : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
-        ILatentData data = OpenData(config, text);
+        ILatentData data = OpenData(config, text, config.Model ?? Dimensions(config.Initial!));
         WanModel model = config.Initial is { } initial ? LoadTrained(initial, AttentionOptions.Dense, config, null)
             : NewModel(config.Model!, config);
         TeacherTraining task = Owned(new TeacherTraining(
@@ -87,7 +87,7 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(SlaConfig config)
     {
-        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        ILatentData data = OpenData(config, OpenTextEncoder(config), Dimensions(config.Teacher));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config);
         if (config.Lora?.Attention is not null)
             throw new InvalidRequestException("lora",
@@ -101,7 +101,7 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(RcmConfig config)
     {
-        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        ILatentData data = OpenData(config, OpenTextEncoder(config), Dimensions(config.Teacher));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config),
             student = LoadTrained(config.Initial, AttentionOptions.Dense, config, (config.Teacher, teacher));
         WanModel? critic = config.Rcm.DistributionScale > 0 ? LoadCritic(config, teacher) : null;
@@ -207,9 +207,6 @@ internal sealed class TrainingParts : IDisposable
     private WanModel Load(string path, AttentionOptions attention, RunConfig config, WeightFormat? weights = WeightFormat.Float)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
-        if (WanCheckpoint.ReadConfig(checkpoint).HasImageBranch)
-            throw new CheckpointException(path,
-                "has an image branch (Wan 2.1 image to video), which is not trained here. Train a text-to-video model or Wan 2.2's.");
         WanModel model = Owned(WanCheckpoint.Load(checkpoint, attention, weights ?? WanVariant.Of(checkpoint).Weights, config.Placement,
             cancellationToken: _cancellationToken));
         model.RecomputesActivations = config.RecomputeActivations;
@@ -218,10 +215,15 @@ internal sealed class TrainingParts : IDisposable
 
     private static void Check(WanConfig model, WanConfig teacher, string path)
     {
-        if ((model.InDim, model.OutDim, model.TextDim) != (teacher.InDim, teacher.OutDim, teacher.TextDim))
+        if (Kind(model) != Kind(teacher))
             throw new CheckpointException(path,
-                $"takes {model.InDim} channels and texts of width {model.TextDim} and gives {model.OutDim} channels, the teacher "
-                    + $"{teacher.InDim}, {teacher.TextDim} and {teacher.OutDim}. Begin from a model of the teacher's kind.");
+                $"takes {Described(model)}; the teacher {Described(teacher)}. Begin from a model of the teacher's kind.");
+
+        static (int, int, int, int, int) Kind(WanConfig c) => (c.InDim, c.OutDim, c.TextDim, c.ImageDim, c.ImagePositions);
+
+        static string Described(WanConfig c) =>
+            $"{c.InDim} channels, texts of width {c.TextDim}{(c.HasImageBranch ? $" and images' tokens of width {c.ImageDim}" : "")}, and "
+                + $"gives {c.OutDim} channels";
     }
 
     private UMT5Encoder? OpenTextEncoder(TransformerRunConfig config)
@@ -232,12 +234,26 @@ internal sealed class TrainingParts : IDisposable
             UMT5Checkpoint.Load(checkpoint, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
     }
 
-    private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)
+    private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text, WanConfig model)
     {
-        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal)) return new LatentFolder(config.Data);
+        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal))
+        {
+            var folder = new LatentFolder(config.Data);
+            folder.CheckFor(model);
+            return folder;
+        }
+        if (model.IsImageToVideo)
+            throw new InvalidRequestException("data",
+                $"{config.Data} has captions and no images, which the model takes beside the video; give a folder of encoded videos.");
         return text is not null ? Owned(new CaptionedLatents(config.Data, text, config.Placement.Device))
             : throw new InvalidRequestException("textEncoder",
             $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).");
+    }
+
+    private static WanConfig Dimensions(string path)
+    {
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        return WanCheckpoint.ReadConfig(checkpoint);
     }
 
     private void OpenSamples(TransformerRunConfig config, TrainedModel model, bool distilled)

@@ -67,6 +67,17 @@ public sealed record VaeConfig
             if ((decoderDim ?? dim) * dimMult[i] % 2 != 0)
                 throw new ArgumentException($"Level {i} has {(decoderDim ?? dim) * dimMult[i]} channels; the decoder halves them, so the "
                     + "number must be even.", decoderDim is null ? nameof(dim) : nameof(decoderDim));
+        for (int level = 0; level < dimMult.Count && hasShortcuts; level++)
+        {
+            // What a level adds to its output: means of groups of its input's values, or its input repeated.
+            int before = dimMult[Math.Max(0, level - 1)], here = dimMult[level], coarser = dimMult[Math.Min(dimMult.Count - 1, level + 1)];
+            if ((long)before * Values(level) % here != 0 || level > 0 && (long)here * Values(level - 1) % coarser != 0)
+                throw new ArgumentException($"Level {level} has {here} times the first one's channels, and its neighbours {before} and "
+                    + $"{coarser}: values of one do not spread evenly over the other.", nameof(dimMult));
+        }
+
+        // Values that become one, or that one becomes, in the step from a level to the next coarser one; 1 behind the last.
+        int Values(int level) => level == dimMult.Count - 1 ? 1 : temporalDownsample[level] ? 8 : 4;
         if (zDim != WanLatentMean.Length && zDim != Wan22LatentMean.Length)
             throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and "
                 + $"{Wan22LatentMean.Length} (2.2).", nameof(zDim));

@@ -65,7 +65,7 @@ public sealed class LoraSet : IDisposable
         (LoraFile, double)[] chosen = [.. _loras.Where(l => Serves(l.Options.Experts, expert)).Select(l => (l.File, l.Options.Strength))];
         if (chosen.Length == 0) return transformer;
         ICheckpoint inner = WanCheckpoint.Int8Layers.As(transformer, WeightFormat.Float);
-        var merged = new LoraCheckpoint(inner, chosen, expert) { Device = device };
+        var merged = new LoraCheckpoint(inner, chosen, experts == 1 ? null : expert) { Device = device };
         _warnings.AddRange(merged.Warnings);
         return merged;
     }
