@@ -70,6 +70,10 @@ public static class VideoServiceEndpointRouteBuilderExtensions
             .WithSummary("Lists the models.")
             .WithName("listModels")
             .Answers(WireJson.Default.ModelListResource, "The models; the first is the default.");
+        // What is not there has an error of the same form; without a prefix, it is the application's to say.
+        if (prefix.Trim('/').Length > 0)
+            group.MapFallback("{*path}", VideoHandlers.Nothing).ExcludeFromDescription();
+
         return group;
     }
 

@@ -100,7 +100,7 @@ internal sealed class OrleansVideoJobs(
         job.Status != VideoJobStatus.Queued ? job : job with
         {
             Progress = new VideoJobProgress(0, QueuePosition: await AskAsync(
-                () => Queue(job.Request.Model!).PositionAsync(new QueueEntry(job.Id, job.Owner, job.CreatedAt)), cancellationToken)
+                () => Queue(job.Request.Model!).PositionAsync(new QueueEntry(job.Id, job.Owner)), cancellationToken)
                 .ConfigureAwait(false)),
         };
 

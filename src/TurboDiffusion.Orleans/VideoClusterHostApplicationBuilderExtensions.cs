@@ -46,7 +46,8 @@ public static class VideoClusterHostApplicationBuilderExtensions
             throw new OptionsValidationException(nameof(VideoClusterOptions), typeof(VideoClusterOptions), invalid.Failures);
 
         builder.Services.AddSingleton(Options.Options.Create(options));
-        builder.Services.TryAddSingleton(TimeProvider.System);
+        var clock = builder.Services.LastOrDefault(service => service.ServiceType == typeof(TimeProvider))?.ImplementationInstance;
+        builder.Services.AddSingleton<TimeProvider>(new SteadyClock(clock as TimeProvider ?? TimeProvider.System));
         builder.Services.TryAddSingleton<IVideoJobs, OrleansVideoJobs>();
         builder.Services.AddSingleton<ClusterCounts>();
         builder.Services.AddSingleton<LongPoll>();

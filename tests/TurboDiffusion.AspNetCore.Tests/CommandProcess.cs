@@ -18,9 +18,12 @@ internal sealed partial class CommandProcess : IAsyncDisposable
 
     private readonly Process _process;
 
-    private CommandProcess(Process process, Uri address)
+    private readonly StringBuilder _log;
+
+    private CommandProcess(Process process, Uri address, StringBuilder log)
     {
         _process = process;
+        _log = log;
         Address = address;
         Http = new HttpClient { BaseAddress = address };
     }
@@ -38,6 +41,16 @@ internal sealed partial class CommandProcess : IAsyncDisposable
     public Uri Address { get; }
 
     public HttpClient Http { get; }
+
+    /// <summary>What it has said.</summary>
+    public string Log
+    {
+        get
+        {
+            lock (_log)
+                return _log.ToString();
+        }
+    }
 
     /// <summary>Starts the service and waits until it answers.</summary>
     public static Task<CommandProcess> ServeAsync(params string[] arguments) => ServeInAsync(null, arguments);
@@ -61,8 +74,8 @@ internal sealed partial class CommandProcess : IAsyncDisposable
             if (Started().Match(line) is { Success: true } started)
             {
                 // Read on, so that the program is never held up by a full pipe.
-                _ = process.StandardError.ReadToEndAsync();
-                return new CommandProcess(process, new Uri(started.Groups[1].Value));
+                _ = ReadAsync(process.StandardError, seen);
+                return new CommandProcess(process, new Uri(started.Groups[1].Value), seen);
             }
         }
 
@@ -86,6 +99,15 @@ internal sealed partial class CommandProcess : IAsyncDisposable
 
         await _process.WaitForExitAsync();
         return _process.ExitCode;
+    }
+
+    private static async Task ReadAsync(StreamReader output, StringBuilder log)
+    {
+        while (await output.ReadLineAsync() is { } line)
+        {
+            lock (log)
+                log.AppendLine(line);
+        }
     }
 
     [GeneratedRegex(@"\AThe (?:page is at|worker takes jobs; its health is at) (http://[0-9.:]+)")]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
@@ -66,6 +67,51 @@ public sealed class DeploymentTests
         var start = string.Join(' ', Assert.Single(lines, line => line[0] == "ENTRYPOINT"));
         Assert.Contains($"{output}/{Path.GetFileName(CommandProcess.Program)}", start);
         Assert.True(File.Exists(CommandProcess.Program));
+    }
+
+    /// <summary>What the container asks itself is asked here of the service as it is built, while it runs and after.</summary>
+    [Fact]
+    public async Task The_container_files_health_check_says_whether_the_service_answers()
+    {
+        var line = File.ReadLines(Path.Combine(Folder, "Containerfile"))
+            .Single(line => line.StartsWith("HEALTHCHECK ", StringComparison.Ordinal));
+        var command = JsonSerializer.Deserialize<string[]>(line[line.IndexOf('[', StringComparison.Ordinal)..])!;
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-health-").FullName;
+        try
+        {
+            Uri address;
+            await using (var service = await CommandProcess.ServeAsync("--data", folder, "--model", CommandProcess.SmallModelFolder))
+            {
+                address = service.Address;
+                Assert.Equal(0, await AskAsync());
+            }
+
+            Assert.NotEqual(0, await AskAsync());
+
+            async Task<int> AskAsync()
+            {
+                Assert.Contains("/5080", command[^1]);
+                using var process = Process.Start(new ProcessStartInfo(command[0],
+                    [.. command[1..^1], command[^1].Replace("/5080", $"/{address.Port}", StringComparison.Ordinal)])
+                {
+                    RedirectStandardError = true,
+                })!;
+                await process.WaitForExitAsync();
+                return process.ExitCode;
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void What_is_built_here_is_not_sent_to_the_image()
+    {
+        var ignored = File.ReadLines(Path.Combine(Repository.Root, ".dockerignore")).ToArray();
+        foreach (var entry in (string[])["**/bin", "**/obj", ".git", "artifacts"])
+            Assert.Contains(entry, ignored);
     }
 
     [Fact]

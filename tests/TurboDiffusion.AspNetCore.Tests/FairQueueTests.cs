@@ -82,5 +82,5 @@ public sealed class FairQueueTests
         }
     }
 
-    private static QueueEntry Entry(string id, string owner) => new(id, owner, DateTimeOffset.UnixEpoch);
+    private static QueueEntry Entry(string id, string owner) => new(id, owner);
 }

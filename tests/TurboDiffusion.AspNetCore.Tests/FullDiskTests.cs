@@ -25,7 +25,7 @@ public sealed class FullDiskTests
         var failed = await service.EndOfAsync(await CreateAsync(service));
         Assert.Equal("failed", failed.GetProperty("status").GetString());
         Assert.Equal("server_error", failed.GetProperty("error").GetProperty("code").GetString());
-        Assert.Contains("No space left on device", failed.GetProperty("error").GetProperty("message").GetString());
+        Assert.EndsWith("missing (disk).", failed.GetProperty("error").GetProperty("message").GetString());
         Assert.Empty(Files(disk));
         Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/v1/videos")).StatusCode);
 
@@ -71,7 +71,7 @@ public sealed class FullDiskTests
         Assert.Empty(Files(disk));
         File.Delete(disk.File("filler"));
         var end = await service.EndOfAsync(id);
-        Assert.Contains("No space left on device", end.GetProperty("error").GetProperty("message").GetString());
+        Assert.EndsWith("missing (disk).", end.GetProperty("error").GetProperty("message").GetString());
         Assert.Equal("completed", (await service.EndOfAsync(await CreateAsync(service))).GetProperty("status").GetString());
     }
 

@@ -102,6 +102,10 @@ public sealed class GuardTests
     [InlineData("application/json", "{", 400, "invalid_json")]
     [InlineData("application/json", "[1]", 400, "invalid_json")]
     [InlineData("application/json", """{"prompt": {"a": {"b": {"c": {"d": 1}}}}}""", 400, "invalid_json")]
+    [InlineData("application/json", """{"prompt": "\ud800"}""", 400, "invalid_json")]
+    [InlineData("application/json", """{"prompt": "a", "\udc00": 1}""", 400, "invalid_json")]
+    [InlineData("application/json", """{"prompt": "a", "input_reference": {"image_url": "data:image/png;base64,\ud800"}}""", 400,
+        "invalid_json")]
     [InlineData("multipart/form-data", "no boundary", 400, "invalid_form")]
     public async Task A_body_of_another_kind_is_refused(string type, string body, int status, string code)
     {
@@ -110,6 +114,28 @@ public sealed class GuardTests
         content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
         using var response = await service.Http.PostAsync("/v1/videos", content);
         await AssertErrorAsync(response, status, code);
+    }
+
+    [Theory]
+    [InlineData("GET", "/v1/images")]
+    [InlineData("PUT", "/v1/videos")]
+    [InlineData("POST", "/v1/videos/video_0/content/more")]
+    public async Task An_address_or_a_method_that_is_none_is_told_in_the_same_form(string method, string path)
+    {
+        await using var service = await TestService.StartAsync();
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+        await AssertErrorAsync(await service.Http.SendAsync(request), 404, "unknown_url");
+        // What is beside the API is the application's.
+        Assert.Empty(await (await service.Http.GetAsync("/v2/videos")).Content.ReadAsByteArrayAsync());
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_no_text_are_refused()
+    {
+        await using var service = await TestService.StartAsync();
+        using var content = new ByteArrayContent([.. "{\"prompt\": \""u8, 0xff, 0xfe, .. "\"}"u8]);
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse("application/json");
+        await AssertErrorAsync(await service.Http.PostAsync("/v1/videos", content), 400, "invalid_json");
     }
 
     [Fact]
@@ -213,15 +239,15 @@ public sealed class GuardTests
         Assert.Equal(["whole"], service.Generator.Calls.Select(call => call.Request.Prompt));
     }
 
-    [Fact]
-    public async Task A_client_that_sends_too_slowly_is_cut_off()
+    [Theory]
+    [InlineData("POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")]
+    [InlineData("GET /v1/videos HTTP/1.1\r\nHost: loc")]
+    public async Task A_client_that_sends_too_slowly_is_cut_off(string beginning)
     {
         await using var service = await TestService.StartAsync();
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, service.Address.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST /v1/videos HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\nContent-Type: application/json\r\nContent-Length: "
-                + $"500\r\n\r\n{{"));
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(beginning));
         using var reader = new StreamReader(client.GetStream());
         Assert.StartsWith("HTTP/1.1 408", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.Equal(0, (await service.GetAsync("/v1/videos")).GetProperty("data").GetArrayLength());
@@ -235,9 +261,9 @@ public sealed class GuardTests
         var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
         await service.EndOfAsync(id);
         using var client = await AskAndReadNothingAsync(service, $"/v1/videos/{id}/content");
-        await TestService.UntilAsync(() => IsOpen(id));
+        await TestService.UntilAsync(() => OpenFiles.Has(id));
         // It reads nothing more.
-        await TestService.UntilAsync(() => !IsOpen(id));
+        await TestService.UntilAsync(() => !OpenFiles.Has(id));
     }
 
     [Fact]
@@ -283,10 +309,10 @@ public sealed class GuardTests
         using (var content = await service.Http.GetAsync($"/v1/videos/{id}/content", HttpCompletionOption.ResponseHeadersRead))
         {
             Assert.True(content.IsSuccessStatusCode);
-            await TestService.UntilAsync(() => IsOpen(id));
+            await TestService.UntilAsync(() => OpenFiles.Has(id));
         }
 
-        await TestService.UntilAsync(() => !IsOpen(id));
+        await TestService.UntilAsync(() => !OpenFiles.Has(id));
         service.Generator.Hold();
         var running = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "b"))).GetProperty("id").GetString()!;
         var live = service.Services.GetRequiredService<LiveJobs>();
@@ -377,19 +403,6 @@ public sealed class GuardTests
             $"GET {path} HTTP/1.1\r\nHost: localhost:{service.Address.Port}\r\n\r\n"));
         return client;
     }
-
-    /// <summary>Whether this process, which is the service too, has a file of the video open.</summary>
-    private static bool IsOpen(string id) => Directory.GetFiles("/proc/self/fd").Any(file =>
-    {
-        try
-        {
-            return File.ResolveLinkTarget(file, returnFinalTarget: false)?.FullName.Contains(id, StringComparison.Ordinal) ?? false;
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-    });
 
     private static async Task<HttpResponseMessage> SendAsync(TestService service, HttpMethod method, string path, string? key)
     {

@@ -94,34 +94,6 @@ public sealed class JobSurvivalTests : IDisposable
     }
 
     [Fact]
-    public async Task The_same_idempotency_key_gives_the_same_job_once_for_each_request()
-    {
-        await using var service = await TestService.StartAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => SendAsync("a cat")));
-        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
-        var ids = await Task.WhenAll(answers.Select(async answer => TestService.Json(await answer.Content.ReadAsStringAsync())
-            .GetProperty("id").GetString()));
-        Assert.Single(ids.Distinct());
-        await service.EndOfAsync(ids[0]!);
-        Assert.Single(service.Generator.Calls);
-
-        using var other = await SendAsync("a dog");
-        Assert.Equal(HttpStatusCode.UnprocessableEntity, other.StatusCode);
-        Assert.Equal("idempotency_key_reused", TestService.Json(await other.Content.ReadAsStringAsync()).GetProperty("error")
-            .GetProperty("code").GetString());
-
-        async Task<HttpResponseMessage> SendAsync(string prompt)
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/videos")
-            {
-                Content = new StringContent($$"""{"prompt": "{{prompt}}"}""", null, "application/json"),
-                Headers = { { "Idempotency-Key", "key-1" } },
-            };
-            return await service.Http.SendAsync(request);
-        }
-    }
-
-    [Fact]
     public async Task Ended_jobs_go_after_their_time_and_the_oldest_beyond_the_quota()
     {
         using var store = Store();

@@ -3,8 +3,11 @@ using System.ClientModel.Primitives;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using OpenAI.Videos;
 using SkiaSharp;
+using TurboDiffusion.Extensions.Tests;
 using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
@@ -83,8 +86,12 @@ public sealed class OpenAIConformanceTests
 
         var all = await ListAsync(service.Videos, null, null, null);
         Assert.Equal(Enumerable.Reverse(ids), Ids(all));
-        var none = await ListAsync(service.Videos, null, null, "video_" + new string('0', 32));
-        Assert.Empty(Ids(none));
+        // Whoever deletes between two pages is told, and does not take the rest for all there is.
+        await service.Videos.DeleteVideoAsync(ids[1], new RequestOptions());
+        var gone = await Assert.ThrowsAsync<ClientResultException>(() => ListAsync(service.Videos, 2, "asc", ids[1]));
+        Assert.Equal((400, "after"), (gone.Status,
+            Text(TestService.Json(gone.GetRawResponse()!.Content.ToString()).GetProperty("error"), "param")));
+        Assert.Equal(ids[2..], Ids(await ListAsync(service.Videos, 5, "asc", ids[0])));
     }
 
     [Fact]
@@ -177,6 +184,36 @@ public sealed class OpenAIConformanceTests
         Assert.Equal(404, content.Status);
     }
 
+    /// <summary>Where things are on the server is in its log, and nowhere that a client sees.</summary>
+    [Fact]
+    public async Task No_error_of_the_service_tells_a_client_a_path()
+    {
+        const string Secret = "/srv/secret/model.safetensors";
+        using var log = new LogCollector(LogLevel.Error);
+        await using var service = await TestService.StartAsync(
+            services: services => services.AddLogging(logging => logging.AddProvider(log)));
+        (string Prompt, Exception Failure, string Word)[] faults =
+        [
+            ("file", new CheckpointException(Secret, "is damaged"), "error in the service"),
+            ("disk", new EnvironmentException("disk", $"{Secret}: no space left on device"), "(disk)"),
+            ("setting", new InvalidRequestException("lora", $"{Secret} is no LoRA"), "error in the service"),
+            ("bug", new IOException(Secret), "error in the service"),
+            ("memory", new InsufficientMemoryException("Decoding", 3L << 30, 1L << 30, "Ask for fewer frames."), "fewer frames"),
+        ];
+        service.Generator.Failure = prompt => faults.Single(fault => fault.Prompt == prompt).Failure;
+        foreach (var (prompt, failure, word) in faults)
+        {
+            var id = Text(await CreateAsync(service.Videos, ("prompt", prompt)), "id");
+            var end = await PollAsync(service.Videos, id);
+            Assert.Equal("server_error", Text(end.GetProperty("error"), "code"));
+            Assert.Contains(word, Text(end.GetProperty("error"), "message"));
+            var events = await service.Http.GetStringAsync($"/v1/videos/{id}/events");
+            var content = await (await service.Http.GetAsync($"/v1/videos/{id}/content")).Content.ReadAsStringAsync();
+            Assert.DoesNotContain("secret", end.GetRawText() + events + content);
+            Assert.Contains(log.Entries, entry => entry.Exception == failure && entry.Message.Contains(id, StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public async Task A_part_of_a_video_is_downloaded()
     {
@@ -190,6 +227,34 @@ public sealed class OpenAIConformanceTests
         Assert.Equal(FakeVideoGenerator.Video("a cat", 1)[2..7], await response.Content.ReadAsByteArrayAsync());
         Assert.Equal("bytes", response.Headers.AcceptRanges.Single());
         Assert.NotNull(response.Headers.ETag);
+    }
+
+    [Theory]
+    [InlineData("bytes=-5", 206, "^.{5}$")]
+    [InlineData("bytes=3-", 206, "ideo of a cat, seed 1$")]
+    [InlineData("bytes=20-9999", 206, "1$")]
+    [InlineData("bytes=9999-", 416, "^$")]
+    [InlineData("bytes=-0", 416, "^$")]
+    // Several parts at once, and what is none, are answered with the whole, as HTTP lets a server.
+    [InlineData("bytes=0-1,4-5", 200, "^a video of a cat, seed 1$")]
+    [InlineData("bytes=5-2", 200, "^a video of a cat, seed 1$")]
+    [InlineData("bytes=x", 200, "^a video of a cat, seed 1$")]
+    public async Task Odd_parts_are_answered_as_HTTP_says(string range, int status, string content)
+    {
+        await using var service = await TestService.StartAsync();
+        var id = Text(await CreateAsync(service.Videos, ("prompt", "a cat"), ("seed", "1")), "id");
+        await PollAsync(service.Videos, id);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/v1/videos/{id}/content");
+        Assert.True(request.Headers.TryAddWithoutValidation("Range", range));
+        using var response = await service.Http.SendAsync(request);
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Matches(content, await response.Content.ReadAsStringAsync());
+
+        using var again = new HttpRequestMessage(HttpMethod.Get, $"/v1/videos/{id}/content");
+        again.Headers.Range = new(0, 3);
+        again.Headers.IfRange = new("\"another\"");
+        using var whole = await service.Http.SendAsync(again);
+        Assert.Equal(HttpStatusCode.OK, whole.StatusCode);
     }
 
     [Fact]

@@ -65,6 +65,29 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Older_videos_follow_what_is_still_there()
+    {
+        await using var service = await TestService.StartAsync(options => options.MaxJobsPerKey = 100);
+        var ids = new List<string>();
+        for (var i = 0; i < 25; i++)
+        {
+            var video = await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", $"video {i}"));
+            ids.Add(video.GetProperty("id").GetString()!);
+        }
+
+        await service.EndOfAsync(ids[^1]);
+        await using var page = await browser.OpenAsync(service);
+        await Assertions.Expect(page.Videos).ToHaveCountAsync(20);
+        // The oldest that is shown, and the one before it, are deleted elsewhere.
+        foreach (var id in ids[5..7])
+            Assert.True((await service.Http.DeleteAsync($"/v1/videos/{id}")).IsSuccessStatusCode);
+
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Show older ones" }).ClickAsync();
+        await Assertions.Expect(page.Videos).ToHaveCountAsync(23);
+        await Assertions.Expect(page.Videos.Last.GetByRole(AriaRole.Heading)).ToHaveTextAsync("video 0");
+    }
+
+    [Fact]
     public async Task An_image_is_chosen_or_dropped_and_goes_with_the_request()
     {
         await using var service = await StartAsync();

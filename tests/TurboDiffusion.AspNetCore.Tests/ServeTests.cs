@@ -72,8 +72,9 @@ public sealed partial class ServeTests : IDisposable
         var id = (await OpenAIConformanceTests.CreateAsync(Client(service), ("prompt", "a"), ("size", "32x32"), ("seconds", "0.4")))
             .GetProperty("id").GetString()!;
         var error = (await OpenAIConformanceTests.PollAsync(Client(service), id)).GetProperty("error");
-        Assert.Matches("The folder for temporary files, /nowhere/at/all/, .* does not exist.* TMPDIR",
-            error.GetProperty("message").GetString());
+        // The path is for the operator, in the log.
+        Assert.EndsWith("missing (disk).", error.GetProperty("message").GetString());
+        Assert.Matches("The folder for temporary files, /nowhere/at/all/, .* does not exist.* TMPDIR", service.Log);
         Assert.Empty(Directory.GetDirectories(Path.Combine(_folder, "videos")));
     }
 
@@ -239,6 +240,22 @@ public sealed partial class ServeTests : IDisposable
         Assert.Equal(1, process.ExitCode);
         Assert.StartsWith("error: ", error);
         Assert.Single(error.Trim().Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_second_process_on_the_same_folder_is_refused_and_the_first_goes_on()
+    {
+        await using var service = await CommandProcess.ServeAsync("--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        using var second = Process.Start(new ProcessStartInfo("dotnet",
+            [CommandProcess.Program, "serve", "--listen", "http://127.0.0.1:0", "--data", _folder, "--device", "cpu"])
+        {
+            RedirectStandardError = true,
+        })!;
+        var error = await second.StandardError.ReadToEndAsync();
+        await second.WaitForExitAsync();
+        Assert.Equal(1, second.ExitCode);
+        Assert.Matches("(?m)^error: The jobs in .* are in use by another process; stop it, or choose another folder.$", error);
+        Assert.True((await service.Http.GetAsync("/health/ready")).IsSuccessStatusCode);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

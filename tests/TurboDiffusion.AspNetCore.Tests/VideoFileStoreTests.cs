@@ -123,11 +123,12 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
     public async Task A_service_keeps_its_videos_there()
     {
         await using var service = await StartAsync();
-        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, FakeVideoGenerator.Picture(32, 32, 1), ("prompt", "a")))
+        var image = FakeVideoGenerator.Picture(32, 32, 1);
+        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, image, ("prompt", "a")))
             .GetProperty("id").GetString()!;
         var video = await service.EndOfAsync(id);
         Assert.True(video.GetProperty("status").GetString() == "completed", video.GetRawText());
-        Assert.Equal(["spritesheet1.webp", "start.png", "thumbnail1.webp", "video1.mp4"],
+        Assert.Equal(["spritesheet1.webp", VideoFileNames.StartImage("image/png", image), "thumbnail1.webp", "video1.mp4"],
             _server.Objects.Keys.Select(key => key.Split($"bucket/videos/{id}/")[1]).Order());
 
         var whole = await service.Http.GetByteArrayAsync($"/v1/videos/{id}/content");

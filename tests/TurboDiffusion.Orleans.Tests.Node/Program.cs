@@ -51,6 +51,8 @@ app.MapGet("/memory", async (IGrainFactory grains) =>
     await grains.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);
     return GC.GetTotalMemory(forceFullCollection: true);
 });
+// What the process has, as it is.
+app.MapGet("/memory/parts", ProcessMemory.Now);
 await app.StartAsync();
 Console.WriteLine($"listening at {app.Urls.First()}");
 await app.WaitForShutdownAsync();

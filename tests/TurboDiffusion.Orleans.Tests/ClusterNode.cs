@@ -58,20 +58,8 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>As a supervisor does that restarts it in order.</summary>
     public void Interrupt() => Signal("-INT");
 
-    /// <summary>Resident memory in bytes.</summary>
-    public long Memory()
-    {
-        try
-        {
-            _process.Refresh();
-            return _process.WorkingSet64;
-        }
-        catch (InvalidOperationException)
-        {
-            // Killed just now.
-            return 0;
-        }
-    }
+    /// <summary>Resident memory in bytes; 0 of one that is dead.</summary>
+    public long Memory() => _process.ResidentBytes();
 
     public async ValueTask DisposeAsync()
     {

@@ -13,13 +13,15 @@ public sealed class ClusterTests : IAsyncLifetime
 {
     private const string Model = "other";
 
+    private readonly SettableClock _clock = new();
     private TestService _service = null!;
     private IGrainFactory _grains = null!;
 
     public async ValueTask InitializeAsync()
     {
         _service = await TestService.StartAsync(
-            options => (options.MaxJobsPerKey, options.MaxQueuedJobs, options.MaxAttempts) = (5, 8, 2));
+            options => (options.MaxJobsPerKey, options.MaxQueuedJobs, options.MaxAttempts) = (5, 8, 2),
+            services: services => services.AddSingleton<TimeProvider>(_clock));
         _grains = _service.Services.GetRequiredService<IGrainFactory>();
     }
 
@@ -72,7 +74,7 @@ public sealed class ClusterTests : IAsyncLifetime
         for (var i = 0; i < 4; i++)
             Assert.True(await grain.KeepAsync(run.Attempts));
 
-        Assert.NotNull((await grain.StandingAsync()).RunsUntil);
+        Assert.NotNull((await grain.StandingAsync()).AskAgainAfter);
         await grain.ReleaseAsync(run.Attempts);
         Assert.Equal(VideoJobStatus.Queued, (await grain.FindAsync())!.Status);
         Assert.Equal(2, (await grain.BeginAsync("next"))!.Attempts);
@@ -86,6 +88,27 @@ public sealed class ClusterTests : IAsyncLifetime
         await files.SaveAsync(job.Id, VideoFileNames.Thumbnail(2), new byte[] { 1 });
         Assert.Equal(Publication.Gone, await grain.EndAsync(Completed(run with { Attempts = 2 })));
         Assert.Null(await files.OpenAsync(job.Id, VideoFileNames.Thumbnail(2)));
+    }
+
+    /// <summary>The time of day, which jumps, decides nothing but what it is for: when videos expire.</summary>
+    [Fact]
+    public async Task Leases_and_queues_go_by_no_clock_that_is_set()
+    {
+        var queue = _grains.GetGrain<IModelQueueGrain>(Model);
+        await CreateAndQueueAsync();
+        var entry = (await queue.TakeAsync("worker", isResident: true))!;
+        var grain = _grains.GetGrain<IVideoJobGrain>(entry.Id);
+        var run = (await grain.BeginAsync("first"))!;
+        _clock.Jump(TimeSpan.FromDays(1));
+        Assert.True(await grain.KeepAsync(run.Attempts));
+        Assert.Null(await grain.BeginAsync("second"));
+
+        _clock.Jump(-TimeSpan.FromDays(30));
+        Assert.True(await grain.KeepAsync(run.Attempts));
+        // The worker is silent from now on: the job is back in the queue when the lease has ended.
+        await UntilAsync(async () => (await queue.TakeAsync("worker", isResident: true))?.Id == entry.Id);
+        Assert.Equal(2, (await grain.BeginAsync("second"))!.Attempts);
+        Assert.InRange(await queue.TypicalDurationAsync(), TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
     }
 
     [Fact]
@@ -170,7 +193,7 @@ public sealed class ClusterTests : IAsyncLifetime
     private async Task CreateAndQueueAsync()
     {
         var (_, job) = await CreateAsync();
-        Assert.True(await _grains.GetGrain<IModelQueueGrain>(Model).EnqueueAsync(new QueueEntry(job.Id, job.Owner, job.CreatedAt), 10));
+        Assert.True(await _grains.GetGrain<IModelQueueGrain>(Model).EnqueueAsync(new QueueEntry(job.Id, job.Owner), 10));
     }
 
     private static VideoJob Job() =>

@@ -47,18 +47,7 @@ internal sealed class RedisServer : IAsyncDisposable
     }
 
     /// <summary>Resident memory in bytes; 0 of one that is dead.</summary>
-    public long Memory()
-    {
-        try
-        {
-            _process.Refresh();
-            return _process.WorkingSet64;
-        }
-        catch (InvalidOperationException)
-        {
-            return 0;
-        }
-    }
+    public long Memory() => _process.ResidentBytes();
 
     /// <summary>As <c>kill -9</c> does.</summary>
     public async Task KillAsync()

@@ -31,9 +31,9 @@ internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFi
         {
             return new Answer(Refusal(exception));
         }
-        catch (InvalidRequestException exception)
+        catch (InvalidRequestException exception) when (RequestTranslation.FieldOf(exception.Parameter) is { } field)
         {
-            return new Answer(ApiException.Invalid(VideoRequestReader.FieldOf(exception.Parameter), exception.Message));
+            return new Answer(ApiException.Invalid(field, exception.Message));
         }
         catch (BadHttpRequestException exception)
         {

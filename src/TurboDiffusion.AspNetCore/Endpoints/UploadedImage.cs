@@ -39,7 +39,8 @@ internal sealed record UploadedImage(string Name, ReadOnlyMemory<byte> Bytes)
             _ => throw ApiException.Invalid(field, "The image is not one that can be read; send a JPEG, PNG or WebP file."),
         };
         var (width, height) = (codec!.Info.Width, codec.Info.Height);
-        var name = field == StartField ? VideoFileNames.StartImage(mediaType) : VideoFileNames.EndImage(mediaType);
+        var name = field == StartField ? VideoFileNames.StartImage(mediaType, bytes.Span)
+            : VideoFileNames.EndImage(mediaType, bytes.Span);
         return (long)width * height <= limits.MaxImagePixels ? new UploadedImage(name, bytes)
             : throw ApiException.Invalid(field, $"The image is {width}x{height}; at most {limits.MaxImagePixels} pixels are accepted.");
     }

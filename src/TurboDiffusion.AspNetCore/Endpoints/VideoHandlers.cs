@@ -37,6 +37,9 @@ internal static class VideoHandlers
             throw ApiException.Invalid("limit", $"The limit must be from 1 to {LargestPage}.");
         if (order is not (null or "asc" or "desc"))
             throw ApiException.Invalid("order", "The order must be asc or desc.");
+        // Otherwise whoever deletes while listing would take the rest for all there is.
+        if (after is not null && await jobs.FindAsync(Owner(user), after, cancellationToken).ConfigureAwait(false) is null)
+            throw ApiException.Invalid("after", "There is no such video, or not any more; begin at another one, or at the first.");
 
         var page = await jobs.ListAsync(Owner(user), count, after, order == "asc", cancellationToken).ConfigureAwait(false);
         return Results.Json(VideoListResource.Of(page), WireJson.Default.VideoListResource);
@@ -131,6 +134,9 @@ internal static class VideoHandlers
             WireJson.Default.ModelListResource);
     }
 
+    public static IResult Nothing(HttpContext http) => throw new ApiException(
+        404, "unknown_url", $"There is no {http.Request.Method} {http.Request.Path} here.");
+
     private static async IAsyncEnumerable<SseItem<string>> Events(
         IAsyncEnumerable<VideoJobEvent> events, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -157,6 +163,8 @@ internal static class VideoHandlers
     {
         if (http.Features.Get<IHttpMinResponseDataRateFeature>() is { } rate)
             rate.MinDataRate = SlowestReader;
+        else
+            http.Response.Body = new ImpatientStream(http, SlowestReader);
     }
 
     private static async Task<VideoJob> JobAsync(

@@ -11,26 +11,13 @@ namespace TurboDiffusion.AspNetCore.Endpoints;
 /// </summary>
 internal static class VideoRequestReader
 {
-    private const int MaxFieldNameLength = 64;
     /// <summary>The longest idempotency key, in characters.</summary>
     public const int MaxIdempotencyKeyLength = 255;
 
+    private const int MaxFieldNameLength = 64;
 
     // Room for the form around an image and a prompt.
     private const int Overhead = 64 << 10;
-
-    /// <summary>The field of a value that a generator refuses, by the generator's name of it.</summary>
-    public static string FieldOf(string parameter) => parameter switch
-    {
-        "width" or "height" => "size",
-        "image" => UploadedImage.StartField,
-        "end image" => UploadedImage.EndField,
-        "guidance" => "guidance_scale",
-        "duration" => "seconds",
-        "aspect ratio" => "aspect_ratio",
-        "negative prompt" => "negative_prompt",
-        _ => parameter,
-    };
 
     /// <summary>The largest body: the images in base64, and the texts in any escaping.</summary>
     public static long MaxBody(VideoServiceOptions limits) =>
@@ -92,12 +79,13 @@ internal static class VideoRequestReader
             {
                 if (property.Value.ValueKind == JsonValueKind.Null)
                     continue;
-                if (UploadedImage.Fields.Contains(property.Name))
-                    AddImage(property.Name, FromJson(property.Name, property.Value));
+                var name = UnicodeOf(() => property.Name);
+                if (UploadedImage.Fields.Contains(name))
+                    AddImage(name, FromJson(name, property.Value));
                 else
-                    Add(property.Name, property.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number
-                        ? property.Value.ToString()
-                        : throw ApiException.Invalid(property.Name, $"The field '{property.Name}' must be a text or a number."));
+                    Add(name, property.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number
+                        ? UnicodeOf(property.Value.ToString)
+                        : throw ApiException.Invalid(name, $"The field '{name}' must be a text or a number."));
             }
         }
         else if (http.Request.HasFormContentType)
@@ -164,6 +152,19 @@ internal static class VideoRequestReader
         }
     }
 
+    // Half of a surrogate pair, or bytes that are no UTF-8, are found when a text is asked for.
+    private static string UnicodeOf(Func<string?> text)
+    {
+        try
+        {
+            return text()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ApiException(400, "invalid_json", "The body has a text that is not Unicode.");
+        }
+    }
+
     private static async Task<IFormCollection> ReadFormAsync(HttpContext http, VideoServiceOptions limits)
     {
         var form = new FormFeature(http.Request, new FormOptions
@@ -188,9 +189,9 @@ internal static class VideoRequestReader
     // As a data URL, or as OpenAI's {"image_url": data URL}. Addresses and paths are never opened.
     private static byte[] FromJson(string field, JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.String => FromDataUrl(field, value.GetString()!),
+        JsonValueKind.String => FromDataUrl(field, UnicodeOf(value.GetString)),
         JsonValueKind.Object when value.TryGetProperty("image_url", out var url)
-            && url.ValueKind == JsonValueKind.String => FromDataUrl(field, url.GetString()!),
+            && url.ValueKind == JsonValueKind.String => FromDataUrl(field, UnicodeOf(url.GetString)),
         _ => throw ApiException.Invalid(field, "The image must be a data URL, such as data:image/png;base64,…."),
     };
 

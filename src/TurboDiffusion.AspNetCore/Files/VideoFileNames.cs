@@ -1,10 +1,12 @@
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 
 namespace TurboDiffusion.AspNetCore.Files;
 
 /// <summary>
 /// What the files of a job are called. Names come from here, never from a request. Those of results have the number of the run,
-/// so that two runs of a job, on machines that do not know of each other, never write the same file.
+/// so that two runs of a job, on machines that do not know of each other, never write the same file; those of images have a digest of what
+/// is in them, so that requests with different images are different requests.
 /// </summary>
 public static partial class VideoFileNames
 {
@@ -37,13 +39,15 @@ public static partial class VideoFileNames
 
     /// <summary>The name of the image that the video starts from.</summary>
     /// <param name="mediaType">Its media type.</param>
+    /// <param name="content">Its bytes.</param>
     /// <exception cref="ArgumentException">The media type is none of an image.</exception>
-    public static string StartImage(string mediaType) => Name("start", mediaType);
+    public static string StartImage(string mediaType, ReadOnlySpan<byte> content) => Name($"start-{Digest(content)}", mediaType);
 
     /// <summary>The name of the image that the video ends with.</summary>
     /// <param name="mediaType">Its media type.</param>
+    /// <param name="content">Its bytes.</param>
     /// <exception cref="ArgumentException">The media type is none of an image.</exception>
-    public static string EndImage(string mediaType) => Name("end", mediaType);
+    public static string EndImage(string mediaType, ReadOnlySpan<byte> content) => Name($"end-{Digest(content)}", mediaType);
 
     /// <summary>The media type of a file.</summary>
     /// <param name="name">Its name.</param>
@@ -59,6 +63,8 @@ public static partial class VideoFileNames
         : throw new ArgumentException(
             $"Files of the media type '{mediaType}' are not kept; known are {string.Join(", ", Extensions.Keys)}.", nameof(mediaType));
 
-    [GeneratedRegex(@"\A[a-z]+[0-9]*\.[a-z0-9]+\z")]
+    private static string Digest(ReadOnlySpan<byte> content) => Convert.ToHexStringLower(SHA256.HashData(content));
+
+    [GeneratedRegex(@"\A[a-z]+[0-9]*(-[0-9a-f]{64})?\.[a-z0-9]+\z")]
     private static partial Regex Pattern();
 }

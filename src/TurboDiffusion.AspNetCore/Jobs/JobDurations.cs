@@ -22,9 +22,10 @@ internal sealed class JobDurations
         }
     }
 
-    /// <summary>Takes the time of a finished job in.</summary>
+    /// <summary>Takes the time of a finished job in. One between two machines, or clocks that were set, may be anything.</summary>
     public void Add(TimeSpan duration)
     {
+        duration = duration < TimeSpan.Zero ? TimeSpan.Zero : duration > Most ? Most : duration;
         lock (_lock)
             _typical = _typical is { } typical ? typical + WeightOfNew * (duration - typical) : duration;
     }

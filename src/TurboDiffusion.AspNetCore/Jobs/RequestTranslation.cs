@@ -3,9 +3,25 @@ using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
-/// <summary>From what a job asks for to what a generator is given.</summary>
+/// <summary>From what a job asks for to what a generator is given, and from what a generator refuses to what was asked for.</summary>
 internal static class RequestTranslation
 {
+    /// <summary>The field of a request that a generator refuses.</summary>
+    /// <param name="parameter">The generator's name of it.</param>
+    /// <returns><see langword="null"/> where it is nothing that a request says: a setting of the service.</returns>
+    public static string? FieldOf(string parameter) => parameter switch
+    {
+        "width" or "height" => "size",
+        "image" => "input_reference",
+        "end image" => "end_image",
+        "guidance" => "guidance_scale",
+        "duration" => "seconds",
+        "aspect ratio" => "aspect_ratio",
+        "negative prompt" => "negative_prompt",
+        "prompt" or "size" or "frames" or "fps" or "steps" or "seed" => parameter,
+        _ => null,
+    };
+
     /// <summary>What the video shows.</summary>
     public static VideoGenerationRequest ToGenerate(this VideoJobRequest request, DataContent? start, DataContent? end) =>
         new(request.Prompt)

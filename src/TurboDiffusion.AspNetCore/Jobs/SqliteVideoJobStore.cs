@@ -248,7 +248,7 @@ public sealed class SqliteVideoJobStore : IVideoJobStore, IDisposable
             _queue.Add(Scalar("SELECT number FROM job WHERE id = $1", job.Id), Entry(job));
     }
 
-    private static QueueEntry Entry(VideoJob job) => new(job.Id, job.Owner, job.CreatedAt);
+    private static QueueEntry Entry(VideoJob job) => new(job.Id, job.Owner);
 
     private async Task<T> InTurnAsync<T>(Func<T> work, CancellationToken cancellationToken, Action<T>? committed = null)
     {

@@ -37,7 +37,8 @@ internal sealed class SubmissionCheck(VideoModelCatalog models, IOptions<VideoSe
             // By the name of what was asked for.
             throw new InvalidRequestException("duration", exception.Message, exception);
         }
-        catch (TurboDiffusionException exception) when (exception is not InvalidRequestException)
+        catch (TurboDiffusionException exception)
+            when (exception is not InvalidRequestException { Parameter: var parameter } || RequestTranslation.FieldOf(parameter) is null)
         {
             // The service's fault, not the request's: the model's files or the device may be back when the job runs, which tells.
         }

@@ -42,13 +42,7 @@ public sealed partial class VideoJobRunner(
         catch (Exception exception)
         {
             LogFailed(job.Id, exception);
-            // What other errors say is for whoever runs the service.
-            return job.Failed(
-                exception is TurboDiffusionException
-                    ? new VideoJobError(exception is InvalidRequestException ? "invalid_request" : "server_error", exception.Message)
-                    : new VideoJobError("server_error", "The video could not be generated because of an error in the service."),
-                time.GetUtcNow(),
-                options.Value.Retention);
+            return job.Failed(VideoJobError.Of(exception), time.GetUtcNow(), options.Value.Retention);
         }
     }
 

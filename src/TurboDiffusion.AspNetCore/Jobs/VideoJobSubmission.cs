@@ -57,6 +57,6 @@ public sealed record VideoJobSubmission(string Owner, VideoJobRequest Request)
     public bool IsRepeatOf(VideoJob job, string model)
     {
         ArgumentNullException.ThrowIfNull(job);
-        return Request with { Model = model, Seed = Request.Seed ?? job.Request.Seed } == job.Request;
+        return RemixedFrom == job.RemixedFrom && Request with { Model = model, Seed = Request.Seed ?? job.Request.Seed } == job.Request;
     }
 }

@@ -5,9 +5,14 @@ const keyName = 'turbodiffusion-key';
 const one = id => document.getElementById(id);
 const form = one('form'), list = one('videos'), fields = ['prompt', 'model', 'size', 'seconds', 'steps', 'seed'];
 const videos = new Map();
-let image = null, oldest = null;
+let image = null;
 
-class ApiError extends Error {}
+class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
 async function send(path, options = {}) {
   for (;;) {
@@ -22,7 +27,7 @@ async function send(path, options = {}) {
     }
     if (response.ok) return response;
     const message = (await response.json().catch(() => null))?.error?.message ?? `The service answered ${response.status}.`;
-    if (response.status !== 401 || !response.headers.get('WWW-Authenticate')) throw new ApiError(message);
+    if (response.status !== 401 || !response.headers.get('WWW-Authenticate')) throw new ApiError(message, response.status);
     await askForKey(message);
   }
 }
@@ -55,6 +60,7 @@ class Video {
     this.part('.download').addEventListener('click', () => report(this.download()));
     this.part('.reuse').addEventListener('click', () => this.reuse());
     this.part('.delete').addEventListener('click', () => report(this.remove()));
+    this.element.dataset.id = state.id;
     this.show(state);
   }
 
@@ -103,6 +109,8 @@ class Video {
       } catch (error) {
         if (this.watching.signal.aborted) return;
         if (error instanceof ApiError && !videos.has(this.state.id)) return;
+        // Deleted elsewhere.
+        if (error.status === 404) return this.leave();
         await new Promise(resolve => setTimeout(resolve, 2000));
         const still = await send(`/videos/${this.state.id}`).catch(() => null);
         if (still) this.show(await still.json());
@@ -157,11 +165,15 @@ class Video {
     this.watching?.abort();
     await send(`/videos/${id}`, { method: 'DELETE' });
     const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
-    this.element.remove();
-    videos.delete(id);
-    empty();
+    this.leave();
     (next?.querySelector('.delete') ?? one('prompt')).focus();
     say(`${cancelled ? 'Cancelled' : 'Deleted'}: ${prompt}`);
+  }
+
+  leave() {
+    this.element.remove();
+    videos.delete(this.state.id);
+    empty();
   }
 }
 
@@ -200,9 +212,17 @@ function complain(text) { one('problem').textContent = text; }
 function report(promise) { promise.catch(error => { if (error.name !== 'AbortError') complain(error.message); }); }
 
 async function showOlder() {
-  const page = await json(`/videos?limit=20${oldest ? `&after=${oldest}` : ''}`);
+  const last = list.lastElementChild?.dataset.id;
+  let page;
+  try {
+    page = await json(`/videos?limit=20${last ? `&after=${last}` : ''}`);
+  } catch (error) {
+    if (!last || error.status !== 400) throw error;
+    // It is gone by now; what is older follows the one before it.
+    videos.get(last).leave();
+    return showOlder();
+  }
   for (const state of page.data) add(state, false);
-  oldest = page.last_id ?? oldest;
   one('more').hidden = !page.has_more;
   empty();
 }

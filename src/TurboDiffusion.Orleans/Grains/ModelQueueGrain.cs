@@ -31,11 +31,12 @@ internal sealed partial class ModelQueueGrain(
 
     private readonly FairQueue _queue = new();
     private readonly HashSet<string> _adding = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, DateTimeOffset> _taken = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Deadline> _taken = new(StringComparer.Ordinal);
     private readonly LinkedList<Poll> _polls = [];
     private readonly JobDurations _durations = new();
     private GrainLog<QueueEntry> _log = null!;
-    private DateTimeOffset? _residentSeen;
+    private readonly Dictionary<string, Deadline> _affinity = new(StringComparer.Ordinal);
+    private Deadline _resident;
     private bool _isUnsaved;
     private bool _isChecking;
     private bool _hasFailed;
@@ -47,7 +48,7 @@ internal sealed partial class ModelQueueGrain(
         _log = new GrainLog<QueueEntry>(storage, this.GetGrainId(), "queue");
         await _log.LoadAsync();
         foreach (var (number, entry) in _log.Items)
-            _queue.Add(number, entry);
+            Add(number, entry);
 
         this.RegisterGrainTimer(
             WatchOverAsync, new GrainTimerCreationOptions(CheckInterval, CheckInterval) { Interleave = true, KeepAlive = true });
@@ -78,7 +79,7 @@ internal sealed partial class ModelQueueGrain(
 
             var number = _log.Add(entry);
             await SaveAsync();
-            _queue.Add(number, entry);
+            Add(number, entry);
         }
         finally
         {
@@ -95,7 +96,7 @@ internal sealed partial class ModelQueueGrain(
             return null;
 
         if (isResident)
-            _residentSeen = time.GetUtcNow();
+            _resident = new Deadline(time, ResidentMemory);
 
         var poll = new Poll(worker, isResident);
         var node = _polls.AddLast(poll);
@@ -158,20 +159,24 @@ internal sealed partial class ModelQueueGrain(
             _polls.Remove(poll);
             var entry = _queue.Take()!;
             // Until then it must have begun; the job says so when it is asked.
-            _taken[entry.Id] = time.GetUtcNow() + Patience;
+            _taken[entry.Id] = new Deadline(time, Patience);
             poll.Answer.TrySetResult(entry);
         }
     }
 
-    private bool MayLoad(QueueEntry entry)
+    /// <summary>Whether a worker may load the model for a job: none has it, or the job has waited long enough for one that has.</summary>
+    private bool MayLoad(QueueEntry entry) => _resident.HasPassed || _affinity[entry.Id].HasPassed;
+
+    private void Add(long number, QueueEntry entry)
     {
-        var now = time.GetUtcNow();
-        return _residentSeen is not { } seen || now - seen > ResidentMemory || now - entry.CreatedAt >= options.Value.Affinity;
+        _queue.Add(number, entry);
+        _affinity[entry.Id] = new Deadline(time, options.Value.Affinity);
     }
 
     private void Remove(string id)
     {
         _taken.Remove(id);
+        _affinity.Remove(id);
         if (_queue.Remove(id) is { } number)
         {
             // Stored with the next save: an entry whose job has ended is found out when it is taken.
@@ -190,8 +195,7 @@ internal sealed partial class ModelQueueGrain(
         _isChecking = true;
         try
         {
-            var now = time.GetUtcNow();
-            foreach (var due in _taken.Where(taken => taken.Value <= now).Select(taken => taken.Key).ToArray().Chunk(ChecksAtOnce))
+            foreach (var due in _taken.Where(taken => taken.Value.HasPassed).Select(taken => taken.Key).ToArray().Chunk(ChecksAtOnce))
                 await Task.WhenAll(due.Select(CheckAsync));
 
             if (_isUnsaved)
@@ -222,10 +226,10 @@ internal sealed partial class ModelQueueGrain(
             return;
         }
 
-        if (standing.RunsUntil is { } until)
+        if (standing.AskAgainAfter is { } after)
         {
             if (_taken.ContainsKey(id))
-                _taken[id] = until;
+                _taken[id] = new Deadline(time, after);
         }
         else if (standing.Waits)
         {

@@ -54,7 +54,7 @@ internal sealed partial class OwnerGrain(
             {
                 // A process may have died between storing and queueing it.
                 if (accepted.Status == VideoJobStatus.Queued)
-                    await Queue(accepted).EnqueueAsync(new QueueEntry(accepted.Id, accepted.Owner, accepted.CreatedAt), int.MaxValue);
+                    await Queue(accepted).EnqueueAsync(new QueueEntry(accepted.Id, accepted.Owner), int.MaxValue);
 
                 return new SubmissionResult(accepted);
             }
@@ -124,7 +124,7 @@ internal sealed partial class OwnerGrain(
         Know(number, entry);
         await SaveAsync();
         await Job(job.Id).CreateAsync(job);
-        if (!await Queue(job).EnqueueAsync(new QueueEntry(job.Id, job.Owner, job.CreatedAt), options.Value.MaxQueuedJobs))
+        if (!await Queue(job).EnqueueAsync(new QueueEntry(job.Id, job.Owner), options.Value.MaxQueuedJobs))
         {
             await Job(job.Id).DeleteAsync();
             return new SubmissionResult(null, VideoJobRefusal.QueueFull);

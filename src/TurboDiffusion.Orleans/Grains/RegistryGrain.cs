@@ -16,13 +16,13 @@ internal sealed class RegistryGrain(
     // When a model was seen is stored only so often.
     private static readonly TimeSpan Precision = TimeSpan.FromHours(1);
 
-    private readonly Dictionary<string, (WorkerInfo Worker, DateTimeOffset Seen)> _workers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (WorkerInfo Worker, Deadline Memory)> _workers = new(StringComparer.Ordinal);
 
     public async Task AnnounceAsync(WorkerInfo worker)
     {
         var now = time.GetUtcNow();
-        _workers[worker.Name] = (worker, now);
-        foreach (var name in _workers.Where(known => known.Value.Seen < now - WorkerMemory).Select(known => known.Key).ToArray())
+        _workers[worker.Name] = (worker, new Deadline(time, WorkerMemory));
+        foreach (var name in _workers.Where(known => known.Value.Memory.HasPassed).Select(known => known.Key).ToArray())
             _workers.Remove(name);
 
         var known = store.State.Models.Where(model => model.LastSeen > now - ModelMemory).ToDictionary(model => model.Name);
@@ -47,9 +47,11 @@ internal sealed class RegistryGrain(
         }
     }
 
-    public Task<WorkerInfo[]> WorkersAsync() => Task.FromResult<WorkerInfo[]>(
-        [.. _workers.Values.Where(known => known.Seen >= time.GetUtcNow() - WorkerMemory).Select(known => known.Worker)]);
+    public Task<WorkerInfo[]> WorkersAsync() => Task.FromResult(Workers());
 
     public Task<string[]> ModelsAsync() => Task.FromResult<string[]>(
-        [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)]);
+        [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)
+            .Union(Workers().SelectMany(worker => worker.Models))]);
+
+    private WorkerInfo[] Workers() => [.. _workers.Values.Where(known => !known.Memory.HasPassed).Select(known => known.Worker)];
 }

@@ -27,7 +27,7 @@ internal sealed partial class VideoJobGrain(
 
     // What is stored for certain: a write that fails changes nothing that anybody sees.
     private VideoJobState _now = new();
-    private DateTimeOffset _leaseEnd;
+    private Deadline _lease;
     private VideoJobProgress? _progress;
     private readonly List<(long Version, byte[] Picture)> _previews = [];
     private long _version;
@@ -36,14 +36,14 @@ internal sealed partial class VideoJobGrain(
 
     private string Id => this.GetPrimaryKeyString();
 
-    private bool IsLeased => _now.Job is { Status: VideoJobStatus.InProgress } && time.GetUtcNow() < _leaseEnd;
+    private bool IsLeased => _now.Job is { Status: VideoJobStatus.InProgress } && !_lease.HasPassed;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _now = store.State;
         // A run that goes on while this grain was elsewhere gets the time to say so.
-        _leaseEnd = time.GetUtcNow() + cluster.Value.Lease;
-        // Greater than that of any activation before.
+        _lease = new Deadline(time, cluster.Value.Lease);
+        // Another than that of any activation before.
         _version = time.GetUtcNow().Ticks;
         return Task.CompletedTask;
     }
@@ -74,18 +74,18 @@ internal sealed partial class VideoJobGrain(
         job = job with { Status = VideoJobStatus.InProgress, StartedAt = time.GetUtcNow(), Attempts = job.Attempts + 1 };
         _progress = null;
         _previews.Clear();
-        _leaseEnd = time.GetUtcNow() + cluster.Value.Lease;
+        _lease = new Deadline(time, cluster.Value.Lease);
         await StoreAsync(_now with { Job = job, Run = run });
         return job;
     }
 
     public async Task<bool> KeepAsync(int attempt)
     {
-        var until = time.GetUtcNow() + cluster.Value.Lease / 3;
+        var until = new Deadline(time, cluster.Value.Lease / 3);
         while (IsOf(attempt))
         {
-            _leaseEnd = time.GetUtcNow() + cluster.Value.Lease;
-            if (_isSuspect || until - time.GetUtcNow() is not { Ticks: > 0 } left)
+            _lease = new Deadline(time, cluster.Value.Lease);
+            if (_isSuspect || until.Left is not { Ticks: > 0 } left)
                 return true;
 
             await polling.WaitAsync(_news.Task, left);
@@ -99,7 +99,7 @@ internal sealed partial class VideoJobGrain(
         if (!IsOf(attempt))
             return Task.CompletedTask;
 
-        _leaseEnd = time.GetUtcNow() + cluster.Value.Lease;
+        _lease = new Deadline(time, cluster.Value.Lease);
         _progress = progress;
         _version++;
         _previews.AddRange(previews.Select(picture => (_version, picture)));
@@ -161,7 +161,7 @@ internal sealed partial class VideoJobGrain(
             return JobStanding.Done;
 
         if (IsLeased)
-            return new JobStanding(Waits: false, _leaseEnd);
+            return new JobStanding(Waits: false, _lease.Left);
 
         if (_now.IsDeleted)
         {
