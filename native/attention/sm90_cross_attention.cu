@@ -5,15 +5,15 @@
 // Attention in bf16 on Hopper (wgmma, TMA, mbarrier) to another, short sequence of keys: y = softmax over the keys of (q·kᵀ/√128) · v.
 // The last key may stand for many equal ones: the padding of a text.
 // A thread block has 128 queries of a head, half for each of two warpgroups. A stage of the ring is a block of 64 keys and its values.
-//   STAGES, RESULT  see sm90_attention.cuh; RESULT is bf16
+//   STAGES  see sm90_attention.cuh
 #include "sm90_bf16_attention.cuh"
 
 // Through maps with boxes of 128 bytes: q bf16 [B·length, channels of all heads] with boxes of 128 rows; k, v bf16 [B·rows, channels of
 // all heads] with boxes of 64 rows. Of a sequence's rows of k and v the first keys count, the last of them as e^(bonus / √128) ones.
 // y [B, length, H, 128]. Grid: 128 queries, B · H. factor: log₂e / √128.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
-sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v, RESULT* y,
-                     int length, int heads, int rows, int keys, float bonus, float factor, int sequences, float*) {
+sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v, bf16* y,
+                     int length, int heads, int rows, int keys, float bonus, float factor, int sequences) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) Barriers barriers;
     int first_row = blockIdx.x * kRows, count = (keys + kKeyBlock - 1) / kKeyBlock;
@@ -76,6 +76,6 @@ sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant_
 #pragma unroll
     for (int row = 0; row < 2; row++) share[row] = 1.0f / reduce_row<false>(total[row]);
     // The warp's own queries are in its registers.
-    store_rows_by_tile(output, share, queries, Output{y, nullptr, nullptr, length, heads, first_row, static_cast<int>(blockIdx.y)});
+    store_rows_by_tile(output, share, queries, Output{y, length, heads, first_row, static_cast<int>(blockIdx.y)});
 }
 #endif

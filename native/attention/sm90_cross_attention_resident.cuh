@@ -2,7 +2,6 @@
 // The last key may stand for many equal ones: the padding of a text.
 // A thread block goes through 128 queries after the other, half for each of two warpgroups, while a third has the copy engine bring
 // the next ones. A head's keys and values stay while its queries come by.
-//   RESULT   see sm90_attention.cuh
 //   STAGES   blocks of 64 keys, and their values, that there is room for
 //   QUERIES  times 128 queries that there is room for
 #pragma once
@@ -16,13 +15,12 @@ struct CrossBarriers {
 
 // Through maps with boxes of 128 bytes: q bf16 [B·length, channels of all heads] with boxes of 128 rows; k, v bf16 [B·rows, channels of
 // all heads] with boxes of 64 rows. Of a sequence's rows of k and v the first keys count, at most 64 · STAGES, the last of them as
-// e^(bonus / √128) ones. y [B, length, H, 128], scales of int8. sequences: B · H. Any grid. factor: log₂e / √128.
+// e^(bonus / √128) ones. y [B, length, H, 128]. sequences: B · H. Any grid. factor: log₂e / √128.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
-sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v, RESULT* y,
-                     int length, int heads, int rows, int keys, float bonus, float factor, int sequences, float* scales) {
+sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v, bf16* y,
+                     int length, int heads, int rows, int keys, float bonus, float factor, int sequences) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) CrossBarriers barriers;
-    __shared__ float partials[2][kConsumers / kWarpSize];
     int count = (keys + kKeyBlock - 1) / kKeyBlock, tiles = (length + kRows - 1) / kRows;
     // The thread block's queries, counted through all sequences.
     u64 all = static_cast<u64>(tiles) * sequences;
@@ -115,7 +113,7 @@ sm90_cross_attention(const __grid_constant__ TensorMap q, const __grid_constant_
 #pragma unroll
         for (int row = 0; row < 2; row++) share[row] = 1.0f / reduce_row<false>(total[row]);
         // The warp's own queries are in its registers.
-        store_rows_by_tile(output, share, queries_of_tile, Output{y, scales, partials[turn % 2], length, heads, tile % tiles * kRows, sequence});
+        store_rows_by_tile(output, share, queries_of_tile, Output{y, length, heads, tile % tiles * kRows, sequence});
         // The copy engine writes where these rows were.
         fence_async_proxy();
         __syncwarp();

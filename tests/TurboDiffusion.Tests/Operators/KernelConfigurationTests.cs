@@ -288,7 +288,7 @@ public class KernelConfigurationTests
         KernelLaunch launch = new(256, 12, 384, (6 << 15) + (17 << 10));
         foreach (bool chosen in new[] { false, true })
             Assert.Equal(new KernelConfiguration(
-                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}", "RESULT=bf16"), launch),
+                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}"), launch),
                 Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared));
     }
 
@@ -296,19 +296,19 @@ public class KernelConfigurationTests
     [InlineData(78, 2)]
     [InlineData(512, 6)]
     public void Cross_attention_has_a_ring_as_deep_as_the_keys_fill(int keys, int stages) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=0", $"STAGES={stages}", "RESULT=bf16"),
+        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=0", $"STAGES={stages}"),
             new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
         Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10, 132, resident: false));
 
     [Fact]
     public void Cross_attention_has_a_thread_block_a_multiprocessor_with_all_keys_and_three_times_its_queries() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=1", "STAGES=2", "QUERIES=3", "RESULT=bf16"),
+        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=1", "STAGES=2", "QUERIES=3"),
             new KernelLaunch(132, 1, 384, (2 + 3 << 15) + (1 << 10))),
         Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), 78, 227 << 10, 132, resident: true));
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6", "RESULT=bf16"),
+        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6"),
             new KernelLaunch(256, 12, 384, (7 << 15) + (1 << 10))),
         Sm90SlaAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
 

@@ -44,14 +44,8 @@ internal static class KernelPrograms
             CausalHeadKernel.Configure(new(1, 8, 8, 96, 3, 3, 3, ScalarType.BFloat16)).Program,
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
-            .. from int8 in new[] { false, true }
-               from program in (KernelProgram[])
-               [
-                   Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10, int8).Program,
-                   Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10, int8).Program,
-                   Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 128, 227 << 10, 132, true, int8).Program,
-               ]
-               select program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
             .. from keys in new[] { 64, 78, 512 }
                from resident in new[] { false, true }

@@ -40,20 +40,18 @@ internal static unsafe class Sm90CrossAttentionKernel
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
     /// <param name="multiprocessors">Those of the GPU.</param>
     /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
-    /// <param name="int8">Whether the result is; where keys stay.</param>
     public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes, int multiprocessors,
-        bool resident = DefaultResident, bool int8 = false)
+        bool resident = DefaultResident)
     {
         long blocks = size.Blocks(QueryBlock);
         int room = sharedBytes - StaticSharedBytes - Alignment, needed = (int)((keys + KeyBlock - 1) / KeyBlock);
         int places = Math.Min(MaxQueries, (room - needed * StageBytes) / QueryBytes);
         if (resident && places > 0)
-            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}",
-                    AttentionResult.Constant(int8)),
+            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}"),
                 new KernelLaunch((int)Math.Min(multiprocessors, blocks * size.Sequences), 1, Threads,
                     needed * StageBytes + places * QueryBytes + Alignment));
         int stages = Math.Clamp(needed, 2, Math.Min(MaxStages, (room - QueryBytes) / StageBytes));
-        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}", AttentionResult.Constant(false)),
+        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}"),
             new KernelLaunch((int)blocks, (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
     }
 
@@ -63,29 +61,28 @@ internal static unsafe class Sm90CrossAttentionKernel
     /// <param name="v">Values, as the keys.</param>
     /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
     /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
-    /// <param name="int8">Whether the result is; where keys stay.</param>
-    public static AttentionResult Run(
-        Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident, bool int8 = false)
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
         SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
         IKernelDevice on = KernelDevice.Of(q.device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident, int8);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident);
         const int Row = sizeof(short) * HeadDim;
-        AttentionResult y = AttentionResult.Empty(size, int8, q.device);
+        Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
         byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size;
         Describe(qMap, queries, size, QueryBlock);
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
-        (nint yAddress, nint yScales) = y.Addresses();
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
             sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor,
-            &sequences, &yScales };
+            &sequences };
         on.Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using TurboDiffusion.Operators.Attention;
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
@@ -69,13 +68,6 @@ public class AttentionTimings
         Rate($"portable sparse branch, {size}", operations,
             () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]),
                 kept, options));
-        if (hopper)
-        {
-            Rate($"Hopper, both branches, to int8, {size}", operations,
-                () => _ = Sm90Int8AttentionKernel.Run(left, right, kept, state, projection.Bias, int8: true));
-            Tensor y = Sm90Int8AttentionKernel.Run(left, right, kept, state, projection.Bias).Values.flatten(2).flatten(0, 1);
-            Time($"what that saves, quantization of the result, {size}", () => _ = BlockInt8QuantizeKernel.Run(y));
-        }
         // What neighbouring query blocks share is loaded once: random projections share least.
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"MAPS {size}: {Shared(kept):P0} of what a query block chose, its neighbour chose too"));
@@ -137,8 +129,6 @@ public class AttentionTimings
             foreach (bool resident in new[] { false, true })
                 Time($"cross-attention, L {tokens}, {heads} heads, own kernel, {distinct} keys, resident {resident}",
                     () => _ = Sm90CrossAttentionKernel.Run(q, k, v, distinct, resident));
-        Time($"cross-attention, L {tokens}, {heads} heads, own kernel, 78 keys, resident, to int8",
-            () => _ = Sm90CrossAttentionKernel.Run(q, k, v, 78, int8: true));
     }
 
     // Neighbours in the video are alike, as in a trained model: half of the variance is a field a sixth as fine as the tokens.

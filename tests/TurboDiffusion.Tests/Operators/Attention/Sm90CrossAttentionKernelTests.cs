@@ -1,5 +1,4 @@
 using TurboDiffusion.Operators.Attention;
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
@@ -28,32 +27,12 @@ public class Sm90CrossAttentionKernelTests
         Tensor expected = DenseAttention.Attend(Wide(q), Wide(k), Wide(v));
         KernelConformance.PoisonMemory(on.Device);
         foreach (bool resident in new[] { false, true })
-            Comparison.RelativeL2(expected, Sm90CrossAttentionKernel.Run(q, k, v, distinct, resident).Values, 5e-3,
+            Comparison.RelativeL2(expected, Sm90CrossAttentionKernel.Run(q, k, v, distinct, resident), 5e-3,
                 $"{keys} keys, {distinct} of them distinct, resident {resident}");
 
         Tensor Draw(ulong seed, long rows) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, batch, rows, heads, 128);
         Tensor Padded(Tensor x) =>
             cat([x.narrow(1, 0, distinct), x.narrow(1, distinct - 1, 1).expand(-1, keys - distinct, -1, -1)], 1);
-    }
-
-    [Theory]
-    [KernelCase(1, 1, 1, 1)]
-    [KernelCase(1, 1500, 2, 78)]
-    [KernelCase(3, 256, 2, 31)]
-    [KernelCase(1, 32760, 12, 78, GpuOnly = true)]
-    public void The_result_may_be_the_operand_of_an_int8_layer(TestMachine machine, int batch, int length, int heads, int keys)
-    {
-        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        Tensor Draw(ulong seed, long rows) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, batch, rows, heads, 128);
-        Tensor q = Draw(1, length), k = Draw(2, keys), v = Draw(3, keys);
-        KernelConformance.PoisonMemory(on.Device);
-        AttentionResult result = Sm90CrossAttentionKernel.Run(q, k, v, keys, int8: true);
-        Tensor expected = Sm90CrossAttentionKernel.Run(q, k, v, keys).Values.flatten(2).flatten(0, 1);
-        (Tensor values, Tensor scales) = BlockInt8QuantizeKernel.Run(expected);
-        Comparison.Exact(values, result.Values.flatten(2).flatten(0, 1), "values");
-        Comparison.Exact(scales, result.Scales!, "scales");
     }
 
     [Fact]
