@@ -25,19 +25,17 @@ public class KernelConfigurationTests
     }
 
     [Theory]
-    [InlineData(1536, 4, 3, 2, 32)]
-    [InlineData(1536, 4, 3, 1, 256)]
-    [InlineData(5120, 8, 5, 1, 256)]
-    [InlineData(8, 1, 1, 2, 128)]
-    [InlineData(6144, 8, 6, 1, 256)]
-    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks, int stages, int clusters)
+    [InlineData(1536, 4, 3)]
+    [InlineData(5120, 8, 5)]
+    [InlineData(8, 1, 1)]
+    [InlineData(6144, 8, 6)]
+    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks)
     {
         var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
         Assert.True(Sm90BlockInt8QuantizeKernel.Suits(problem));
-        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem, 132, stages);
-        Assert.Equal(
-            new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}", $"STAGES={stages}"), c.Program);
-        Assert.Equal(new KernelLaunch(clusters * cluster, 1, 512, stages * blocks << 15), c.Launch);
+        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem);
+        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
         Assert.All([problem with { Columns = 8960 }, problem with { Normalises = false }, problem with { Dtype = ScalarType.Float32 }],
             p => Assert.False(Sm90BlockInt8QuantizeKernel.Suits(p)));
     }

@@ -31,8 +31,7 @@ internal static class KernelPrograms
         ]
         select program).Concat(
         from columns in new[] { 136, 1536, 5120 }
-        from stages in new[] { 1, 2 }
-        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true), 132, stages).Program).Concat(
+        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
         from inRegisters in new[] { false, true }
         select SageStatisticsKernel.Configure(new(1, 1, heads), 132, inRegisters).Configuration.Program).Concat(
