@@ -1,5 +1,5 @@
 // What the kernels of sparse-linear attention share: how a token's channels of one head are normalised and rotated, the
-// feature map of the linear branch, and int8. A row of 128 channels is 16 neighbouring threads with 8 each.
+// feature map of the linear branch, and rounding to int8. A row of 128 channels is 16 neighbouring threads with 8 each.
 //   NORMALIZE  1: q and k come as the projections left them; 0: normalised and rotated
 #pragma once
 #include "vector.cuh"
@@ -7,7 +7,6 @@
 constexpr int kHeadDim = 128;
 constexpr int kThreadsPerRow = kHeadDim / kVector;
 constexpr int kChunk = 16;
-constexpr float kLog2E = 1.4426950408889634f;
 
 // q or k of a batch of sequences. What follows the stride is for NORMALIZE only.
 struct Tokens {
@@ -30,12 +29,6 @@ DEVICE uint4 pack8(const float (&v)[kVector]) {
     uint4 raw;
     raw.x = pack_bf16(v[0], v[1]), raw.y = pack_bf16(v[2], v[3]), raw.z = pack_bf16(v[4], v[5]), raw.w = pack_bf16(v[6], v[7]);
     return raw;
-}
-
-// The largest magnitude among four pairs of bf16 and one.
-DEVICE u32 max_magnitude(uint4 raw, u32 most) {
-    constexpr u32 kMagnitude = 0x7fff7fff;
-    return max_bf16(max_bf16(max_bf16(raw.x & kMagnitude, raw.y & kMagnitude), max_bf16(raw.z & kMagnitude, raw.w & kMagnitude)), most);
 }
 
 // v · inverse · weight, rotated pair by pair and rounded to bf16. cosines and sines: of this position and these channels.
@@ -67,33 +60,28 @@ DEVICE void softmax_row(const float (&v)[kVector], float (&features)[kVector]) {
     for (int lane = 1; lane < kThreadsPerRow; lane *= 2) highest = fmaxf(highest, __shfl_xor_sync(kFullWarp, highest, lane));
 #pragma unroll
     for (int i = 0; i < kVector; i++) {
-        features[i] = exp2_fast(fmaf(v[i], kLog2E, -highest * kLog2E));
+        features[i] = exp2_fast((v[i] - highest) * 1.4426950408889634f);
         sum += features[i];
     }
 #pragma unroll
     for (int lane = 1; lane < kThreadsPerRow; lane *= 2) sum += __shfl_xor_sync(kFullWarp, sum, lane);
-    float inverse = __fdividef(1.0f, sum);
+    float inverse = 1.0f / sum;
 #pragma unroll
     for (int i = 0; i < kVector; i++) features[i] *= inverse;
 }
 
-// A float32 beside which one of at most 2²² has no fraction, and the integer's bits are the lowest: to the nearest. An exact half, of which a
-// division by a scale leaves hardly any, goes to the even neighbour and not away from zero.
-constexpr float kIntegers = 12582912.0f;
+// Round half away from zero.
+DEVICE u32 to_int8_away(float scaled) {
+    int rounded = static_cast<int>(scaled + copysignf(0.5f, scaled));
+    return static_cast<u32>(max(-128, min(127, rounded))) & 0xffu;
+}
 
-DEVICE u32 integer_bits(float value, float factor) { return __float_as_uint(fmaf(value, factor, kIntegers)); }
-
-// Rounded, of a magnitude of at most 127.
-DEVICE u32 to_int8(float scaled) { return integer_bits(scaled, 1) & 0xffu; }
-
-// Eight values of a block whose scale's inverse is given.
-DEVICE void store8_int8(i8* destination, const float (&v)[kVector], float inverse_scale) {
-    u32 bits[kVector];
+DEVICE void store8_int8_away(i8* destination, const float (&v)[kVector], float inverse_scale) {
+    u32 word[2] = {};
 #pragma unroll
-    for (int i = 0; i < kVector; i++) bits[i] = integer_bits(v[i], inverse_scale);
+    for (int i = 0; i < kVector; i++) word[i / 4] |= to_int8_away(v[i] * inverse_scale) << i % 4 * 8;
     uint2 raw;
-    raw.x = __byte_perm(__byte_perm(bits[0], bits[1], 0x0040), __byte_perm(bits[2], bits[3], 0x0040), 0x5410);
-    raw.y = __byte_perm(__byte_perm(bits[4], bits[5], 0x0040), __byte_perm(bits[6], bits[7], 0x0040), 0x5410);
+    raw.x = word[0], raw.y = word[1];
     *reinterpret_cast<uint2*>(destination) = raw;
 }
 
@@ -101,7 +89,7 @@ DEVICE void store8_int8(i8* destination, const float (&v)[kVector], float invers
 DEVICE void store_unscaled(bf16* destination, const float (&v)[kVector]) { store8(destination, v); }
 DEVICE void store_unscaled(i8*, const float (&)[kVector]) {}
 DEVICE void store_scaled(bf16*, const float (&)[kVector], float) {}
-DEVICE void store_scaled(i8* destination, const float (&v)[kVector], float scale) { store8_int8(destination, v, 1.0f / scale); }
+DEVICE void store_scaled(i8* destination, const float (&v)[kVector], float scale) { store8_int8_away(destination, v, 1.0f / scale); }
 
 // The scale of int8 values.
 DEVICE float int8_scale(float amax) { return amax / 127.0f + 1e-7f; }

@@ -1,7 +1,3 @@
-//   PAIRED  1: the form in sage_keys_paired.cuh
-#if PAIRED
-#include "sage_keys_paired.cuh"
-#else
 // What sparse-linear attention needs of k and v, in one pass over them: k normalised and rotated (see sage.cuh), in bf16, or less
 // its mean in int8 with a scale per block of tokens and head; the mean of each block, less that of all; the state of the linear branch,
 //   S = Σ softmax(k)ᵀ · v, z = Σ softmax(k), over the channels of k;
@@ -48,7 +44,7 @@ constexpr float kMaxValue = VALUES == 2 ? 127.0f : 448.0f;
 
 // Two values to two bytes, low in the lower.
 DEVICE u32 pack_values(float low, float high) {
-    if constexpr (VALUES == 2) return to_int8(low) | to_int8(high) << 8;
+    if constexpr (VALUES == 2) return to_int8_away(low) | to_int8_away(high) << 8;
     else return pack_fp8(low, high);
 }
 #endif
@@ -274,4 +270,3 @@ sage_keys(Tokens k, const bf16* mean, Keys keys, Values v, State state, int leng
         state.sums[part * kHeadDim + threadIdx.x] = total;
     }
 }
-#endif

@@ -1,10 +1,8 @@
 // What the attention kernels of Hopper share. A thread block has 128 queries of a head: two warpgroups with 64 each, and a third
 // that has the copy engine fill a ring of stages, which both work through.
 //   STAGES  stages of the ring
-//   RESULT  of y: bf16; or i8, as a linear layer takes it: a scale for each 128×128, which are the thread block's queries. Rows of
-//           two sequences must not share a scale: there is one sequence, or its length is a multiple of 128
 #pragma once
-#include "block_int8.cuh"
+#include "vector.cuh"
 #include "ptx_sm90.cuh"
 
 constexpr int kHeadDim = 128;
@@ -81,46 +79,19 @@ DEVICE u32 tile_chunk(int row, int chunk) {
     return chunk / 8 * (Rows * kBoxWidth) + row * kBoxWidth + (chunk % 8 ^ row % 8) * kChunk;
 }
 
-// Where a thread block's results go.
+// Rows of y [B, length, H, 128].
 struct Output {
-    RESULT* y;      // [B, length, H, 128]
-    float* scales;  // [⌈B · length / 128⌉, H]; of int8
-    // A float for each warp of the consumers, in shared memory, not in use by a tile before; of int8.
-    float* partials;
+    bf16* y;
     int length, heads, first_row;
     // Of the batch and its heads.
     int sequence;
 
-    DEVICE_MEMBER bool inside(int at) const { return first_row + at < length; }
-
     // Where a row of the thread block begins; null past the end.
-    DEVICE_MEMBER RESULT* row(int at) const {
+    DEVICE_MEMBER bf16* row(int at) const {
         int batch = sequence / heads, head = sequence % heads, row = first_row + at;
         return row < length ? y + ((static_cast<u64>(batch) * length + row) * heads + head) * kHeadDim : nullptr;
     }
-
-    // All consumers call it, which have written the tile of results since, and can read it then. most: the largest magnitudes of this
-    // thread's results, in bf16. Returns what the results are multiplied by.
-    DEVICE_MEMBER float finish(u32 most) const {
-        if (sizeof(RESULT) != sizeof(i8)) return 1;
-        float quantum = block_scale(reduce_over_threads<kConsumers, true>(fmaxf(low_bf16(most), high_bf16(most)), partials));
-        if (threadIdx.x == 0) scales[(static_cast<u64>(sequence / heads) * length + first_row) / kBlock * heads + sequence % heads] = quantum;
-        return 1.0f / quantum;
-    }
 };
-
-// Eight results as they lie in the tile.
-DEVICE void store8_result(bf16* y, uint4 raw, float) { *reinterpret_cast<uint4*>(y) = raw; }
-
-DEVICE void store8_result(i8* y, uint4 raw, float factor) {
-    float v[kVector];
-    v[0] = low_bf16(raw.x), v[1] = high_bf16(raw.x), v[2] = low_bf16(raw.y), v[3] = high_bf16(raw.y);
-    v[4] = low_bf16(raw.z), v[5] = high_bf16(raw.z), v[6] = low_bf16(raw.w), v[7] = high_bf16(raw.w);
-    store8_int8(y, v, factor);
-}
-
-// The larger magnitudes of two results in bf16 and others, where they count.
-DEVICE u32 larger_magnitudes(u32 most, u32 pair, bool counts) { return counts ? max_bf16(most, pair & 0x7fff7fffu) : most; }
 
 // Ends sparse-linear attention for the 64 rows of a warpgroup:
 //   y = output · sparse + φ(q)·M / (1e-5 + φ(q)·z) + bias.
@@ -160,31 +131,28 @@ DEVICE void add_linear_branch(const float (&output)[64], const float (&sparse)[2
 
     // All are done with the features.
     named_barrier_sync<kWarpgroup>(kWarpgroupBarrier + warpgroup);
-    u32 most = 0;
 #pragma unroll
     for (int i = 0; i < 64; i += 2) {
         int row = i / 2 % 2, chunk = i / 4;
         float2 shift = *reinterpret_cast<const float2*>(bias + chunk * 8 + lane % 4 * 2);
-        u32 pair = pack_bf16(output[i] * sparse[row] + linear[i] * divisor[row] + shift.x, output[i + 1] * sparse[row] + linear[i + 1] * divisor[row] + shift.y);
-        *reinterpret_cast<u32*>(features + tile_chunk<kRows>(first + row * 8, chunk) + lane % 4 * 4) = pair;
-        most = larger_magnitudes(most, pair, out.inside(first + row * 8));
+        *reinterpret_cast<u32*>(features + tile_chunk<kRows>(first + row * 8, chunk) + lane % 4 * 4) =
+            pack_bf16(output[i] * sparse[row] + linear[i] * divisor[row] + shift.x, output[i + 1] * sparse[row] + linear[i + 1] * divisor[row] + shift.y);
     }
     named_barrier_sync<kWarpgroup>(kWarpgroupBarrier + warpgroup);
-    float factor = out.finish(most);
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         int at = warpgroup * kQueryRows + i * 8 + thread / 16, chunk = thread % 16;
-        RESULT* y = out.row(at);
-        if (y) store8_result(y + chunk * kVector, *reinterpret_cast<const uint4*>(features + tile_chunk<kRows>(at, chunk)), factor);
+        bf16* y = out.row(at);
+        if (y) *reinterpret_cast<uint4*>(y + chunk * kVector) = *reinterpret_cast<const uint4*>(features + tile_chunk<kRows>(at, chunk));
     }
 }
 
-// Ends attention without it for the 64 rows of a warpgroup, in bf16: y = output · factor · channels [128].
+// Ends attention without it for the 64 rows of a warpgroup: y = output · factor · channels [128].
 DEVICE void store_rows(const float (&output)[64], const float (&factor)[2], const float* channels, const Output& out) {
     int lane = threadIdx.x % kWarpSize, first = threadIdx.x / kWarpSize * 16 + lane / 4;
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-        RESULT* y = out.row(first + row * 8);
+        bf16* y = out.row(first + row * 8);
         if (!y) continue;
 #pragma unroll
         for (int i = 2 * row; i < 64; i += 4) {
@@ -198,20 +166,17 @@ DEVICE void store_rows(const float (&output)[64], const float (&factor)[2], cons
 // The same for the 16 rows of a warp, in whole lines by way of a tile of 128 rows, of which it takes its own.
 DEVICE void store_rows_by_tile(const float (&output)[64], const float (&factor)[2], u8* tile, const Output& out) {
     int lane = threadIdx.x % kWarpSize, first = threadIdx.x / kWarpSize * 16;
-    u32 most = 0;
 #pragma unroll
     for (int i = 0; i < 64; i += 2) {
-        int row = i / 2 % 2, at = first + row * 8 + lane / 4;
-        u32 pair = pack_bf16(output[i] * factor[row], output[i + 1] * factor[row]);
-        *reinterpret_cast<u32*>(tile + tile_chunk<kRows>(at, i / 4) + lane % 4 * 4) = pair;
-        most = larger_magnitudes(most, pair, out.inside(at));
+        int row = i / 2 % 2;
+        *reinterpret_cast<u32*>(tile + tile_chunk<kRows>(first + row * 8 + lane / 4, i / 4) + lane % 4 * 4) =
+            pack_bf16(output[i] * factor[row], output[i + 1] * factor[row]);
     }
     __syncwarp();
-    float scale = out.finish(most);
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         int at = first + i * 2 + lane / 16, chunk = lane % 16;
-        RESULT* y = out.row(at);
-        if (y) store8_result(y + chunk * kVector, *reinterpret_cast<const uint4*>(tile + tile_chunk<kRows>(at, chunk)), scale);
+        bf16* y = out.row(at);
+        if (y) *reinterpret_cast<uint4*>(y + chunk * kVector) = *reinterpret_cast<const uint4*>(tile + tile_chunk<kRows>(at, chunk));
     }
 }

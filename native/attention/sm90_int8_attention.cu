@@ -7,7 +7,7 @@
 // A thread block has two query blocks of 64, a warpgroup each. A stage of the ring is a block of 128 keys and its values; with chosen
 // blocks, one that both have chosen comes once, and the last two stages are the features and M.
 // sage_sparse_attention.cu is the portable form of both, less the linear branch.
-//   STAGES, RESULT  see sm90_attention.cuh; RESULT is bf16 over all keys
+//   STAGES  see sm90_attention.cuh
 //   CHOSEN  1: the key blocks of two lists, P·V in fp8, and the linear branch; 0: all key blocks, and P·V in int8
 #include "sm90_attention.cuh"
 
@@ -189,18 +189,16 @@ DEVICE void add_product(float (&output)[64], const int (&product)[32], const flo
 
 // Through maps with boxes of 128 rows and 128 bytes: q, k int8 [B·H·length, 128]; v fp8 or int8 [B·H·key blocks·128 channels, 128] as
 // sage_keys leaves it; features bf16 [B·H·length, 128]; mix (M) bf16 [B·H·128 outputs, 128]. q_scales [B, H, query blocks]; k_scales,
-// v_scales [B, H, key blocks]; kept [B, H, query blocks, count], ascending; sums (z) [B, H, 128]; bias [128]; y [B, length, H, 128], scales of
-// int8.
+// v_scales [B, H, key blocks]; kept [B, H, query blocks, count], ascending; sums (z) [B, H, 128]; bias [128]; y [B, length, H, 128].
 // With chosen blocks alone: features, mix, kept, count, sums, bias; over all keys alone: channels [B, H, 128], what the channels of v
 // were divided by. Grid: pairs of query blocks, B · H. factor: log₂e / √128.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
 sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v,
                     const __grid_constant__ TensorMap features, const __grid_constant__ TensorMap mix, const float* q_scales,
                     const float* k_scales, const float* v_scales, const int* kept, const float* sums, const float* bias,
-                    const float* channels, RESULT* y, float* scales, int length, int heads, int count, float factor) {
+                    const float* channels, bf16* y, int length, int heads, int count, float factor) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) Barriers barriers;
-    __shared__ float partials[kConsumers / kWarpSize];
     int query_blocks = (length + kQueryRows - 1) / kQueryRows, key_blocks = (length + kKeyBlock - 1) / kKeyBlock;
     int first_row = blockIdx.x * kRows, first_query_block = kWarpgroups * blockIdx.x;
     u64 sequence = blockIdx.y;
@@ -338,7 +336,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
     float sparse[2];
 #pragma unroll
     for (int row = 0; row < 2; row++) sparse[row] = value_scale / reduce_row<false>(total[row]);
-    Output out{y, scales, partials, length, heads, first_row, static_cast<int>(sequence)};
+    Output out{y, length, heads, first_row, static_cast<int>(sequence)};
 #if CHOSEN
     ring.wait(step);
     ring.wait(step + 1);

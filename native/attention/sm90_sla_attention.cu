@@ -4,20 +4,19 @@
 // features, M the projected state of the head, z its sum of features.
 // A thread block has a query block of 128, half for each of two warpgroups, which attend to the same list of key blocks of 64. A stage
 // of the ring is such a block of k and of v; the last two are the features and M.
-//   STAGES, RESULT  see sm90_attention.cuh
+//   STAGES  see sm90_attention.cuh
 #include "sm90_bf16_attention.cuh"
 
 // Through maps with boxes of 128 bytes: q, features bf16 [B·H·length, 128] and mix (M) bf16 [B·H·128 outputs, 128] with boxes of 128
 // rows; k bf16 [B·H·length, 128] and v bf16 [B·length, channels of all heads] with boxes of 64 rows.
-// kept [B, H, query blocks, count], ascending; sums (z) [B, H, 128]; bias [128]; y [B, length, H, 128], scales of int8. Grid: query
-// blocks, B · H. factor: log₂e / √128.
+// kept [B, H, query blocks, count], ascending; sums (z) [B, H, 128]; bias [128]; y [B, length, H, 128]. Grid: query blocks, B · H.
+// factor: log₂e / √128.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
 sm90_sla_attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v,
                    const __grid_constant__ TensorMap features, const __grid_constant__ TensorMap mix, const int* kept, const float* sums,
-                   const float* bias, RESULT* y, float* scales, int length, int heads, int count, float factor) {
+                   const float* bias, bf16* y, int length, int heads, int count, float factor) {
     DYNAMIC_SHARED(shared);
     __shared__ __align__(8) Barriers barriers;
-    __shared__ float partials[kConsumers / kWarpSize];
     u64 sequence = blockIdx.y;
     int first_row = blockIdx.x * kRows;
     const int* list = kept + (sequence * gridDim.x + blockIdx.x) * count;
@@ -103,5 +102,5 @@ sm90_sla_attention(const __grid_constant__ TensorMap q, const __grid_constant__ 
     ring.wait(count);
     ring.wait(count + 1);
     add_linear_branch(output, sparse, aligned + ring.offset(count), aligned + ring.offset(count + 1), sums + sequence * kHeadDim, bias,
-                      Output{y, scales, partials, length, heads, first_row, static_cast<int>(sequence)});
+                      Output{y, length, heads, first_row, static_cast<int>(sequence)});
 }

@@ -25,19 +25,17 @@ public class KernelConfigurationTests
     }
 
     [Theory]
-    [InlineData(1536, 4, 3, 2, 32)]
-    [InlineData(1536, 4, 3, 1, 256)]
-    [InlineData(5120, 8, 5, 1, 256)]
-    [InlineData(8, 1, 1, 2, 128)]
-    [InlineData(6144, 8, 6, 1, 256)]
-    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks, int stages, int clusters)
+    [InlineData(1536, 4, 3)]
+    [InlineData(5120, 8, 5)]
+    [InlineData(8, 1, 1)]
+    [InlineData(6144, 8, 6)]
+    public void On_hopper_a_cluster_holds_the_rows_that_are_normalised(long columns, int cluster, int blocks)
     {
         var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
         Assert.True(Sm90BlockInt8QuantizeKernel.Suits(problem));
-        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem, 132, stages);
-        Assert.Equal(
-            new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}", $"STAGES={stages}"), c.Program);
-        Assert.Equal(new KernelLaunch(clusters * cluster, 1, 512, stages * blocks << 15), c.Launch);
+        KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem);
+        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
+        Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
         Assert.All([problem with { Columns = 8960 }, problem with { Normalises = false }, problem with { Dtype = ScalarType.Float32 }],
             p => Assert.False(Sm90BlockInt8QuantizeKernel.Suits(p)));
     }
@@ -239,16 +237,18 @@ public class KernelConfigurationTests
     }
 
     [Theory]
-    [InlineData(12, 64, 0, 0, 12, 256)]
-    [InlineData(12, 64, 4, 4, 3, 256)]
-    [InlineData(40, 128, 6, 5, 8, 512)]
-    [InlineData(7, 64, 4, 1, 7, 256)]
-    public void Queries_take_a_thread_block_per_block_and_as_many_heads_as_divide_all(int all, int block, int most, int heads, int groups,
+    [InlineData(12, 64, 6, 2, 256)]
+    [InlineData(24, 64, 6, 4, 256)]
+    [InlineData(40, 128, 5, 8, 512)]
+    [InlineData(5, 64, 5, 1, 256)]
+    [InlineData(7, 64, 1, 7, 256)]
+    [InlineData(1, 64, 1, 1, 256)]
+    public void Queries_take_a_thread_block_per_block_and_as_many_heads_as_divide_all(int all, int block, int heads, int groups,
         int threads) => Assert.Equal(
         new KernelConfiguration(
             new KernelProgram("sage_queries", $"BLOCK={block}", $"HEADS={heads}", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
             new KernelLaunch((32760 + block - 1) / block, groups, threads, 0)),
-        SageQueriesKernel.Configure(new(1, 32760, all), block, true, mostHeads: most));
+        SageQueriesKernel.Configure(new(1, 32760, all), block, true));
 
     [Theory]
     [InlineData(32760, 12, 227, 24, 11, 2)]
@@ -258,28 +258,11 @@ public class KernelConfigurationTests
     public void Keys_are_divided_so_that_every_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes, int perChunk,
         int chunks, int tiles)
     {
-        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(
-            new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10, paired: false);
+        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
-        Assert.Equal(new KernelProgram("sage_keys", "PAIRED=0", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
+        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
             "STATE=1", "NORMALIZE=1"), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
-    }
-
-    [Theory]
-    [InlineData(32760, 12, 227, 12, 22, 128)]
-    [InlineData(75600, 40, 227, 24, 25, 128)]
-    [InlineData(32760, 12, 99, 24, 11, 64)]
-    [InlineData(1, 1, 227, 1, 1, 128)]
-    public void Keys_are_divided_so_that_every_half_of_a_multiprocessor_has_a_part(int length, int heads, int sharedKilobytes,
-        int perChunk, int chunks, int features)
-    {
-        (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(
-            new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10, paired: true);
-        Assert.Equal(perChunk, blocks);
-        Assert.Equal(new KernelProgram("sage_keys", "PAIRED=1", "BLOCK=128", $"FEATURE_ROWS={features}", "VALUES=1", "ELEMENT=i8",
-            "STATE=1", "NORMALIZE=1"), c.Program);
-        Assert.Equal(new KernelLaunch(chunks, heads, 256, (2 << 15) + features * 256), c.Launch);
     }
 
     [Fact]
@@ -288,27 +271,26 @@ public class KernelConfigurationTests
         KernelLaunch launch = new(256, 12, 384, (6 << 15) + (17 << 10));
         foreach (bool chosen in new[] { false, true })
             Assert.Equal(new KernelConfiguration(
-                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}", "RESULT=bf16"), launch),
+                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}"), launch),
                 Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared));
     }
 
     [Theory]
-    [InlineData(78, 2)]
-    [InlineData(512, 6)]
-    public void Cross_attention_has_a_ring_as_deep_as_the_keys_fill(int keys, int stages) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=0", $"STAGES={stages}", "RESULT=bf16"),
-            new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
-        Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10, 132, resident: false));
-
-    [Fact]
-    public void Cross_attention_has_a_thread_block_a_multiprocessor_with_all_keys_and_three_times_its_queries() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_cross_attention", "RESIDENT=1", "STAGES=2", "QUERIES=3", "RESULT=bf16"),
-            new KernelLaunch(132, 1, 384, (2 + 3 << 15) + (1 << 10))),
-        Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), 78, 227 << 10, 132, resident: true));
+    [InlineData(32760, 12, 78, 2, 132)]
+    [InlineData(32760, 12, 128, 2, 132)]
+    [InlineData(129, 2, 64, 1, 4)]
+    public void Cross_attention_has_a_thread_block_a_multiprocessor_with_all_keys_and_three_times_its_queries(
+        int length, int heads, int keys, int stages, int threadBlocks)
+    {
+        KernelConfiguration c = Sm90CrossAttentionKernel.Configure(new(1, length, heads), keys, 132);
+        Assert.Equal(new KernelProgram("sm90_cross_attention", $"STAGES={stages}", "QUERIES=3"), c.Program);
+        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (stages + 3 << 15) + (1 << 10)), c.Launch);
+        Assert.InRange(c.Launch.SharedBytes, 1, HopperShared - (1 << 10));
+    }
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6", "RESULT=bf16"),
+        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6"),
             new KernelLaunch(256, 12, 384, (7 << 15) + (1 << 10))),
         Sm90SlaAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
 
@@ -375,7 +357,7 @@ public class KernelConfigurationTests
         int chunks) => Assert.Equal(
         (new KernelConfiguration(new KernelProgram("sage_statistics", $"SHARE={share}", $"VECTORS={vectors}"),
             new KernelLaunch(chunks, batch, 256, 0)), chunk),
-        SageStatisticsKernel.Configure(new(batch, length, heads), 132, inRegisters: true));
+        SageStatisticsKernel.Configure(new(batch, length, heads), 132));
 
     [Theory]
     [InlineData(64, 64, 128, ScalarType.BFloat16)]

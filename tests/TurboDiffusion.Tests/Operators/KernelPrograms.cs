@@ -18,24 +18,18 @@ internal static class KernelPrograms
         from element in new[] { ScalarType.Int8, ScalarType.BFloat16 }
         from program in (KernelProgram[])
         [
-            .. from most in new[] { 0, 1, 3, 4, 6 }
+            .. from heads in new[] { 1, 12, 40 }
                from features in new[] { false, true }
-               select SageQueriesKernel.Configure(new(1, 1, 12), block, normalize, element, features, most).Program,
-            .. from paired in new[] { false, true }
-               from program in (KernelProgram[])
-               [
-                   Keys(block, normalize, 99, element, paired, state: false), Keys(block, normalize, 99, element, paired),
-                   Keys(block, normalize, 227, element, paired),
-               ]
-               select program,
+               select SageQueriesKernel.Configure(new(1, 1, heads), block, normalize, element, features).Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element, state: false).Configuration.Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 99 << 10, element).Configuration.Program,
+            SageKeysKernel.Configure(new(1, 1, 1), block, normalize, false, 132, 227 << 10, element).Configuration.Program,
         ]
         select program).Concat(
         from columns in new[] { 136, 1536, 5120 }
-        from stages in new[] { 1, 2 }
-        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true), 132, stages).Program).Concat(
+        select Sm90BlockInt8QuantizeKernel.Configure(new(1, columns, ScalarType.BFloat16, true)).Program).Concat(
         from heads in new[] { 12, 40 }
-        from inRegisters in new[] { false, true }
-        select SageStatisticsKernel.Configure(new(1, 1, heads), 132, inRegisters).Configuration.Program).Concat(
+        select SageStatisticsKernel.Configure(new(1, 1, heads), 132).Configuration.Program).Concat(
         from launch in Convolutions.Concat(Halving)
         from tuning in Sm90CausalConvolutionKernel.Tuning.All(launch)
         select Sm90CausalConvolutionKernel.Configure(launch, 227 << 10, 132, tuning).Program).Concat(
@@ -44,30 +38,13 @@ internal static class KernelPrograms
             CausalHeadKernel.Configure(new(1, 8, 8, 96, 3, 3, 3, ScalarType.BFloat16)).Program,
             BiasResidualKernel.Configure(new(8, 8, ScalarType.BFloat16)).Program, SageStateKernel.Configure(1).Program,
             BlockTopKKernel.Configure(1, 256).Program, BlockTopKKernel.Configure(1, 591).Program,
-            .. from int8 in new[] { false, true }
-               from program in (KernelProgram[])
-               [
-                   Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10, int8).Program,
-                   Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10, int8).Program,
-                   Sm90CrossAttentionKernel.Configure(new(1, 1, 12), 128, 227 << 10, 132, true, int8).Program,
-               ]
-               select program,
+            Sm90SlaAttentionKernel.Configure(new(1, 1, 12), 227 << 10).Program,
+            Sm90Int8AttentionKernel.Configure(new(1, 1, 12), true, 227 << 10).Program,
             Sm90Int8AttentionKernel.Configure(new(1, 1, 12), false, 227 << 10).Program,
-            .. from keys in new[] { 64, 78, 512 }
-               from resident in new[] { false, true }
-               select Sm90CrossAttentionKernel.Configure(new(1, 1, 12), keys, 227 << 10, 132, resident).Program,
+            .. from keys in new[] { 64, 78 } select Sm90CrossAttentionKernel.Configure(new(1, 1, 12), keys, 132).Program,
             .. from normalize in new[] { false, true }
-               from paired in new[] { false, true }
-               from program in (KernelProgram[])
-               [
-                   Keys(128, normalize, 227, ScalarType.Int8, paired, values: true),
-                   Keys(128, normalize, 227, ScalarType.Int8, paired, state: false, int8Values: true),
-               ]
-               select program]);
-
-    private static KernelProgram Keys(int block, bool normalize, int sharedKilobytes, ScalarType element, bool paired, bool state = true,
-        bool values = false, bool int8Values = false) => SageKeysKernel.Configure(
-            new(1, 1, 1), block, normalize, values, 132, sharedKilobytes << 10, element, state, int8Values, paired).Configuration.Program;
+               select SageKeysKernel.Configure(new(1, 1, 1), 128, normalize, false, 132, 227 << 10, state: false, int8Values: true)
+                   .Configuration.Program]);
 
     private static IEnumerable<Sm90CausalConvolutionKernel.Launch> Convolutions =>
         from size in new[] { (96, 96, 3, 3, 1), (192, 192, 3, 3, 1), (192, 384, 3, 3, 1), (384, 384, 3, 3, 1), (192, 96, 1, 2, 4),

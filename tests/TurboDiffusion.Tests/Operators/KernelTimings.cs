@@ -32,9 +32,8 @@ public class KernelTimings
         using var noGradient = no_grad();
         Tensor input = Wide(1, tokens, dim), modulated = randn([1, 1, dim], device: _device);
         foreach (KernelForm form in new[] { KernelForm.Portable, Form(tokens, dim) }.Distinct())
-            foreach (int stages in new[] { 1, 2 })
-                Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {form}, stages {stages}", 3.0 * tokens * dim,
-                    () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), form, stages)));
+            Bandwidth($"LayerNorm, modulate, quantize [{tokens}, {dim}], {form}", 3.0 * tokens * dim,
+                () => Free(BlockInt8QuantizeKernel.Run(input, Norm.Modulated(modulated, modulated, 1e-6), form)));
     }
 
     [Fact]

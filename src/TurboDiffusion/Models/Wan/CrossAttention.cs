@@ -74,11 +74,8 @@ public sealed class CrossAttention : AttentionLayer
         using var scope = NewDisposeScope();
         Tensor q = QueryLayer.Multiply(x);
         observe?.Invoke("cross_attn.q", () => q);
-        Tensor queries = Heads(QueryNorm.call(q));
-        KeyValues text = context.Text;
-        if (observe is null && context.Image is null)
-            return DenseAttention.Attend(queries, text.Keys, text.Values, text.Distinct, OutputLayer).MoveToOuterDisposeScope();
-        Tensor heads = DenseAttention.Attend(queries, text.Keys, text.Values, text.Distinct);
+        Tensor queries = Heads(QueryNorm.call(q)), heads = DenseAttention.Attend(
+            queries, context.Text.Keys, context.Text.Values, context.Text.Distinct);
         // One image may serve a batch.
         if (context.Image?.Expand(queries.shape[0]) is { } image) heads += DenseAttention.Attend(queries, image.Keys, image.Values);
         observe?.Invoke("cross_attn.attn_op", () => heads);

@@ -41,8 +41,6 @@ public sealed class SelfAttention : AttentionLayer
         Tensor v = ValueLayer.Multiply(x);
         observe?.Invoke("self_attn.v", () => v);
         var transform = new QueryKeyTransform(QueryNorm.Weight, KeyNorm.Weight, rotary, QueryNorm.Eps);
-        if (causal is null && observe is null)
-            return _operator.AttendProjections(q, k, v, transform, OutputLayer).MoveToOuterDisposeScope();
         Tensor heads;
         if (causal is null)
         {

@@ -1,4 +1,3 @@
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
@@ -73,21 +72,7 @@ internal static class AttentionKernels
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Attend(
         Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias)? projection,
-        KernelForm form) => Attend(q, k, v, transform, options, projection, form, null).Values;
-
-    /// <summary>Attends for a layer, in its format where the kernel can.</summary>
-    /// <inheritdoc cref="Attend(Tensor, Tensor, Tensor, QueryKeyTransform?, AttentionOptions, ValueTuple{Tensor, Tensor}?, KernelForm)"/>
-    /// <param name="q">As above.</param>
-    /// <param name="k">As above.</param>
-    /// <param name="v">As above.</param>
-    /// <param name="transform">As above.</param>
-    /// <param name="options">As above.</param>
-    /// <param name="projection">As above.</param>
-    /// <param name="form">As above.</param>
-    /// <param name="next">The layer that multiplies the result; null: the result is bfloat16.</param>
-    public static AttentionResult Attend(
-        Tensor q, Tensor k, Tensor v, QueryKeyTransform? transform, AttentionOptions options, (Tensor Weight, Tensor Bias)? projection,
-        KernelForm form, LinearLayer? next)
+        KernelForm form)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q), keys = SageOperand.Rows(k), values = SageOperand.Rows(v);
@@ -102,18 +87,16 @@ internal static class AttentionKernels
         SageKeysKernel.Result right = SageKeysKernel.Run(keys, values, mean, keyInverse, transform.GetValueOrDefault(), options.KeyBlock,
             fp8: sage && hopper && options.IsSparse, element, state: options.IsSparse, channels);
         if (projection is not { } mixing)
-            return new AttentionResult((hopper
+            return (hopper
                 ? Sm90Int8AttentionKernel.Run(left, right, channels!)
                 : AttendPortable(left, right, Heads(values), AllBlocks(values, options), options).to_type(ScalarType.BFloat16))
-                .MoveToOuterDisposeScope(), null);
+                .MoveToOuterDisposeScope();
         (Tensor Mix, Tensor FeatureSums) state = SageStateKernel.Run(right.Products, right.Sums, mixing.Weight);
         Tensor kept = Choose(left.Pooled, right.Pooled, options);
-        bool int8 = next is { TakesInt8Blocks: true } && AttentionResult.CanQuantize(q.shape[0], q.shape[1]);
-        return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, mixing.Bias, int8)
-            : hopper ? Sm90Int8AttentionKernel.Run(left, right, kept, state, mixing.Bias, int8)
-            : new AttentionResult(
-                (AttendPortable(left, right, Heads(values), kept, options) + AttendLinear(left.Features, state, mixing.Bias))
-                    .to_type(ScalarType.BFloat16), null)).MoveToOuterDisposeScope();
+        return (!sage ? Sm90SlaAttentionKernel.Run(left, right, values, kept, state, mixing.Bias)
+            : hopper ? Sm90Int8AttentionKernel.Run(left, right, kept, state, mixing.Bias)
+            : (AttendPortable(left, right, Heads(values), kept, options) + AttendLinear(left.Features, state, mixing.Bias))
+                .to_type(ScalarType.BFloat16)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The kept key blocks, int32.</summary>

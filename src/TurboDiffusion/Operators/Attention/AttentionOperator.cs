@@ -1,5 +1,4 @@
 using TurboDiffusion.Runtime;
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using static TorchSharp.torch;
 
@@ -31,18 +30,6 @@ public abstract class AttentionOperator : nn.Module<Tensor, Tensor, Tensor, Tens
         using var scope = NewDisposeScope();
         (Tensor queries, Tensor keys) = transform.Apply(q, k);
         return call(queries, keys, v.unflatten(2, [-1, transform.Rotary.HeadDim])).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The same for the layer that multiplies the result, without telling anybody of it.</summary>
-    /// <param name="q">The projection <c>[B, L, H·D]</c>.</param>
-    /// <param name="k">As q.</param>
-    /// <param name="v">As q.</param>
-    /// <param name="transform">What is to be done to q and k.</param>
-    /// <param name="next">The layer.</param>
-    internal virtual Operand AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform, LinearLayer next)
-    {
-        using var scope = NewDisposeScope();
-        return next.Prepare(AttendProjections(q, k, v, transform).flatten(2)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The operator that the options ask for.</summary>

@@ -1,4 +1,3 @@
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -38,24 +37,8 @@ public sealed class DenseAttention : AttentionOperator
     /// <returns><c>[B, L, H, D]</c></returns>
     internal static Tensor Attend(Tensor q, Tensor k, Tensor v, long? distinct) => distinct is { } rows
         && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.Attention, q), q.shape[3], q.dtype, rows).IsKernel
-            ? Sm90CrossAttentionKernel.Run(q, k, v, rows).Values
+            ? Sm90CrossAttentionKernel.Run(q, k, v, rows)
             : Attend(q, k, v);
-
-    /// <summary>The same for the layer that multiplies the result.</summary>
-    /// <inheritdoc cref="Attend(Tensor, Tensor, Tensor, long?)"/>
-    /// <param name="q">As above.</param>
-    /// <param name="k">As above.</param>
-    /// <param name="v">As above.</param>
-    /// <param name="distinct">As above.</param>
-    /// <param name="next">The layer.</param>
-    internal static Operand Attend(Tensor q, Tensor k, Tensor v, long? distinct, LinearLayer next)
-    {
-        using var scope = NewDisposeScope();
-        return (distinct is { } rows && next.TakesInt8Blocks && AttentionResult.CanQuantize(q.shape[0], q.shape[1])
-            && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.Attention, q), q.shape[3], q.dtype, rows).IsKernel
-                ? Sm90CrossAttentionKernel.Run(q, k, v, rows, int8: true).For(next)
-                : next.Prepare(Attend(q, k, v, distinct).flatten(2))).MoveToOuterDisposeScope();
-    }
 
     /// <summary>
     /// <see cref="DistinctRows"/> where a kernel may make use of it, as the answer has to come from the device; null elsewhere.

@@ -8,15 +8,12 @@ namespace TurboDiffusion.Operators.Attention;
 /// <summary>What sparse-linear attention needs of k and v, in one pass over them: <c>native/attention/sage_keys.cu</c>.</summary>
 internal static unsafe class SageKeysKernel
 {
-    /// <summary>Whether two thread blocks share a multiprocessor.</summary>
-    public const bool DefaultPaired = true;
-
     private const string Name = "sage_keys";
-    private const int Threads = 512, PairedThreads = 256;
+    private const int Threads = 512;
     private const int MaxBlocksPerChunk = 24;
 
     // The sums of the warps, and what the runtime takes for itself.
-    private const int StaticSharedBytes = 11 << 10, PairedStaticSharedBytes = 7 << 10;
+    private const int StaticSharedBytes = 11 << 10;
 
     /// <summary>What the kernel makes of k and v.</summary>
     /// <param name="Values">k − mean, int8 <c>[B, H, L, 128]</c>; or k, bfloat16.</param>
@@ -44,30 +41,16 @@ internal static unsafe class SageKeysKernel
     /// <param name="element">Of the keys: int8 or bfloat16.</param>
     /// <param name="state">Whether the state is asked for.</param>
     /// <param name="int8Values">Whether v is asked for in int8.</param>
-    /// <param name="paired">Whether two thread blocks share a multiprocessor.</param>
     /// <returns>The configuration and the blocks of a chunk.</returns>
     public static (KernelConfiguration Configuration, int BlocksPerChunk) Configure(
         SageOperand.Size size, int block, bool normalize, bool values, int multiprocessors, int sharedBytes,
-        ScalarType element = ScalarType.Int8, bool state = true, bool int8Values = false,
-        bool paired = DefaultPaired)
+        ScalarType element = ScalarType.Int8, bool state = true, bool int8Values = false)
     {
         long blocks = size.Blocks(block), tile = 2L * SageOperand.HeadDim * block;
-        if (paired)
-        {
-            int rows = 3 * tile + PairedStaticSharedBytes <= sharedBytes ? block : block / 2;
-            long bytes = 2 * tile + tile * rows / block;
-            long places = multiprocessors * Math.Clamp(sharedBytes / (bytes + PairedStaticSharedBytes), 1, 2);
-            int share = (int)Math.Clamp((blocks * size.Sequences + places - 1) / places, 1, MaxBlocksPerChunk);
-            return (new KernelConfiguration(
-                new KernelProgram(Name, "PAIRED=1", $"BLOCK={block}", $"FEATURE_ROWS={rows}", $"VALUES={(int8Values ? 2 : values ? 1 : 0)}",
-                    $"ELEMENT={SageOperand.Element(element)}", $"STATE={(state ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
-                new KernelLaunch((int)((blocks + share - 1) / share), (int)size.Sequences, PairedThreads, (int)bytes)), share);
-        }
         int perChunk = (int)Math.Clamp((blocks * size.Sequences + multiprocessors - 1) / multiprocessors, 1, MaxBlocksPerChunk);
         int valueTiles = 3 * tile + StaticSharedBytes <= sharedBytes ? 2 : 1;
         return (new KernelConfiguration(
-            new KernelProgram(Name, "PAIRED=0", $"BLOCK={block}", $"VALUE_TILES={valueTiles}",
-                $"VALUES={(int8Values ? 2 : values ? 1 : 0)}",
+            new KernelProgram(Name, $"BLOCK={block}", $"VALUE_TILES={valueTiles}", $"VALUES={(int8Values ? 2 : values ? 1 : 0)}",
                 $"ELEMENT={SageOperand.Element(element)}", $"STATE={(state ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
             new KernelLaunch((int)((blocks + perChunk - 1) / perChunk), (int)size.Sequences, Threads, (int)((1 + valueTiles) * tile))),
                 perChunk);
@@ -87,17 +70,16 @@ internal static unsafe class SageKeysKernel
     /// The largest magnitude of each channel of v, float32 <c>[B, H, 128]</c>: v is asked for in int8, its channels divided by that. Null:
     /// it is not.
     /// </param>
-    /// <param name="paired">Whether two thread blocks share a multiprocessor.</param>
     public static Result Run(
         Tensor k, Tensor v, Tensor mean, Tensor? inverse, QueryKeyTransform transform, int block, bool fp8,
-        ScalarType element = ScalarType.Int8, bool state = true, Tensor? channels = null, bool paired = DefaultPaired)
+        ScalarType element = ScalarType.Int8, bool state = true, Tensor? channels = null)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(k);
         IKernelDevice on = KernelDevice.Of(k.device);
         ((KernelProgram program, KernelLaunch launch), int blocksPerChunk) =
             Configure(size, block, inverse is not null, fp8, on.Multiprocessors, on.SharedBytes, element, state,
-                channels is not null, paired);
+                channels is not null);
         long batch = size.Batch, headCount = size.Heads, blocks = size.Blocks(block);
         const int HeadDim = SageOperand.HeadDim;
         Tensor values = empty([batch, headCount, size.Length, HeadDim], element, k.device);

@@ -7,11 +7,8 @@ namespace TurboDiffusion.Operators.Attention;
 /// <summary>What sparse-linear attention needs of q, in one pass over it: <c>native/attention/sage_queries.cu</c>.</summary>
 internal static unsafe class SageQueriesKernel
 {
-    /// <summary>Heads of a thread block, at most; 0: each has one, in the form for that.</summary>
-    public const int DefaultHeads = 4;
-
     private const string Name = "sage_queries";
-    private const int Threads = 256;
+    private const int MostHeads = 6, ThreadsPerToken = 4;
 
     /// <summary>What the kernel makes of q.</summary>
     /// <param name="Values">int8 or bfloat16 <c>[B, H, L, 128]</c></param>
@@ -20,23 +17,21 @@ internal static unsafe class SageQueriesKernel
     /// <param name="Features">softmax over the channels, bfloat16 <c>[B, H, L, 128]</c>; of no token where not asked for.</param>
     public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Features);
 
-    /// <summary>How a problem is run.</summary>
+    /// <summary>How a problem is run: a thread block has the largest number of heads up to six that divides all.</summary>
     /// <param name="size">Its sizes.</param>
     /// <param name="block">Tokens of a block, 64 or 128.</param>
     /// <param name="normalize">Whether q comes as the projection left it.</param>
     /// <param name="element">int8 or bfloat16.</param>
     /// <param name="features">Whether the features are asked for.</param>
-    /// <param name="mostHeads">Heads of a thread block, at most; 0: each has one, in the form for that.</param>
     public static KernelConfiguration Configure(
-        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true,
-        int mostHeads = DefaultHeads)
+        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true)
     {
-        int heads = mostHeads;
-        while (heads > 1 && size.Heads % heads != 0) heads--;
+        int heads = MostHeads;
+        while (size.Heads % heads != 0) heads--;
         return new(
             new KernelProgram(Name, $"BLOCK={block}", $"HEADS={heads}", $"ELEMENT={SageOperand.Element(element)}",
                 $"FEATURES={(features ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
-            new KernelLaunch((int)size.Blocks(block), (int)size.Sequences / Math.Max(heads, 1), heads == 0 ? Threads : 4 * block, 0));
+            new KernelLaunch((int)size.Blocks(block), (int)size.Sequences / heads, ThreadsPerToken * block, 0));
     }
 
     /// <summary>Runs it.</summary>
@@ -46,13 +41,12 @@ internal static unsafe class SageQueriesKernel
     /// <param name="block">Tokens of a block.</param>
     /// <param name="element">int8 or bfloat16.</param>
     /// <param name="features">Whether the features are asked for.</param>
-    /// <param name="mostHeads">Heads of a thread block, at most; 0: each has one, in the form for that.</param>
     public static Result Run(Tensor q, Tensor? inverse, QueryKeyTransform transform, int block, ScalarType element = ScalarType.Int8,
-        bool features = true, int mostHeads = DefaultHeads)
+        bool features = true)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element, features, mostHeads);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, block, inverse is not null, element, features);
         Tensor values = empty([size.Batch, size.Heads, size.Length, SageOperand.HeadDim], element, q.device);
         Tensor scales = empty([size.Batch, size.Heads, launch.GridX], ScalarType.Float32, q.device);
         Tensor pooled = empty([size.Batch, size.Heads, launch.GridX, SageOperand.HeadDim], ScalarType.BFloat16, q.device);

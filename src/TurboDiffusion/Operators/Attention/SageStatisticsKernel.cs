@@ -10,11 +10,8 @@ namespace TurboDiffusion.Operators.Attention;
 /// </summary>
 internal static unsafe class SageStatisticsKernel
 {
-    /// <summary>Whether a token's channels stay in registers until they are added to the sums.</summary>
-    public const bool DefaultInRegisters = true;
-
     private const string Name = "sage_statistics";
-    private const int Threads = 256, Chunk = 64, Warps = 8, MostVectors = 6, ThreadBlocksPerMultiprocessor = 2;
+    private const int Threads = 256, Warps = 8, MostVectors = 6, ThreadBlocksPerMultiprocessor = 2;
     private const int VectorsOfWarp = 32 * 8;
 
     /// <summary>Whether the kernel can do a width: a token must fit into the registers of a warp.</summary>
@@ -24,15 +21,10 @@ internal static unsafe class SageStatisticsKernel
     /// <summary>How a problem is run: every thread block of a full GPU has as many tokens as the others.</summary>
     /// <param name="size">Its sizes.</param>
     /// <param name="multiprocessors">Those of the GPU.</param>
-    /// <param name="inRegisters">Whether a token's channels stay in registers until they are added to the sums.</param>
     /// <returns>The configuration and the tokens of a thread block.</returns>
-    public static (KernelConfiguration Configuration, int Chunk) Configure(SageOperand.Size size, int multiprocessors,
-        bool inRegisters = DefaultInRegisters)
+    public static (KernelConfiguration Configuration, int Chunk) Configure(SageOperand.Size size, int multiprocessors)
     {
         int vectors = (int)((size.Width + VectorsOfWarp - 1) / VectorsOfWarp), share = 1;
-        if (!inRegisters)
-            return (new KernelConfiguration(new KernelProgram(Name, "SHARE=0", $"CHUNK={Chunk}", $"VECTORS={vectors}"),
-                new KernelLaunch((int)size.Blocks(Chunk), (int)size.Batch, Threads, 0)), Chunk);
         while ((vectors + share - 1) / share > MostVectors) share *= 2;
         long places = (long)multiprocessors * ThreadBlocksPerMultiprocessor;
         int chunk = (int)Math.Max(Warps, (size.Batch * size.Length + places - 1) / places);
@@ -45,15 +37,13 @@ internal static unsafe class SageStatisticsKernel
     /// <param name="q">bfloat16 <c>[B, L, H·128]</c>, from <see cref="SageOperand.Rows"/>.</param>
     /// <param name="k">As q.</param>
     /// <param name="transform">Weights and rotation.</param>
-    /// <param name="inRegisters">Whether a token's channels stay in registers until they are added to the sums.</param>
     /// <returns>Float32 <c>[B, L]</c> of q and of k, and the mean of the keys, bfloat16 <c>[B, 1, H, 128]</c>.</returns>
-    public static (Tensor Query, Tensor Key, Tensor KeyMean) Run(
-        Tensor q, Tensor k, QueryKeyTransform transform, bool inRegisters = DefaultInRegisters)
+    public static (Tensor Query, Tensor Key, Tensor KeyMean) Run(Tensor q, Tensor k, QueryKeyTransform transform)
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
         IKernelDevice on = KernelDevice.Of(q.device);
-        ((KernelProgram program, KernelLaunch launch), int chunk) = Configure(size, on.Multiprocessors, inRegisters);
+        ((KernelProgram program, KernelLaunch launch), int chunk) = Configure(size, on.Multiprocessors);
         Tensor query = empty([size.Batch, size.Length], ScalarType.Float32, q.device), key = empty_like(query);
         Tensor sums = empty([size.Batch, launch.GridX, size.Width], ScalarType.Float32, q.device);
         SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform),

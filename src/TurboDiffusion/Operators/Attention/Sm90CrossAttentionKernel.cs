@@ -9,18 +9,15 @@ namespace TurboDiffusion.Operators.Attention;
 /// </summary>
 internal static unsafe class Sm90CrossAttentionKernel
 {
-    /// <summary>Whether a head's keys stay while its queries come by.</summary>
-    public const bool DefaultResident = true;
-
     private const string Name = "sm90_cross_attention";
     private const int HeadDim = SageOperand.HeadDim, QueryBlock = 128, KeyBlock = 64;
-    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, MaxStages = 6, MaxQueries = 3;
+    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, Alignment = 1 << 10;
 
-    // On an H200, 32760 queries of 12 heads: torch to all 512 keys 0.187 ms; the kernel to 78 in two blocks 0.132, to 512 in eight 0.266.
+    // Times 128 queries that there is room for.
+    private const int Queries = 3;
+
+    // On an H200, 32760 queries of 12 heads: torch to all 512 keys 0.184 ms; the kernel to 78 or 128, in two blocks, 0.090.
     private const int MostKeys = 2 * KeyBlock;
-
-    // Barriers, and what the runtime takes for itself.
-    private const int StaticSharedBytes = 2 << 10, Alignment = 1 << 10;
 
     /// <summary>Which form runs: this kernel, or torch's.</summary>
     /// <param name="offered">What the machine offers.</param>
@@ -33,59 +30,46 @@ internal static unsafe class Sm90CrossAttentionKernel
         .Require(keys <= MostKeys, "to many keys torch's attention is faster");
 
     /// <summary>
-    /// How a problem is run: a thread block per multiprocessor, with room for all keys and up to three times its queries.
+    /// How a problem is run: a thread block per multiprocessor, with room for all keys of a head and three times 128 of its queries.
     /// </summary>
     /// <param name="size">Sizes of the queries.</param>
-    /// <param name="keys">Keys that are attended to.</param>
-    /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
+    /// <param name="keys">Keys that are attended to, at most 128.</param>
     /// <param name="multiprocessors">Those of the GPU.</param>
-    /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
-    /// <param name="int8">Whether the result is; where keys stay.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes, int multiprocessors,
-        bool resident = DefaultResident, bool int8 = false)
+    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int multiprocessors)
     {
-        long blocks = size.Blocks(QueryBlock);
-        int room = sharedBytes - StaticSharedBytes - Alignment, needed = (int)((keys + KeyBlock - 1) / KeyBlock);
-        int places = Math.Min(MaxQueries, (room - needed * StageBytes) / QueryBytes);
-        if (resident && places > 0)
-            return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=1", $"STAGES={needed}", $"QUERIES={places}",
-                    AttentionResult.Constant(int8)),
-                new KernelLaunch((int)Math.Min(multiprocessors, blocks * size.Sequences), 1, Threads,
-                    needed * StageBytes + places * QueryBytes + Alignment));
-        int stages = Math.Clamp(needed, 2, Math.Min(MaxStages, (room - QueryBytes) / StageBytes));
-        return new KernelConfiguration(new KernelProgram(Name, "RESIDENT=0", $"STAGES={stages}", AttentionResult.Constant(false)),
-            new KernelLaunch((int)blocks, (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
+        int stages = (int)((keys + KeyBlock - 1) / KeyBlock);
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"QUERIES={Queries}"),
+            new KernelLaunch((int)Math.Min(multiprocessors, size.Blocks(QueryBlock) * size.Sequences), 1, Threads,
+                stages * StageBytes + Queries * QueryBytes + Alignment));
     }
 
     /// <summary>Attends.</summary>
     /// <param name="q">Queries, bfloat16 <c>[B, L, H, 128]</c>.</param>
     /// <param name="k">Keys, bfloat16 <c>[B, S, H, 128]</c>.</param>
     /// <param name="v">Values, as the keys.</param>
-    /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
-    /// <param name="resident">Whether a head's keys stay while its queries come by.</param>
-    /// <param name="int8">Whether the result is; where keys stay.</param>
-    public static AttentionResult Run(
-        Tensor q, Tensor k, Tensor v, long distinct, bool resident = DefaultResident, bool int8 = false)
+    /// <param name="distinct">From this row on, in 1 … S and at most 128, all keys and all values are that of the row before it.</param>
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct)
     {
         using var scope = NewDisposeScope();
         Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
         SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
         IKernelDevice on = KernelDevice.Of(q.device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes, on.Multiprocessors, resident, int8);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.Multiprocessors);
         const int Row = sizeof(short) * HeadDim;
-        AttentionResult y = AttentionResult.Empty(size, int8, q.device);
+        Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
         byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         byte* qMap = maps, kMap = maps + TensorMap.Size, vMap = kMap + TensorMap.Size;
         Describe(qMap, queries, size, QueryBlock);
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
-        (nint yAddress, nint yScales) = y.Addresses();
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
             sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor,
-            &sequences, &yScales };
+            &sequences };
         on.Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
 

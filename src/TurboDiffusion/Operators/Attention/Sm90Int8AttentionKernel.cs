@@ -25,12 +25,11 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="size">Its sizes.</param>
     /// <param name="chosen">Whether it attends to lists of key blocks.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    /// <param name="int8">Whether the result is.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes, bool int8 = false)
+    public static KernelConfiguration Configure(SageOperand.Size size, bool chosen, int sharedBytes)
     {
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}", AttentionResult.Constant(int8)),
+            new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}"),
             new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
                 stages * StageBytes + QueryBytes + Alignment));
     }
@@ -40,8 +39,7 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// <param name="k">Keys in blocks of 128, int8, with v in int8.</param>
     /// <param name="channels">What the channels of v were divided by, float32 <c>[B, H, 128]</c>.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
-    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) =>
-        Run(q, k, channels, null, false).Values;
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor channels) => Run(q, k, channels, null);
 
     /// <summary>Attends to chosen key blocks, and adds the linear branch.</summary>
     /// <param name="q">Queries in blocks of 64, int8, with their features.</param>
@@ -51,22 +49,20 @@ internal static unsafe class Sm90Int8AttentionKernel
     /// The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.
     /// </param>
     /// <param name="bias">Float32 <c>[128]</c>.</param>
-    /// <param name="int8">Whether the result is.</param>
-    public static AttentionResult Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept,
-        (Tensor Mix, Tensor FeatureSums) state, Tensor bias, bool int8 = false) =>
-        Run(q, k, null, new Choice(kept, state.Mix, state.FeatureSums, bias), int8);
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor kept, (Tensor Mix, Tensor FeatureSums) state,
+        Tensor bias) => Run(q, k, null, new Choice(kept, state.Mix, state.FeatureSums, bias));
 
-    private static AttentionResult Run(
-        SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice, bool int8)
+    private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
     {
         long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes, int8);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, choice is not null, on.SharedBytes);
         long queryBlocks = size.Blocks(QueryBlock), keyBlocks = size.Blocks(KeyBlock), rows = size.Sequences * tokens;
         (Tensor vValues, Tensor vScales) = k.V ?? throw new ArgumentException("The kernel takes v in 8 bits.", nameof(k));
-        AttentionResult y = AttentionResult.Empty(size, int8, device);
+        Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
 
         byte* maps = stackalloc byte[5 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
@@ -93,13 +89,13 @@ internal static unsafe class Sm90Int8AttentionKernel
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* valueScales = KernelOperand.Address(vScales, ScalarType.Float32, batch, headCount, keyBlocks);
-        (nint yAddress, nint yScales) = y.Addresses();
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)tokens, heads = (int)headCount;
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]
         {
             qMap, kMap, vMap, featureMap, mixMap, &qScales, &kScales, &valueScales, &keptAddress, &sums, &bias, &valueChannels, &yAddress,
-                &yScales, &length, &heads, &count, &factor,
+                &length, &heads, &count, &factor,
         };
         on.Launch(program, launch, arguments);
         return y;

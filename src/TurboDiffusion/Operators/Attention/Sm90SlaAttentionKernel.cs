@@ -21,11 +21,10 @@ internal static unsafe class Sm90SlaAttentionKernel
     /// <summary>How a problem is run: as deep a ring as shared memory holds.</summary>
     /// <param name="size">Its sizes.</param>
     /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    /// <param name="int8">Whether the result is.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, int sharedBytes, bool int8 = false)
+    public static KernelConfiguration Configure(SageOperand.Size size, int sharedBytes)
     {
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", AttentionResult.Constant(int8)),
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
             new KernelLaunch((int)size.Blocks(QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
     }
 
@@ -38,17 +37,17 @@ internal static unsafe class Sm90SlaAttentionKernel
     /// The projected state, bfloat16 <c>[B, H, 128 outputs, 128 features]</c>, and the sums of features, float32 <c>[B, H, 128]</c>.
     /// </param>
     /// <param name="bias">Float32 <c>[128]</c>.</param>
-    /// <param name="int8">Whether the result is.</param>
-    public static AttentionResult Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept,
-        (Tensor Mix, Tensor FeatureSums) state, Tensor bias, bool int8 = false)
+    /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
+    public static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor v, Tensor kept,
+        (Tensor Mix, Tensor FeatureSums) state, Tensor bias)
     {
         SageOperand.Size size = SageOperand.Size.Of(v);
         Device device = v.device;
         IKernelDevice on = KernelDevice.Of(device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, on.SharedBytes, int8);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, on.SharedBytes);
         long batch = size.Batch, tokens = size.Length, headCount = size.Heads, rows = size.Sequences * tokens;
         const int Row = sizeof(short) * HeadDim;
-        AttentionResult y = AttentionResult.Empty(size, int8, device);
+        Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.BFloat16, device);
 
         byte* maps = stackalloc byte[5 * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
@@ -66,13 +65,12 @@ internal static unsafe class Sm90SlaAttentionKernel
         void* keptAddress = KernelOperand.Address(kept, ScalarType.Int32, batch, headCount, launch.GridX, kept.shape[3]);
         void* sums = KernelOperand.Address(state.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
         void* biasAddress = KernelOperand.Address(bias, ScalarType.Float32, HeadDim);
-        (nint yAddress, nint yScales) = y.Addresses();
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
         int length = (int)tokens, heads = (int)headCount, count = (int)kept.shape[3];
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]
         {
-            qMap, kMap, vMap, featureMap, mixMap, &keptAddress, &sums, &biasAddress, &yAddress, &yScales, &length, &heads, &count,
-                &factor,
+            qMap, kMap, vMap, featureMap, mixMap, &keptAddress, &sums, &biasAddress, &yAddress, &length, &heads, &count, &factor,
         };
         on.Launch(program, launch, arguments);
         return y;

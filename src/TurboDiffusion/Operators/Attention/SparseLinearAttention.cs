@@ -53,15 +53,6 @@ public class SparseLinearAttention : AttentionOperator
         return choice.IsKernel ? InKernels(q, k, v, transform, choice.Form) : base.AttendProjections(q, k, v, transform);
     }
 
-    internal override Operand AttendProjections(Tensor q, Tensor k, Tensor v, QueryKeyTransform transform, LinearLayer next)
-    {
-        KernelChoice choice = AttentionKernels.Choose(q, transform.Rotary.HeadDim, Options, transform);
-        if (!choice.IsKernel) return base.AttendProjections(q, k, v, transform, next);
-        using var scope = NewDisposeScope();
-        return AttentionKernels.Attend(q, k, v, transform, Options, (Projection.Weight, Projection.Bias!), choice.Form, next).For(next)
-            .MoveToOuterDisposeScope();
-    }
-
     /// <summary>The sparse branch: chooses the key blocks and attends to them.</summary>
     /// <param name="q">Queries <c>[B, L, H, D]</c>.</param>
     /// <param name="k">Keys <c>[B, L, H, D]</c>.</param>

@@ -46,10 +46,8 @@ internal static unsafe class BlockInt8QuantizeKernel
     /// <param name="x"><c>[B, L, K]</c></param>
     /// <param name="norm">The normalisation.</param>
     /// <param name="form">The kernel.</param>
-    /// <param name="stages">For Hopper's own: 128 rows that a thread block has room for.</param>
     /// <returns>int8 <c>[B·L, K]</c> and float32 scales <c>[⌈B·L/128⌉, ⌈K/128⌉]</c>.</returns>
-    public static (Tensor Values, Tensor Scales) Run(
-        Tensor x, Norm norm, KernelForm form, int stages = Sm90BlockInt8QuantizeKernel.DefaultStages)
+    public static (Tensor Values, Tensor Scales) Run(Tensor x, Norm norm, KernelForm form)
     {
         using var scope = NewDisposeScope();
         long batch = x.shape[0], length = x.shape[1], columns = x.shape[2];
@@ -61,18 +59,16 @@ internal static unsafe class BlockInt8QuantizeKernel
             new Problem(batch * length, columns, x.dtype, Normalises: true), form,
             KernelOperand.Address(factors, ScalarType.Float32, batch, 1, columns),
             KernelOperand.Address(terms, ScalarType.Float32, batch, 1, columns),
-            length, (float)norm.Offset, (float)norm.Eps, stages);
+            length, (float)norm.Offset, (float)norm.Eps);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 
     private static (Tensor Values, Tensor Scales) Run(
-        Tensor x, Problem problem, KernelForm form, void* scale, void* shift, long rowsPerBatch, float offset, float eps,
-        int stages = Sm90BlockInt8QuantizeKernel.DefaultStages)
+        Tensor x, Problem problem, KernelForm form, void* scale, void* shift, long rowsPerBatch, float offset, float eps)
     {
         using var scope = NewDisposeScope();
-        IKernelDevice on = KernelDevice.Of(x.device);
         (KernelProgram program, KernelLaunch launch) = form == KernelForm.Sm90
-            ? Sm90BlockInt8QuantizeKernel.Configure(problem, on.Multiprocessors, stages)
+            ? Sm90BlockInt8QuantizeKernel.Configure(problem)
             : Configure(problem);
         Tensor input = x.contiguous();
         Tensor values = empty(problem.Rows, problem.Columns, ScalarType.Int8, x.device);
@@ -83,7 +79,7 @@ internal static unsafe class BlockInt8QuantizeKernel
         int rows = (int)problem.Rows, columns = (int)problem.Columns, perBatch = (int)rowsPerBatch;
         void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
             &offset, &eps };
-        on.Launch(program, launch, arguments);
+        KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 }

@@ -36,9 +36,6 @@ public sealed class Int8Linear : LinearLayer
         RegisterComponents();
     }
 
-    // A gradient takes the input itself.
-    internal override bool TakesInt8Blocks => !is_grad_enabled();
-
     internal override Operand Prepare(Tensor x)
     {
         using var scope = NewDisposeScope();

@@ -56,9 +56,6 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
         return Multiply(Prepare(input)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Whether its inputs are <see cref="Int8Operand"/>s that whoever makes the input may make.</summary>
-    internal virtual bool TakesInt8Blocks => false;
-
     /// <summary>An input in the layer's number format. It serves every layer of the same format and input size.</summary>
     /// <param name="x"><c>[..., in]</c></param>
     internal abstract Operand Prepare(Tensor x);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using TurboDiffusion.Operators.Attention;
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
@@ -43,16 +42,11 @@ public class AttentionTimings
         bool hopper = form == KernelForm.Sm90;
         string size = $"L {tokens}, {heads} heads{(correlated ? ", correlated" : "")}";
 
-        foreach (bool inRegisters in new[] { false, true, false, true })
-            Bandwidth($"statistics, in registers {inRegisters}, {size}", 2 * bytes,
-                () => _ = SageStatisticsKernel.Run(q, k, transform, inRegisters));
+        Bandwidth($"statistics, {size}", 2 * bytes, () => _ = SageStatisticsKernel.Run(q, k, transform));
         (Tensor queryInverse, Tensor keyInverse, Tensor mean) = SageStatisticsKernel.Run(q, k, transform);
-        foreach (int most in new[] { 0, 1, 3, 4, 6 })
-            Bandwidth($"queries, {most} heads a thread block, {size}", 2.5 * bytes,
-                () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock, mostHeads: most));
-        foreach (bool paired in new[] { false, true })
-            Bandwidth($"keys and state, paired {paired}, {size}", (hopper ? 3 : 2.5) * bytes,
-                () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper, paired: paired));
+        Bandwidth($"queries, {size}", 2.5 * bytes, () => _ = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock));
+        Bandwidth($"keys and state, {size}", (hopper ? 3 : 2.5) * bytes,
+            () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper));
         SageQueriesKernel.Result left = SageQueriesKernel.Run(q, queryInverse, transform, options.QueryBlock);
         SageKeysKernel.Result right = SageKeysKernel.Run(k, v, mean, keyInverse, transform, options.KeyBlock, hopper);
         Time($"scores of the blocks, {size}", () => _ = AttentionKernels.Scores(left.Pooled, right.Pooled));
@@ -69,13 +63,6 @@ public class AttentionTimings
         Rate($"portable sparse branch, {size}", operations,
             () => _ = SageSparseAttentionKernel.Run((left.Values, left.Scales), (right.Values, right.Scales), v.unflatten(2, [-1, 128]),
                 kept, options));
-        if (hopper)
-        {
-            Rate($"Hopper, both branches, to int8, {size}", operations,
-                () => _ = Sm90Int8AttentionKernel.Run(left, right, kept, state, projection.Bias, int8: true));
-            Tensor y = Sm90Int8AttentionKernel.Run(left, right, kept, state, projection.Bias).Values.flatten(2).flatten(0, 1);
-            Time($"what that saves, quantization of the result, {size}", () => _ = BlockInt8QuantizeKernel.Run(y));
-        }
         // What neighbouring query blocks share is loaded once: random projections share least.
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"MAPS {size}: {Shared(kept):P0} of what a query block chose, its neighbour chose too"));
@@ -88,9 +75,8 @@ public class AttentionTimings
             Time($"Sage: largest values of the channels, {size}", () => _ = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128])));
             Tensor channels = SageQuantization.ValueChannels(v.unflatten(2, [-1, 128]));
             Time($"Sage: queries, {size}", () => _ = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false));
-            foreach (bool paired in new[] { false, true })
-                Time($"Sage: keys, paired {paired}, {size}", () => _ = SageKeysKernel.Run(
-                    k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels, paired: paired));
+            Time($"Sage: keys, {size}", () => _ =
+                SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels));
             SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, 64, features: false);
             SageKeysKernel.Result keys =
                 SageKeysKernel.Run(k, v, mean, keyInverse, transform, 128, fp8: false, state: false, channels: channels);
@@ -104,9 +90,8 @@ public class AttentionTimings
             AttentionOptions exact = AttentionOptions.Sla();
             Bandwidth($"SLA: queries, {size}", 3 * bytes,
                 () => _ = SageQueriesKernel.Run(q, queryInverse, transform, exact.QueryBlock, ScalarType.BFloat16));
-            foreach (bool paired in new[] { false, true })
-                Bandwidth($"SLA: keys and state, paired {paired}, {size}", 3 * bytes, () => _ = SageKeysKernel.Run(
-                    k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16, paired: paired));
+            Bandwidth($"SLA: keys and state, {size}", 3 * bytes,
+                () => _ = SageKeysKernel.Run(k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16));
             SageQueriesKernel.Result queries = SageQueriesKernel.Run(q, queryInverse, transform, exact.QueryBlock, ScalarType.BFloat16);
             SageKeysKernel.Result keys =
                 SageKeysKernel.Run(k, v, mean, keyInverse, transform, exact.KeyBlock, false, ScalarType.BFloat16);
@@ -133,12 +118,9 @@ public class AttentionTimings
         Tensor q = Draw(tokens), k = Draw(512), v = Draw(512);
         Time($"cross-attention, L {tokens}, {heads} heads, torch", () => _ = DenseAttention.Attend(q, k, v));
         if (KernelMachine.Best(0).Form != KernelForm.Sm90) return;
-        foreach (long distinct in new[] { 512L, 128, 78, 30 })
-            foreach (bool resident in new[] { false, true })
-                Time($"cross-attention, L {tokens}, {heads} heads, own kernel, {distinct} keys, resident {resident}",
-                    () => _ = Sm90CrossAttentionKernel.Run(q, k, v, distinct, resident));
-        Time($"cross-attention, L {tokens}, {heads} heads, own kernel, 78 keys, resident, to int8",
-            () => _ = Sm90CrossAttentionKernel.Run(q, k, v, 78, int8: true));
+        foreach (long distinct in new[] { 128L, 78, 30 })
+            Time($"cross-attention, L {tokens}, {heads} heads, own kernel, {distinct} keys",
+                () => _ = Sm90CrossAttentionKernel.Run(q, k, v, distinct));
     }
 
     // Neighbours in the video are alike, as in a trained model: half of the variance is a field a sixth as fine as the tokens.

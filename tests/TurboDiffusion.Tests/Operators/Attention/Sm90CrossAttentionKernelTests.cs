@@ -1,5 +1,4 @@
 using TurboDiffusion.Operators.Attention;
-using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
@@ -16,8 +15,7 @@ public class Sm90CrossAttentionKernelTests
     [KernelCase(1, 1500, 2, 512, 78)]
     [KernelCase(3, 90, 4, 96, 96)]
     [KernelCase(2, 100, 2, 512, 65)]
-    [KernelCase(1, 64, 1, 512, 512)]
-    [KernelCase(2, 64, 1, 257, 257)]
+    [KernelCase(1, 64, 1, 128, 128)]
     [KernelCase(1, 32760, 12, 512, 78, GpuOnly = true)]
     public void Equal_keys_may_be_taken_as_one(TestMachine machine, int batch, int length, int heads, int keys, int distinct)
     {
@@ -27,33 +25,12 @@ public class Sm90CrossAttentionKernelTests
         Tensor q = Draw(1, length) * 2, k = Padded(Draw(2, keys)), v = Padded(Draw(3, keys));
         Tensor expected = DenseAttention.Attend(Wide(q), Wide(k), Wide(v));
         KernelConformance.PoisonMemory(on.Device);
-        foreach (bool resident in new[] { false, true })
-            Comparison.RelativeL2(expected, Sm90CrossAttentionKernel.Run(q, k, v, distinct, resident).Values, 5e-3,
-                $"{keys} keys, {distinct} of them distinct, resident {resident}");
+        Comparison.RelativeL2(expected, Sm90CrossAttentionKernel.Run(q, k, v, distinct), 5e-3,
+            $"{keys} keys, {distinct} of them distinct");
 
         Tensor Draw(ulong seed, long rows) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, batch, rows, heads, 128);
         Tensor Padded(Tensor x) =>
             cat([x.narrow(1, 0, distinct), x.narrow(1, distinct - 1, 1).expand(-1, keys - distinct, -1, -1)], 1);
-    }
-
-    [Theory]
-    [KernelCase(1, 1, 1, 1)]
-    [KernelCase(1, 1500, 2, 78)]
-    [KernelCase(3, 256, 2, 31)]
-    [KernelCase(1, 32760, 12, 78, GpuOnly = true)]
-    public void The_result_may_be_the_operand_of_an_int8_layer(TestMachine machine, int batch, int length, int heads, int keys)
-    {
-        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        Tensor Draw(ulong seed, long rows) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, batch, rows, heads, 128);
-        Tensor q = Draw(1, length), k = Draw(2, keys), v = Draw(3, keys);
-        KernelConformance.PoisonMemory(on.Device);
-        AttentionResult result = Sm90CrossAttentionKernel.Run(q, k, v, keys, int8: true);
-        Tensor expected = Sm90CrossAttentionKernel.Run(q, k, v, keys).Values.flatten(2).flatten(0, 1);
-        (Tensor values, Tensor scales) = BlockInt8QuantizeKernel.Run(expected);
-        Comparison.Exact(values, result.Values.flatten(2).flatten(0, 1), "values");
-        Comparison.Exact(scales, result.Scales!, "scales");
     }
 
     [Fact]
@@ -61,15 +38,11 @@ public class Sm90CrossAttentionKernelTests
     public void The_launch_has_the_registers_that_the_warpgroups_claim()
     {
         Device device = KernelConformance.RequireSm90();
-        foreach (bool resident in new[] { false, true })
-        {
-            (KernelProgram program, KernelLaunch launch) =
-                Sm90CrossAttentionKernel.Configure(new(1, 1000, 1), 78, CudaContext.Of(device).SharedBytes, 132, resident);
-            KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
-            Assert.Equal(0, function.LocalBytes);
-            // kProducerRegisters and kConsumerRegisters of the source.
-            Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
-        }
+        (KernelProgram program, KernelLaunch launch) = Sm90CrossAttentionKernel.Configure(new(1, 1000, 1), 78, 132);
+        KernelFunction function = KernelFunction.Of(CudaContext.Of(device), program);
+        Assert.Equal(0, function.LocalBytes);
+        // kProducerRegisters and kConsumerRegisters of the source.
+        Assert.True(function.Registers * launch.Threads >= 40 * 128 + 232 * 256, $"{function.Registers} registers");
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);

@@ -12,8 +12,8 @@ public class BlockInt8QuantizeKernelTests
 {
     public static IEnumerable<ITheoryDataRow> Shapes =>
         from dtype in new[] { ScalarType.BFloat16, ScalarType.Float32 }
-        from shape in new (long Batch, long Length, long Columns)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264), (2, 200, 400), (2, 65, 1000),
-            (2, 65, 1536), (3, 77, 5120), (2, 200, 3080), (1, 300, 6144), (1, 1000, 8960) }
+        from shape in new (long Batch, long Length, long Columns)[] { (1, 1, 8), (1, 128, 128), (1, 130, 264), (2, 65, 1000), (2, 65, 1536),
+            (3, 77, 5120), (2, 200, 3080), (1, 300, 6144), (1, 1000, 8960) }
         from row in KernelCaseAttribute.Rows(gpuOnly: shape.Columns > 1000, shape.Batch, shape.Length, shape.Columns, dtype)
         select row;
 
@@ -45,10 +45,8 @@ public class BlockInt8QuantizeKernelTests
         KernelConformance.PoisonMemory(device);
         var norm = Norm.Modulated(scale, shift, 1e-6);
         foreach (KernelForm form in Forms(machine, batch * length, columns, dtype))
-            foreach (int stages in new[] { 1, 2 })
-                KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32),
-                    BlockInt8QuantizeKernel.Run(x, norm, form, stages), $"[{batch}, {length}, {columns}] {dtype}, {form}, {stages}",
-                    scaleTolerance: 1e-4);
+            KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32), BlockInt8QuantizeKernel.Run(x, norm, form),
+                $"[{batch}, {length}, {columns}] {dtype}, {form}", scaleTolerance: 1e-4);
     }
 
     [Theory]
@@ -64,10 +62,8 @@ public class BlockInt8QuantizeKernelTests
         KernelConformance.PoisonMemory(device);
         var norm = new Norm(weight, bias, Offset: 0, 1e-6);
         foreach (KernelForm form in Forms(machine, batch * length, columns, dtype))
-            foreach (int stages in new[] { 1, 2 })
-                KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32),
-                    BlockInt8QuantizeKernel.Run(x, norm, form, stages), $"[{batch}, {length}, {columns}] {dtype}, {form}, {stages}",
-                    scaleTolerance: 1e-4);
+            KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32), BlockInt8QuantizeKernel.Run(x, norm, form),
+                $"[{batch}, {length}, {columns}] {dtype}, {form}", scaleTolerance: 1e-4);
     }
 
     [Theory]
