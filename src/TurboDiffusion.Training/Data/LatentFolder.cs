@@ -52,14 +52,14 @@ public sealed class LatentFolder : ILatentData
         List<TensorSource> tensors = [TensorSource.From(LatentsName, latents), TensorSource.From(TextName, text)];
         if (image is not null) tensors.Add(TensorSource.From(ImageName, image));
         if (imageTokens is not null) tensors.Add(TensorSource.From(ImageTokensName, imageTokens));
-        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"), tensors);
+        SafetensorsWriter.Write(Path.Combine(folder, name + ".safetensors"), tensors);
     }
 
     /// <summary>Writes the condition that guidance steers away from.</summary>
     /// <param name="folder">The folder; made if it does not exist.</param>
     /// <param name="text">The encoded empty or negative prompt, <c>[L, D]</c>.</param>
     public static void SetNegative(string folder, Tensor text) =>
-        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, NegativeFile),
+        SafetensorsWriter.Write(Path.Combine(folder, NegativeFile),
             [TensorSource.From(TextName, text)]);
 
     /// <inheritdoc/>

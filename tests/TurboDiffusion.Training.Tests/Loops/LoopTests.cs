@@ -32,7 +32,7 @@ public class TeacherTrainingTests : TrainingLoopConformance
 
 public class SlaTuningTests : TrainingLoopConformance
 {
-    private readonly WanModel _teacher = SmallWorld.Transformer(trained: true);
+    protected WanModel Teacher { get; } = SmallWorld.Transformer(trained: true);
 
     protected override TrainingOptions Options => base.Options with
     {
@@ -43,12 +43,12 @@ public class SlaTuningTests : TrainingLoopConformance
     };
 
     protected override ITrainingTask Create(TrainingOptions options) =>
-        new SlaTuning(SmallWorld.Copy(_teacher, SmallWorld.Sparse), _teacher, SmallWorld.Latents(), new LogNormalTimes(1.5, 1.6), options);
+        new SlaTuning(SmallWorld.Copy(Teacher, SmallWorld.Sparse), Teacher, SmallWorld.Latents(), new LogNormalTimes(1.5, 1.6), options);
 
     protected override double Shortfall(ITrainingTask task) => TeacherTrainingTests.Evaluate(() =>
     {
         LatentBatch batch = SmallWorld.Latents().Draw(8, new PhiloxNoise(5));
-        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(_teacher),
+        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(Teacher),
             new LogNormalTimes(1.5, 1.6))
             .Compute(batch.Latents, batch.Condition, new PhiloxNoise(6)).PerSample.mean();
     });
