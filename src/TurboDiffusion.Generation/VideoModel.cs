@@ -177,6 +177,8 @@ public sealed class VideoModel : IDisposable
                 Weights = weights,
                 Dtype = dtype,
                 OnGpu = device.type == DeviceType.CUDA,
+                DecodesInFrames = device.type == DeviceType.CUDA && tinyConfig is null && dtype == torch.ScalarType.BFloat16
+                    && KernelMachine.Offer(KernelOperator.CausalConvolution, Math.Max(device.index, 0)).Form == KernelForm.Sm90,
             };
             Residency residency = options.Residency ?? Automatic(footprint, spec, device, notes);
             bool stays = residency == Residency.Resident, swaps = residency == Residency.Swapped;

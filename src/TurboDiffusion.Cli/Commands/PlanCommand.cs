@@ -93,13 +93,13 @@ internal sealed class PlanCommand : CliCommand
         (AttentionKind? attention, WeightFormat? weights) = (parsed.GetValue(_attention), parsed.GetValue(_weights));
         WeightFormat? textWeights = parsed.GetValue(_textWeights);
         double? topK = parsed.GetValue(_topK);
-        bool tiny = parsed.GetValue(_vae) == NamedVae.Tiny;
+        bool tiny = parsed.GetValue(_vae) == NamedVae.Tiny, inFrames = card.IsHopper && !tiny;
         if (ModelSpec.All.FirstOrDefault(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } spec)
         {
             spec = spec.Distilled();
             var options = AttentionOptions.Of(attention ?? AttentionKind.SageSla, topK ?? spec.TopKRatio);
             ModelFootprint Form(WeightFormat format) => ModelFootprint.Of(spec, options, format, card.IsGpu, tiny,
-                textWeights ?? WeightFormat.Float);
+                textWeights ?? WeightFormat.Float) with { DecodesInFrames = inFrames };
             return (spec, weights == WeightFormat.Float
                 ? [(null, Form(WeightFormat.Float)), ("int8 weights", Form(WeightFormat.Int8))]
                 : [(null, Form(WeightFormat.Int8))]);
@@ -117,6 +117,7 @@ internal sealed class PlanCommand : CliCommand
         };
         ModelFiles files = ModelLibrary.Find(name);
         using VideoModel model = VideoModel.Open(files, settings);
-        return (model.Spec, [.. model.Footprints(card.IsGpu)]);
+        return (model.Spec, [.. model.Footprints(card.IsGpu)
+            .Select(form => (form.Change, form.Model with { DecodesInFrames = inFrames }))]);
     }
 }

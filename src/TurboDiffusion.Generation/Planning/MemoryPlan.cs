@@ -34,7 +34,7 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
         int size = ScalarTypes.Bytes(model.Dtype);
         long tokens = clip.Tokens(model.Vae);
         long coding = MemoryEstimate.Decoding(model.Vae, clip.Frames, clip.Size.Width, clip.Size.Height, size,
-            ModelFootprint.DecodeBudget(residency, size), model.OnGpu);
+            ModelFootprint.DecodeBudget(residency, size), model.OnGpu, model.OnGpu && model.DecodesInFrames);
         long denoising = model.RunsFused
             ? MemoryEstimate.DenoisingFused(model.Transformer, tokens)
             : MemoryEstimate.Denoising(model.Transformer, tokens, size);

@@ -67,6 +67,12 @@ public sealed record ModelFootprint
     /// <summary>Whether it runs on a GPU.</summary>
     public bool OnGpu { get; init; }
 
+    /// <summary>
+    /// Whether the autoencoder's convolutions read frames where they lie, and not windows of them: those of a full one on Hopper, in
+    /// bfloat16.
+    /// </summary>
+    public bool DecodesInFrames { get; init; }
+
     /// <summary>Whether the transformer's blocks run as fused int8 kernels: on a GPU, SageSLA with int8 weights.</summary>
     public bool RunsFused => OnGpu && Attention.Kind == AttentionKind.SageSla && Weights == WeightFormat.Int8;
 

@@ -55,7 +55,9 @@ public static class MemoryEstimate
     /// <param name="elementSize">Bytes per value.</param>
     /// <param name="budget"><see cref="WanVae.DecodeBudget"/>.</param>
     /// <param name="isGpu">Whether it is decoded on a GPU, several frames together.</param>
-    public static long Decoding(VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu) =>
+    /// <param name="inFrames">Whether its convolutions read frames where they lie, as Hopper's do in bfloat16.</param>
+    public static long Decoding(
+        VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu, bool inFrames) =>
         DecodePlan.Within(config, (config.LatentFrames(frames), height / config.SpatialFactor, width / config.SpatialFactor), elementSize,
-            budget, isGpu).Peak;
+            budget, isGpu, inFrames).Peak;
 }

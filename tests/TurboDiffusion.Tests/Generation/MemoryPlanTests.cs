@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
@@ -69,6 +70,22 @@ public class MemoryPlanTests(SmallModelFixture models)
         Assert.Equal(ints.TextBlockBytes, Text(ints).WeightBytes);
         // One layer in bfloat16 beside it.
         Assert.Equal(2 * 4096 * 10240, Text(ints).WorkingBytes - Text(floats).WorkingBytes);
+    }
+
+    [Fact]
+    public void Decoding_is_planned_in_the_form_of_the_card()
+    {
+        Assert.Equal([true, true, false, false], new[] { "H100", "h200", "A100", "80GB" }.Select(name => Card.Find(name).IsHopper));
+        ModelFootprint model = Footprint(ModelSpec.T2V1_3B);
+        long Decoding(ModelFootprint of, Residency residency) =>
+            MemoryPlan.Of(of, At720, residency).Stages.Single(s => s.Stage == GenerationStage.Decoding).WorkingBytes;
+        foreach (bool inFrames in new[] { false, true })
+            foreach ((Residency residency, long budget) in new[]
+                     {
+                         (Residency.Resident, WanVae.UsualDecodeBudget), (Residency.Staged, WanVae.LowDecodeBudget),
+                     })
+                Assert.Equal(DecodePlan.Within(VaeConfig.Wan21, (21, 90, 160), 2, budget, onGpu: true, inFrames).Peak,
+                    Decoding(model with { DecodesInFrames = inFrames }, residency));
     }
 
     [Fact]

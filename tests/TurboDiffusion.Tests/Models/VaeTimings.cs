@@ -3,7 +3,6 @@ using System.Globalization;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
-using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
@@ -57,7 +56,8 @@ public class VaeTimings
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         foreach (int frames in new[] { 4, 2, 1 })
         {
-            DecodePlan plan = DecodePlan.Of(VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, frames, 1, false, inFrames: true);
+            DecodePlan plan = DecodePlan.Of(VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, frames, 1, false,
+                onGpu: true, inFrames: true);
             using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { FixedPlan = plan };
             StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
             Decode(vae, latents, plan.ToString());
@@ -77,7 +77,7 @@ public class VaeTimings
         using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = budget };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         DecodePlan plan = DecodePlan.Within(
-            VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, budget, together: true, inFrames: true);
+            VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, budget, onGpu: true, inFrames: true);
         Decode(vae, randn([1, 16, LatentFrames, height / 8, width / 8], device: _device), plan.ToString());
     }
 
@@ -174,79 +174,6 @@ public class VaeTimings
                      new(new(frames, height, width, channels, channels / 2, 1, 2, x.dtype), 4, false)))
             Print($"  the same, own kernel, {tuning}", CudaTimer.Median(_device,
                 () => Sm90CausalConvolutionKernel.RunEnlarged(x.unbind(0), four, halfWide, tuning).Dispose()), "");
-    }
-
-    /// <summary>Layers of a video in the forms that were and that are, on a chunk.</summary>
-    [Theory]
-    [InlineData(480, 832)]
-    [InlineData(720, 1280)]
-    public void Forms(int height, int width)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        KernelOperator[] all = Enum.GetValues<KernelOperator>();
-        using IDisposable kernels = KernelSwitch.Use(all);
-        var placement = new Placement(_device, ScalarType.BFloat16);
-
-        Tensor Draw(params long[] shape) => randn(shape, ScalarType.BFloat16, _device);
-        void Time(string what, Action run) => Print($"{width}x{height}, {what}", CudaTimer.Median(_device, run), "");
-
-        foreach (bool onePass in new[] { false, true })
-        {
-            using IDisposable some = KernelSwitch.Use(all.Where(o => onePass || o != KernelOperator.CausalHead));
-            using var head = new VaeHead(96, 3, placement);
-            foreach (Tensor parameter in head.parameters()) parameter.normal_(0, 0.02);
-            using var cache = new CausalCache();
-            Tensor chunk = Draw(4, height, width, 96).permute(3, 0, 1, 2).unsqueeze(0);
-            Time($"head, one pass: {onePass}", () => head.forward(chunk, cache).Dispose());
-        }
-
-        long pixels = height / 8 * (width / 8);
-        Tensor[] qkv = [.. Draw(1, pixels, 3 * 384).chunk(3, -1)];
-        Time("attention, torch", () => WideAttention.RunPlain(qkv[0], qkv[1], qkv[2]).Dispose());
-        foreach (int megabytes in new[] { 4, 8, 16, 32, 64, 1024 })
-            Time($"attention, parts of {megabytes} MB",
-                () => WideAttention.RunInParts(qkv[0], qkv[1], qkv[2], (long)megabytes << 20).Dispose());
-
-        (Tensor weight, Tensor bias) = (Draw(96, 3, 3, 3, 3), Draw(96));
-        Tensor video = Draw(4, height, width, 3);
-        Tensor zeros = CausalConvolution.Pack(nn.functional.pad(weight, [0, 0, 0, 0, 0, 0, 0, 29])),
-            wide = bias.to_type(ScalarType.Float32);
-        Tensor[] past = [.. Draw(2, height, width, 3).unbind(0)];
-        Time("first convolution, zeros as channels", () =>
-        {
-            using var chunk = NewDisposeScope();
-            Tensor[] frames = [.. past.Concat(video.unbind(0)).Select(frame => nn.functional.pad(frame, [0, 29]))];
-            CausalConvolution.Run(frames, 4, zeros, new(wide, null));
-        });
-        using ConvolutionWeights gathered = CausalConvolution.Prepare(weight, bias);
-        Tensor[] before = [.. Draw(2, height, width, 32).unbind(0)];
-        Time("first convolution, pixels around as channels", () =>
-        {
-            using var chunk = NewDisposeScope();
-            CausalConvolution.RunLayer([.. before, .. CausalConvolution.Fill(video, 3).unbind(0)], 4, gathered, 96, null);
-        });
-        Time("  the channels alone", () => CausalConvolution.Fill(video, 3).Dispose());
-
-        foreach ((long channels, int frames, int divisor) in new[] { (96L, 4, 1), (192, 4, 2), (384, 2, 4) })
-        {
-            string what = $"{channels} channels of {frames} frames, 1/{divisor}";
-            Tensor x = Draw(frames, height / divisor, width / divisor, channels).permute(0, 3, 1, 2), w = Draw(channels, channels, 3, 3),
-                b = Draw(channels), packed = DownsampleConvolution.Pack(w), wideBias = b.to_type(ScalarType.Float32);
-            Time($"downsampling, torch, {what}", () => DownsampleConvolution.RunPlain(x, w, b).Dispose());
-            Tensor[] each = [.. x.permute(0, 2, 3, 1).unbind(0)];
-            foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
-                         new(new(frames, height / divisor / 2, width / divisor / 2, 2 * channels, channels, 2, 2, x.dtype), 1, false, 2)))
-                Time($"downsampling, own kernel, {what}, {tuning}",
-                    () => Sm90CausalConvolutionKernel.RunHalved(each, packed, wideBias, tuning).Dispose());
-            if (channels == 96) continue;
-            Tensor clip = Draw(frames + 1, height / divisor / 2, width / divisor / 2, channels), timed = Draw(channels, channels, 3, 1, 1),
-                overTime = CausalConvolution.Pack(timed);
-            Time($"halving time, torch, {what}", () =>
-                nn.functional.conv3d(clip.permute(3, 0, 1, 2).unsqueeze(0), timed, b, [2, 1, 1]).Dispose());
-            Time($"halving time, own kernel, {what}", () =>
-                CausalConvolution.Run(clip.unbind(0), frames / 2, overTime, new(wideBias, null), 2).Dispose());
-        }
     }
 
     /// <summary>

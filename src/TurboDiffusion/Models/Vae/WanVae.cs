@@ -19,11 +19,11 @@ namespace TurboDiffusion.Models.Vae;
 /// </remarks>
 public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
-    /// <summary><see cref="DecodeBudget"/> where nothing else is said: 720p with the weights within 6 GB.</summary>
-    public const long UsualDecodeBudget = 5_500_000_000;
+    /// <summary><see cref="DecodeBudget"/> where nothing else is said: on Hopper, 720p whole, frame by frame.</summary>
+    public const long UsualDecodeBudget = 6_000_000_000;
 
-    /// <summary>That of low memory: 720p with the weights within 4 GB.</summary>
-    public const long LowDecodeBudget = 3_500_000_000;
+    /// <summary>That of low memory: on Hopper, 720p in two strips, one after the other.</summary>
+    public const long LowDecodeBudget = 3_900_000_000;
 
     [ComponentName(Name = "encoder")]
     private readonly VaeEncoder _encoder;
@@ -55,7 +55,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     public VaeConfig Config { get; }
 
     /// <summary>
-    /// Bytes that decoding may take on the device beside the weights, as far as its tensors are counted. Within it, as many frames as
+    /// Bytes that decoding may take on the device beside the weights, by an estimate. Within it, as many frames as
     /// possible go together; then a clip is decoded in strips, first each chunk, then the clip, strip by strip, whose frames come only when
     /// all are done. The frames are the same, up to rounding.
     /// </summary>
