@@ -4,10 +4,12 @@ using System.Net.Http.Json;
 using Amazon.Runtime;
 using Amazon.S3;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.S3;
+using TurboDiffusion.Extensions.Tests;
 using TurboDiffusion.Runtime;
 using Xunit;
 
@@ -165,12 +167,15 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
     [InlineData(404, "NoSuchBucket")]
     public async Task A_store_that_takes_nothing_is_told_and_keeps_nothing(int status, string code)
     {
-        await using var service = await StartAsync();
+        using var log = new LogCollector(LogLevel.Error);
+        await using var service = await StartAsync(log);
         (_server.RefusedKeys, _server.Refusal) = ("", (status, code));
         var id = await CreateAsync(service);
         var error = (await service.EndOfAsync(id)).GetProperty("error");
         Assert.Equal("server_error", error.GetProperty("code").GetString());
-        Assert.Contains($"The object store did not take video1.mp4: {status} {code}", error.GetProperty("message").GetString());
+        Assert.Contains("(object store)", error.GetProperty("message").GetString());
+        Assert.Contains(log.Entries, entry => entry.Message.Contains(id, StringComparison.Ordinal)
+            && entry.Exception!.Message.Contains($"The object store did not take video1.mp4: {status} {code}", StringComparison.Ordinal));
         var image = $"data:image/png;base64,{Convert.ToBase64String(FakeVideoGenerator.Picture(32, 32, 1))}";
         using var refused = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", input_reference = image });
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
@@ -214,5 +219,9 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
     private static async Task<string> CreateAsync(TestService service) =>
         (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
 
-    private Task<TestService> StartAsync() => TestService.StartAsync(services: services => services.AddSingleton(Store));
+    private Task<TestService> StartAsync(LogCollector? log = null) => TestService.StartAsync(services: services =>
+    {
+        services.AddSingleton(Store);
+        if (log is not null) services.AddLogging(logging => logging.AddProvider(log));
+    });
 }
