@@ -13,7 +13,7 @@ public sealed class ClusterMemoryTests
 
     // The entry in the list of its key, its name, and its place in the cache of grains; a job's grain would be some KB more. Beside that,
     // what of the process grows at its beginning.
-    private const int LargestBytes = 3 << 10, Beginning = 512 << 10;
+    private const int LargestBytes = 3 << 10, Beginning = 2 << 20;
 
     // What the process has beyond live objects: code that is compiled more than once, the collector's free pages, and what glibc's malloc
     // keeps for later, all of which end at some level (docs/reliability.md).
