@@ -19,10 +19,8 @@ using Xunit;
 namespace TurboDiffusion.Training.Tests.Loops;
 
 /// <summary>Flow matching of factors beside dense float weights.</summary>
-public class LoraTeacherTrainingTests : TrainingLoopConformance
+public class LoraTeacherTrainingTests : TeacherTrainingTests
 {
-    protected virtual ImageInput Image => ImageInput.None;
-
     protected override TrainingOptions Options => base.Options
         with { Optimizer = new AdamWOptions { LearningRate = 1e-2 }, Iterations = 40 };
 
@@ -32,13 +30,6 @@ public class LoraTeacherTrainingTests : TrainingLoopConformance
         SmallLora.Add(model);
         return new TeacherTraining(model, SmallWorld.Latents(Image), new ShiftedUniformTimes(3), 0.1, options);
     }
-
-    protected override double Shortfall(ITrainingTask task) => TeacherTrainingTests.Evaluate(() =>
-    {
-        LatentBatch batch = SmallWorld.Latents(Image).Draw(8, new PhiloxNoise(5));
-        return new FlowMatchingLoss(new WanNetwork((WanModel)task.Models[0].Module), new ShiftedUniformTimes(3), 0)
-            .Compute(batch.Latents, batch.Condition, batch.Negative, new PhiloxNoise(6)).PerSample.mean();
-    });
 }
 
 /// <summary>The same of a model that sees an image twice: beside the latents and in its cross-attention.</summary>
@@ -48,46 +39,23 @@ public class LoraImageTeacherTrainingTests : LoraTeacherTrainingTests
 }
 
 /// <summary>Factors that bring a student with sparse-linear attention and int8 weights nearer to its dense float teacher.</summary>
-public class LoraSlaInt8TuningTests : TrainingLoopConformance
+public class LoraSlaInt8TuningTests : SlaTuningTests
 {
-    private readonly WanModel _teacher;
-
-    public LoraSlaInt8TuningTests()
-        : this(ImageInput.None)
-    {
-    }
-
-    protected LoraSlaInt8TuningTests(ImageInput image) =>
-        (Image, _teacher) = (image, SmallWorld.Transformer(trained: true, image: image));
-
-    private ImageInput Image { get; }
-
-    protected override TrainingOptions Options => base.Options with
-    {
-        Iterations = 60,
-        BatchSize = 8,
-        Optimizer = new AdamWOptions { LearningRate = 1e-2 },
-        Schedule = new LearningRateSchedule { DecayUpdates = 60 },
-    };
+    protected override TrainingOptions Options => base.Options with { Optimizer = new AdamWOptions { LearningRate = 1e-2 } };
 
     protected override ITrainingTask Create(TrainingOptions options)
     {
-        WanModel student = SmallLora.Int8(_teacher);
+        WanModel student = SmallLora.Int8(Teacher);
         SmallLora.Add(student);
-        return new SlaTuning(student, _teacher, SmallWorld.Latents(Image), new LogNormalTimes(1.5, 1.6), options);
+        return new SlaTuning(student, Teacher, SmallWorld.Latents(Image), new LogNormalTimes(1.5, 1.6), options);
     }
-
-    protected override double Shortfall(ITrainingTask task) => TeacherTrainingTests.Evaluate(() =>
-    {
-        LatentBatch batch = SmallWorld.Latents(Image).Draw(8, new PhiloxNoise(5));
-        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(_teacher),
-            new LogNormalTimes(1.5, 1.6))
-            .Compute(batch.Latents, batch.Condition, new PhiloxNoise(6)).PerSample.mean();
-    });
 }
 
 /// <summary>The same of a model between a first and a last frame.</summary>
-public class LoraImageSlaInt8TuningTests() : LoraSlaInt8TuningTests(ImageInput.BothFrames);
+public class LoraImageSlaInt8TuningTests : LoraSlaInt8TuningTests
+{
+    protected override ImageInput Image => ImageInput.BothFrames;
+}
 
 /// <summary>Distillation into factors, with a critic that is factors beside the teacher's weights, too.</summary>
 public class LoraRcmDistillationTests : RcmDistillationTests
