@@ -83,10 +83,12 @@ DEVICE u32 tile_chunk(int row, int chunk) {
 struct Output {
     bf16* y;
     int length, heads, first_row;
+    // Of the batch and its heads.
+    int sequence;
 
     // Where a row of the thread block begins; null past the end.
     DEVICE_MEMBER bf16* row(int at) const {
-        int batch = blockIdx.y / heads, head = blockIdx.y % heads, row = first_row + at;
+        int batch = sequence / heads, head = sequence % heads, row = first_row + at;
         return row < length ? y + ((static_cast<u64>(batch) * length + row) * heads + head) * kHeadDim : nullptr;
     }
 };

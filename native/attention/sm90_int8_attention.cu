@@ -336,7 +336,7 @@ sm90_int8_attention(const __grid_constant__ TensorMap q, const __grid_constant__
     float sparse[2];
 #pragma unroll
     for (int row = 0; row < 2; row++) sparse[row] = value_scale / reduce_row<false>(total[row]);
-    Output out{y, length, heads, first_row};
+    Output out{y, length, heads, first_row, static_cast<int>(sequence)};
 #if CHOSEN
     ring.wait(step);
     ring.wait(step + 1);

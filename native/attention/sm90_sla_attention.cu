@@ -102,5 +102,5 @@ sm90_sla_attention(const __grid_constant__ TensorMap q, const __grid_constant__ 
     ring.wait(count);
     ring.wait(count + 1);
     add_linear_branch(output, sparse, aligned + ring.offset(count), aligned + ring.offset(count + 1), sums + sequence * kHeadDim, bias,
-                      Output{y, length, heads, first_row});
+                      Output{y, length, heads, first_row, static_cast<int>(sequence)});
 }

@@ -30,6 +30,13 @@ DEVICE u32 pack_bf16(float low, float high) {
     return pair;
 }
 
+// The larger of each of two pairs of bf16.
+DEVICE u32 max_bf16(u32 a, u32 b) {
+    u32 larger;
+    asm("max.bf16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+    return larger;
+}
+
 // Two float32 to two fp8 e4m3, round to nearest even, saturating; low in the lower byte. From sm_89 on.
 DEVICE u32 pack_fp8(float low, float high) {
     u16 pair;
@@ -70,9 +77,6 @@ DEVICE void store_shared(u32 address, u32 word) { asm volatile("st.shared.b32 [%
 DEVICE void cp_async_16(u32 destination, const void* source, bool valid) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination), "l"(source), "r"(valid ? 16 : 0) : "memory");
 }
-
-// Has L2 fetch the line of an address.
-DEVICE void prefetch_l2(const void* address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
 
 DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

@@ -39,6 +39,11 @@ DEVICE void mbarrier_wait(u32 barrier, u32 parity) {
 
 DEVICE void prefetch_map(const TensorMap* map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 
+// Has L2 fetch what lies at an address: it and the bytes are multiples of 16.
+DEVICE void prefetch_l2(const void* address, u32 bytes) {
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(address), "r"(bytes) : "memory");
+}
+
 // Copies the map's box at (column, row) to shared memory; zeros outside of the matrix. The barrier counts its bytes.
 DEVICE void copy_box(u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(destination),
@@ -142,13 +147,11 @@ DEVICE u64 swizzled_operand_rows(u32 address, int stride) {
     return (swizzled_operand(address) & ~(0xffffull << 16)) | static_cast<u64>(stride >> 4) << 16;
 }
 
-// The same of rows of RowBytes, 64 or 128: chunks of 16 bytes swizzled with the row modulo 8, or half of that, groups of 8 rows one
-// after another. Starts at a multiple of 8 rows.
-template <int RowBytes>
-DEVICE u64 operand_of_rows(u32 address) {
-    constexpr u64 kSwizzle = (RowBytes == 128 ? 1ull : 2ull) << 62, kGroupStride = static_cast<u64>(8 * RowBytes >> 4) << 32,
-                  kUnused = 1ull << 16;
-    return kSwizzle | kGroupStride | kUnused | ((address & 0x3ffff) >> 4);
+// The same of rows of 64 bytes: chunks of 16 bytes swizzled with half the row modulo 8, groups of 8 rows 512 bytes apart. Starts at a
+// multiple of 8 rows.
+DEVICE u64 operand_of_64_bytes(u32 address) {
+    constexpr u64 kSwizzle64 = 2ull << 62, kGroupStride = static_cast<u64>(512 >> 4) << 32, kUnused = 1ull << 16;
+    return kSwizzle64 | kGroupStride | kUnused | ((address & 0x3ffff) >> 4);
 }
 
 // What to add to an operand that lies within the first 256 KB of shared memory, to begin bytes further on.

@@ -4,8 +4,7 @@
 // pixels, with zeros outside of the frame; the taps i read it from a row further on. A thread block goes from one tile of 16×16 pixels
 // and OUTPUTS channels to the next. A warp of a third warpgroup fills a ring of STAGES boxes with their weights, those of the next tile
 // while this one ends; two warpgroups multiply.
-//   CHANNELS       of a pixel of the input, a multiple of SLICE
-//   SLICE          channels of a stage: 32 or 64
+//   CHANNELS       of a pixel of the input, a multiple of 32
 //   OUTPUTS        channels of a tile: 32, 96, 128 or 192
 //   ALTERNATE      0: each of the two warpgroups has 8 columns of every tile; 1: every other tile, and the end of one is hidden behind
 //                  the products of the next. Its sums of 256 pixels fit for 32 and 96 channels.
@@ -13,6 +12,9 @@
 //   KERNEL         rows and columns that it spans: 1, 2 or 3
 //   PHASES         1; or 4: of an input pixel, four of the output, enlarged twice: a kernel of 2×2 for each, those of the odd rows and
 //                  columns a row or a column further on
+//   FRAME_STRIDE   frames of the input for each of the output: 1; or 2, where no pixels before an output pixel's own count, and frames can
+//                  be the even and the odd rows of one: a kernel of 2×2 over both, with two columns as channels, is one of 3×3 that
+//                  halves height and width; its weights are zeros where it has no fourth row and column
 //   STAGES         of the ring
 //   RESIDUAL       1: something is added
 #include "ptx_sm90.cuh"
@@ -24,21 +26,26 @@ constexpr int kTileRows = 16, kTileColumns = 8, kMmaDepth = 16;
 // Of a warpgroup: boxes of 8 columns, and products of 8 rows of them.
 constexpr int kBoxes = ALTERNATE ? kWarpgroups : 1, kProductsOfBox = 2, kProducts = kBoxes * kProductsOfBox;
 constexpr int kTurnBarrier = 1;
-constexpr int kSlices = CHANNELS / SLICE, kRowBytes = SLICE * 2, kImageRowBytes = kTileColumns * kRowBytes;
+// Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
+constexpr int kSlice = 32;
+constexpr int kSlices = CHANNELS / kSlice, kRowBytes = kSlice * 2, kImageRowBytes = kTileColumns * kRowBytes;
+// Of two columns as channels, the kernel's last column is the first of them.
+constexpr bool kHalves = FRAME_STRIDE == 2 && KERNEL == 2;
+constexpr int kLastSlices = kHalves ? kSlices / 2 : kSlices, kStagesOfFrame = (KERNEL - 1) * kSlices + kLastSlices;
 constexpr int kBoxBytes = (kTileRows + KERNEL - 1) * kImageRowBytes, kTapBytes = OUTPUTS * kRowBytes;
 constexpr int kStageBytes = kWarpgroups * kBoxBytes + KERNEL * kTapBytes;
 constexpr int kAlignment = 1024;
 constexpr int kSums = OUTPUTS / 2, kQuad = 4, kPartChannels = kQuad * kVector, kParts = OUTPUTS / kPartChannels;
 constexpr int kScale = PHASES == 4 ? 2 : 1;
 // Of a kernel of 2, an even output row has the row before and its own.
-constexpr int kBefore = KERNEL / 2;
-constexpr int kMostFrames = 8;
+constexpr int kBefore = FRAME_STRIDE == 1 ? KERNEL / 2 : 0;
+constexpr int kMostFrames = 8, kMaps = kMostFrames * FRAME_STRIDE + (KERNEL_FRAMES > FRAME_STRIDE ? KERNEL_FRAMES - FRAME_STRIDE : 0);
 
-static_assert(CHANNELS % SLICE == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
+static_assert(CHANNELS % kSlice == 0 && OUTPUTS % kPartChannels == 0 && (PHASES == 1 || KERNEL == 2) && kProducts * kSums <= 192,
               "sm90_causal_convolution");
 
 struct FrameMaps {
-    TensorMap at[kMostFrames + KERNEL_FRAMES - 1];
+    TensorMap at[kMaps];
 };
 
 struct Result {
@@ -56,7 +63,7 @@ struct Size {
     DEVICE_MEMBER int column_tiles() const { return outputs / OUTPUTS; }
     DEVICE_MEMBER int units() const { return frames * rows() * columns() * PHASES * column_tiles(); }
     DEVICE_MEMBER int first_tap(int frame) const { return max(0, missing - frame); }
-    DEVICE_MEMBER int stages(int frame) const { return (KERNEL_FRAMES - first_tap(frame)) * KERNEL * kSlices; }
+    DEVICE_MEMBER int stages(int frame) const { return (KERNEL_FRAMES - first_tap(frame)) * kStagesOfFrame; }
 };
 
 // A tile of a thread block. Those of the same pixels come one after another, and so do those of the frames, which read most of their
@@ -107,13 +114,14 @@ DEVICE uint4 load_residual(const bf16* residual, u64 at) { return *reinterpret_c
 // The result of the pixels of a warpgroup, whose boxes begin with first_box. A thread has two neighbouring channels of every eight, of
 // the pixels (product, row r of two): four neighbouring lanes exchange them, so that each has eight channels of a pixel.
 DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size& size, const Unit& unit, int first_box) {
-    // What is added comes a few parts ahead of its use: registers for all parts of a pixel there are not.
-    constexpr int kAhead = 2, kAllParts = kProducts * 2 * kParts;
-    uint4 residual[kAhead];
+    // What is added comes a few parts ahead of its use: registers for all parts of a pixel there are not. Where the end is hidden behind
+    // the other warpgroup's products, and L2 has it, it comes as it is needed: there are no registers for more.
+    constexpr int kAhead = ALTERNATE ? 0 : 2, kSlots = kAhead + ALTERNATE, kAllParts = kProducts * 2 * kParts;
+    uint4 residual[kSlots];
     auto fetch = [&](int part) {
         if (!RESIDUAL || part >= kAllParts) return;
         Pixel pixel(part / kParts / 2, part / kParts % 2, size, unit, first_box);
-        residual[part % kAhead] = load_residual(out.residual, pixel.at + part % kParts * kPartChannels);
+        residual[part % kSlots] = load_residual(out.residual, pixel.at + part % kParts * kPartChannels);
     };
 #pragma unroll
     for (int part = 0; part < kAhead; part++) fetch(part);
@@ -123,6 +131,14 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
         int part = all % kParts, r = all / kParts % 2, m = all / kParts / 2;
         Pixel pixel(m, r, size, unit, first_box);
         float even[kQuad], odd[kQuad], v[kVector];
+        load8(biases + part * kPartChannels, v);
+        if (kAhead == 0) fetch(all);
+        if (RESIDUAL) {
+            uint4 raw = residual[all % kSlots];
+            v[0] += low_bf16(raw.x), v[1] += high_bf16(raw.x), v[2] += low_bf16(raw.y), v[3] += high_bf16(raw.y);
+            v[4] += low_bf16(raw.z), v[5] += high_bf16(raw.z), v[6] += low_bf16(raw.w), v[7] += high_bf16(raw.w);
+            if (kAhead > 0) fetch(all + kAhead);
+        }
 #pragma unroll
         for (int i = 0; i < kQuad; i++) {
             even[i] = sum[m][(part * kQuad + i) * kQuad + 2 * r];
@@ -130,34 +146,27 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
         }
         transpose_quad(even);
         transpose_quad(odd);
-        load8(biases + part * kPartChannels, v);
-        if (RESIDUAL) {
-            uint4 raw = residual[all % kAhead];
-            v[0] += low_bf16(raw.x), v[1] += high_bf16(raw.x), v[2] += low_bf16(raw.y), v[3] += high_bf16(raw.y);
-            v[4] += low_bf16(raw.z), v[5] += high_bf16(raw.z), v[6] += low_bf16(raw.w), v[7] += high_bf16(raw.w);
-            fetch(all + kAhead);
-        }
 #pragma unroll
         for (int i = 0; i < kVector; i++) v[i] += i % 2 == 0 ? even[i / 2] : odd[i / 2];
         if (pixel.inside) store8(out.y + pixel.at + part * kPartChannels, v);
     }
 }
 
-// Has L2 fetch what finish will add.
-DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit, int first_box) {
-    constexpr int kLine = 64;
-    int from_own = threadIdx.x % kQuad * (kLine - kVector);
-    if (threadIdx.x % kQuad * kLine >= OUTPUTS) return;
-#pragma unroll
-    for (int i = 0; i < kProducts * 2; i++) {
-        Pixel pixel(i / 2, i % 2, size, unit, first_box);
-        if (pixel.inside) prefetch_l2(out.residual + pixel.at + from_own);
-    }
+// Has L2 fetch what finish will add to the pixels of a tile: all channels, of which the tiles of the others are under way too. By the
+// thread that copies: addresses that both it and finish use would cost those who multiply their registers.
+DEVICE void prefetch_residual(const Result& out, const Size& size, const Unit& unit) {
+    if (unit.output != 0) return;
+    int rows = min(kTileRows, size.height - unit.row), columns = min(kWarpgroups * kTileColumns, size.width - unit.column);
+    u64 line = static_cast<u64>(size.width) * size.outputs,
+        at = (static_cast<u64>(unit.frame) * size.height + unit.row) * line + static_cast<u64>(unit.column) * size.outputs;
+#pragma unroll 1
+    for (int row = 0; row < rows; row++, at += line) prefetch_l2(out.residual + at, columns * size.outputs * sizeof(bf16));
 }
 
-// frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − 1 of the past, then size.frames, through maps with
-// boxes of (16 + KERNEL − 1) × 8 × SLICE; weights: bf16 [PHASES · KERNEL_FRAMES · KERNEL · KERNEL, outputs, CHANNELS], the rows of the
-// kernel fastest, through a map with boxes of KERNEL × OUTPUTS × SLICE. Any grid.
+// frames: bf16 [height, width, CHANNELS] each, those that are there of KERNEL_FRAMES − FRAME_STRIDE of the past (all of them, where
+// FRAME_STRIDE is 2), then FRAME_STRIDE for each of size.frames, through maps with
+// boxes of (16 + KERNEL − 1) × 8 × 32; weights: bf16 [PHASES · KERNEL_FRAMES · KERNEL · KERNEL, outputs, CHANNELS], the rows of the
+// kernel fastest, through a map with boxes of KERNEL × OUTPUTS × 32. Any grid.
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
 sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_constant__ TensorMap weights,
                         const __grid_constant__ Result out, const __grid_constant__ Size size) {
@@ -184,22 +193,23 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
             for (int index = blockIdx.x; index < units; index += gridDim.x) {
                 Unit unit(index, size);
                 int row = unit.row - kBefore + unit.phase / 2, column = unit.column - kBefore + unit.phase % 2;
+                if (RESIDUAL) prefetch_residual(out, size, unit);
                 int first_tap = size.first_tap(unit.frame);
-                const TensorMap* frame = &frames.at[unit.frame + first_tap - size.missing];
+                const TensorMap* frame = &frames.at[unit.frame * FRAME_STRIDE + first_tap - size.missing];
                 int tap = (unit.phase * KERNEL_FRAMES + first_tap) * KERNEL * KERNEL;
 #pragma unroll 1
                 for (int k = first_tap; k < KERNEL_FRAMES; k++, frame++)
 #pragma unroll 1
                     for (int j = 0; j < KERNEL; j++, tap += KERNEL)
 #pragma unroll 1
-                        for (int slice = 0; slice < kSlices; slice++, turn.next()) {
+                        for (int slice = 0; slice < (j < KERNEL - 1 ? kSlices : kLastSlices); slice++, turn.next()) {
                             mbarrier_wait(shared_address(&empty[turn.stage]), turn.parity);
                             u32 to = ring + turn.stage * kStageBytes, barrier = shared_address(&full[turn.stage]);
                             mbarrier_arrive_expect(barrier, kStageBytes);
 #pragma unroll
                             for (int half = 0; half < kWarpgroups; half++)
-                                copy_box(to + half * kBoxBytes, frame, slice * SLICE, column + j + half * kTileColumns, row, barrier);
-                            copy_box(to + kWarpgroups * kBoxBytes, &weights, slice * SLICE, unit.output, tap, barrier);
+                                copy_box(to + half * kBoxBytes, frame, slice * kSlice, column + j + half * kTileColumns, row, barrier);
+                            copy_box(to + kWarpgroups * kBoxBytes, &weights, slice * kSlice, unit.output, tap, barrier);
                         }
             }
         }
@@ -216,7 +226,6 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
                 turn.skip(stages);
                 continue;
             }
-            if (RESIDUAL) prefetch_residual(out, size, unit, first_box);
             // A barrier tells a round of the ring from the next, but not from the one after that: first the other tile's must all be here.
             if (ALTERNATE && index != blockIdx.x) named_barrier_sync<kConsumers>(kTurnBarrier + warpgroup);
             float sum[kProducts][kSums];
@@ -224,13 +233,13 @@ sm90_causal_convolution(const __grid_constant__ FrameMaps frames, const __grid_c
             for (int s = 0; s < stages; s++, turn.next()) {
                 mbarrier_wait(shared_address(&full[turn.stage]), turn.parity);
                 u32 operand = ring + turn.stage * kStageBytes;
-                u64 left = operand_of_rows<kRowBytes>(operand + first_box * kBoxBytes),
-                    right = operand_of_rows<kRowBytes>(operand + kWarpgroups * kBoxBytes);
+                u64 left = operand_of_64_bytes(operand + first_box * kBoxBytes),
+                    right = operand_of_64_bytes(operand + kWarpgroups * kBoxBytes);
                 wgmma_fence();
 #pragma unroll
                 for (int i = 0; i < KERNEL; i++)
 #pragma unroll
-                    for (int depth = 0; depth < SLICE / kMmaDepth; depth++)
+                    for (int depth = 0; depth < kSlice / kMmaDepth; depth++)
 #pragma unroll
                         for (int m = 0; m < kProducts; m++)
                             wgmma_bf16(sum[m],

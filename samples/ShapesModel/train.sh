@@ -16,25 +16,29 @@ for stage in $stages; do
     vae)
       turbodiffusion train vae --config "$here/vae-1.json"
       turbodiffusion train vae --config "$here/vae-2.json"
-      turbodiffusion train vae --config "$here/vae-3.json" ;;
+      turbodiffusion train vae --config "$here/vae-3.json"
+      turbodiffusion train vae --config "$here/vae-4.json" ;;
     world)
-      turbodiffusion world data-small --vae runs/vae-3/model.safetensors --clips 24000 --captions 8 --frames 33 --size 112x64
-      turbodiffusion world data --vae runs/vae-3/model.safetensors --clips 12000 --captions 8 --frames 33 ;;
+      turbodiffusion world data-small --vae runs/vae-4/model.safetensors --clips 24000 --captions 8 --frames 33 --size 112x64
+      turbodiffusion world data --vae runs/vae-4/model.safetensors --clips 12000 --captions 8 --frames 33 ;;
     teacher)
       turbodiffusion train teacher --config "$here/teacher-1.json"
       turbodiffusion train teacher --config "$here/teacher-2.json"
       turbodiffusion train teacher --config "$here/teacher-3.json" ;;
+    # In place of teacher, where only the VAE is new: an earlier teacher (runs/teacher-before) learns its latents.
+    adapt)
+      turbodiffusion train teacher --config "$here/teacher-4.json" ;;
     distil)
       turbodiffusion train rcm --config "$here/guided.json"
       # Neither needs the other, and neither fills a GPU.
-      turbodiffusion train vae --config "$here/vae-4.json" & vae=$!
+      turbodiffusion train vae --config "$here/vae-5.json" & vae=$!
       turbodiffusion train sla --config "$here/sla.json"
       wait "$vae" ;;
     assemble)
       mkdir -p shapes
       turbodiffusion convert runs/sla/model.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite
       turbodiffusion quantize runs/turbo-bf16.safetensors shapes/transformer.safetensors --overwrite
-      turbodiffusion convert runs/vae-4/model.safetensors shapes/vae.safetensors --dtype bfloat16 --overwrite
+      turbodiffusion convert runs/vae-5/model.safetensors shapes/vae.safetensors --dtype bfloat16 --overwrite
       turbodiffusion convert runs/teacher-1/text_encoder.safetensors shapes/text_encoder.safetensors --dtype bfloat16 --overwrite
       cp data/spiece.model shapes/
       cp "$here/model.json" shapes/ ;;

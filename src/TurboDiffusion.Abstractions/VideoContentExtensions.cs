@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Extensions.AI;
 
@@ -70,7 +71,7 @@ public static class VideoContentExtensions
         {
             await using var file = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
             await CopyToAsync(video, file, cancellationToken).ConfigureAwait(false);
-            file.Flush(flushToDisk: true);
+            Disk.Flush(file);
             // While it is open, and so locked.
             File.Move(aside, full, overwrite: false);
             return full;

@@ -1,4 +1,5 @@
 using System.Net;
+using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 using TurboDiffusion.AspNetCore.Files;
@@ -18,32 +19,36 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
     {
         // An object appears when it is whole.
         using var stream = new MemoryStream(content.ToArray(), writable: false);
-        await client.PutObjectAsync(
-            new PutObjectRequest
-            {
-                BucketName = bucket,
-                Key = KeyOf(jobId, name),
-                InputStream = stream,
-                ContentType = VideoFileNames.MediaType(name),
-                // Other stores than Amazon's do not all know bodies that are signed in pieces.
-                UseChunkEncoding = false,
-            },
-            cancellationToken).ConfigureAwait(false);
+        var request = new PutObjectRequest
+        {
+            BucketName = bucket,
+            Key = KeyOf(jobId, name),
+            InputStream = stream,
+            ContentType = VideoFileNames.MediaType(name),
+            // Other stores than Amazon's do not all know bodies that are signed in pieces.
+            UseChunkEncoding = false,
+        };
+        await AskAsync($"take {name}", () => client.PutObjectAsync(request, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async Task<Stream?> OpenAsync(string jobId, string name, CancellationToken cancellationToken = default)
     {
         var key = KeyOf(jobId, name);
-        try
+        var about = await AskAsync($"give {name}", AboutAsync, cancellationToken).ConfigureAwait(false);
+        return about is null ? null : new S3ObjectStream(client, bucket, key, about.ETag, about.ContentLength);
+
+        async Task<GetObjectMetadataResponse?> AboutAsync()
         {
-            var about = await client.GetObjectMetadataAsync(
-                new GetObjectMetadataRequest { BucketName = bucket, Key = key }, cancellationToken).ConfigureAwait(false);
-            return new S3ObjectStream(client, bucket, key, about.ETag, about.ContentLength);
-        }
-        catch (AmazonS3Exception exception) when (exception.StatusCode == HttpStatusCode.NotFound)
-        {
-            return null;
+            try
+            {
+                return await client.GetObjectMetadataAsync(
+                    new GetObjectMetadataRequest { BucketName = bucket, Key = key }, cancellationToken).ConfigureAwait(false);
+            }
+            catch (AmazonS3Exception exception) when (exception.StatusCode == HttpStatusCode.NotFound)
+            {
+                return null;
+            }
         }
     }
 
@@ -58,31 +63,67 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default)
     {
-        var jobs = new List<string>();
         var request = new ListObjectsV2Request { BucketName = bucket, Prefix = prefix, Delimiter = "/" };
-        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
-            .ConfigureAwait(false))
-            jobs.AddRange((page.CommonPrefixes ?? []).Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid));
+        return await AskAsync("list its objects", AllAsync, cancellationToken).ConfigureAwait(false);
 
-        return jobs;
+        async Task<List<string>> AllAsync()
+        {
+            var jobs = new List<string>();
+            await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
+                .ConfigureAwait(false))
+            {
+                jobs.AddRange(
+                    (page.CommonPrefixes ?? []).Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid));
+            }
+
+            return jobs;
+        }
+    }
+
+    // No room, no right, no bucket, no answer: all of it is said in the words of the store.
+    private static async Task<T> AskAsync<T>(string what, Func<Task<T>> call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await call().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is
+            AmazonServiceException or AmazonClientException or HttpRequestException or IOException or OperationCanceledException)
+        {
+            var reason = exception switch
+            {
+                AmazonServiceException { StatusCode: not 0 } said => $"{(int)said.StatusCode} {said.ErrorCode}, {said.Message}",
+                OperationCanceledException => "it gave no answer",
+                _ => exception.Message,
+            };
+            throw new EnvironmentException("object store", $"The object store did not {what}: {reason.TrimEnd('.')}.", exception);
+        }
     }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default)
     {
-        var names = new List<string>();
         var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
-        await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
-            .ConfigureAwait(false))
-            names.AddRange((page.S3Objects ?? []).Select(found => found.Key[request.Prefix.Length..]).Where(VideoFileNames.IsValid));
+        return await AskAsync($"list the files of {jobId}", AllAsync, cancellationToken).ConfigureAwait(false);
 
-        return names;
+        async Task<List<string>> AllAsync()
+        {
+            var names = new List<string>();
+            await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
+                .ConfigureAwait(false))
+                names.AddRange((page.S3Objects ?? []).Select(found => found.Key[request.Prefix.Length..]).Where(VideoFileNames.IsValid));
+
+            return names;
+        }
     }
 
     private async Task DeleteAsync(string jobId, Func<string, bool> isOld, CancellationToken cancellationToken)
     {
         foreach (var name in (await ListAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(isOld))
-            await client.DeleteObjectAsync(bucket, FolderOf(jobId) + name, cancellationToken).ConfigureAwait(false);
+        {
+            await AskAsync($"delete the files of {jobId}", () => client.DeleteObjectAsync(bucket, FolderOf(jobId) + name, cancellationToken),
+                cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private string FolderOf(string jobId) => VideoJobId.IsValid(jobId) ? $"{prefix}{jobId}/"

@@ -52,6 +52,29 @@ internal static class ArgumentCheck
         return null;
     }
 
+    /// <summary>What is wrong with a value that no file, no model and no word can have, or null.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <param name="parsed">What the parser made of them.</param>
+    public static string? ImpossibleValue(IReadOnlyList<string> args, ParseResult parsed)
+    {
+        // .NET puts this character where bytes are no text; a file of such a name cannot be named any more.
+        if (args.FirstOrDefault(a => a.Contains('\uFFFD')) is { } damaged) return $"'{Shown(damaged)}' is not text in UTF-8.";
+        foreach (SymbolResult result in parsed.CommandResult.Children)
+        {
+            string? name = result switch
+            {
+                OptionResult { Option: var option } when option.ValueType == typeof(string) || option.ValueType == typeof(string[]) =>
+                    option.Name,
+                ArgumentResult { Argument.Name: var argument } => argument,
+                _ => null,
+            };
+            // A prompt that is empty is told as that; a negative one may be.
+            if (name is null || name.Contains("prompt", StringComparison.OrdinalIgnoreCase)) continue;
+            if (result.Tokens.Any(t => string.IsNullOrWhiteSpace(t.Value))) return $"{name} is empty; give it a value, or leave it out.";
+        }
+        return null;
+    }
+
     private static Option? OptionOf(ParseResult parsed, string name) => parsed.CommandResult.Command.Options
         .FirstOrDefault(o => o.Name == name || o.Aliases.Contains(name));
 

@@ -32,7 +32,8 @@ internal static class CommandLine
             ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
             Command command = parsed.CommandResult.Command;
             if (parsed.Action is not HelpPage
-                && (ArgumentCheck.UnknownOption(args, command, root) ?? ArgumentCheck.MissingValue(args, parsed)) is { } wrong)
+                && (ArgumentCheck.UnknownOption(args, command, root) ?? ArgumentCheck.MissingValue(args, parsed)
+                    ?? ArgumentCheck.ImpossibleValue(args, parsed)) is { } wrong)
                 return Usage([wrong], command, terminal);
             if (parsed.Action is ParseErrorAction) return Usage(Errors(parsed, root), command, terminal);
             return parsed.Invoke(new InvocationConfiguration

@@ -17,9 +17,15 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error, IAnsiConsole? 
 
     /// <summary>The terminal of the process.</summary>
     /// <param name="cancelled">Cancelled by Ctrl-C.</param>
-    public static Terminal OfProcess(CancellationToken cancelled) => new(
-        Console.Out, Console.Error, Console.IsErrorRedirected ? null : LiveConsole(),
-        Console.IsOutputRedirected ? RedirectedWidth : Math.Max(NarrowestWidth, Console.WindowWidth), cancelled);
+    public static Terminal OfProcess(CancellationToken cancelled)
+    {
+        // Work does not end because its progress cannot be shown; without its result it has not been done.
+        Console.SetError(new GuardedWriter(Console.Error));
+        var output = new GuardedWriter(Console.Out, static cause => new EnvironmentException("output",
+            $"The standard output cannot be written: {ErrorMessage.OneLine(cause)}", cause));
+        return new(output, Console.Error, Console.IsErrorRedirected ? null : LiveConsole(),
+            Console.IsOutputRedirected ? RedirectedWidth : Math.Max(NarrowestWidth, Console.WindowWidth), cancelled);
+    }
 
     private static IAnsiConsole? LiveConsole()
     {

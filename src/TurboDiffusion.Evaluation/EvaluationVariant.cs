@@ -39,4 +39,7 @@ public sealed record EvaluationVariant
 
     /// <summary>The number format of the blocks' linear layers.</summary>
     public WeightFormat? Weights { get; init; }
+
+    /// <summary>The number format of the text encoder's linear layers.</summary>
+    public WeightFormat? TextEncoderWeights { get; init; }
 }

@@ -104,6 +104,7 @@ public sealed class Evaluator
         Attention = variant.Attention,
         TopKRatio = variant.TopK,
         Weights = variant.Weights,
+        TextEncoderWeights = variant.TextEncoderWeights,
     });
 
     private PipelineRequest Settings(VideoModel model, EvaluationVariant variant) => model.Plan(new VideoRequest
@@ -130,6 +131,7 @@ public sealed class Evaluator
         Attention = model.Identity.Attention,
         TopK = Operators.Attention.AttentionOptions.Of(model.Identity.Attention).IsSparse ? variant.TopK ?? model.Spec.TopKRatio : null,
         Weights = model.Identity.Weights,
+        TextEncoderWeights = model.Identity.TextEncoderWeights,
     };
 
     // Other scenes than the prompts', with one and two objects in the same proportion.

@@ -196,6 +196,7 @@ internal sealed partial class EngineHost : IDisposable
             Attention = _options.Attention,
             TopKRatio = _options.TopKRatio,
             Weights = _options.Weights,
+            TextEncoderWeights = _options.TextEncoderWeights,
             Dtype = _options.Dtype,
             Boundary = _options.Boundary,
             TinyVae = _options.TinyVae,

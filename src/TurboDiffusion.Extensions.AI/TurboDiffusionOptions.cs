@@ -28,6 +28,12 @@ public sealed class TurboDiffusionOptions
     public WeightFormat? Weights { get; set; }
 
     /// <summary>
+    /// The number format of the text encoder's linear layers; <see langword="null"/> is the checkpoint's. In int8 it takes about half the
+    /// memory, and the embedding is 1 to 5 % off (docs/performance.md).
+    /// </summary>
+    public WeightFormat? TextEncoderWeights { get; set; }
+
+    /// <summary>
     /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU,
     /// float32 on the CPU.
     /// </summary>

@@ -12,11 +12,16 @@ namespace TurboDiffusion.Generation;
 /// <param name="Device">The device.</param>
 public sealed record ModelIdentity(string Name, string Preset, string Variant, AttentionKind Attention, WeightFormat Weights, string Device)
 {
+    /// <summary>The number format of the text encoder that was run.</summary>
+    public WeightFormat TextEncoderWeights { get; init; }
+
     /// <summary>The LoRAs merged into it, each as its file's name and strength.</summary>
     public IReadOnlyList<string> Loras { get; init; } = [];
 
     /// <summary>All of it in one line.</summary>
     public override string ToString() =>
         $"{Name} ({Preset}, {Variant}{string.Concat(Loras.Select(l => $", LoRA {l}"))}; {Attention.ToString().ToLowerInvariant()} "
-            + $"attention, {Weights.ToString().ToLowerInvariant()} weights, {Device})";
+            + $"attention, {Weights.ToString().ToLowerInvariant()} weights, "
+            + $"{(TextEncoderWeights == WeightFormat.Float ? "" : $"{TextEncoderWeights.ToString().ToLowerInvariant()} text encoder, ")}"
+            + $"{Device})";
 }

@@ -150,6 +150,8 @@ public sealed class VideoModel : IDisposable
             TinyVaeConfig? tinyConfig = CheckpointLayout.Detect(vae).Kind == ModelKind.TinyVae ? TinyVaeConfig.FromCheckpoint(vae) : null;
             VaeConfig vaeConfig = tinyConfig?.Equivalent ?? VaeConfig.FromCheckpoint(vae);
             UMT5Config textConfig = UMT5Config.FromCheckpoint(text);
+            WeightFormat textWeights = options.TextEncoderWeights ?? UMT5Checkpoint.Int8Layers.FormatOf(text);
+            long textBytes = WeightBytes(UMT5Checkpoint.Int8Layers.As(text, textWeights), dtype);
             ClipConfig? imageConfig = imageEncoder is null ? null : ClipConfig.FromCheckpoint(imageEncoder);
 
             var notes = new List<string>();
@@ -166,13 +168,17 @@ public sealed class VideoModel : IDisposable
                 VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
                 ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
                 TextEncoder = textConfig,
-                TextEncoderBytes = WeightBytes(text, dtype),
-                StreamsText = device.type == DeviceType.CPU && WeightBytes(text, dtype) > StreamedTextEncoderBytes,
+                TextEncoderBytes = textBytes,
+                TextBlockBytes = UMT5Encoder.BlockBytes(textConfig, textWeights, dtype),
+                TextEncoderWeights = textWeights,
+                StreamsText = device.type == DeviceType.CPU && textBytes > StreamedTextEncoderBytes,
                 TextLength = spec.TextLength,
                 Attention = attention,
                 Weights = weights,
                 Dtype = dtype,
                 OnGpu = device.type == DeviceType.CUDA,
+                DecodesInFrames = device.type == DeviceType.CUDA && tinyConfig is null && dtype == torch.ScalarType.BFloat16
+                    && KernelMachine.Offer(KernelOperator.CausalConvolution, Math.Max(device.index, 0)).Form == KernelForm.Sm90,
             };
             Residency residency = options.Residency ?? Automatic(footprint, spec, device, notes);
             bool stays = residency == Residency.Resident, swaps = residency == Residency.Swapped;
@@ -182,7 +188,7 @@ public sealed class VideoModel : IDisposable
                 Name = files.Name,
                 Device = device,
                 Tokenizer = SentencePieceTextTokenizer.Open(files.Tokenizer, spec.TextLength),
-                TextEncoder = TextEncoderSlot(text, textConfig, placement, stays && !footprint.StreamsText),
+                TextEncoder = TextEncoderSlot(text, textConfig, textWeights, placement, stays && !footprint.StreamsText),
                 TextEncoderConfig = textConfig,
                 Experts = [],
                 TransformerConfig = config,
@@ -204,13 +210,13 @@ public sealed class VideoModel : IDisposable
                     ? [new ModelPart(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<ModelPart>(),
                 new(WeightBytes(vae, dtype), shared.Vae.KeepsLoaded, () => shared.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
-                new(shared.TextEncoder.KeepsLoaded ? WeightBytes(text, dtype) : 0, shared.TextEncoder.KeepsLoaded,
+                new(shared.TextEncoder.KeepsLoaded ? textBytes : 0, shared.TextEncoder.KeepsLoaded,
                     () => shared.TextEncoder.IsLoaded),
             ];
             ModelVariant own = Variant(options.Loras);
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
-                $"{Version} {device.type} {dtype} {weights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
+                $"{Version} {device.type} {dtype} {weights} {textWeights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
                     + $"{attention.KeyBlock} {shared.Boundary} {string.Join(' ', own.Identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
             return new VideoModel(new ModelVariants(own, options.Loras, options.MaxLoraSets, Variant), opened,
@@ -242,6 +248,7 @@ public sealed class VideoModel : IDisposable
                         (progress, ct) => WanCheckpoint.Load(t, attention, weights, placement, progress, ct, swaps), stays || swaps))];
                     var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
                     {
+                        TextEncoderWeights = textWeights,
                         Loras = [.. wanted.Select(l => l.ToString())],
                     };
                     ModelPart[] transformerParts = [.. footprint.ExpertBytes.Zip(experts, (bytes, slot) => new ModelPart(
@@ -431,9 +438,9 @@ public sealed class VideoModel : IDisposable
     }
 
     private static ModelSlot<ITextEncoder> TextEncoderSlot(
-        ICheckpoint checkpoint, UMT5Config config, Placement placement, bool stays) => stays
-            ? new((progress, ct) => Filled(new UMT5Encoder(config, placement), checkpoint, progress, ct), keepLoaded: true)
-            : new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement), keepLoaded: false);
+        ICheckpoint checkpoint, UMT5Config config, WeightFormat weights, Placement placement, bool stays) => stays
+            ? new((progress, ct) => UMT5Checkpoint.Load(checkpoint, weights, placement, progress, ct), keepLoaded: true)
+            : new((_, _) => new StreamedUMT5Encoder(checkpoint, config, placement, weights), keepLoaded: false);
 
     private static T Filled<T>(T module, ICheckpoint checkpoint, IProgress<(int Done, int Total)>? progress,
         CancellationToken cancellationToken)

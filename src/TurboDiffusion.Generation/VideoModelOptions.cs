@@ -29,6 +29,12 @@ public sealed record VideoModelOptions
     /// </summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>
+    /// The number format of the text encoder's linear layers; null: the checkpoint's. Float weights are quantized as they are read, the
+    /// activations are not. The embedding is then 1 to 5 % off (docs/performance.md).
+    /// </summary>
+    public WeightFormat? TextEncoderWeights { get; init; }
+
     /// <summary>LoRAs to merge into the transformer, before it is quantized; they work with every format and attention.</summary>
     public IReadOnlyList<LoraOptions> Loras { get; init; } = [];
 

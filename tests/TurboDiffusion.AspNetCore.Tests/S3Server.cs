@@ -29,6 +29,12 @@ internal sealed class S3Server : IAsyncDisposable
     /// <summary>Refuses everything, as a store that is down does.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>Refuses to store objects whose keys end so, with <see cref="Refusal"/>.</summary>
+    public string? RefusedKeys { get; set; }
+
+    /// <summary>The status and the code of the refusal.</summary>
+    public (int Status, string Code) Refusal { get; set; }
+
     public static async Task<S3Server> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -49,6 +55,7 @@ internal sealed class S3Server : IAsyncDisposable
         var answer = http.Request.Method switch
         {
             _ when IsDown => Results.StatusCode(503),
+            "PUT" when RefusedKeys is { } end && key.EndsWith(end, StringComparison.Ordinal) => Error(Refusal.Status, Refusal.Code),
             "PUT" => await PutAsync(key, http.Request),
             "DELETE" => Delete(key),
             "GET" when http.Request.Query.ContainsKey("list-type") => List(key.TrimEnd('/'), http.Request.Query),

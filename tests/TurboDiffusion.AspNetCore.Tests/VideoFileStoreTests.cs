@@ -1,12 +1,15 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using Amazon.Runtime;
 using Amazon.S3;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.S3;
+using TurboDiffusion.Extensions.Tests;
 using TurboDiffusion.Runtime;
 using Xunit;
 
@@ -167,14 +170,60 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
     public async Task While_the_store_is_down_requests_fail_and_jobs_end_in_an_error()
     {
         await using var service = await StartAsync();
-        var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+        var id = await CreateAsync(service);
         await service.EndOfAsync(id);
         _server.IsDown = true;
-        Assert.Equal(HttpStatusCode.InternalServerError, (await service.Http.GetAsync($"/v1/videos/{id}/content")).StatusCode);
-        var lost = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "b"))).GetProperty("id").GetString()!;
-        Assert.Equal("server_error", (await service.EndOfAsync(lost)).GetProperty("error").GetProperty("code").GetString());
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await service.Http.GetAsync($"/v1/videos/{id}/content")).StatusCode);
+        var lost = await service.EndOfAsync(await CreateAsync(service));
+        Assert.Equal("server_error", lost.GetProperty("error").GetProperty("code").GetString());
         _server.IsDown = false;
         Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync($"/v1/videos/{id}/content")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData(507, "XMinioStorageFull")]
+    [InlineData(403, "QuotaExceeded")]
+    [InlineData(403, "AccessDenied")]
+    [InlineData(404, "NoSuchBucket")]
+    public async Task A_store_that_takes_nothing_is_told_and_keeps_nothing(int status, string code)
+    {
+        using var log = new LogCollector(LogLevel.Error);
+        await using var service = await StartAsync(log);
+        (_server.RefusedKeys, _server.Refusal) = ("", (status, code));
+        var id = await CreateAsync(service);
+        var error = (await service.EndOfAsync(id)).GetProperty("error");
+        Assert.Equal("server_error", error.GetProperty("code").GetString());
+        Assert.Contains("(object store)", error.GetProperty("message").GetString());
+        Assert.Contains(log.Entries, entry => entry.Message.Contains(id, StringComparison.Ordinal)
+            && entry.Exception!.Message.Contains($"The object store did not take video1.mp4: {status} {code}", StringComparison.Ordinal));
+        var image = $"data:image/png;base64,{Convert.ToBase64String(FakeVideoGenerator.Picture(32, 32, 1))}";
+        using var refused = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a", input_reference = image });
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.NotNull(refused.Headers.RetryAfter);
+        Assert.Empty(_server.Objects);
+        _server.RefusedKeys = null;
+        Assert.Equal("completed", (await service.EndOfAsync(await CreateAsync(service))).GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task A_video_without_room_for_its_pictures_is_a_video()
+    {
+        await using var service = await StartAsync();
+        (_server.RefusedKeys, _server.Refusal) = (".webp", (507, "XMinioStorageFull"));
+        var id = await CreateAsync(service);
+        Assert.Equal("completed", (await service.EndOfAsync(id)).GetProperty("status").GetString());
+        Assert.Equal([$"bucket/videos/{id}/video1.mp4"], _server.Objects.Keys);
+        Assert.Equal(HttpStatusCode.NotFound, (await service.Http.GetAsync($"/v1/videos/{id}/content?variant=thumbnail")).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_service_starts_while_the_store_is_down()
+    {
+        _server.IsDown = true;
+        await using var service = await StartAsync();
+        Assert.Equal("failed", (await service.EndOfAsync(await CreateAsync(service))).GetProperty("status").GetString());
+        _server.IsDown = false;
+        Assert.Equal("completed", (await service.EndOfAsync(await CreateAsync(service))).GetProperty("status").GetString());
     }
 
     [Theory]
@@ -187,5 +236,12 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
         Assert.Contains(message, error.Message);
     }
 
-    private Task<TestService> StartAsync() => TestService.StartAsync(services: services => services.AddSingleton(Store));
+    private static async Task<string> CreateAsync(TestService service) =>
+        (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", "a"))).GetProperty("id").GetString()!;
+
+    private Task<TestService> StartAsync(LogCollector? log = null) => TestService.StartAsync(services: services =>
+    {
+        services.AddSingleton(Store);
+        if (log is not null) services.AddLogging(logging => logging.AddProvider(log));
+    });
 }

@@ -4,6 +4,7 @@
 #   sanitize.sh                                 the tests that 'dotnet build -c Release tests/TurboDiffusion.Tests' built
 #   sanitize.sh PROGRAM [ARGUMENT ...]          the tests as PROGRAM starts them; options of xUnit follow its arguments
 # TOOLS="memcheck racecheck initcheck synccheck" chooses other tools. Ends with 1 if a tool found something, or if no test ran.
+# The kernels of cuDNN and cuBLAS, which the plain forms run, are left out: racecheck reports hazards in cuDNN's own.
 # Racecheck does not follow what TMA and wgmma do by themselves: barriers between them and ordinary accesses are outside its sight.
 set -uo pipefail
 
@@ -22,7 +23,8 @@ trap 'rm -f "$log"' EXIT
 status=0
 for tool in ${TOOLS:-memcheck racecheck}; do
   echo "== $tool"
-  compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 1 "$@" \
+  compute-sanitizer --tool "$tool" --target-processes all --kernel-regex-exclude kns=xmma --kernel-regex-exclude kns=cudnn \
+    --kernel-regex-exclude kns=cutlass --error-exitcode 1 "$@" \
     -trait Category=Gpu -class '*KernelTests' -parallel none 2>&1 | tee "$log"
   [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
   # All skipped is not all clean.

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
@@ -8,7 +9,10 @@ namespace TurboDiffusion.Cli.Tests;
 public class ArchitectureTests(Models models)
 {
     [Theory]
+    [InlineData("Wan2.1-T2V-1.3B", "", false, "--attention", "sage")]
+    [InlineData("Wan2.1-T2V-14B", "", false, "--causal", "1")]
     [InlineData("Wan2.1-I2V-14B-480P", "--image", false, "--attention", "sagesla", "--weights", "int8")]
+    [InlineData("Wan2.1-I2V-14B-720P", "--image", false, "--attention", "dense", "--weights", "float")]
     [InlineData("Wan2.1-FLF2V-14B-720P", "--image --end-image", false, "--residency", "staged")]
     [InlineData("Wan2.2-I2V-A14B", "--image --end-image", false, "--weights", "int8", "--residency", "swapped")]
     [InlineData("Wan2.2-T2V-A14B", "", false)]
@@ -34,7 +38,16 @@ public class ArchitectureTests(Models models)
             coarse ? "64x32" : "32x32", "--frames", "5", "--seed", "7", "-o", output, "--json", "--steps", "2", .. given, .. more]);
         Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
         Assert.True(new FileInfo(output).Length > 0);
-        Assert.Equal($"small random model like {like}", (string)JsonNode.Parse(run.Out)!["model"]!["name"]!);
+        Assert.Equal(like == ModelSpec.T2V1_3B.Name ? "small random model" : $"small random model like {like}",
+            (string)JsonNode.Parse(run.Out)!["model"]!["name"]!);
+    }
+
+    [Fact]
+    public void Every_published_model_is_among_them()
+    {
+        IEnumerable<object?> made = GetType().GetMethod(nameof(A_small_model_like_a_published_one_is_made_inspected_and_run))!
+            .GetCustomAttributes(typeof(InlineDataAttribute), false).Select(row => ((InlineDataAttribute)row).Data[0]);
+        Assert.Equal(ModelSpec.All.Select(s => s.Name).Order(), made.Select(name => (string)name!).Distinct().Order());
     }
 
     [Theory]

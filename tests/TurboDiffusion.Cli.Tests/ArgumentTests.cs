@@ -86,6 +86,49 @@ public class ArgumentTests(Models models)
         Assert.Contains(expected, run.Error);
     }
 
+    [Theory]
+    [InlineData("generate", "x", "--model", "")]
+    [InlineData("generate", "x", "-m", " ")]
+    [InlineData("generate", "x", "--lora", "")]
+    [InlineData("inspect", "")]
+    [InlineData("inspect", "a.safetensors", "")]
+    [InlineData("convert", "", "b.safetensors")]
+    [InlineData("merge", "a", "b", "", "d")]
+    [InlineData("encode", "", "out")]
+    [InlineData("world", "")]
+    [InlineData("train", "sla", "--config", "")]
+    [InlineData("serve", "--data", "")]
+    [InlineData("bench", "--json", "")]
+    public void A_value_without_a_character_is_told(params string[] args)
+    {
+        CommandRun run = CommandRun.Of(args);
+        Assert.Equal((2, ""), (run.ExitCode, run.Out));
+        Assert.EndsWith(" is empty; give it a value, or leave it out.", Assert.Single(run.Errors));
+    }
+
+    [Theory]
+    [InlineData("inspect", "a\uFFFD.safetensors")]
+    [InlineData("generate", "x", "-o", "\uFFFD.mp4")]
+    public void Bytes_that_are_no_text_are_told(params string[] args)
+    {
+        CommandRun run = CommandRun.Of(args);
+        Assert.Equal(2, run.ExitCode);
+        Assert.EndsWith("is not text in UTF-8.", Assert.Single(run.Errors));
+    }
+
+    [Theory]
+    [InlineData("generate", "x", "-o", "NAME.mp4")]
+    [InlineData("generate", "x", "-o", "NAME/v.mp4")]
+    [InlineData("new", "small", "NAME.safetensors", "--part", "vae")]
+    [InlineData("bench", "--device", "cpu", "--json", "NAME.json")]
+    public void A_name_that_no_disk_takes_is_told_before_the_work(params string[] args)
+    {
+        string name = Path.Combine(models.NewFolder(), new string('n', 300));
+        CommandRun run = CommandRun.Of([.. args.Select(a => a.Replace("NAME", name, StringComparison.Ordinal))]);
+        Assert.Equal((1, ""), (run.ExitCode, run.Out));
+        Assert.Contains("too long", Assert.Single(run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
     [Fact]
     public void A_prompt_without_quotation_marks_is_told_so()
     {

@@ -35,8 +35,9 @@ public class BenchTests(Models models)
     {
         string folder = models.NewFolder(), json = Path.Combine(folder, "end.json");
         CommandRun run = CommandRun.Of("bench", "--end-to-end", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames",
-            "5", "--repeats", "1", "--json", json);
+            "5", "--repeats", "1", "--text-encoder-weights", "int8", "--json", json);
         Assert.Equal(0, run.ExitCode);
+        Assert.Contains("int8 text encoder", run.Out);
         Assert.Equal(4, run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         foreach (string row in new[] { "loading", "text", "denoising", "decoding", "prompt to the last frame in host memory",
             "prompt to frames/", "prompt to video.mp4" })

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -106,6 +107,31 @@ public class CheckpointCommandTests(Models models)
     }
 
     [Fact]
+    public void A_quantized_text_encoder_is_what_inspect_says_and_generates_what_quantizing_at_load_does()
+    {
+        string folder = models.NewFolder(), quantized = Path.Combine(folder, "text.safetensors"),
+            other = Path.Combine(folder, "x.safetensors");
+        Assert.Contains("custom text encoder, int8", CommandRun.Of("quantize", models.Files.TextEncoder, quantized).Out);
+        Assert.Equal("int8", (string)JsonNode.Parse(CommandRun.Of("inspect", quantized, "--json").Out)![0]!["variant"]!);
+        string[] videos = [Path.Combine(folder, "a.mp4"), Path.Combine(folder, "b.mp4")];
+        foreach (CommandRun run in new[]
+                 {
+                     CommandRun.Of(models.Generate(videos[0], "--text-encoder", quantized, "--json")),
+                     CommandRun.Of(models.Generate(videos[1], "--text-encoder-weights", "int8", "--json")),
+                 })
+            Assert.Equal("int8", (string)JsonNode.Parse(run.Out)!["model"]!["textEncoderWeights"]!);
+        Assert.Equal(File.ReadAllBytes(videos[0]), File.ReadAllBytes(videos[1]));
+
+        Assert.Contains("int8 weights already", Assert.Single(CommandRun.Of("quantize", quantized, other).Errors));
+        Assert.Contains("is a VAE, of which there is no int8 form",
+            Assert.Single(CommandRun.Of("quantize", models.Files.Vae, other).Errors));
+        // No other layout has names for it.
+        CommandRun diffusers = CommandRun.Of("convert", quantized, other, "--layout", "diffusers");
+        Assert.Contains("has int8 weights, for which the diffusers layout has no names", Assert.Single(diffusers.Errors));
+        Assert.False(File.Exists(other));
+    }
+
+    [Fact]
     public void Convert_goes_to_another_layout_and_back_without_a_change()
     {
         string folder = models.NewFolder(), original = models.Transformer(AttentionKind.Dense, WeightFormat.Float);
@@ -117,6 +143,20 @@ public class CheckpointCommandTests(Models models)
             Assert.Equal(0, CommandRun.Of("convert", other, back).ExitCode);
             Assert.Equal(File.ReadAllBytes(original), File.ReadAllBytes(back));
         }
+    }
+
+    [Theory]
+    [InlineData("Wan2.1-T2V-1.3B", "decoder.up_blocks.2.upsamplers.0.resample.1.weight")]
+    [InlineData("Wan2.2-TI2V-5B", "decoder.up_blocks.2.upsampler.resample.1.weight")]
+    public void Convert_writes_each_VAE_as_diffusers_does(string like, string name)
+    {
+        string folder = models.NewFolder(), other = Path.Combine(folder, "other.safetensors"),
+            back = Path.Combine(folder, "back.safetensors");
+        string vae = new SmallModel { Like = ModelSpec.Find(like) }.Write(Path.Combine(folder, "model")).Vae;
+        Assert.Equal(0, CommandRun.Of("convert", vae, other, "--layout", "diffusers").ExitCode);
+        using (ICheckpoint file = Checkpoint.Open(other)) Assert.Contains(name, file.Tensors.Keys);
+        Assert.Equal(0, CommandRun.Of("convert", other, back).ExitCode);
+        Assert.Equal(File.ReadAllBytes(vae), File.ReadAllBytes(back));
     }
 
     [Fact]

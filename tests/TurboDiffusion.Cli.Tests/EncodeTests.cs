@@ -38,17 +38,26 @@ public class EncodeTests(Models models)
         Assert.Contains("frames '5'", Assert.Single(CommandRun.Of([.. command[..^3], "9", "--fps", "8"]).Errors));
     }
 
-    [Fact]
-    public async Task An_image_to_video_model_gets_first_frames_too()
+    [Theory]
+    [InlineData("Wan2.2-I2V-A14B", 0)]
+    [InlineData("Wan2.1-I2V-14B-480P", 17)]
+    [InlineData("Wan2.1-FLF2V-14B-720P", 34)]
+    public async Task An_image_to_video_model_gets_its_images_too(string like, long tokens)
     {
         string model = models.NewFolder(), videos = models.NewFolder(), output = Path.Combine(models.NewFolder(), "latents");
-        new SmallModel { Like = ModelSpec.I2VA14B }.Write(model);
+        new SmallModel { Like = ModelSpec.Find(like) }.Write(model);
         await Videos.Write(Path.Combine(videos, "a.mp4"), 5, "a red square");
         CommandRun run = CommandRun.Of("encode", videos, output, "-m", model, "--device", "cpu", "--size", "32x32", "--frames", "5",
             "--fps", "8", "--negative-prompt", "blurry");
         Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
         using ICheckpoint latents = SafetensorsFile.Open(Path.Combine(output, "a-000.safetensors"));
         Assert.Equal([20L, 2, 4, 4], latents.Tensors["image"].Shape);
+        Assert.Equal(tokens > 0 ? [tokens, 32] : null, latents.Tensors.GetValueOrDefault("image_tokens")?.Shape);
+        // Four channels of mask: the first latent frame is given, and of the last its last frame where the model takes one.
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor mask = latents.Read("image").narrow(0, 0, 4).mean([2, 3]);
+        float last = like.Contains("FLF2V", StringComparison.Ordinal) ? 1 : 0;
+        Assert.Equal([1, 0, 1, 0, 1, 0, 1, last], mask.data<float>().ToArray());
     }
 
     [Fact]

@@ -17,6 +17,12 @@ public class PlanTests(Models models)
         Assert.Equal(plan.GetProperty("peakBytes").GetInt64(),
             plan.GetProperty("stages").EnumerateArray().Max(s => s.GetProperty("bytes").GetInt64()));
 
+        // In int8, the text encoder stays on a card where it does not in bfloat16.
+        CommandRun text = CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "16GB", "--text-encoder-weights", "int8"]);
+        Assert.Contains("int8 text encoder", text.Out);
+        Assert.Contains("resident: all weights together take", text.Out);
+        Assert.Contains("staged: all weights together take", CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "16GB"]).Out);
+
         CommandRun staged = CommandRun.Of(["plan", "Wan2.1-T2V-1.3B", "--card", "12GB"]);
         Assert.Equal(0, staged.ExitCode);
         Assert.Contains("staged: all weights together take", staged.Out);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using Xunit;
@@ -40,6 +41,29 @@ public class RecipeTests(Models models)
             File.WriteAllText(Named(loop + ".json"), config.ToJsonString());
             return Named(loop + ".json");
         }
+    }
+
+    [Fact]
+    public async Task From_videos_to_a_LoRA_of_an_image_to_video_model()
+    {
+        string folder = models.NewFolder(), model = Path.Combine(folder, "model"), latents = Path.Combine(folder, "latents"),
+            videos = Directory.CreateDirectory(Path.Combine(folder, "videos")).FullName, frames = Path.Combine(folder, "frames") + "/";
+        Run("new", "small", model, "--like", "wan2.1-i2v-14b-480p", "--dim", "64", "--layers", "1");
+        await Videos.Write(Path.Combine(videos, "one.mp4"), 5, "a red wall");
+        Run("encode", videos, latents, "--model", model, "--device", "cpu", "--size", "32x32", "--frames", "5", "--fps", "8");
+        JsonNode config = JsonNode.Parse(CommandRun.Of("train", "teacher", "--lora", "2", "--print-config").Out)!;
+        (config["output"], config["data"], config["initial"], config["model"]) =
+            (Path.Combine(folder, "run"), latents, ModelFiles.FromFolder(model).Transformer, null);
+        config["training"]!["iterations"] = 2;
+        string file = Path.Combine(folder, "lora.json"), lora = Path.Combine(folder, "run", "lora.safetensors");
+        File.WriteAllText(file, config.ToJsonString());
+        Run("train", "teacher", "--config", file);
+        Assert.Contains("cross_attn.v_img", Run("inspect", lora, "--tensors").Out);
+        Run("generate", "a red wall", "--model", models.Folder, "--device", "cpu", "--size", "32x32", "--frames", "1", "--steps", "1",
+            "-o", frames);
+        CommandRun made = Run("generate", "a red wall", "--model", model, "--image", frames + "frame_00000.png", "--lora", lora,
+            "--device", "cpu", "--size", "32x32", "--frames", "5", "--steps", "1", "-o", Path.Combine(folder, "wall.gif"));
+        Assert.DoesNotContain("ignored", made.Error);
     }
 
     private static CommandRun Run(params string[] command)

@@ -6,15 +6,15 @@ namespace TurboDiffusion.Cli.Tests;
 public class WaitPolicyTests(Models models)
 {
     [Theory]
-    [InlineData(null, null, "PASSIVE")]
-    [InlineData("OMP_WAIT_POLICY", "active", "ACTIVE")]
-    [InlineData("OMP_WAIT_POLICY", "passive", "PASSIVE")]
-    public async Task Threads_sleep_unless_the_user_says_otherwise(string? variable, string? value, string expected)
+    [InlineData(null, null, "PASSIVE", "1000")]
+    [InlineData("OMP_WAIT_POLICY", "active", "ACTIVE", "30000000000")]
+    [InlineData("OMP_WAIT_POLICY", "passive", "PASSIVE", "0")]
+    public async Task Threads_sleep_unless_the_user_says_otherwise(string? variable, string? value, string expected, string spins)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libgomp");
         var environment = new Dictionary<string, string?>
         {
-            ["OMP_DISPLAY_ENV"] = "true", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = null,
+            ["OMP_DISPLAY_ENV"] = "verbose", ["OMP_WAIT_POLICY"] = null, ["GOMP_SPINCOUNT"] = null,
         };
         if (variable is not null) environment[variable] = value;
         using var process = CommandRun.Start(environment, AppContext.BaseDirectory,
@@ -22,6 +22,7 @@ public class WaitPolicyTests(Models models)
         CommandRun run = await CommandRun.EndOf(process);
         Assert.Equal(0, run.ExitCode);
         Assert.Contains($"OMP_WAIT_POLICY = '{expected}'", run.Error);
+        Assert.Contains($"GOMP_SPINCOUNT = '{spins}'", run.Error);
     }
 
     [Fact]

@@ -1,9 +1,12 @@
+using System.Net.Http.Json;
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Core.Internal;
 using TurboDiffusion.AspNetCore.Files;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.Tests;
 using TurboDiffusion.Orleans.Grains;
+using TurboDiffusion.Tests.Media;
 using Xunit;
 
 namespace TurboDiffusion.Orleans.Tests;
@@ -26,6 +29,25 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     public ValueTask DisposeAsync() => _service.DisposeAsync();
+
+    [Fact]
+    public async Task A_worker_without_room_fails_the_job_and_makes_the_next_one()
+    {
+        using var disk = new SmallDisk(16 << 10);
+        await using var service = await TestService.StartAsync(folder: disk.File("data"));
+        service.Generator.Bytes = (_, _) => new byte[1 << 20];
+        var filler = disk.File("filler");
+        await File.WriteAllBytesAsync(filler, new byte[disk.Free - (400 << 10)]);
+        var failed = await service.EndOfAsync(await CreateVideoAsync(service));
+        Assert.Contains("(disk)", failed.GetProperty("error").GetProperty("message").GetString());
+        Assert.DoesNotContain(disk.Content, entry => entry.Contains(".mp4", StringComparison.Ordinal)
+            || entry.Contains(".partial", StringComparison.Ordinal));
+
+        File.Delete(filler);
+        var id = await CreateVideoAsync(service);
+        Assert.Equal("completed", (await service.EndOfAsync(id)).GetProperty("status").GetString());
+        Assert.Equal(1 << 20, (await service.Http.GetByteArrayAsync($"/v1/videos/{id}/content")).Length);
+    }
 
     [Fact]
     public async Task A_worker_that_is_silent_loses_its_job_and_its_late_result()
@@ -202,6 +224,12 @@ public sealed class ClusterTests : IAsyncLifetime
         await registry.AnnounceAsync(new WorkerInfo("gpu", ["large"], [], new Dictionary<string, long> { ["cuda:0"] = 80 }, 1));
         Assert.Equal(["fake", "large"], await registry.ModelsAsync());
         Assert.Equal(80, (await registry.WorkersAsync()).Single(worker => worker.Name == "gpu").Cards["cuda:0"]);
+    }
+
+    private static async Task<string> CreateVideoAsync(TestService service)
+    {
+        using var response = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt = "a" });
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
 
     private async Task<(IVideoJobGrain Grain, VideoJob Job)> CreateAsync()

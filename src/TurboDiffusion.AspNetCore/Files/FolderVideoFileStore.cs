@@ -46,6 +46,10 @@ public sealed class FolderVideoFileStore : IVideoFileStore
         {
             return Task.FromResult<Stream?>(null);
         }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"The file {name} of {jobId} cannot be read: {exception.Message}", exception);
+        }
     }
 
     /// <inheritdoc/>
@@ -74,14 +78,27 @@ public sealed class FolderVideoFileStore : IVideoFileStore
         catch (DirectoryNotFoundException)
         {
         }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"The files of {jobId} cannot be deleted: {exception.Message}", exception);
+        }
 
         return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default) =>
-        Task.FromResult<IReadOnlyList<string>>(
-            [.. Directory.EnumerateDirectories(_root).Select(Path.GetFileName).OfType<string>().Where(VideoJobId.IsValid)]);
+    public Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return Task.FromResult<IReadOnlyList<string>>(
+                [.. Directory.EnumerateDirectories(_root).Select(Path.GetFileName).OfType<string>().Where(VideoJobId.IsValid)]);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException("disk", $"The folder {_root} for videos cannot be listed: {exception.Message}", exception);
+        }
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default)

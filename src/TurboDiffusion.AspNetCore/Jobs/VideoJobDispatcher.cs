@@ -51,11 +51,19 @@ internal sealed partial class VideoJobDispatcher(
                 cancellationToken).ConfigureAwait(false);
         }
 
-        // Files of jobs that were being accepted or deleted when the process was killed.
-        foreach (var id in await files.ListJobsAsync(cancellationToken).ConfigureAwait(false))
+        try
         {
-            if (await store.FindAsync(id, cancellationToken).ConfigureAwait(false) is null)
-                await files.DeleteAsync(id, cancellationToken).ConfigureAwait(false);
+            // Files of jobs that were being accepted or deleted when the process was killed.
+            foreach (var id in await files.ListJobsAsync(cancellationToken).ConfigureAwait(false))
+            {
+                if (await store.FindAsync(id, cancellationToken).ConfigureAwait(false) is null)
+                    await files.DeleteAsync(id, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (EnvironmentException exception)
+        {
+            // They are left to the next start; what can be done without them goes on.
+            LogStoreFailed(exception);
         }
     }
 

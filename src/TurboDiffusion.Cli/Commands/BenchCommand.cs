@@ -55,6 +55,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
         "The model of --end-to-end, of the library or a folder. Default: the small model that comes with the program.", "-m");
     private readonly Option<NamedVae?> _vae = Opt.Vae("--end-to-end: the model's tiny autoencoder decodes.");
+    private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<Residency?> _residency = Opt.Residency();
     private readonly Option<int?> _repeats = Opt.Number<int>("--repeats", "N",
         "--end-to-end: warm generations to host memory, to PNG frames and to an MP4; the median counts. Default: 3.");
@@ -66,7 +67,7 @@ internal sealed class BenchCommand : CliCommand
         Add("Model and video", _preset, _size, _frames, _topK, _lora);
         Add("Variants", _attention, _weights, _kernels, _swapped);
         Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
-        Add("Whole generations", _endToEnd, _model, _vae, _residency, _repeats);
+        Add("Whole generations", _endToEnd, _model, _vae, _textWeights, _residency, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table);
         Details = "The weights are random and made on the device: no file is needed. Times are medians, on a GPU by CUDA events, of one "
@@ -135,6 +136,7 @@ internal sealed class BenchCommand : CliCommand
                 Device = parsed.GetValue(_device) ?? "auto",
                 Attention = parsed.GetValue(_attention),
                 Weights = parsed.GetValue(_weights),
+                TextEncoderWeights = parsed.GetValue(_textWeights),
                 TopKRatio = parsed.GetValue(_topK),
                 TinyVae = parsed.GetValue(_vae) == NamedVae.Tiny,
                 Residency = parsed.GetValue(_residency),

@@ -2,7 +2,9 @@ using System.CommandLine;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -46,9 +48,9 @@ internal sealed class ConvertCommand : WritingCommand
             CheckpointLayout layout = CheckpointLayout.Detect(file);
             view = layout.Apply(file);
             NameLayout wanted = parsed.GetValue(_layout) ?? NameLayout.Official;
-            if (Names(layout.Kind, wanted) is { } names)
+            if (Names(layout, wanted) is { } names)
             {
-                CheckProjection(view, layout.Kind, wanted);
+                CheckNames(view, layout.Kind, wanted);
                 view = names.Inverse.Apply(view);
             }
             return Write(parsed, Sources(view, parsed.GetValue(_dtype)), view.Metadata);
@@ -59,8 +61,8 @@ internal sealed class ConvertCommand : WritingCommand
         }
     }
 
-    // Only the official names have a place for what sparse-linear attention adds.
-    private static void CheckProjection(ICheckpoint view, ModelKind kind, NameLayout layout)
+    // Only the official names have a place for what sparse-linear attention adds, and for a text encoder in int8.
+    private static void CheckNames(ICheckpoint view, ModelKind kind, NameLayout layout)
     {
         if (kind == ModelKind.Transformer && WanVariant.Of(view).HasProjection)
             throw new InvalidRequestException("layout",
@@ -68,6 +70,10 @@ internal sealed class ConvertCommand : WritingCommand
                     + $"{layout.ToString().ToLowerInvariant()} layout: "
                 + "a program that reads that layout could not run it. Leave --layout out for the official one, or convert the original "
                     + "model it was tuned from.");
+        if (kind == ModelKind.TextEncoder && UMT5Checkpoint.Int8Layers.FormatOf(view) == WeightFormat.Int8)
+            throw new InvalidRequestException("layout",
+                $"{view.Path} has int8 weights, for which the {layout.ToString().ToLowerInvariant()} layout has no names. Leave --layout "
+                    + "out for the official one, or convert the float file it was made from.");
     }
 
     private static IReadOnlyList<TensorSource> Sources(ICheckpoint view, torch.ScalarType? dtype) =>
@@ -78,13 +84,14 @@ internal sealed class ConvertCommand : WritingCommand
     private static bool IsScale(ICheckpoint view, string name) =>
         name.EndsWith(".scale", StringComparison.Ordinal) && view.Tensors.ContainsKey(name[..^"scale".Length] + "int8_weight");
 
-    private static KeyRuleSet? Names(ModelKind kind, NameLayout layout) => (kind, layout) switch
+    private static KeyRuleSet? Names(CheckpointLayout found, NameLayout layout) => (found.Kind, layout) switch
     {
         (_, NameLayout.Official) or (not ModelKind.Transformer, NameLayout.Original) => null,
         (ModelKind.Transformer, NameLayout.Original) => WanLayouts.Original,
         (ModelKind.Transformer, NameLayout.Diffusers) => WanLayouts.Diffusers,
         (ModelKind.Transformer, NameLayout.ComfyUI) => WanLayouts.ComfyUI,
-        (ModelKind.Vae, NameLayout.Diffusers) => VaeLayouts.Diffusers,
+        (ModelKind.Vae, NameLayout.Diffusers) => found.Rules == VaeLayouts.Wan22 || found.Rules == VaeLayouts.Wan22Diffusers
+            ? VaeLayouts.Wan22Diffusers : VaeLayouts.Diffusers,
         (ModelKind.TextEncoder, NameLayout.Diffusers) => UMT5Layouts.Transformers,
         _ => throw new InvalidRequestException("layout",
             $"There is no {layout} layout for this part of a model; choose official or diffusers."),

@@ -31,6 +31,8 @@ internal sealed class EvaluateCommand : CliCommand
     private readonly Option<WeightFormat?> _weights =
         Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers.");
 
+    private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
+
     private readonly Option<string[]> _only = new("--only")
     {
         HelpName = "LABEL", Description = "Of a plan's variants, only those of these names.", AllowMultipleArgumentsPerToken = true,
@@ -68,7 +70,7 @@ internal sealed class EvaluateCommand : CliCommand
         Add("Plan", _plan, _only);
         Add("Model", _model, _vae, _textEncoder, _tokenizer);
         Add("One variant, without a plan's", _label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention,
-            _topK, _weights);
+            _topK, _weights, _textWeights);
         Add("Measuring", _prompts, _two, _reference, _latency, _batch, _seed, _device, _dtype);
         Add("Output", _output, _table, _sheet, _sheetOf, _sheetClips, _failures);
         Details = "Prompts are of combinations that training never shows. Shape, colour, background and motion are read from the pixels "
@@ -105,7 +107,8 @@ internal sealed class EvaluateCommand : CliCommand
     private EvaluationPlan Plan(ParseResult parsed)
     {
         EvaluationPlan plan = parsed.GetValue(_plan) is { } file ? EvaluationPlan.Load(file) : new EvaluationPlan();
-        Option[] one = [_label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention, _topK, _weights];
+        Option[] one = [_label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention, _topK, _weights,
+            _textWeights];
         if (plan.Variants.Count > 0 && one.FirstOrDefault(o => parsed.GetResult(o) is not null) is { } extra)
             throw new InvalidRequestException("plan", $"{extra.Name} describes one variant, and the plan has its own; leave either out.");
         IReadOnlyList<EvaluationVariant> variants = plan.Variants.Count > 0 ? plan.Variants :
@@ -122,6 +125,7 @@ internal sealed class EvaluateCommand : CliCommand
                 Attention = parsed.GetValue(_attention),
                 TopK = parsed.GetValue(_topK),
                 Weights = parsed.GetValue(_weights),
+                TextEncoderWeights = parsed.GetValue(_textWeights),
             },
         ];
         if (parsed.GetValue(_only) is { Length: > 0 } only)

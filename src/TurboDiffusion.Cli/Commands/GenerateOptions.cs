@@ -96,6 +96,7 @@ internal sealed class GenerateOptions
     private readonly Option<WeightFormat?> _weights = Opt.Choice<WeightFormat>("--weights",
         "The number format of the transformer's layers; float checkpoints are quantized as they are read. Default: int8 where that of "
             + "--attention is sagesla, the checkpoint's elsewhere.");
+    private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<torch.ScalarType?> _dtype =
@@ -124,7 +125,7 @@ internal sealed class GenerateOptions
         group("Image to video", [_image, _endImage, _adaptive]);
         group("Video", [_size, _resolution, _aspect, _frames, _fps, _count, _seed]);
         group("Sampling", [_steps, _sampler, _ode, _sde, _sigmaMax, _shift, _guidance, _negative, _boundary, _causal]);
-        group("Running", [_attention, _topK, _weights, _device, _dtype, _residency]);
+        group("Running", [_attention, _topK, _weights, _textWeights, _device, _dtype, _residency]);
         group("Output", [_output, _overwrite, _crf, _nvenc, _preview]);
     }
 
@@ -185,6 +186,7 @@ internal sealed class GenerateOptions
         Attention = parsed.GetValue(_attention),
         TopKRatio = parsed.GetValue(_topK),
         Weights = parsed.GetValue(_weights),
+        TextEncoderWeights = parsed.GetValue(_textWeights),
         Loras = _loras.Of(parsed),
         Boundary = parsed.GetValue(_boundary),
         TinyVae = parsed.GetValue(_vae) == TinyVae,

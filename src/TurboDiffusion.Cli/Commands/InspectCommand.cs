@@ -65,7 +65,7 @@ internal sealed class InspectCommand : CliCommand
     // A model's folder is its checkpoints.
     private static IEnumerable<string> Files(string path)
     {
-        if (!File.Exists(Path.Combine(path, ModelFiles.DescriptionFile))) return [path];
+        if (!ModelFiles.AreIn(path)) return [path];
         ModelFiles files = ModelFiles.FromFolder(path);
         return new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TinyVae, files.TextEncoder, files.ImageEncoder }
             .OfType<string>();

@@ -76,7 +76,7 @@ internal sealed class MergeCommand : WritingCommand
         WanConfig config = WanCheckpoint.ReadConfig(baseModel);
         var merged = (LoraCheckpoint)loras.MergeInto(baseModel, 0, 1);
         foreach (string warning in loras.Warnings) Terminal.Error.WriteLine($"warning: {warning}");
-        ICheckpoint result = WanVariant.Of(baseModel).Weights == WeightFormat.Int8 ? new QuantizedCheckpoint(merged) : merged;
+        ICheckpoint result = WanCheckpoint.Int8Layers.As(merged, WanVariant.Of(baseModel).Weights);
         int code = Write(CheckOutput(parsed, output, result.Tensors.Values.Sum(t => t.ByteCount)), InTypesOf(baseModel, result),
             WanCheckpoint.Metadata(config, baseModel.Metadata));
         Terminal.Out.WriteLine($"{merged.ChangedTensors} tensors changed");

@@ -18,7 +18,8 @@ internal sealed class ModelsCommand : CliCommand
     {
         Add("Options", _json);
         Details = $"The library is the folder that {ModelLibrary.FolderVariable} names, or turbodiffusion/models in the user's cache "
-            + "folder. A model is a folder in it with a model.json that names its files (docs/checkpoints.md).";
+            + "folder. A model is a folder in it with a model.json that names its files, or one as Wan's authors or "
+            + "diffusers publish it (docs/checkpoints.md).";
     }
 
     /// <inheritdoc/>
@@ -45,7 +46,7 @@ internal sealed class ModelsCommand : CliCommand
             ModelFiles files = ModelLibrary.Find(name);
             using ICheckpoint transformer = Checkpoint.OpenModel(files.Transformer);
             long bytes = new[] { files.Transformer, files.LowNoiseTransformer, files.Vae, files.TinyVae,
-                files.TextEncoder, files.ImageEncoder, files.Tokenizer }.OfType<string>().Sum(f => new FileInfo(f).Length);
+                files.TextEncoder, files.ImageEncoder, files.Tokenizer }.OfType<string>().Sum(Bytes);
             return new Entry(name, ModelSpec.Of(WanCheckpoint.ReadConfig(transformer), files.LowNoiseTransformer is null ? 1 : 2).Name,
                 WanVariant.Of(transformer).Name, bytes, files.Defaults?.RandomWeights ?? false, null);
         }
@@ -54,6 +55,11 @@ internal sealed class ModelsCommand : CliCommand
             return new Entry(name, null, null, 0, false, e.Message);
         }
     }
+
+    // A part may be a folder of shards, which others' files may lie beside.
+    private static long Bytes(string path) => Directory.Exists(path)
+        ? Directory.GetFiles(path, "*.safetensors").Sum(f => new FileInfo(f).Length)
+        : new FileInfo(path).Length;
 
     private sealed record Entry(string Name, string? Preset, string? Variant, long Bytes, bool RandomWeights, string? Problem);
 }

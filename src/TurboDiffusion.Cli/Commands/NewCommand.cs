@@ -100,9 +100,8 @@ internal sealed class NewCommand : WritingCommand
             _ => [],
         };
         ICheckpoint random = new RandomCheckpoint(module, seed, parsed.GetValue(_dtype) ?? torch.ScalarType.Float32, metadata);
-        return Write(parsed, TensorSource.From(module is WanModel && weights == WeightFormat.Int8
-            ? new QuantizedCheckpoint(random)
-            : random), metadata);
+        if (module is WanModel) random = WanCheckpoint.Int8Layers.As(random, weights);
+        return Write(parsed, TensorSource.From(random), metadata);
     }
 
     private int WriteFolder(ParseResult parsed, SmallModel model, AttentionKind attention)

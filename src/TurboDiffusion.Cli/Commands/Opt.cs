@@ -4,6 +4,7 @@ using System.Numerics;
 using TorchSharp;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Sampling;
 
 namespace TurboDiffusion.Cli.Commands;
@@ -21,6 +22,11 @@ internal static class Opt
 
     /// <summary>The names of the published models, for a description.</summary>
     public static string PublishedModels { get; } = string.Join(", ", ModelSpec.All.Select(s => s.Name.ToLowerInvariant()));
+
+    /// <summary>The number format of the text encoder.</summary>
+    public static Option<WeightFormat?> TextEncoderWeights() => Choice<WeightFormat>("--text-encoder-weights",
+        "The number format of the text encoder's layers: int8 takes about half the memory, for an embedding that is 1 to 5 % off. "
+            + "Default: the checkpoint's.");
 
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description) => new(name) { Description = description };

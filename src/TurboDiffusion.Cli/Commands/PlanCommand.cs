@@ -30,6 +30,7 @@ internal sealed class PlanCommand : CliCommand
         Opt.Choice<AttentionKind>("--attention", "The self-attention. Default: sagesla for a published model, else the checkpoint's.");
     private readonly Option<WeightFormat?> _weights =
         Opt.Choice<WeightFormat>("--weights", "The number format. Default: int8 for a published model, else the checkpoint's.");
+    private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
         $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
     private readonly Option<NamedVae?> _vae = Opt.Vae("tiny: the tiny autoencoder decodes.");
@@ -42,7 +43,7 @@ internal sealed class PlanCommand : CliCommand
     {
         Arguments.Add(_model);
         Add("Video", _size, _frames, _steps, _image);
-        Add("Running", _card, _attention, _weights, _topK, _vae, _residency);
+        Add("Running", _card, _attention, _weights, _textWeights, _topK, _vae, _residency);
         Add("Output", _json);
         Details = "Weights are counted, working memory is estimated by the largest tensors of each stage. Times are told only for cards on "
             + "which they were measured. Ends with 1 where the video does not fit, and names the nearest ones that do.";
@@ -90,13 +91,15 @@ internal sealed class PlanCommand : CliCommand
     {
         string? name = parsed.GetValue(_model);
         (AttentionKind? attention, WeightFormat? weights) = (parsed.GetValue(_attention), parsed.GetValue(_weights));
+        WeightFormat? textWeights = parsed.GetValue(_textWeights);
         double? topK = parsed.GetValue(_topK);
-        bool tiny = parsed.GetValue(_vae) == NamedVae.Tiny;
+        bool tiny = parsed.GetValue(_vae) == NamedVae.Tiny, inFrames = card.IsHopper && !tiny;
         if (ModelSpec.All.FirstOrDefault(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } spec)
         {
             spec = spec.Distilled();
             var options = AttentionOptions.Of(attention ?? AttentionKind.SageSla, topK ?? spec.TopKRatio);
-            ModelFootprint Form(WeightFormat format) => ModelFootprint.Of(spec, options, format, card.IsGpu, tiny);
+            ModelFootprint Form(WeightFormat format) => ModelFootprint.Of(spec, options, format, card.IsGpu, tiny,
+                textWeights ?? WeightFormat.Float) with { DecodesInFrames = inFrames };
             return (spec, weights == WeightFormat.Float
                 ? [(null, Form(WeightFormat.Float)), ("int8 weights", Form(WeightFormat.Int8))]
                 : [(null, Form(WeightFormat.Int8))]);
@@ -108,11 +111,13 @@ internal sealed class PlanCommand : CliCommand
             Dtype = card.IsGpu ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
             Attention = attention,
             Weights = weights,
+            TextEncoderWeights = textWeights,
             TopKRatio = topK,
             TinyVae = tiny,
         };
         ModelFiles files = ModelLibrary.Find(name);
         using VideoModel model = VideoModel.Open(files, settings);
-        return (model.Spec, [.. model.Footprints(card.IsGpu)]);
+        return (model.Spec, [.. model.Footprints(card.IsGpu)
+            .Select(form => (form.Change, form.Model with { DecodesInFrames = inFrames }))]);
     }
 }

@@ -45,7 +45,7 @@ internal sealed class WorldCommand : CliCommand
     protected override int Run(ParseResult parsed)
     {
         var clock = Stopwatch.StartNew();
-        string folder = Directory.CreateDirectory(parsed.GetRequiredValue(_output)).FullName,
+        string folder = Path.GetFullPath(parsed.GetRequiredValue(_output)),
             tokenizer = Path.Combine(folder, TokenizerFile);
         SentencePieceVocabulary.Write(tokenizer, Captions.Vocabulary);
         Terminal.Out.WriteLine($"{tokenizer}: {SentencePieceTextTokenizer.Open(tokenizer).VocabularySize} tokens");

@@ -46,7 +46,7 @@ internal abstract class WritingCommand : CliCommand
         if (!path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
             throw Bad($"does not end in {Extension}, which is what is written");
         if (Directory.Exists(path)) throw Bad("is a folder; give a file");
-        if (OutputFolder.Problem(folder) is { } problem) throw Bad($"cannot be written: {problem}");
+        if (OutputFolder.Problem(folder, Path.GetFileName(path)) is { } problem) throw Bad($"cannot be written: {problem}");
         if (File.Exists(path) && !Overwrites(parsed)) throw Bad("exists already; choose another name, or give --overwrite");
         long free = new DriveInfo(OutputFolder.Nearest(folder)).AvailableFreeSpace;
         return free >= bytes ? path

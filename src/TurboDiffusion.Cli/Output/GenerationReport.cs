@@ -43,6 +43,7 @@ internal static class GenerationReport
                 first.Model.Variant,
                 Attention = Word(first.Model.Attention),
                 Weights = Word(first.Model.Weights),
+                TextEncoderWeights = Word(first.Model.TextEncoderWeights),
                 first.Model.Loras,
                 first.Model.Device,
                 RandomWeights = randomWeights,

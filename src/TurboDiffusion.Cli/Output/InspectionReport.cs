@@ -4,6 +4,7 @@ using TurboDiffusion.Models;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Output;
 
@@ -12,14 +13,14 @@ internal static class InspectionReport
 {
     /// <summary>In one line, such as <c>Wan2.1-T2V-1.3B transformer, sla-quant, 1.5 GiB</c>.</summary>
     public static string Line(CheckpointReport report) =>
-        string.Join(", ", new[] { Model(report), report.Variant?.Name, Format.Bytes(report.Bytes) }.OfType<string>());
+        string.Join(", ", new[] { Model(report), report.Variant?.Name ?? Int8(report), Format.Bytes(report.Bytes) }.OfType<string>());
 
     /// <summary>For people.</summary>
     public static void Write(TextWriter output, CheckpointReport report, ICheckpoint? tensorsOf)
     {
         output.WriteLine(report.Path);
         var rows = new List<string[]> { new[] { "model", Model(report) } };
-        if (report.Variant is { } variant) rows.Add(["variant", variant.Name]);
+        if ((report.Variant?.Name ?? Int8(report)) is { } variant) rows.Add(["variant", variant]);
         if (report.Layout is { } layout) rows.Add(["layout", layout.ToString()]);
         rows.Add(["tensors", string.Create(CultureInfo.InvariantCulture, $"{report.TensorCount}, {Format.Bytes(report.Bytes)}")]);
         rows.Add(["dtypes",
@@ -39,7 +40,7 @@ internal static class InspectionReport
         report.Path,
         Kind = report.Layout?.Kind,
         report.Preset,
-        Variant = report.Variant?.Name,
+        Variant = report.Variant?.Name ?? Int8(report),
         Layout = report.Layout?.ToString(),
         report.TensorCount,
         report.Bytes,
@@ -59,7 +60,11 @@ internal static class InspectionReport
         _ => "unknown",
     };
 
-    private static string Name(ModelKind kind) => kind switch
+    // Of a text encoder, whose other form has no name.
+    private static string? Int8(CheckpointReport report) => report.TextEncoderWeights == WeightFormat.Int8 ? "int8" : null;
+
+    /// <summary>A part of a model in words.</summary>
+    public static string Name(ModelKind kind) => kind switch
     {
         ModelKind.Transformer => "transformer",
         ModelKind.Vae => "VAE",

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TurboDiffusion.Generation.Planning;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Cli.Output;
 
@@ -22,7 +23,9 @@ internal sealed class PlanReport(
     /// <summary>Writes it as text.</summary>
     public void WriteTo(TextWriter output)
     {
-        output.WriteLine($"{model.Name}, {Name(model.Weights)} weights, {Name(model.Attention.Kind)} attention: {clip} in {steps} steps");
+        string text = model.TextEncoderWeights == WeightFormat.Float ? "" : $", {Name(model.TextEncoderWeights)} text encoder";
+        output.WriteLine(
+            $"{model.Name}, {Name(model.Weights)} weights, {Name(model.Attention.Kind)} attention{text}: {clip} in {steps} steps");
         output.WriteLine(card.IsGpu
             ? $"{card.Name}: {Format.Bytes(card.Bytes)}, of which {Format.Bytes(card.AvailableBytes)} are counted on"
             : $"{card.Name}: {Format.Bytes(card.Bytes)} free");
@@ -49,6 +52,7 @@ internal sealed class PlanReport(
     {
         Model = model.Name,
         model.Weights,
+        model.TextEncoderWeights,
         Attention = model.Attention.Kind,
         Width = clip.Size.Width,
         Height = clip.Size.Height,

@@ -11,7 +11,8 @@ internal static class ResultFile
     public static void Check(string path)
     {
         string? problem = path.Length == 0 || path.Contains('\0') ? "it is no name of a file"
-            : Directory.Exists(path) ? "it is a folder" : OutputFolder.Problem(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            : Directory.Exists(path) ? "it is a folder"
+            : OutputFolder.Problem(Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path));
         if (problem is not null) throw new InvalidRequestException("output", $"{path} cannot be written: {problem}.");
     }
 

@@ -16,10 +16,11 @@ internal sealed class EngineOptions
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<WeightFormat?> _weights =
         Opt.Choice<WeightFormat>("--weights", "The number format of the transformer's layers. Default: the checkpoint's.");
+    private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<Residency?> _residency = Opt.Residency();
 
     /// <summary>All of them.</summary>
-    public Option[] All => [_model, _device, _weights, _residency];
+    public Option[] All => [_model, _device, _weights, _textWeights, _residency];
 
     /// <summary>Sets what the command line says; the rest stays.</summary>
     public void Apply(ParseResult parsed, TurboDiffusionOptions options)
@@ -27,6 +28,7 @@ internal sealed class EngineOptions
         options.Model = parsed.GetValue(_model) ?? options.Model;
         options.Device = parsed.GetValue(_device) ?? options.Device;
         options.Weights = parsed.GetValue(_weights) ?? options.Weights;
+        options.TextEncoderWeights = parsed.GetValue(_textWeights) ?? options.TextEncoderWeights;
         options.Residency = parsed.GetValue(_residency) ?? options.Residency;
     }
 }

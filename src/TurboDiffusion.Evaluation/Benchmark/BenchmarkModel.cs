@@ -1,6 +1,7 @@
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -17,6 +18,9 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 /// </summary>
 internal sealed class BenchmarkModel : IDisposable
 {
+    // Of a long prompt.
+    private const int TextTokens = 77;
+
     // Of factors that are as large as the weights.
     private const double LoraStrength = 0.1;
 
@@ -53,6 +57,11 @@ internal sealed class BenchmarkModel : IDisposable
             long[] latents = target.LatentShape;
             Latents = Input(ScalarType.Float32, latents);
             Embedding = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
+            if (target.Spec.TextLength > TextTokens)
+            {
+                using Tensor padding = Embedding.narrow(1, TextTokens, target.Spec.TextLength - TextTokens);
+                padding.zero_();
+            }
             Images = new EncodedImages
             {
                 Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null,
@@ -82,7 +91,7 @@ internal sealed class BenchmarkModel : IDisposable
     /// <summary>Normal noise <c>[1, 16, T, H, W]</c>, float32.</summary>
     public Tensor Latents { get; private set; } = null!;
 
-    /// <summary>A text's embedding <c>[1, 512, text dim]</c>.</summary>
+    /// <summary>A text's embedding <c>[1, 512, text dim]</c>: of 77 tokens, padded with zeros, as a prompt's is.</summary>
     public Tensor Embedding { get; private set; } = null!;
 
     /// <summary>Image to video: the condition <c>[1, 20, T, H, W]</c> and the image encoder's tokens.</summary>
@@ -123,7 +132,7 @@ internal sealed class BenchmarkModel : IDisposable
         if (target.LoraRank is not { } rank)
             return WanCheckpoint.Load(random, attention, weights, placement, null, cancellationToken, swapsBlocks);
         foreach ((string name, nn.Module module) in shape.named_modules().ToArray())
-            if (module is LinearLayer layer && Int8Names.Layer($"{name}.{Int8Names.Weight}", Int8Names.Weight) is not null)
+            if (module is LinearLayer layer && WanCheckpoint.Int8Layers.Of($"{name}.{Int8Layers.Weight}", Int8Layers.Weight) is not null)
                 layer.AddFactors(rank, rank);
         using var lora = LoraFile.Of(new Factors(new RandomCheckpoint(shape, seed, placement.Dtype) { Device = placement.Device }));
         var merged = new LoraCheckpoint(random, [(lora, LoraStrength)]) { Device = placement.Device };

@@ -90,11 +90,11 @@ internal sealed record EndToEndResult
             Row(name, first, warm, theirs);
         }
         Row("prompt to the last frame in host memory", First.Seconds, Median(HostMemory, r => r.Seconds), null);
-        foreach (string writer in new[] { PngFrames, Mp4 })
+        foreach (string writer in WriterRatio.Keys.Where(w => w != HostMemory))
             Row($"prompt to {writer}", null, Median(writer, r => r.Seconds), null);
         Row("opening the files", OpeningSeconds, null, null);
         text.Append('\n');
-        foreach (string writer in new[] { PngFrames, Mp4 })
+        foreach (string writer in WriterRatio.Keys.Where(w => w != HostMemory))
             text.Append(CultureInfo.InvariantCulture,
                 $"Decoding with {writer} written beside it takes {WriterRatio[writer]:0.00} times as long as without a writer.\n");
         return text.ToString();

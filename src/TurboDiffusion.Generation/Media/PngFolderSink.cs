@@ -130,7 +130,7 @@ internal sealed partial class PngFolderSink : IFrameSink
         {
             using FileStream file = File.Create(Path.Combine(_output.Path, name));
             write(file);
-            file.Flush(flushToDisk: true);
+            Disk.Flush(file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {

@@ -39,7 +39,8 @@ public sealed record VideoTarget
         VideoContainer container = ContainerOf(path, full);
         var target = new VideoTarget(System.IO.Path.TrimEndingDirectorySeparator(full), container);
         if (target.Folder is null) throw Bad(path, "is the root of the file system; give a file name such as video.mp4");
-        if (OutputFolder.Problem(target.Folder) is { } problem) throw Bad(path, $"cannot be written: {problem}");
+        if (OutputFolder.Problem(target.Folder, System.IO.Path.GetFileName(target.Path)) is { } problem)
+            throw Bad(path, $"cannot be written: {problem}");
         if (container == VideoContainer.PngFrames) CheckFramesFolder(path, target.Path, overwrite);
         else if (File.Exists(target.Path) && !overwrite)
             throw Bad(path, "exists already; choose another name, or ask for it to be overwritten");

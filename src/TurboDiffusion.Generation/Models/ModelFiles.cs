@@ -48,16 +48,24 @@ public sealed record ModelFiles
     /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
     public IReadOnlyList<string>? ExamplePrompts { get; init; }
 
+    /// <summary>Whether a folder is a model's: has a description, or is one as it is published.</summary>
+    /// <param name="folder">A folder.</param>
+    public static bool AreIn(string folder) =>
+        File.Exists(Path.Combine(folder, DescriptionFile)) || PublishedFolder.Find(folder) is not null;
+
     /// <summary>Reads the description in a model's folder.</summary>
-    /// <param name="folder">A folder with a <c>model.json</c>.</param>
-    /// <exception cref="CheckpointException">There is none, it is malformed, or a file that it names is missing.</exception>
+    /// <param name="folder">
+    /// A folder with a <c>model.json</c>; or one as Wan's authors or diffusers publish it, whose parts have their places.
+    /// </param>
+    /// <exception cref="CheckpointException">It is neither, or the description is malformed.</exception>
     public static ModelFiles FromFolder(string folder)
     {
         string path = Path.Combine(folder, DescriptionFile);
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "there is no such folder; give the folder of a model.");
         if (!File.Exists(path))
-            throw new CheckpointException(folder,
-                $"has no {DescriptionFile}; write one that names the model's files (docs/checkpoints.md), or name the files one by one.");
+            return PublishedFolder.Find(folder)?.Resolve(folder) ?? throw new CheckpointException(folder,
+                $"has no {DescriptionFile}, and is no folder of Wan's authors or of diffusers as they publish it; write one that names the "
+                    + "model's files (docs/checkpoints.md), or name the files one by one.");
         try
         {
             return JsonFile.Read<ModelFiles>(path, Json).Resolve(folder);

@@ -23,7 +23,7 @@ public static class ModelLibrary
     public static IReadOnlyList<string> Names =>
     [
         .. new[] { Folder, Embedded }.Where(Directory.Exists).SelectMany(Directory.GetDirectories)
-            .Where(d => File.Exists(Path.Combine(d, ModelFiles.DescriptionFile))).Select(d => Path.GetFileName(d)!).Distinct()
+            .Where(ModelFiles.AreIn).Select(d => Path.GetFileName(d)!).Distinct()
             .Order(StringComparer.Ordinal),
     ];
 
@@ -60,18 +60,15 @@ public static class ModelLibrary
     {
         string folder = Path.Combine(Folder, TrialModel);
         if (File.Exists(Path.Combine(folder, ModelFiles.DescriptionFile))) return ModelFiles.FromFolder(folder);
-        // Made aside and renamed, so that two first uses at once do not meet.
         try
         {
-            using PartialOutput partial = PartialOutput.OfFolder(folder);
-            new SmallModel().Write(partial.Path);
-            partial.Commit(overwrite: false);
+            return new SmallModel().Write(folder);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (EnvironmentException e)
         {
-            if (!Directory.Exists(folder)) throw new EnvironmentException("models",
-                $"{folder} cannot be written: {e.Message}. Name another folder with {FolderVariable}.", e);
+            // Of two first uses at once, one is first.
+            if (File.Exists(Path.Combine(folder, ModelFiles.DescriptionFile))) return ModelFiles.FromFolder(folder);
+            throw new EnvironmentException("models", $"{e.Message} Name another folder with {FolderVariable}.", e);
         }
-        return ModelFiles.FromFolder(folder);
     }
 }

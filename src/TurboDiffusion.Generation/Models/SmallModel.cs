@@ -66,7 +66,9 @@ public sealed record SmallModel
     public VaeConfig VaeConfig => Like.Vae.OfWidth(VaeDim);
 
     /// <summary>Writes the model's files and their description into a folder.</summary>
-    /// <param name="folder">The folder; made if it is not there. Files of the same names are replaced.</param>
+    /// <param name="folder">
+    /// The folder. Where it is not there, or empty, it appears when it is complete; else files of the same names are replaced.
+    /// </param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
     /// <returns>The files.</returns>
     /// <exception cref="InvalidRequestException">A size does not fit.</exception>
@@ -74,50 +76,20 @@ public sealed record SmallModel
     public ModelFiles Write(string folder, CancellationToken cancellationToken = default)
     {
         LibTorch.Require();
-        WanConfig config = TransformerConfig;
         try
         {
-            Directory.CreateDirectory(folder);
-            string tokenizer = Path.Combine(folder, TokenizerFile);
-            WriteTokenizer(tokenizer);
-            // The table is as large as the vocabulary, rounded up as published models do.
-            int vocabulary = (SentencePieceTextTokenizer.Open(tokenizer).VocabularySize + 63) / 64 * 64;
-            var text = new UMT5Config(vocabulary, TextDim, TextDim, 2 * TextDim, 1, 2);
-            string[] transformers = Like.Experts == 2 ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"]
-                : ["transformer.safetensors"];
-            for (int i = 0; i < transformers.Length; i++)
-                WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32,
-                    AttentionOptions.Sla(), null, cancellationToken);
-            using (var vae = new WanVae(VaeConfig, Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
-            var tinyVae = new TinyVaeConfig(Like.Vae.ZDim, Like.Vae.PatchSize, (16, 16, 8, 8), 8);
-            using (var tiny = new TinyVideoAutoencoder(tinyVae, Placement.Meta))
-                Write(folder, TinyVaeFile, tiny, cancellationToken);
-            using (var encoder = new UMT5Encoder(text, Placement.Meta))
-                Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
-            if (config.HasImageBranch)
-                using (var encoder = new ClipVisionEncoder(ImageEncoder, Placement.Meta))
-                    Write(folder, ImageEncoderFile, encoder, cancellationToken, ImageEncoder.Metadata());
-            new ModelFiles
+            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()) WriteInto(folder, cancellationToken);
+            else
             {
-                Name = Like == ModelSpec.T2V1_3B ? TextToVideoName : $"small random model like {Like.Name}",
-                Transformer = transformers[0],
-                LowNoiseTransformer = transformers.ElementAtOrDefault(1),
-                Vae = "vae.safetensors",
-                TinyVae = TinyVaeFile,
-                TextEncoder = "text_encoder.safetensors",
-                Tokenizer = TokenizerFile,
-                ImageEncoder = config.HasImageBranch ? ImageEncoderFile : null,
-                Defaults = new GenerationDefaults
-                {
-                    // Multiples of a token's pixels, 16 or 32.
-                    Width = 128, Height = 16 * VaeConfig.PatchSize * (VaeConfig.PatchSize == 1 ? 5 : 3), Frames = 17, FramesPerSecond = 8,
-                    TopKRatio = 0.2, RandomWeights = true,
-                },
-            }.Write(folder);
+                using PartialOutput partial = PartialOutput.OfFolder(folder);
+                WriteInto(partial.Path, cancellationToken);
+                partial.Commit(overwrite: false);
+            }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException
+            || e is EnvironmentException { InnerException: IOException or UnauthorizedAccessException })
         {
-            throw new EnvironmentException("disk", $"{folder} cannot be written: {e.Message}", e);
+            throw new EnvironmentException("disk", $"{folder} cannot be written: {(e.InnerException ?? e).Message}", e);
         }
         return ModelFiles.FromFolder(folder);
     }
@@ -137,9 +109,49 @@ public sealed record SmallModel
     {
         using var model = new WanModel(config, attention, WeightFormat.Float, Placement.Meta);
         Dictionary<string, string> metadata = WanCheckpoint.Metadata(config);
-        ICheckpoint random = new RandomCheckpoint(model, seed, dtype, metadata);
-        using ICheckpoint checkpoint = weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random;
+        using ICheckpoint checkpoint = WanCheckpoint.Int8Layers.As(new RandomCheckpoint(model, seed, dtype, metadata), weights);
         SafetensorsWriter.Write(path, TensorSource.From(checkpoint), metadata, progress, cancellationToken);
+    }
+
+    private void WriteInto(string folder, CancellationToken cancellationToken)
+    {
+        WanConfig config = TransformerConfig;
+        string tokenizer = Path.Combine(folder, TokenizerFile);
+        WriteTokenizer(tokenizer);
+        // The table is as large as the vocabulary, rounded up as published models do.
+        int vocabulary = (SentencePieceTextTokenizer.Open(tokenizer).VocabularySize + 63) / 64 * 64;
+        var text = new UMT5Config(vocabulary, TextDim, TextDim, 2 * TextDim, 1, 2);
+        string[] transformers = Like.Experts == 2 ? ["transformer_high_noise.safetensors", "transformer_low_noise.safetensors"]
+            : ["transformer.safetensors"];
+        for (int i = 0; i < transformers.Length; i++)
+            WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32,
+                AttentionOptions.Sla(), null, cancellationToken);
+        using (var vae = new WanVae(VaeConfig, Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
+        var tinyVae = new TinyVaeConfig(Like.Vae.ZDim, Like.Vae.PatchSize, (16, 16, 8, 8), 8);
+        using (var tiny = new TinyVideoAutoencoder(tinyVae, Placement.Meta))
+            Write(folder, TinyVaeFile, tiny, cancellationToken);
+        using (var encoder = new UMT5Encoder(text, Placement.Meta))
+            Write(folder, "text_encoder.safetensors", encoder, cancellationToken);
+        if (config.HasImageBranch)
+            using (var encoder = new ClipVisionEncoder(ImageEncoder, Placement.Meta))
+                Write(folder, ImageEncoderFile, encoder, cancellationToken, ImageEncoder.Metadata());
+        new ModelFiles
+        {
+            Name = Like == ModelSpec.T2V1_3B ? TextToVideoName : $"small random model like {Like.Name}",
+            Transformer = transformers[0],
+            LowNoiseTransformer = transformers.ElementAtOrDefault(1),
+            Vae = "vae.safetensors",
+            TinyVae = TinyVaeFile,
+            TextEncoder = "text_encoder.safetensors",
+            Tokenizer = TokenizerFile,
+            ImageEncoder = config.HasImageBranch ? ImageEncoderFile : null,
+            Defaults = new GenerationDefaults
+            {
+                // Multiples of a token's pixels, 16 or 32.
+                Width = 128, Height = 16 * VaeConfig.PatchSize * (VaeConfig.PatchSize == 1 ? 5 : 3), Frames = 17, FramesPerSecond = 8,
+                TopKRatio = 0.2, RandomWeights = true,
+            },
+        }.Write(folder);
     }
 
     private void Write(string folder, string file, torch.nn.Module module, CancellationToken cancellationToken,

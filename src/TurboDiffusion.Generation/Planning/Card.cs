@@ -24,8 +24,14 @@ public sealed partial record Card(string Name, long Bytes, bool IsGpu = true)
         ("H200", 141),
     ];
 
+    // Hopper: their kernels are other ones.
+    private static readonly string[] HopperNames = ["H100", "H200", "H800", "H20"];
+
     /// <summary>Bytes that a generation can have.</summary>
     public long AvailableBytes => IsGpu ? Math.Max(0, Bytes - ReservedBytes) : Bytes;
+
+    /// <summary>Whether it is of the Hopper generation, by its name.</summary>
+    public bool IsHopper => IsGpu && HopperNames.Any(name => Name.Contains(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>A card by its name, in any case and with or without spaces; or a GPU of so much memory, as <c>12GB</c>.</summary>
     /// <param name="name">The name.</param>

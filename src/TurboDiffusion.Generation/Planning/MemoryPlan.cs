@@ -1,4 +1,3 @@
-using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime;
@@ -23,7 +22,7 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(clip);
         bool stays = residency == Residency.Resident;
-        long block = TextBlockBytes(model), text = stays && !model.StreamsText ? model.TextEncoderBytes : block;
+        long block = model.TextBlockBytes, text = stays && !model.StreamsText ? model.TextEncoderBytes : block;
         // What is in memory in every stage: all; or, of transformers whose blocks are swapped, the rest and the slots.
         long together = residency switch
         {
@@ -35,7 +34,7 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
         int size = ScalarTypes.Bytes(model.Dtype);
         long tokens = clip.Tokens(model.Vae);
         long coding = MemoryEstimate.Decoding(model.Vae, clip.Frames, clip.Size.Width, clip.Size.Height, size,
-            ModelFootprint.DecodeBudget(residency, size), model.OnGpu);
+            ModelFootprint.DecodeBudget(residency, size), model.OnGpu, model.OnGpu && model.DecodesInFrames);
         long denoising = model.RunsFused
             ? MemoryEstimate.DenoisingFused(model.Transformer, tokens)
             : MemoryEstimate.Denoising(model.Transformer, tokens, size);
@@ -48,7 +47,7 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
         var stages = new List<MemoryStage>
         {
             new(GenerationStage.EncodingText, stays && model.StreamsText ? together + block : Weights(text),
-                MemoryEstimate.EncodingText(model.TextEncoder, model.TextLength, size)),
+                MemoryEstimate.EncodingText(model.TextEncoder, model.TextEncoderWeights, model.TextLength, size)),
         };
         // Image encoder and autoencoder, one after the other.
         if (clip.FromImage)
@@ -107,11 +106,4 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
     /// <param name="expertBytes">All of the transformer.</param>
     internal static long SwappingBytes(ModelFootprint model, long expertBytes) =>
         expertBytes - model.SwappedBytes + Math.Min(BlockSwap.UsualSlots, model.Transformer.NumLayers) * model.BlockBytes;
-
-    // One block of the encoder, into which each is read in turn.
-    private static long TextBlockBytes(ModelFootprint model)
-    {
-        UMT5Config text = model.TextEncoder;
-        return (4 * text.Dim * text.DimAttn + 3 * text.Dim * text.DimFfn) * ScalarTypes.Bytes(model.Dtype);
-    }
 }

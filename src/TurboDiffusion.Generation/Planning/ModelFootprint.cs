@@ -43,6 +43,12 @@ public sealed record ModelFootprint
     /// <summary>Bytes of the text encoder.</summary>
     public required long TextEncoderBytes { get; init; }
 
+    /// <summary>Bytes of one block of the text encoder, as which it is read where it does not stay.</summary>
+    public required long TextBlockBytes { get; init; }
+
+    /// <summary>The number format of the text encoder's linear layers.</summary>
+    public WeightFormat TextEncoderWeights { get; init; }
+
     /// <summary>Whether the text encoder is read block by block in every residency, as one that is too large to stay.</summary>
     public bool StreamsText { get; init; }
 
@@ -61,6 +67,12 @@ public sealed record ModelFootprint
     /// <summary>Whether it runs on a GPU.</summary>
     public bool OnGpu { get; init; }
 
+    /// <summary>
+    /// Whether the autoencoder's convolutions read frames where they lie, and not windows of them: those of a full one on Hopper, in
+    /// bfloat16.
+    /// </summary>
+    public bool DecodesInFrames { get; init; }
+
     /// <summary>Whether the transformer's blocks run as fused int8 kernels: on a GPU, SageSLA with int8 weights.</summary>
     public bool RunsFused => OnGpu && Attention.Kind == AttentionKind.SageSla && Weights == WeightFormat.Int8;
 
@@ -73,7 +85,10 @@ public sealed record ModelFootprint
     /// <param name="weights">The number format.</param>
     /// <param name="onGpu">Whether it runs on a GPU (bfloat16, kernels) or on the CPU (float32).</param>
     /// <param name="tinyVae">Whether a tiny autoencoder decodes.</param>
-    public static ModelFootprint Of(ModelSpec spec, AttentionOptions attention, WeightFormat weights, bool onGpu, bool tinyVae = false)
+    /// <param name="textEncoderWeights">The number format of the text encoder's linear layers.</param>
+    public static ModelFootprint Of(
+        ModelSpec spec, AttentionOptions attention, WeightFormat weights, bool onGpu, bool tinyVae = false,
+        WeightFormat textEncoderWeights = WeightFormat.Float)
     {
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(attention);
@@ -90,7 +105,9 @@ public sealed record ModelFootprint
             VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, placement)) : Bytes(new WanVae(spec.Vae, placement)),
             ImageEncoderBytes = spec.ImageEncoder is { } encoder ? Bytes(new ClipVisionEncoder(encoder, placement)) : 0,
             TextEncoder = UMT5Config.Xxl,
-            TextEncoderBytes = Bytes(new UMT5Encoder(UMT5Config.Xxl, placement)),
+            TextEncoderBytes = Bytes(new UMT5Encoder(UMT5Config.Xxl, placement, textEncoderWeights)),
+            TextBlockBytes = UMT5Encoder.BlockBytes(UMT5Config.Xxl, textEncoderWeights, placement.Dtype),
+            TextEncoderWeights = textEncoderWeights,
             StreamsText = !onGpu,
             TextLength = spec.TextLength,
             Attention = attention,

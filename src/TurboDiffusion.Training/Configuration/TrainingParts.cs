@@ -75,7 +75,7 @@ internal sealed class TrainingParts : IDisposable
             ? Owned(new UMT5Encoder(dimensions, config.Placement))
             : OpenTextEncoder(config);
         if (config.NewTextEncoder is not null) WeightInitialization.Initialize(text!, InitialRandom(config));
-        ILatentData data = OpenData(config, text);
+        ILatentData data = OpenData(config, text, config.Model ?? Dimensions(config.Initial!));
         WanModel model = config.Initial is { } initial ? LoadTrained(initial, AttentionOptions.Dense, config, null)
             : NewModel(config.Model!, config);
         TeacherTraining task = Owned(new TeacherTraining(
@@ -87,7 +87,7 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(SlaConfig config)
     {
-        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        ILatentData data = OpenData(config, OpenTextEncoder(config), Dimensions(config.Teacher));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config);
         if (config.Lora?.Attention is not null)
             throw new InvalidRequestException("lora",
@@ -101,7 +101,7 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(RcmConfig config)
     {
-        ILatentData data = OpenData(config, OpenTextEncoder(config));
+        ILatentData data = OpenData(config, OpenTextEncoder(config), Dimensions(config.Teacher));
         WanModel teacher = Load(config.Teacher, AttentionOptions.Dense, config),
             student = LoadTrained(config.Initial, AttentionOptions.Dense, config, (config.Teacher, teacher));
         WanModel? critic = config.Rcm.DistributionScale > 0 ? LoadCritic(config, teacher) : null;
@@ -115,22 +115,17 @@ internal sealed class TrainingParts : IDisposable
 
     private (ITrainingTask, TrainedModel) Open(VaeTrainingConfig config)
     {
-        if (config.Width is null == config.Initial is null)
+        if (config.Width is null && config.Initial is null)
             throw new InvalidRequestException("width",
-                "Give either the width of a new VAE (width) or the checkpoint to begin from (initial).");
-        if (config.Width is < 1 or > VaeTrainingConfig.MostWidth)
-            throw new InvalidRequestException("width",
-                $"The width is {config.Width}; give 1 to {VaeTrainingConfig.MostWidth}. Wan's own autoencoder has 96.");
+                "Give the width of a new VAE (width) or the checkpoint to begin from (initial).");
+        CheckWidth("width", config.Width);
+        CheckWidth("decoderWidth", config.DecoderWidth);
         if (config.Data is null == config.World is null)
             throw new InvalidRequestException("data", "Give either a folder of clips (data) or what to render (world).");
         IClipData data = config.World is { } world
             ? Owned(WorldClips.Render(world, config.Frames, config.Height, config.CropWidth, config.Placement.Device, _cancellationToken))
             : Owned(new ClipFolder(config.Data!, config.Frames, config.Height, config.CropWidth));
-        using ICheckpoint? initial = config.Initial is null ? null : Checkpoint.OpenModel(config.Initial);
-        WanVae vae = Owned(new WanVae(initial is null ? VaeConfig.WithDim(config.Width!.Value) : VaeConfig.FromCheckpoint(initial),
-            config.Placement));
-        if (initial is null) WeightInitialization.Initialize(vae, InitialRandom(config));
-        else StrictLoader.Load(vae, initial, cancellationToken: _cancellationToken);
+        WanVae vae = OpenVae(config);
         VaeTraining task = Owned(new VaeTraining(vae, data, config.Loss, config.Training, config.DecoderOnly));
         if (config.Samples is { } samples) _observers.Add(Owned(new ReconstructionSamples(task.Model, data, samples, config.Output)));
         if (config.Scores is { } scores)
@@ -138,6 +133,39 @@ internal sealed class TrainingParts : IDisposable
                 clips => SceneGenerator.Reconstructions(vae, config.Placement.Device, clips), config.Output));
         return (task, task.Model);
     }
+
+    private static void CheckWidth(string name, int? width)
+    {
+        if (width is < 1 or > VaeTrainingConfig.MostWidth)
+            throw new InvalidRequestException(name,
+                $"The {name} is {width}; give 1 to {VaeTrainingConfig.MostWidth}. Wan's own autoencoder has 96.");
+    }
+
+    private WanVae OpenVae(VaeTrainingConfig config)
+    {
+        if (config.Initial is null)
+        {
+            int width = config.Width!.Value;
+            WanVae created = NewVae(VaeConfig.WithDim(width).OfWidths(width, config.DecoderWidth ?? width), config);
+            WeightInitialization.Initialize(created, InitialRandom(config));
+            return created;
+        }
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(config.Initial);
+        VaeConfig sizes = VaeConfig.FromCheckpoint(checkpoint),
+            wider = sizes.OfWidths(config.Width ?? sizes.Dim, config.DecoderWidth ?? sizes.DecoderDim);
+        WanVae vae = NewVae(wider, config);
+        if (wider.Equals(sizes))
+        {
+            StrictLoader.Load(vae, checkpoint, cancellationToken: _cancellationToken);
+            return vae;
+        }
+        using var narrow = new WanVae(sizes, config.Placement);
+        StrictLoader.Load(narrow, checkpoint, cancellationToken: _cancellationToken);
+        VaeWidening.Widen(narrow, vae, InitialRandom(config));
+        return vae;
+    }
+
+    private WanVae NewVae(VaeConfig sizes, VaeTrainingConfig config) => Owned(new WanVae(sizes, config.Placement));
 
     private WanModel NewModel(WanConfig dimensions, RunConfig config)
     {
@@ -179,9 +207,6 @@ internal sealed class TrainingParts : IDisposable
     private WanModel Load(string path, AttentionOptions attention, RunConfig config, WeightFormat? weights = WeightFormat.Float)
     {
         using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
-        if (WanCheckpoint.ReadConfig(checkpoint).HasImageBranch)
-            throw new CheckpointException(path,
-                "has an image branch (Wan 2.1 image to video), which is not trained here. Train a text-to-video model or Wan 2.2's.");
         WanModel model = Owned(WanCheckpoint.Load(checkpoint, attention, weights ?? WanVariant.Of(checkpoint).Weights, config.Placement,
             cancellationToken: _cancellationToken));
         model.RecomputesActivations = config.RecomputeActivations;
@@ -190,27 +215,45 @@ internal sealed class TrainingParts : IDisposable
 
     private static void Check(WanConfig model, WanConfig teacher, string path)
     {
-        if ((model.InDim, model.OutDim, model.TextDim) != (teacher.InDim, teacher.OutDim, teacher.TextDim))
+        if (Kind(model) != Kind(teacher))
             throw new CheckpointException(path,
-                $"takes {model.InDim} channels and texts of width {model.TextDim} and gives {model.OutDim} channels, the teacher "
-                    + $"{teacher.InDim}, {teacher.TextDim} and {teacher.OutDim}. Begin from a model of the teacher's kind.");
+                $"takes {Described(model)}; the teacher {Described(teacher)}. Begin from a model of the teacher's kind.");
+
+        static (int, int, int, int, int) Kind(WanConfig c) => (c.InDim, c.OutDim, c.TextDim, c.ImageDim, c.ImagePositions);
+
+        static string Described(WanConfig c) =>
+            $"{c.InDim} channels, texts of width {c.TextDim}{(c.HasImageBranch ? $" and images' tokens of width {c.ImageDim}" : "")}, and "
+                + $"gives {c.OutDim} channels";
     }
 
     private UMT5Encoder? OpenTextEncoder(TransformerRunConfig config)
     {
         if (config.TextEncoder is null) return null;
         using ICheckpoint checkpoint = Checkpoint.OpenModel(config.TextEncoder);
-        UMT5Encoder encoder = _text = Owned(new UMT5Encoder(UMT5Config.FromCheckpoint(checkpoint), config.Placement));
-        StrictLoader.Load(encoder, checkpoint, cancellationToken: _cancellationToken);
-        return encoder;
+        return _text = Owned(
+            UMT5Checkpoint.Load(checkpoint, WeightFormat.Float, config.Placement, cancellationToken: _cancellationToken));
     }
 
-    private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text)
+    private ILatentData OpenData(TransformerRunConfig config, UMT5Encoder? text, WanConfig model)
     {
-        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal)) return new LatentFolder(config.Data);
+        if (!config.Data.EndsWith(".safetensors", StringComparison.Ordinal))
+        {
+            var folder = new LatentFolder(config.Data);
+            folder.CheckFor(model);
+            return folder;
+        }
+        if (model.IsImageToVideo)
+            throw new InvalidRequestException("data",
+                $"{config.Data} has captions and no images, which the model takes beside the video; give a folder of encoded videos.");
         return text is not null ? Owned(new CaptionedLatents(config.Data, text, config.Placement.Device))
             : throw new InvalidRequestException("textEncoder",
             $"{config.Data} has captions as tokens; give the text encoder that turns them into embeddings (textEncoder).");
+    }
+
+    private static WanConfig Dimensions(string path)
+    {
+        using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
+        return WanCheckpoint.ReadConfig(checkpoint);
     }
 
     private void OpenSamples(TransformerRunConfig config, TrainedModel model, bool distilled)

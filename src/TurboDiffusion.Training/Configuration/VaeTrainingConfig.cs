@@ -4,7 +4,10 @@ using TurboDiffusion.Training.Samples;
 
 namespace TurboDiffusion.Training.Configuration;
 
-/// <summary>Training of a VAE: from nothing (<see cref="Width"/>) or from a checkpoint (<see cref="Initial"/>).</summary>
+/// <summary>
+/// Training of a VAE: from nothing (<see cref="Width"/>) or from a checkpoint (<see cref="Initial"/>), which a width then makes wider
+/// (<see cref="Networks.VaeWidening"/>).
+/// </summary>
 public sealed record VaeTrainingConfig : RunConfig
 {
     internal const int MostWidth = 1024;
@@ -20,8 +23,15 @@ public sealed record VaeTrainingConfig : RunConfig
     /// </summary>
     public bool DecoderOnly { get; init; }
 
-    /// <summary>Channels at full resolution of a new VAE, 1 to 1024; Wan 2.1's has 96.</summary>
+    /// <summary>
+    /// Channels at full resolution of a new VAE, 1 to 1024; Wan 2.1's has 96. Beside a checkpoint: to how many its encoder is widened.
+    /// </summary>
     public int? Width { get; init; }
+
+    /// <summary>
+    /// Those of the decoder, 1 to 1024, where it is wider than the encoder. Beside a checkpoint: to how many its decoder is widened.
+    /// </summary>
+    public int? DecoderWidth { get; init; }
 
     /// <summary>The checkpoint to begin from.</summary>
     public string? Initial { get; init; }

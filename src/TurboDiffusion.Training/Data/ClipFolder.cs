@@ -41,8 +41,7 @@ public sealed class ClipFolder : IClipData, IDisposable
     /// <param name="name">The file's name without ending; unique.</param>
     /// <param name="video"><c>[3, T, H, W]</c>, bytes.</param>
     public static void Add(string folder, string name, Tensor video) =>
-        SafetensorsWriter.Write(Path.Combine(Directory.CreateDirectory(folder).FullName, name + ".safetensors"),
-            [TensorSource.From("video", video)]);
+        SafetensorsWriter.Write(Path.Combine(folder, name + ".safetensors"), [TensorSource.From("video", video)]);
 
     /// <inheritdoc/>
     public ClipBatch Draw(int count, IRandomSource random)

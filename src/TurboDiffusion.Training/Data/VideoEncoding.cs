@@ -14,11 +14,14 @@ public static class VideoEncoding
     // Captions encoded together: a text encoder that is streamed from its file is read once for all of them.
     private const int CaptionsTogether = 16;
 
-    /// <summary>Writes a <see cref="LatentFolder"/>: latents, encoded captions and, for an image-to-video model, first frames.</summary>
+    /// <summary>
+    /// Writes a <see cref="LatentFolder"/>: latents, encoded captions and, for an image-to-video model, the clip's first frame (of a model
+    /// that needs both, its last one too) as that model takes it.
+    /// </summary>
     /// <param name="videos">The videos; every one has a caption.</param>
     /// <param name="output">The folder to write; new, or of an interrupted encoding.</param>
     /// <param name="options">How the videos are cut.</param>
-    /// <param name="model">The tokenizer, text encoder and VAE; the kind of the transformer.</param>
+    /// <param name="model">The tokenizer, the encoders and the VAE; the kind of the transformer.</param>
     /// <param name="negativePrompt">What guidance steers away from; may be empty.</param>
     /// <param name="progress">Told after every clip and every video.</param>
     /// <param name="cancellationToken">Checked before every frame and at every layer.</param>
@@ -47,11 +50,13 @@ public static class VideoEncoding
                 Tensor text = texts[i + 1];
                 cutter.Cut(group[i], (name, clip) =>
                 {
-                    Tensor video = VideoFrames.ToModelInput(clip.to(model.Device));
+                    Tensor video = VideoFrames.ToModelInput(clip.to(model.Device)), first = video.select(1, 0);
+                    Tensor? last = model.TransformerConfig.NeedsEndImage ? video.select(1, -1) : null;
                     Tensor? image = model.TransformerConfig.IsImageToVideo
-                        ? ImageCondition.Encode(vae, video.select(1, 0), options.Frames, model.Device,
-                            cancellationToken: cancellationToken).squeeze(0) : null;
-                    LatentFolder.Add(output, name, vae.Encode(video.unsqueeze(0), cancellationToken).squeeze(0), text, image);
+                        ? ImageCondition.Encode(vae, first, options.Frames, model.Device, last, cancellationToken).squeeze(0) : null;
+                    Tensor? tokens = model.ImageEncoder?.Get(null, cancellationToken) is { } encoder
+                        ? ImageCondition.Tokens(encoder, first, last, cancellationToken).squeeze(0) : null;
+                    LatentFolder.Add(output, name, vae.Encode(video.unsqueeze(0), cancellationToken).squeeze(0), text, image, tokens);
                 }, cancellationToken);
             }
         }

@@ -31,13 +31,15 @@ public static class LoraFactors
             throw new InvalidRequestException("lora",
                 $"The LoRA has rank {options.Rank} and alpha {alpha}; the rank is 1 to {MaxRank}, usually 16 to 128, alpha above 0.");
         (string Name, LinearLayer Layer)[] all = [.. Layers(model)];
-        string[] known = [.. all.Select(l => InBlock(l.Name)).Distinct()], unknown = [.. options.Layers.Except(known)];
-        if (unknown.Length > 0 || options.Layers.Count == 0)
+        IReadOnlyList<string> chosen = options.Layers ?? [.. LoraTrainingOptions.BlockLayers,
+            .. model.Config.HasImageBranch ? LoraTrainingOptions.ImageBranchLayers : []];
+        string[] known = [.. all.Select(l => InBlock(l.Name)).Distinct()], unknown = [.. chosen.Except(known)];
+        if (unknown.Length > 0 || chosen.Count == 0)
             throw new InvalidRequestException("lora",
                 $"The LoRA is to change {(unknown.Length > 0 ? Quoted.List([.. unknown.Select(Quoted.Name)]) : "no layer")}; give some of "
                     + $"{string.Join(", ", known)}.");
         using var noGrad = no_grad();
-        foreach ((_, LinearLayer layer) in all.Where(l => options.Layers.Contains(InBlock(l.Name))))
+        foreach ((_, LinearLayer layer) in all.Where(l => chosen.Contains(InBlock(l.Name))))
         {
             using var scope = NewDisposeScope();
             LowRankFactors factors = layer.AddFactors(options.Rank, alpha);

@@ -9,13 +9,16 @@ namespace TurboDiffusion.Training.Networks;
 /// </summary>
 public sealed record LoraTrainingOptions
 {
-    /// <summary>The layers of a block that LoRAs of Wan usually change.</summary>
+    /// <summary>The layers of a block that LoRAs of Wan usually change: its linear ones.</summary>
     public static IReadOnlyList<string> BlockLayers { get; } =
     [
         "self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o",
         "cross_attn.q", "cross_attn.k", "cross_attn.v", "cross_attn.o",
         "ffn.0", "ffn.2",
     ];
+
+    /// <summary>Those that a block of a model with an image branch has beside them.</summary>
+    public static IReadOnlyList<string> ImageBranchLayers { get; } = ["cross_attn.k_img", "cross_attn.v_img"];
 
     /// <summary>The rank of the factors; what a layer may learn, and the size of the file, grow with it.</summary>
     public int Rank { get; init; } = 32;
@@ -24,9 +27,10 @@ public sealed record LoraTrainingOptions
     public double? Alpha { get; init; }
 
     /// <summary>
-    /// Which layers, by Wan's names: those of a block (<c>self_attn.q</c>) in every block, others in full (<c>head.head</c>).
+    /// Which layers, by Wan's names: those of a block (<c>self_attn.q</c>) in every block, others in full (<c>head.head</c>). Null: the
+    /// usual ones, <see cref="BlockLayers"/> and, where the model has them, <see cref="ImageBranchLayers"/>.
     /// </summary>
-    public IReadOnlyList<string> Layers { get; init; } = BlockLayers;
+    public IReadOnlyList<string>? Layers { get; init; }
 
     /// <summary>
     /// The number format in which the base runs while its factors are trained. In int8, what is trained is what runs: the sum of weights

@@ -11,7 +11,7 @@ public sealed record WanNetwork(WanModel Model) : IVelocityNetwork
     public Tensor Predict(Tensor x, Tensor timestep, Condition condition)
     {
         using var scope = NewDisposeScope();
-        using CrossContext context = Model.PrepareContext(condition.Text);
+        using CrossContext context = Model.PrepareContext(condition.Text, condition.ImageTokens);
         return Model.Forward(x, timestep, context, condition.Image).MoveToOuterDisposeScope();
     }
 }

@@ -24,7 +24,8 @@ public static class WeightInitialization
         foreach ((string name, Parameter parameter) in model.named_parameters())
         {
             if (name.EndsWith("modulation", StringComparison.Ordinal)) Normal(parameter, 1 / Math.Sqrt(parameter.shape[^1]), random);
-            else if (name.StartsWith("head.head.", StringComparison.Ordinal) || name.Contains(".proj_l.", StringComparison.Ordinal))
+            else if (name.StartsWith("head.head.", StringComparison.Ordinal) || name.Contains(".proj_l.", StringComparison.Ordinal)
+                || name == "img_emb.emb_pos")
                 Fill(parameter, 0);
             else if (parameter.dim() == 1) Fill(parameter, name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0);
             else if (name.StartsWith("text_embedding.", StringComparison.Ordinal)

@@ -98,6 +98,7 @@ internal sealed class ScaledCheckpoint : CheckpointView
             [var r, 1] when r == rows => ([rows, columns, 1], [rows, 1, 1]),
             [var r, var b, 1] when r == rows && columns % b == 0 => ([rows, b, columns / b], [rows, b, 1]),
             [var r, var c] when r == (rows + Block - 1) / Block && c == (columns + Block - 1) / Block => ([Block, Block], [r, c]),
+            [var r, var b] when r == rows && columns % b == 0 => ([rows, b, columns / b], [rows, b, 1]),
             _ => null,
         };
     }

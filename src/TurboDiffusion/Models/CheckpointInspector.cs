@@ -137,11 +137,13 @@ public static class CheckpointInspector
     private static CheckpointReport TextEncoder(CheckpointReport report, ICheckpoint view)
     {
         UMT5Config config = UMT5Config.FromCheckpoint(view);
-        using var model = new UMT5Encoder(config, Placement.Meta);
+        WeightFormat weights = UMT5Checkpoint.Int8Layers.FormatOf(view);
+        using var model = new UMT5Encoder(config, Placement.Meta, weights);
         return report with
         {
             Preset = config == UMT5Config.Xxl ? TextEncoderPreset : ModelSpec.Custom,
             TextEncoder = config,
+            TextEncoderWeights = weights,
             Problems = StrictLoader.Differences(model, view),
         };
     }

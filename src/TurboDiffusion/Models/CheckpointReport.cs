@@ -5,6 +5,7 @@ using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Models;
 
@@ -43,6 +44,9 @@ public sealed record CheckpointReport
 
     /// <summary>The sizes, if it is a text encoder.</summary>
     public UMT5Config? TextEncoder { get; init; }
+
+    /// <summary>The number format of its linear layers, if it is a text encoder.</summary>
+    public WeightFormat? TextEncoderWeights { get; init; }
 
     /// <summary>The sizes, if it is an image encoder.</summary>
     public ClipConfig? ImageEncoder { get; init; }

@@ -73,7 +73,7 @@ public static class OperatorReport
     /// <summary>As above, of what is offered.</summary>
     internal static IReadOnlyList<OperatorReportEntry> Of(FrameShape level, Func<KernelOperator, KernelChoice> offer)
     {
-        (long frames, long height, long width, long channels, long from, long to, ScalarType dtype) = level;
+        (long frames, long height, long width, long channels, long from, long to, long pixel, ScalarType dtype) = level;
         string shape = $"[{frames}, {height}, {width}, {channels}]";
         KernelChoice Convolution(long rows, long columns, long inputs, long outputs, long kernelFrames, long kernel) =>
             CausalConvolution.Choose(offer(KernelOperator.CausalConvolution),
@@ -89,6 +89,8 @@ public static class OperatorReport
             new(KernelOperator.UpsampleConvolution, $"enlarged: [{frames}, {height / 2}, {width / 2}, {from}] to {to} channels",
                 UpsampleConvolution.Choose(offer(KernelOperator.UpsampleConvolution),
                     Convolution(height / 2, width / 2, from, to, 1, 2))),
+            new(KernelOperator.CausalHead, $"norm, SiLU, convolution to pixels: {shape}",
+                CausalHeadKernel.Choose(offer(KernelOperator.CausalHead), new(frames, height, width, channels, pixel, 3, 3, dtype))),
         ];
     }
 }

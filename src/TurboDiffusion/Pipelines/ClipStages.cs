@@ -61,11 +61,9 @@ public sealed class ClipStages
         _components.Vae.Release();
         if (_components.ImageEncoder is { } slot)
         {
-            Tensor tokens = slot.Get(null, cancellationToken)
-                .Encode(stack([.. new[] { image, endImage }.OfType<Tensor>()]), cancellationToken);
+            encoded = encoded
+                with { Tokens = ImageCondition.Tokens(slot.Get(null, cancellationToken), image, endImage, cancellationToken) };
             slot.Release();
-            // One image after the other.
-            encoded = encoded with { Tokens = tokens.reshape(1, -1, tokens.shape[2]) };
         }
         return encoded.MoveToOuterDisposeScope();
     }

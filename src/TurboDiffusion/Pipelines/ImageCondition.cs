@@ -1,3 +1,4 @@
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Models.Vae;
 using static TorchSharp.torch;
 
@@ -26,6 +27,20 @@ public static class ImageCondition
     {
         using var scope = NewDisposeScope();
         return vae.Encode(image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2), cancellationToken).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What a model with an image branch sees of the images: the image encoder's tokens, of one image after the other.</summary>
+    /// <param name="encoder">The image encoder.</param>
+    /// <param name="image">The first frame, <c>[3, H, W]</c> in [−1, 1], on any device.</param>
+    /// <param name="endImage">The last frame, as the first; null: not given.</param>
+    /// <param name="cancellationToken">Checked at each block.</param>
+    /// <returns><c>[1, tokens, width]</c></returns>
+    public static Tensor Tokens(
+        ClipVisionEncoder encoder, Tensor image, Tensor? endImage = null, CancellationToken cancellationToken = default)
+    {
+        using var scope = NewDisposeScope();
+        Tensor tokens = encoder.Encode(stack([.. new[] { image, endImage }.OfType<Tensor>()]), cancellationToken);
+        return tokens.reshape(1, -1, tokens.shape[2]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes the first frame, or the first and the last.</summary>

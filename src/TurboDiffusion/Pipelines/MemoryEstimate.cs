@@ -1,6 +1,7 @@
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Pipelines;
 
@@ -34,13 +35,17 @@ public static class MemoryEstimate
     /// <param name="tokens">L.</param>
     public static long DenoisingFused(WanConfig config, long tokens) => tokens * (32L * config.Dim + 4L * config.FfnDim);
 
-    /// <summary>The text encoder on one text: a block's projections and its gated feed-forward layer.</summary>
+    /// <summary>
+    /// The text encoder on one text: a block's projections and its gated feed-forward layer; in int8, one layer's weights in float.
+    /// </summary>
     /// <param name="config">The text encoder.</param>
+    /// <param name="weights">The number format of its linear layers.</param>
     /// <param name="tokens">Tokens, padding included.</param>
     /// <param name="elementSize">Bytes per value.</param>
-    public static long EncodingText(UMT5Config config, long tokens, int elementSize) =>
+    public static long EncodingText(UMT5Config config, WeightFormat weights, long tokens, int elementSize) =>
         tokens * (6 * config.DimAttn + 4 * config.DimFfn + 3 * config.Dim) * elementSize
-            + 2 * config.NumHeads * tokens * tokens * Wide;
+            + 2 * config.NumHeads * tokens * tokens * Wide
+            + (weights == WeightFormat.Int8 ? config.Dim * config.DimFfn * elementSize : 0);
 
     /// <summary>The VAE: the past of its convolutions, and the layer that needs most beside it.</summary>
     /// <param name="config">The VAE.</param>
@@ -50,7 +55,9 @@ public static class MemoryEstimate
     /// <param name="elementSize">Bytes per value.</param>
     /// <param name="budget"><see cref="WanVae.DecodeBudget"/>.</param>
     /// <param name="isGpu">Whether it is decoded on a GPU, several frames together.</param>
-    public static long Decoding(VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu) =>
+    /// <param name="inFrames">Whether its convolutions read frames where they lie, as Hopper's do in bfloat16.</param>
+    public static long Decoding(
+        VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu, bool inFrames) =>
         DecodePlan.Within(config, (config.LatentFrames(frames), height / config.SpatialFactor, width / config.SpatialFactor), elementSize,
-            budget, isGpu).Peak;
+            budget, isGpu, inFrames).Peak;
 }

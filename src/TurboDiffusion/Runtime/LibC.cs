@@ -25,6 +25,9 @@ internal static partial class LibC
     /// <summary>Locks an open file or folder until it is closed. False where another has it.</summary>
     public static bool TryLock(SafeFileHandle handle, int operation) => flock(handle, operation | LockNonBlocking) == 0;
 
+    /// <summary>Waits until the disk has all of an open file. 0, or the number of the error.</summary>
+    public static int Synchronize(SafeFileHandle handle) => fsync(handle) == 0 ? 0 : Marshal.GetLastPInvokeError();
+
     /// <summary>The type of what a path leads to, or null where that cannot be told.</summary>
     public static FileKind? KindOf(string path) => KindOf(CurrentFolder, path, 0);
 
@@ -62,6 +65,9 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(SafeFileHandle handle, int operation);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fsync(SafeFileHandle handle);
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static unsafe partial int statx(int folder, string path, int flags, uint mask, byte* status);

@@ -21,10 +21,12 @@ public static class OutputFolder
 
     /// <summary>Why a folder cannot be written into, found by writing into it or the nearest one above; null where it can.</summary>
     /// <param name="folder">A folder, whether or not it exists.</param>
-    public static string? Problem(string folder)
+    /// <param name="name">The name that is wanted in it; null where none is known yet.</param>
+    public static string? Problem(string folder, string? name = null)
     {
         try
         {
+            RequireNameable(name is null ? folder : Path.Combine(folder, name));
             string nearest = Nearest(folder);
             if (!Directory.Exists(nearest)) return $"{nearest} is not a folder";
             PartialOutput.Sweep(nearest);
@@ -39,6 +41,18 @@ public static class OutputFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             return e.Message.TrimEnd('.');
+        }
+    }
+
+    // What is too long for the file system is told by asking for it.
+    private static void RequireNameable(string path)
+    {
+        try
+        {
+            File.GetAttributes(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
         }
     }
 }

@@ -81,8 +81,7 @@ internal sealed class PartialOutput : IDisposable
     public void Commit(bool overwrite)
     {
         ObjectDisposedException.ThrowIf(_ended, this);
-        // Some disks say only now that they are full.
-        Stream?.Flush(flushToDisk: true);
+        if (Stream is not null) Disk.Flush(Stream);
         if (_isFolder) CommitFolder(overwrite);
         else File.Move(Path, _target, overwrite);
         _ended = true;
@@ -101,7 +100,7 @@ internal sealed class PartialOutput : IDisposable
     {
         ObjectDisposedException.ThrowIf(_ended, this);
         string file = System.IO.Path.Combine(Path, name);
-        using (SafeFileHandle written = File.OpenHandle(file, FileMode.Open, FileAccess.ReadWrite)) RandomAccess.FlushToDisk(written);
+        using (SafeFileHandle written = File.OpenHandle(file, FileMode.Open, FileAccess.ReadWrite)) Disk.Flush(written, file);
         File.Move(file, _target, overwrite);
         _ended = true;
         Remove(Path);

@@ -514,6 +514,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
                 await Of(new() { Model = copy, Device = "cpu", Attention = Operators.Attention.AttentionKind.Dense }),
                 await Of(new() { Model = copy, Device = "cpu", TopKRatio = 0.5 }),
                 await Of(new() { Model = copy, Device = "cpu", Weights = Operators.Linear.WeightFormat.Int8 }),
+                await Of(new() { Model = copy, Device = "cpu", TextEncoderWeights = Operators.Linear.WeightFormat.Int8 }),
             ];
             Assert.Equal(all.Length, all.Distinct().Count());
         }

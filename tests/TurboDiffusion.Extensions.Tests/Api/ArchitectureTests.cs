@@ -28,6 +28,7 @@ public partial class ArchitectureTests
         new("Operators/Linear", "float and W8A8 layers"),
         new("Operators/Attention", "dense · SLA · SageSLA"),
         new("Operators", "which form each of them runs in"),
+        new("Models/Int8", "checkpoints seen in int8, and back"),
         new("Models/Wan", "the transformer, its checkpoints"),
         new("Models/Vae", "frames to latents and back"),
         new("Models/TinyVae", "the same, coarser and fast"),
@@ -219,6 +220,6 @@ public partial class ArchitectureTests
         public Regex Named { get; } = new(
             $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
             + $@"(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\."
-            + @"(?!Cuda\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Convolution\b|Linear\b|Attention\b)[A-Z]\w*");
+            + @"(?!Cuda\b|Int8\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Convolution\b|Linear\b|Attention\b)[A-Z]\w*");
     }
 }

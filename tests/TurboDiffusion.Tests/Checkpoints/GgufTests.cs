@@ -55,6 +55,10 @@ public sealed class GgufTests : IDisposable
                 { "twice", Good().Tensor("a", F32, [1], one).Bytes(), "twice" },
                 { "half a block", new GgufWriter().Tensor("a", Q4_K, [2, 128], new byte[144]).Bytes(), "blocks of 256" },
                 { "another shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 2, 0, 0, 0)).Bytes(), "the shape of" },
+                { "a shape of 2^63", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(10, 1, 0, 0, 0, 0, 0, 0, 0, 128)).Bytes(),
+                    "the shape of" },
+                { "a shape of halves", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(6, 1, 0, 0, 0, 0)).Bytes(),
+                    "not in whole numbers" },
                 { "a negative shape", Good().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(5, 1, 255, 255, 255, 255)).Bytes(),
                     "the shape of" },
             };
@@ -85,6 +89,47 @@ public sealed class GgufTests : IDisposable
                 .Tensor("a", F32, [1], GgufWriter.F32([3])));
         Assert.Equal(("x", "2", 2), (file.Metadata["general.name"], file.Metadata["general.quantization_version"], file.Metadata.Count));
         Assert.Equal(3, file.Read("a").item<float>());
+    }
+
+    [Theory]
+    [InlineData(4u, 4)]
+    [InlineData(5u, 4)]
+    [InlineData(10u, 8)]
+    [InlineData(11u, 8)]
+    public void The_original_shape_is_in_any_type_of_whole_numbers(uint type, int bytes)
+    {
+        byte[] shape = [.. ((long[])[1, 2, 3]).SelectMany(size => BitConverter.GetBytes(size).Take(bytes))];
+        using ICheckpoint file = Open(new GgufWriter().Entry("comfy.gguf.orig_shape.a", 9, GgufWriter.Array(type, 3, shape))
+            .Tensor("a", F32, [2, 3], GgufWriter.F32([1, 2, 3, 4, 5, 6])));
+        Assert.Equal([1, 2, 3], file.Read("a").shape);
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(64)]
+    [InlineData(4096)]
+    public void Tensors_begin_at_the_files_own_alignment(int alignment)
+    {
+        GgufWriter writer = new GgufWriter { Alignment = alignment }.Entry("general.alignment", 4, BitConverter.GetBytes(alignment));
+        for (int i = 1; i <= 3; i++) writer.Tensor($"{i}", F32, [i], GgufWriter.F32([.. Enumerable.Repeat((float)i, i)]));
+        using ICheckpoint file = Open(writer);
+        for (int i = 1; i <= 3; i++) Comparison.Exact(full([i], (float)i), file.Read($"{i}"), $"{i}");
+    }
+
+    [Fact]
+    public void A_modulation_without_its_first_axis_is_one()
+    {
+        var config = new WanConfig(128, 256, 1, 1, inDim: 36, textDim: 32, freqDim: 32, imageDim: 16, imagePositions: 6);
+        using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+        using ICheckpoint original = WanLayouts.Original.Inverse.Apply(new RandomCheckpoint(model, 3));
+        var writer = new GgufWriter();
+        foreach (TensorInfo info in original.Tensors.Values)
+            writer.Tensor("model.diffusion_model." + info.Name, F32,
+                [.. info.Shape is [1, _, _] ? info.Shape.Skip(1) : info.Shape],
+                GgufWriter.F32(original.Read(info.Name).data<float>().ToArray()));
+        using ICheckpoint opened = Checkpoint.OpenModel(_folder.Write("model.gguf", writer.Bytes()));
+        foreach (string name in (string[])["blocks.0.modulation", "head.modulation", "img_emb.emb_pos"])
+            Comparison.Exact(original.Read(name), opened.Read(name), name);
     }
 
     [Theory]
@@ -159,18 +204,31 @@ public sealed class GgufTests : IDisposable
         Assert.True(report.Bytes < new FileInfo(path).Length);
     }
 
-    [Fact]
-    public void A_text_encoder_of_llama_cpp_is_known()
+    [Theory]
+    [InlineData(F32)]
+    [InlineData(Q8_0)]
+    public void A_text_encoder_of_llama_cpp_is_known(uint type)
     {
         using var encoder = new UMT5Encoder(new UMT5Config(64, 32, 32, 64, 2, 2), Placement.Meta);
         var random = new RandomCheckpoint(encoder, 3);
         using ICheckpoint foreign = UMT5Layouts.Gguf.Inverse.Apply(random);
         var writer = new GgufWriter();
+        writer.Entry("general.architecture", 8, [9, 0, 0, 0, 0, 0, 0, 0, .. "t5encoder"u8]);
         foreach (TensorInfo info in foreign.Tensors.Values)
-            writer.Tensor(info.Name, F32, [.. info.Shape], GgufWriter.F32(foreign.Read(info.Name).data<float>().ToArray()));
+        {
+            float[] values = foreign.Read(info.Name).data<float>().ToArray();
+            // Matrices, the table of tokens among them; llama.cpp keeps the biases of positions and the norms.
+            bool quantized = type == Q8_0 && info.Shape.Count == 2 && !info.Name.Contains("rel_b", StringComparison.Ordinal);
+            writer.Tensor(info.Name, quantized ? Q8_0 : F32, [.. info.Shape], quantized ? GgufWriter.Q8(values) : GgufWriter.F32(values));
+        }
         using ICheckpoint opened = Checkpoint.OpenModel(_folder.Write("t5.gguf", writer.Bytes()));
-        foreach (string name in random.Tensors.Keys) Comparison.Exact(random.Read(name), opened.Read(name), name);
+        Assert.Equal(new UMT5Config(64, 32, 32, 64, 2, 2), UMT5Config.FromCheckpoint(opened));
+        foreach (string name in random.Tensors.Keys)
+            Comparison.RelativeL2(random.Read(name), opened.Read(name), type == F32 ? 0 : 0.01, name);
         Assert.Contains("enc.blk.0.attn_q.weight", foreign.Tensors.Keys);
+        Assert.Contains("token_embd.weight", foreign.Tensors.Keys);
+        using var model = new UMT5Encoder(UMT5Config.FromCheckpoint(opened), Placement.Cpu);
+        StrictLoader.Load(model, opened, cancellationToken: TestContext.Current.CancellationToken);
     }
 
     private ICheckpoint Open(GgufWriter writer) => Checkpoint.Open(_folder.Write("file.gguf", writer.Bytes()));

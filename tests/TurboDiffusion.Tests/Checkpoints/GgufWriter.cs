@@ -11,6 +11,9 @@ internal sealed class GgufWriter
 
     public uint Version { get; init; } = 3;
 
+    /// <summary>Where tensors begin; said in the metadata where it is not the usual one.</summary>
+    public int Alignment { get; init; } = 32;
+
     public ulong? ClaimedTensors { get; init; }
 
     public ulong? ClaimedEntries { get; init; }
@@ -27,7 +30,7 @@ internal sealed class GgufWriter
     /// <summary>A tensor; sizes outermost first, as here.</summary>
     public GgufWriter Tensor(string name, uint type, long[] shape, byte[] data, ulong? offset = null)
     {
-        while (_data.Count % 32 != 0) _data.Add(0);
+        while (_data.Count % Alignment != 0) _data.Add(0);
         Text(_tensors, name);
         Add(_tensors, (uint)shape.Length);
         foreach (long size in shape.Reverse()) Add(_tensors, (ulong)size);
@@ -61,7 +64,7 @@ internal sealed class GgufWriter
         Add(file, ClaimedEntries ?? _entryCount);
         file.AddRange(_entries);
         file.AddRange(_tensors);
-        while (file.Count % 32 != 0) file.Add(0);
+        while (file.Count % Alignment != 0) file.Add(0);
         return [.. file, .. _data];
     }
 

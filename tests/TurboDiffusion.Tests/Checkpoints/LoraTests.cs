@@ -3,6 +3,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -42,6 +43,12 @@ public sealed class LoraTests : IDisposable
         { $"pipe.dit.{Layer}.lora_A.default.weight", $"pipe.dit.{Layer}.lora_B.default.weight", $"{Layer}.alpha" },
         { $"{Layer}_lora.down.weight", $"{Layer}_lora.up.weight", $"{Layer}.alpha" },
         { $"{Layer}.lora_linear_layer.down.weight", $"{Layer}.lora_linear_layer.up.weight", $"{Layer}.alpha" },
+        { "lora_transformer_blocks_0_attn2_to_out_0.lora_down.weight", "lora_transformer_blocks_0_attn2_to_out_0.lora_up.weight",
+            "lora_transformer_blocks_0_attn2_to_out_0.alpha" },
+        { "lycoris_blocks_0_cross_attn_o.lora_down.weight", "lycoris_blocks_0_cross_attn_o.lora_up.weight",
+            "lycoris_blocks_0_cross_attn_o.alpha" },
+        { $"unet.{Layer}.lora_A.weight", $"unet.{Layer}.lora_B.weight", $"unet.{Layer}.alpha" },
+        { $"model.{Layer}.lora_down.weight", $"model.{Layer}.lora_up.weight", $"model.{Layer}.alpha" },
     };
 
     public void Dispose()
@@ -80,6 +87,84 @@ public sealed class LoraTests : IDisposable
         Comparison.Exact(Base().Read("blocks.0.norm3.weight") + 1, Merge((lora, 1)).Read("blocks.0.norm3.weight"), "norm3");
     }
 
+    [Theory]
+    [InlineData("diffusion_model.head.diff_m", "head.modulation")]
+    [InlineData("diffusion_model.blocks.0.diff_m", "blocks.0.modulation")]
+    [InlineData("lora_unet_blocks_0.diff_m", "blocks.0.modulation")]
+    [InlineData("diffusion_model.blocks.0.self_attn.norm_q.diff", "blocks.0.self_attn.norm_q.weight")]
+    [InlineData("diffusion_model.blocks.0.norm3.diff_b", "blocks.0.norm3.bias")]
+    [InlineData("diffusion_model.patch_embedding.diff_b", "patch_embedding.bias")]
+    [InlineData("diffusion_model.time_projection.1.diff", "time_projection.1.weight")]
+    [InlineData("lora_unet_time_embedding_2.diff_b", "time_embedding.2.bias")]
+    public void Differences_of_every_kind_of_tensor_are_added(string name, string tensor)
+    {
+        using LoraFile lora = Of((name, ones([.. Base().Tensors[tensor].Shape], ScalarType.Float16)));
+        Comparison.Exact(Base().Read(tensor) - 0.5, Merge((lora, -0.5)).Read(tensor), name);
+    }
+
+    [Fact]
+    public void Each_layer_has_its_own_rank_and_alpha()
+    {
+        Tensor down = randn(7, 64), up = randn(128, 7), third = randn(1, 128), fourth = randn(64, 1);
+        using LoraFile lora = Of(($"{Layer}.lora_down.weight", _down), ($"{Layer}.lora_up.weight", _up),
+            ("blocks.0.ffn.0.lora_down.weight", down), ("blocks.0.ffn.0.lora_up.weight", up),
+            ("blocks.0.ffn.0.alpha", tensor(new long[] { 14 })),
+            ("blocks.0.ffn.2.lora_down.weight", third), ("blocks.0.ffn.2.lora_up.weight", fourth),
+            ("blocks.0.ffn.2.alpha", tensor(0.5f).to_type(ScalarType.BFloat16)));
+        LoraCheckpoint merged = Merge((lora, 1));
+        foreach ((string layer, Tensor change) in
+                 ((string, Tensor)[])[(Layer, _up.mm(_down)), ("blocks.0.ffn.0", 2 * up.mm(down)),
+                     ("blocks.0.ffn.2", 0.5 * fourth.mm(third))])
+            Comparison.Elementwise(Base().Read(layer + ".weight") + change, merged.Read(layer + ".weight"), 1e-5, 1e-5, layer);
+        Assert.Equal([1, 4, 7], lora.Ranks);
+    }
+
+    [Theory]
+    [InlineData("transformer.blocks.0.attn2.to_out.0.lora_A.weight", "transformer.blocks.0.attn2.to_out.0.lora_B.bias")]
+    [InlineData("blocks.0.cross_attn.o.lora_A.default.weight", "blocks.0.cross_attn.o.lora_B.default.bias")]
+    [InlineData("diffusion_model.blocks.0.cross_attn.o.lora_down.weight", "diffusion_model.blocks.0.cross_attn.o.lora_up.bias")]
+    public void The_bias_of_the_second_matrix_is_the_layers(string down, string bias)
+    {
+        string up = down.Replace("lora_A", "lora_B", StringComparison.Ordinal).Replace("lora_down", "lora_up", StringComparison.Ordinal);
+        string alpha = down[..down.IndexOf(".lora_", StringComparison.Ordinal)] + ".alpha";
+        using LoraFile lora = Of((down, _down), (up, _up), (bias, ones(64)), (alpha, tensor(8f)));
+        LoraCheckpoint merged = Merge((lora, 0.5));
+        Comparison.Exact(Base().Read(Layer + ".bias") + 1, merged.Read(Layer + ".bias"), bias);
+        Assert.Equal(2, merged.ChangedTensors);
+        Assert.Contains("not the other",
+            Assert.Throws<CheckpointException>(() => Of(("x.lora_B.bias", ones(4)), ("y.diff", ones(4)))).Message);
+    }
+
+    [Fact]
+    public void A_LoRA_of_image_to_video_goes_into_text_to_video_with_what_both_have()
+    {
+        using LoraFile lora = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up),
+            ("patch_embedding.lora_A.weight", randn([2, 36, 1, 2, 2])), ("patch_embedding.lora_B.weight", randn([64, 2, 1, 1, 1])),
+            ("blocks.0.cross_attn.v_img.diff_b", ones(64)));
+        LoraCheckpoint merged = Merge((lora, 1));
+        Assert.Equal(1, merged.ChangedTensors);
+        Assert.Contains("3 of its tensors", Assert.Single(merged.Warnings));
+        Assert.Contains("'patch_embedding', 'blocks.0.cross_attn.v_img'", merged.Warnings[0]);
+        Assert.Equal(3, new LoraCheckpoint(Random(ImageConfig), [(lora, 1)]).ChangedTensors);
+    }
+
+    [Fact]
+    public void A_file_of_the_second_expert_alone_goes_into_a_model_of_one_transformer()
+    {
+        string low = Write("low.safetensors", ("transformer_2.head.head.diff_b", ones(64))),
+            both = Write("both.safetensors", ("transformer.head.head.diff_b", ones(64)), ("transformer_2.head.head.diff_b", ones(64) * 3));
+        foreach ((string file, int warnings) in ((string, int)[])[(low, 0), (both, 1)])
+        {
+            using var loras = LoraSet.Open([new LoraOptions(file)]);
+            ICheckpoint merged = loras.MergeInto(Base(), 0, 1);
+            Comparison.Exact(Base().Read("head.head.bias") + 1, merged.Read("head.head.bias"), file);
+            Assert.Equal(warnings, loras.Warnings.Count(w => w.Contains("two experts", StringComparison.Ordinal)));
+        }
+        using var second = LoraSet.Open([new LoraOptions(low)]);
+        Comparison.Exact(Base().Read("head.head.bias"), second.MergeInto(Base(), 0, 2).Read("head.head.bias"), "high noise");
+        Comparison.Exact(Base().Read("head.head.bias") + 1, second.MergeInto(Base(), 1, 2).Read("head.head.bias"), "low noise");
+    }
+
     [Fact]
     public void A_patch_convolution_changes_the_linear_patch_embedding()
     {
@@ -109,6 +194,8 @@ public sealed class LoraTests : IDisposable
         (string, double)[] cases =
         [
             ("""{"transformer.lora_alpha": 8}""", 2.0), ("""{"transformer.lora_alpha": 8, "transformer.use_rslora": true}""", 4.0),
+            ("""{"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"cross_attn.o": 12, "attn.o": 16} }""", 3.0),
+            ("""{"transformer.alpha_pattern": {"ross_attn.o": 12} }""", 1.0),
         ];
         foreach ((string json, double scale) in cases)
         {
@@ -126,9 +213,10 @@ public sealed class LoraTests : IDisposable
     {
         string path = Write("lora.safetensors", ($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up));
         using var loras = LoraSet.Open([new LoraOptions(path)]);
-        foreach (ICheckpoint source in new[] { Base(), new QuantizedCheckpoint(Base()) })
+        foreach (ICheckpoint source in new[] { Base(), new QuantizedCheckpoint(Base(), WanCheckpoint.Int8Layers) })
         {
-            using ICheckpoint floats = source is QuantizedCheckpoint ? new DequantizedCheckpoint(new QuantizedCheckpoint(Base())) : Base();
+            using ICheckpoint floats = WanCheckpoint.Int8Layers.As(
+                WanCheckpoint.Int8Layers.As(Base(), WanVariant.Of(source).Weights), WeightFormat.Float);
             ICheckpoint merged = loras.MergeInto(source, 0, 1);
             Assert.Equal(WeightFormat.Float, WanVariant.Of(merged).Weights);
             ICheckpoint int8 = WanCheckpoint.As(merged, Config, AttentionOptions.Sla(), WeightFormat.Int8);

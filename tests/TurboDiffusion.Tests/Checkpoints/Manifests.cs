@@ -3,8 +3,6 @@ using System.Text.Json;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Keys;
-using TurboDiffusion.Models.Vae;
-using TurboDiffusion.Runtime;
 using TurboDiffusion.Tests.Golden;
 
 namespace TurboDiffusion.Tests.Checkpoints;
@@ -16,22 +14,22 @@ public static class Manifests
 
     public static readonly string[] Transformers =
         [.. from preset in (string[])
-            ["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.1-I2V-14B-480P", "Wan2.1-FLF2V-14B-720P", "Wan2.2-I2V-A14B"]
+            ["Wan2.1-T2V-1.3B", "Wan2.1-T2V-14B", "Wan2.1-I2V-14B-480P", "Wan2.1-FLF2V-14B-720P", "Wan2.2-I2V-A14B", "Wan2.2-TI2V-5B"]
             from variant in (string[])["original", "sla", "sla-quant"]
             select $"{preset}.{variant}"];
 
-    public const string Vae = "Wan2.1_VAE", TextEncoder = "umt5-xxl-encoder";
+    public const string Vae = "Wan2.1_VAE", Vae22 = "Wan2.2_VAE", TextEncoder = "umt5-xxl-encoder";
+
+    /// <summary>Wan 2.2 TI2V-5B and its VAE with the names and shapes of the published files, in the order of their modules.</summary>
+    public const string Ti2v = "Wan2.2-TI2V-5B.published", DiffusersTi2v = "Wan2.2-TI2V-5B.diffusers",
+        DiffusersVae22 = "Wan2.2_VAE.diffusers";
 
     /// <summary>The image encoder, as the official file and as transformers names it.</summary>
     public const string ImageEncoder = "clip-vit-h-14.original", TransformersImageEncoder = "clip-vit-h-14.transformers";
 
-    /// <summary>The names of the VAE that a layout is for: the published list of Wan 2.1's, those of our module for Wan 2.2's.</summary>
-    public static HeaderCheckpoint VaeOf(KeyRuleSet layout)
-    {
-        if (layout != VaeLayouts.Wan22 && layout != VaeLayouts.Wan22Diffusers) return Load(Vae);
-        using var vae = new WanVae(VaeConfig.Wan22, Placement.Meta);
-        return new HeaderCheckpoint(vae.state_dict().Select(t => new TensorInfo(t.Key, torch.ScalarType.Float32, t.Value.shape)));
-    }
+    /// <summary>The names of the VAE that a layout is for.</summary>
+    public static HeaderCheckpoint VaeOf(KeyRuleSet layout) =>
+        Load(layout == VaeLayouts.Wan22 || layout == VaeLayouts.Wan22Diffusers ? Vae22 : Vae);
 
     public static HeaderCheckpoint Load(string name)
     {

@@ -47,6 +47,10 @@ public sealed class ScaledCheckpointTests : IDisposable
     }
 
     [Theory]
+    [InlineData("weight_scale")]
+    [InlineData("scale_weight")]
+    [InlineData("weight_scale", 6L, 4L)]
+    [InlineData("weight_scale", 1L, 1L)]
     [InlineData("weight_scale", 1L)]
     [InlineData("scale_weight", 6L)]
     [InlineData("weight_scale", 6L, 1L)]
@@ -58,8 +62,32 @@ public sealed class ScaledCheckpointTests : IDisposable
             ("l.bias", ones(6)), ("l.input_scale", ones(1)), ("scaled_fp8", ones(2))));
         Assert.Equal(["l.weight", "l.bias"], view.Tensors.Keys);
         // As many columns for each scale of a row.
-        Tensor spread = shape.Length == 3 ? scale.squeeze(2).repeat_interleave(2, 1) : shape is [1] ? scale : scale.reshape(6, 1);
+        Tensor spread = shape is [_, 4, ..] ? scale.reshape(6, 4).repeat_interleave(2, 1)
+            : scale.numel() == 1 ? scale.reshape(1) : scale.reshape(6, 1);
         Comparison.Elementwise(weight.to_type(ScalarType.Float32) * spread, view.Read("l.weight"), 1e-6, 0, name);
+    }
+
+    [Theory]
+    [InlineData("F8_E4M3", "scaled_fp8", "[0]")]
+    [InlineData("F8_E4M3", "scaled_fp8", "[2]")]
+    [InlineData("F8_E5M2", "model.diffusion_model.scaled_fp8", "[2]")]
+    [InlineData("F8_E5M2", "", "")]
+    public void Scaled_floats_of_8_bits_are_read_with_and_without_their_marker(string dtype, string marker, string markerShape)
+    {
+        // A convolution of five axes, its scale of none, and what marks the file.
+        byte[] data = [.. Enumerable.Range(0, 24).Select(i => (byte)i), .. BitConverter.GetBytes(3f), 0x38, 0x38];
+        string marked = marker.Length == 0 ? ""
+            : $$""","{{marker}}":{"dtype":"{{dtype}}","shape":{{markerShape}},"data_offsets":[28,{{(markerShape == "[0]" ? 28 : 30)}}]}""";
+        int end = marker.Length == 0 || markerShape == "[0]" ? 28 : 30;
+        byte[] header = Encoding.UTF8.GetBytes($$"""
+            {"p.weight":{"dtype":"{{dtype}}","shape":[2,3,1,2,2],"data_offsets":[0,24]},
+            "p.scale_weight":{"dtype":"F32","shape":[],"data_offsets":[24,28]}{{marked}}}
+            """);
+        using ICheckpoint file = Checkpoint.Open(_folder.Write("f8.safetensors",
+            [.. BitConverter.GetBytes((ulong)header.Length), .. header, .. data.AsSpan(0, end)]));
+        using ICheckpoint view = ScaledCheckpoint.Of(file);
+        Assert.Equal(["p.weight"], view.Tensors.Keys);
+        Comparison.Exact(file.Read("p.weight").to_type(ScalarType.Float32) * 3, view.Read("p.weight"), dtype);
     }
 
     [Fact]

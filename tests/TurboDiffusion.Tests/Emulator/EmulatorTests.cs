@@ -1,3 +1,4 @@
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime.Cuda;
@@ -58,6 +59,17 @@ public class EmulatorTests
         var norm = Norm.Modulated(zeros(2, 1, 1000), ones(2, 1, 1000), 1e-6);
         KernelConformance.Quantized(BlockInt8.QuantizePlain(x, norm, ScalarType.Float32),
             BlockInt8QuantizeKernel.Run(x, norm, KernelForm.Sm90), "quantized", scaleTolerance: 1e-4);
+    });
+
+    [Theory]
+    [InlineData("mbarrier_wait(keys_empty, (changes & 1) ^ 1);", "", null)]
+    [InlineData("if (held >= 0 && lane == 0) mbarrier_arrive(keys_empty);", "", "all threads wait")]
+    [InlineData("turn / QUERIES & 1);\n        u8*", "0);\n        u8*", "arrivals of the mbarrier")]
+    public void A_fault_in_cross_attention_is_noticed(string from, string to, string? says) => Noticed(new SourceEdit(from, to), says, () =>
+    {
+        Tensor Draw(ulong seed, long rows) => randn([1, rows, 8, 128], ScalarType.BFloat16, generator: new Generator(seed));
+        Tensor q = Draw(1, 500), k = Draw(2, 70), v = Draw(3, 70);
+        Comparison.RelativeL2(DenseAttention.Attend(q, k, v), Sm90CrossAttentionKernel.Run(q, k, v, 70), 1e-2, "output");
     });
 
     // says null: the result differs.

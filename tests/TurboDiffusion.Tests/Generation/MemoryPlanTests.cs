@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
@@ -19,11 +20,13 @@ public class MemoryPlanTests(SmallModelFixture models)
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void The_weights_of_a_plan_are_the_bytes_of_the_loaded_tensors(bool tiny)
+    [InlineData(false, WeightFormat.Float)]
+    [InlineData(true, WeightFormat.Float)]
+    [InlineData(false, WeightFormat.Int8)]
+    public void The_weights_of_a_plan_are_the_bytes_of_the_loaded_tensors(bool tiny, WeightFormat text)
     {
-        using VideoModel model = VideoModel.Open(models.TextToVideo, new VideoModelOptions { Device = "cpu", TinyVae = tiny });
+        using VideoModel model = VideoModel.Open(models.TextToVideo,
+            new VideoModelOptions { Device = "cpu", TinyVae = tiny, TextEncoderWeights = text });
         ModelFootprint footprint = model.Footprints(onGpu: false)[0].Model;
         long Loaded(object part) => ((torch.nn.Module)part).state_dict().Values.Sum(t => t.numel() * ScalarTypes.Bytes(t.dtype));
         Assert.Equal(Loaded(model.Components.Experts[0].Get(null, Token)), Assert.Single(footprint.ExpertBytes));
@@ -51,6 +54,38 @@ public class MemoryPlanTests(SmallModelFixture models)
         Assert.InRange(small.TextEncoderBytes, 11.3 * GB, 11.4 * GB);
         Assert.InRange(small.VaeBytes, 0.25 * GB, 0.26 * GB);
         Assert.InRange(Footprint(ModelSpec.T2V1_3B, WeightFormat.Float).ExpertBytes[0], 2.8 * GB, 2.95 * GB);
+    }
+
+    [Fact]
+    public void A_text_encoder_in_int8_takes_a_byte_for_each_weight_of_its_blocks()
+    {
+        ModelFootprint floats = Footprint(ModelSpec.T2V1_3B), ints = ModelFootprint.Of(ModelSpec.T2V1_3B, AttentionOptions.SageSla(),
+            WeightFormat.Int8, onGpu: true, textEncoderWeights: WeightFormat.Int8);
+        // umT5-xxl: 4.63 billion weights in its blocks, and a table of 1.05 billion in two bytes.
+        Assert.InRange(ints.TextEncoderBytes, 6.7 * GB, 6.8 * GB);
+        Assert.InRange(ints.TextBlockBytes / (double)floats.TextBlockBytes, 0.5, 0.51);
+        long Resident(ModelFootprint model) => MemoryPlan.Of(model, At480, Residency.Resident).Peak.WeightBytes;
+        Assert.Equal(floats.TextEncoderBytes - ints.TextEncoderBytes, Resident(floats) - Resident(ints));
+        MemoryStage Text(ModelFootprint model) => MemoryPlan.Of(model, At480, Residency.Staged).Stages[0];
+        Assert.Equal(ints.TextBlockBytes, Text(ints).WeightBytes);
+        // One layer in bfloat16 beside it.
+        Assert.Equal(2 * 4096 * 10240, Text(ints).WorkingBytes - Text(floats).WorkingBytes);
+    }
+
+    [Fact]
+    public void Decoding_is_planned_in_the_form_of_the_card()
+    {
+        Assert.Equal([true, true, false, false], new[] { "H100", "h200", "A100", "80GB" }.Select(name => Card.Find(name).IsHopper));
+        ModelFootprint model = Footprint(ModelSpec.T2V1_3B);
+        long Decoding(ModelFootprint of, Residency residency) =>
+            MemoryPlan.Of(of, At720, residency).Stages.Single(s => s.Stage == GenerationStage.Decoding).WorkingBytes;
+        foreach (bool inFrames in new[] { false, true })
+            foreach ((Residency residency, long budget) in new[]
+                     {
+                         (Residency.Resident, WanVae.UsualDecodeBudget), (Residency.Staged, WanVae.LowDecodeBudget),
+                     })
+                Assert.Equal(DecodePlan.Within(VaeConfig.Wan21, (21, 90, 160), 2, budget, onGpu: true, inFrames).Peak,
+                    Decoding(model with { DecodesInFrames = inFrames }, residency));
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
@@ -195,6 +196,33 @@ public class VideoModelTests(SmallModelFixture models)
         Assert.Equal(File.ReadAllBytes(a.Path), File.ReadAllBytes(b.Path));
         Assert.True(kept.Components.Experts[0].IsLoaded && kept.Components.Vae.IsLoaded);
         Assert.False(freed.Components.Experts[0].IsLoaded || freed.Components.Vae.IsLoaded || freed.Components.TextEncoder.IsLoaded);
+    }
+
+    [Fact]
+    public void A_text_encoder_in_int8_gives_the_same_video_from_a_float_file_and_from_its_own_and_in_every_residency()
+    {
+        string file = Path.Combine(models.NewFolder(), "int8.safetensors");
+        using (ICheckpoint text = UMT5Checkpoint.Int8Layers.As(Checkpoint.OpenModel(models.TextToVideo.TextEncoder), WeightFormat.Int8))
+            SafetensorsWriter.Write(file, TensorSource.From(text), cancellationToken: Token);
+        VideoModelOptions int8 = Cpu with { TextEncoderWeights = WeightFormat.Int8 };
+        ModelFiles small = models.TextToVideo with { TextEncoder = file };
+        byte[] Video(ModelFiles files, VideoModelOptions options, WeightFormat expected)
+        {
+            using VideoModel model = VideoModel.Open(files, options);
+            VideoResult video = model.Generate(models.Request(), cancellationToken: Token)[0];
+            Assert.Equal(expected, video.Model.TextEncoderWeights);
+            Assert.Equal(expected == WeightFormat.Int8, video.Model.ToString().Contains("int8 text encoder", StringComparison.Ordinal));
+            return File.ReadAllBytes(video.Path);
+        }
+
+        byte[] quantized = Video(models.TextToVideo, int8, WeightFormat.Int8);
+        // The file's own format is the default.
+        Assert.Equal(quantized, Video(small, Cpu, WeightFormat.Int8));
+        Assert.Equal(quantized, Video(small, int8 with { Residency = Residency.Staged }, WeightFormat.Int8));
+        Assert.Equal(quantized, Video(models.TextToVideo, int8 with { Residency = Residency.Staged }, WeightFormat.Int8));
+        byte[] floats = Video(models.TextToVideo, Cpu, WeightFormat.Float);
+        Assert.NotEqual(quantized, floats);
+        Assert.NotEqual(quantized, Video(small, Cpu with { TextEncoderWeights = WeightFormat.Float }, WeightFormat.Float));
     }
 
     [Theory]

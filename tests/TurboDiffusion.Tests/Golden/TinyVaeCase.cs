@@ -28,7 +28,7 @@ public sealed class TinyVaeCase : IGoldenRunner
         Tensor latents = golden.Input("latents").transpose(1, 2), whole = vae.DecodeWhole(latents);
         golden.Check("output::video", (whole.transpose(1, 2) + 1) / 2);
         Tensor[] chunks = [.. vae.DecodeChunks(latents)];
-        Assert.Equal([1, 4, 4], chunks.Select(c => c.shape[2]));
+        Assert.Equal([1, .. Enumerable.Repeat(4L, (int)latents.shape[2] - 1)], chunks.Select(c => c.shape[2]));
         golden.Check("output::video", (cat(chunks, 2).transpose(1, 2) + 1) / 2);
     }
 }

@@ -267,6 +267,8 @@ public class GpuTests(SmallModelFixture models)
             model.Generate(models.Request() with
             {
                 Size = new(64, 64), Steps = 2, StartImage = image, EndImage = spec.Transformer.NeedsEndImage ? image : null,
+                // A folder of PNG needs no ffmpeg.
+                OutputPath = models.NewFolder() + "/", Output = new() { Overwrite = true },
             }, null, collected, TestContext.Current.CancellationToken);
             return cat(collected.Chunks, dim: 2);
         }

@@ -2,6 +2,7 @@ using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using Xunit;
 
@@ -40,6 +41,24 @@ public class ModelSpecTests
         Assert.Equal((SamplerKind.Rcm, 4, sigmaMax, ode), (rcm.Kind, rcm.Steps, rcm.SigmaMax, rcm.Ode));
         Assert.Equal((SamplerKind.Rcm, GuidanceScale.None), (spec.Distilled().Sampling.Sampler, spec.Distilled().Sampling.GuidanceScale));
         foreach (SamplerKind kind in Enum.GetValues<SamplerKind>()) Assert.NotEmpty(spec.Sampling.Of(kind).Create().Timesteps);
+    }
+
+    /// <summary>lightx2v's 4-step LoRAs: Euler over 1000, 750, 500, 250 warped by a shift of 5, two steps an expert, no guidance.</summary>
+    [Theory]
+    [InlineData("Wan2.2-T2V-A14B")]
+    [InlineData("Wan2.2-I2V-A14B")]
+    [InlineData("Wan2.1-T2V-14B")]
+    public void A_step_distilled_model_takes_four_steps_two_for_each_expert(string name)
+    {
+        ModelSpec spec = ModelSpec.Find(name).StepDistilled();
+        Assert.Equal((SamplerKind.Euler, 4, 5.0, GuidanceScale.None),
+            (spec.Sampling.Sampler, spec.Sampling.FlowSteps, spec.Sampling.Shift, spec.Sampling.GuidanceScale));
+        double[] times = [.. spec.Sampling.Of(SamplerKind.Euler).Create().Timesteps],
+            expected = [.. ((double[])[1, 0.75, 0.5, 0.25]).Select(t => 1000 * 5 * t / (1 + 4 * t))];
+        Assert.Equal(4, times.Length);
+        for (int i = 0; i < 4; i++) Assert.Equal(expected[i], times[i], 1e-3);
+        Assert.Equal(spec.Experts == 1 ? [0, 0, 0, 0] : [0, 0, 1, 1],
+            times.Select(t => Denoiser.ExpertFor(t / 1000, spec.Boundary ?? 0, spec.Experts)));
     }
 
     [Fact]

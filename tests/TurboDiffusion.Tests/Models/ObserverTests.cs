@@ -1,5 +1,6 @@
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -66,7 +67,7 @@ public class ObserverTests
         using var shapes = new WanModel(Config, attention, WeightFormat.Float, Placement.Meta);
         var model = new WanModel(Config, attention, weights, new Placement(device, dtype));
         ICheckpoint random = new RandomCheckpoint(shapes, 4);
-        StrictLoader.Load(model, weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random) : random);
+        StrictLoader.Load(model, weights == WeightFormat.Int8 ? new QuantizedCheckpoint(random, WanCheckpoint.Int8Layers) : random);
         return model;
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
@@ -28,19 +29,38 @@ public class VaeTimings
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         const KernelOperator norm = KernelOperator.CausalRmsSilu, sum = KernelOperator.BiasResidual,
-            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution;
+            upsample = KernelOperator.UpsampleConvolution, convolution = KernelOperator.CausalConvolution, head = KernelOperator.CausalHead;
         using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = long.MaxValue };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
         Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
         Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
         foreach (KernelOperator[] operators in (KernelOperator[][])
-            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution]])
+            [[], [norm, sum], [norm, sum, upsample], [norm, sum, upsample, convolution], [norm, sum, upsample, convolution, head]])
         {
             string form = operators.Length == 0 ? "plain" : string.Join(" + ", operators);
             using IDisposable kernels = KernelSwitch.Use(operators);
             Decode(vae, latents, form);
-            Print($"encode {width}x{height}, {Frames} frames, {form}",
-                CudaTimer.Median(_device, () => vae.Encode(video).Dispose(), warmUp: 1, repeats: 3), "");
+            Video($"encode {width}x{height}, {Frames} frames, {form}", () => vae.Encode(video).Dispose());
+        }
+    }
+
+    /// <summary>Frames at full resolution that go together: time and memory, and what is planned.</summary>
+    [Theory]
+    [InlineData(480, 832)]
+    [InlineData(720, 1280)]
+    public void Together(int height, int width)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
+        Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
+        foreach (int frames in new[] { 4, 2, 1 })
+        {
+            DecodePlan plan = DecodePlan.Of(VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, frames, 1, false,
+                onGpu: true, inFrames: true);
+            using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { FixedPlan = plan };
+            StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
+            Decode(vae, latents, plan.ToString());
         }
     }
 
@@ -56,7 +76,8 @@ public class VaeTimings
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
         using var vae = new WanVae(VaeConfig.Wan21, new Placement(_device, ScalarType.BFloat16)) { DecodeBudget = budget };
         StrictLoader.Load(vae, new RandomCheckpoint(vae, 1) { Device = _device });
-        DecodePlan plan = DecodePlan.Within(VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, budget, together: true);
+        DecodePlan plan = DecodePlan.Within(
+            VaeConfig.Wan21, (LatentFrames, height / 8, width / 8), 2, budget, onGpu: true, inFrames: true);
         Decode(vae, randn([1, 16, LatentFrames, height / 8, width / 8], device: _device), plan.ToString());
     }
 
@@ -64,10 +85,24 @@ public class VaeTimings
     {
         DeviceMemory.Release(_device);
         long before = DeviceMemory.OfGpu(0).Free;
-        Print($"decode {latents.shape[4] * 8}x{latents.shape[3] * 8}, {Frames} frames, {form}", CudaTimer.Median(_device, () =>
+        Video($"decode {latents.shape[4] * 8}x{latents.shape[3] * 8}, {Frames} frames, {form}", () =>
         {
             foreach (Tensor chunk in vae.DecodeChunks(latents)) chunk.Dispose();
-        }, warmUp: 1, repeats: 3), $"{(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.0} GB more");
+        });
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"VAE |   {(before - DeviceMemory.OfGpu(0).Free) / 1e9:0.00} GB more than before"));
+    }
+
+    // With the time that it takes the CPU to queue it: where that is all of it, the GPU waits for the CPU.
+    private void Video(string what, Action run)
+    {
+        double ms = CudaTimer.Median(_device, run, warmUp: 1, repeats: 3);
+        cuda.synchronize();
+        var queueing = Stopwatch.StartNew();
+        run();
+        double queued = queueing.Elapsed.TotalMilliseconds;
+        cuda.synchronize();
+        Print(what, ms, string.Create(CultureInfo.InvariantCulture, $"queued in {queued:0} ms"));
     }
 
     [Theory]
@@ -216,12 +251,16 @@ public class VaeTimings
         sum = 0;
         Convolution("encode: first convolution", 3, 96, 3, 3, 4, 1, chunks);
         Time("encode: residual block", new ResidualBlock(96, 96, placement), Chunk(96, 4, 1), 2 * chunks);
+        Norm(96, 4, 1, 4 * chunks);
+        Convolution("  convolution", 96, 96, 3, 3, 4, 1, 4 * chunks);
         Time("encode: downsampling", new Downsample(96, false, placement), Chunk(96, 4, 1), chunks);
         Time("encode: residual block", new ResidualBlock(96, 192, placement), Chunk(96, 4, 2), chunks);
         Convolution("  shortcut", 96, 192, 1, 1, 4, 2, chunks);
         Time("encode: residual block", new ResidualBlock(192, 192, placement), Chunk(192, 4, 2), chunks);
+        Convolution("  convolution", 192, 192, 3, 3, 4, 2, 3 * chunks);
         Time("encode: downsampling, with time", new Downsample(192, true, placement), Chunk(192, 4, 2), chunks);
         Time("encode: residual block", new ResidualBlock(192, 384, placement), Chunk(192, 2, 4), chunks);
+        Convolution("  shortcut", 192, 384, 1, 1, 2, 4, chunks);
         Time("encode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 2, 4), chunks);
         Time("encode: downsampling, with time", new Downsample(384, true, placement), Chunk(384, 2, 4), chunks);
         Time("encode: residual block", new ResidualBlock(384, 384, placement), Chunk(384, 1, 8), 4 * chunks);

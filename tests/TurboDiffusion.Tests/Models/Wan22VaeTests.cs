@@ -46,6 +46,50 @@ public class Wan22VaeTests
         }
     }
 
+    /// <summary>Networks of other sizes than the published one, down to one block a level and up to four.</summary>
+    public static TheoryData<int, int, int[], int, bool[], int> Sizes => new()
+    {
+        { 8, 8, [1, 2, 4, 4], 2, [false, true, true], 2 },
+        { 16, 8, [1, 2, 4, 4], 2, [true, false, true], 2 },
+        { 4, 12, [1, 2, 4, 4], 1, [false, true, true], 2 },
+        { 8, 4, [1, 2, 2], 3, [true, true], 1 },
+        { 4, 4, [1, 1, 1, 1], 4, [false, false, true], 2 },
+    };
+
+    [Theory]
+    [InlineData(1, 2, 4)]
+    [InlineData(1, 16, 16)]
+    [InlineData(1, 3, 3)]
+    public void Levels_whose_values_do_not_spread_evenly_are_refused(params int[] levels)
+    {
+        ArgumentException error = Assert.Throws<ArgumentException>(
+            () => new VaeConfig(8, 48, levels, 2, [true, true], 8, 2, hasShortcuts: true));
+        Assert.Contains("do not spread evenly", error.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void Networks_of_other_sizes_are_told_from_their_files_and_run(
+        int dim, int decoderDim, int[] levels, int blocks, bool[] temporal, int patch)
+    {
+        using var scope = NewDisposeScope();
+        var config = new VaeConfig(dim, 48, levels, blocks, temporal, decoderDim, patch, hasShortcuts: true);
+        using var meta = new WanVae(config, Placement.Meta);
+        using var values = new RandomCheckpoint(meta, 5);
+        CheckpointLayout layout = CheckpointLayout.Detect(values);
+        Assert.Same(VaeLayouts.Wan22, layout.Rules);
+        Assert.Equal(config, VaeConfig.FromCheckpoint(layout.Apply(values)));
+        using var vae = new WanVae(config, Placement.Cpu);
+        StrictLoader.Load(vae, values, null, TestContext.Current.CancellationToken);
+        int frames = 2 * config.TemporalFactor + 1;
+        Tensor video = rand([2, 3, frames, 2 * config.SpatialFactor, 3 * config.SpatialFactor]) * 2 - 1, latents = vae.EncodeWhole(video);
+        Assert.Equal([2, 48, 3, 2, 3], latents.shape);
+        Comparison.Elementwise(latents, vae.Encode(video), 1e-4, 1e-4, "encode");
+        Tensor decoded = vae.DecodeWhole(latents);
+        Assert.Equal(video.shape, decoded.shape);
+        Comparison.Elementwise(decoded, vae.Decode(latents), 1e-4, 1e-4, "decode");
+    }
+
     [Fact]
     public void Chunks_are_the_whole_clip()
     {

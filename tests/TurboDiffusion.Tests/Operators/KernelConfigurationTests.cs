@@ -127,8 +127,13 @@ public class KernelConfigurationTests
         CausalConvolution.Problem vae = new(4, 480, 832, 96, 96, 3, 3, bf16);
         Check(KernelForm.Sm90, CausalConvolution.Choose(Hopper, vae));
         Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
-        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 2 }, vae with { Kernel = 5 },
+        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 4 }, vae with { Kernel = 5 },
             vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
+        CausalConvolution.Problem head = vae with { Outputs = 3 };
+        Check(KernelForm.Portable, CausalHeadKernel.Choose(Hopper, head));
+        Check(KernelForm.Portable, CausalHeadKernel.Choose(Ada, head));
+        Assert.All([head with { Channels = 48 }, head with { Channels = 256 }, head with { Outputs = 12 }, head with { KernelFrames = 1 },
+            head with { Kernel = 1 }, head with { Dtype = f32 }], p => Check(KernelForm.Plain, CausalHeadKernel.Choose(Hopper, p)));
         Check(KernelForm.Portable, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, bf16)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 96, 96, f32)));
         Check(KernelForm.Plain, BiasResidualKernel.Choose(Hopper, new(4 * 480 * 832 * 12, 12, bf16)));
@@ -207,16 +212,17 @@ public class KernelConfigurationTests
     public void A_decoders_report_is_what_the_operators_choose()
     {
         FrameShape level = ModelSpec.T2V1_3B.Vae.Level(480, 832, ScalarType.BFloat16);
-        Assert.Equal(new(4, 480, 832, 96, 192, 96, ScalarType.BFloat16), level);
-        Assert.Equal(new(4, 352, 640, 256, 512, 512, ScalarType.BFloat16), ModelSpec.TI2V5B.Vae.Level(704, 1280, ScalarType.BFloat16));
+        Assert.Equal(new(4, 480, 832, 96, 192, 96, 3, ScalarType.BFloat16), level);
+        Assert.Equal(new(4, 352, 640, 256, 512, 512, 12, ScalarType.BFloat16), ModelSpec.TI2V5B.Vae.Level(704, 1280, ScalarType.BFloat16));
         (KernelOperator Operator, KernelForm Form)[] Of(KernelChoice machine, KernelOperator? without = null) =>
             [.. OperatorReport.Of(level, o => o == without ? new(KernelForm.Plain, "off") : machine)
                 .Select(e => (e.Operator, e.Choice.Form))];
         Assert.Equal([(KernelOperator.CausalConvolution, KernelForm.Sm90), (KernelOperator.CausalRmsSilu, KernelForm.Portable),
-            (KernelOperator.BiasResidual, KernelForm.Portable), (KernelOperator.UpsampleConvolution, KernelForm.Sm90)], Of(Hopper));
-        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
+            (KernelOperator.BiasResidual, KernelForm.Portable), (KernelOperator.UpsampleConvolution, KernelForm.Sm90),
+            (KernelOperator.CausalHead, KernelForm.Portable)], Of(Hopper));
+        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
             Of(Ada).Select(e => e.Form));
-        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
+        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
             Of(Hopper, without: KernelOperator.CausalConvolution).Select(e => e.Form));
     }
 
@@ -230,11 +236,19 @@ public class KernelConfigurationTests
         Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
     }
 
-    [Fact]
-    public void Queries_take_a_thread_block_per_block_and_head() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_queries", "BLOCK=64", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
-            new KernelLaunch(512, 12, 256, 0)),
-        SageQueriesKernel.Configure(new(1, 32760, 12), 64, true));
+    [Theory]
+    [InlineData(12, 64, 6, 2, 256)]
+    [InlineData(24, 64, 6, 4, 256)]
+    [InlineData(40, 128, 5, 8, 512)]
+    [InlineData(5, 64, 5, 1, 256)]
+    [InlineData(7, 64, 1, 7, 256)]
+    [InlineData(1, 64, 1, 1, 256)]
+    public void Queries_take_a_thread_block_per_block_and_as_many_heads_as_divide_all(int all, int block, int heads, int groups,
+        int threads) => Assert.Equal(
+        new KernelConfiguration(
+            new KernelProgram("sage_queries", $"BLOCK={block}", $"HEADS={heads}", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
+            new KernelLaunch((32760 + block - 1) / block, groups, threads, 0)),
+        SageQueriesKernel.Configure(new(1, 32760, all), block, true));
 
     [Theory]
     [InlineData(32760, 12, 227, 24, 11, 2)]
@@ -262,12 +276,17 @@ public class KernelConfigurationTests
     }
 
     [Theory]
-    [InlineData(78, 2)]
-    [InlineData(512, 6)]
-    public void Cross_attention_has_a_ring_as_deep_as_the_keys_fill(int keys, int stages) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_cross_attention", $"STAGES={stages}"),
-            new KernelLaunch(256, 12, 384, (stages + 1 << 15) + (1 << 10))),
-        Sm90CrossAttentionKernel.Configure(new(1, 32760, 12), keys, 227 << 10));
+    [InlineData(32760, 12, 78, 2, 132)]
+    [InlineData(32760, 12, 128, 2, 132)]
+    [InlineData(129, 2, 64, 1, 4)]
+    public void Cross_attention_has_a_thread_block_a_multiprocessor_with_all_keys_and_three_times_its_queries(
+        int length, int heads, int keys, int stages, int threadBlocks)
+    {
+        KernelConfiguration c = Sm90CrossAttentionKernel.Configure(new(1, length, heads), keys, 132);
+        Assert.Equal(new KernelProgram("sm90_cross_attention", $"STAGES={stages}", "QUERIES=3"), c.Program);
+        Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (stages + 3 << 15) + (1 << 10)), c.Launch);
+        Assert.InRange(c.Launch.SharedBytes, 1, HopperShared - (1 << 10));
+    }
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
@@ -297,6 +316,15 @@ public class KernelConfigurationTests
         Assert.Equal(new KernelLaunch((1000 * lanes + 255) / 256, 1, 256, 0), c.Launch);
     }
 
+    [Fact]
+    public void A_head_has_a_thread_block_per_tile_of_all_frames_and_fits_an_Ada()
+    {
+        KernelConfiguration c = CausalHeadKernel.Configure(new(4, 481, 832, 96, 3, 3, 3, ScalarType.BFloat16));
+        Assert.Equal(new KernelProgram("causal_head", "CHANNELS=96", "OUTPUTS=3"), c.Program);
+        Assert.Equal(new KernelLaunch(31 * 52, 1, 256, 99072), c.Launch);
+        Assert.InRange(c.Launch.SharedBytes, 1, AdaShared);
+    }
+
     [Theory]
     // Stages of 32 channels of three columns each, the kernel's rows at once.
     [InlineData(4, 480, 832, 96, 96, 3, 3, 1, 96, true, 6, 132)]
@@ -311,19 +339,25 @@ public class KernelConfigurationTests
         var launch = new Sm90CausalConvolutionKernel.Launch(
             new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases, Residual: true);
         KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
-        Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", "SLICE=32", $"OUTPUTS={tile}",
+        Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"OUTPUTS={tile}",
             $"ALTERNATE={(alternate ? 1 : 0)}", $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}",
-            $"STAGES={stages}", "RESIDUAL=1"), c.Program);
+            "FRAME_STRIDE=1", $"STAGES={stages}", "RESIDUAL=1"), c.Program);
         Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
         Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
         foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))
             Assert.InRange(Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132, t).Launch.SharedBytes, 100 << 10, HopperShared);
     }
 
-    [Fact]
-    public void Statistics_take_a_thread_block_per_64_tokens() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sage_statistics", "CHUNK=64", "VECTORS=6"), new KernelLaunch(512, 2, 256, 0)),
-        SageStatisticsKernel.Configure(new(2, 32760, 12)));
+    [Theory]
+    [InlineData(1, 32760, 12, 1, 6, 125, 263)]
+    [InlineData(2, 32760, 12, 1, 6, 249, 132)]
+    [InlineData(1, 75600, 40, 4, 5, 287, 264)]
+    [InlineData(1, 5, 64, 8, 4, 8, 1)]
+    public void Statistics_take_two_thread_blocks_a_multiprocessor(int batch, int length, int heads, int share, int vectors, int chunk,
+        int chunks) => Assert.Equal(
+        (new KernelConfiguration(new KernelProgram("sage_statistics", $"SHARE={share}", $"VECTORS={vectors}"),
+            new KernelLaunch(chunks, batch, 256, 0)), chunk),
+        SageStatisticsKernel.Configure(new(batch, length, heads), 132));
 
     [Theory]
     [InlineData(64, 64, 128, ScalarType.BFloat16)]

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
@@ -66,7 +67,7 @@ public class KernelPathTests
         {
             using var model = new WanModel(config, AttentionOptions.Dense, WeightFormat.Int8, new Placement(where, ScalarType.Float32));
             using var shapes = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
-            StrictLoader.Load(model, new QuantizedCheckpoint(new RandomCheckpoint(shapes, 4)));
+            StrictLoader.Load(model, new QuantizedCheckpoint(new RandomCheckpoint(shapes, 4), WanCheckpoint.Int8Layers));
             using var noGradient = no_grad();
             using CrossContext prepared = model.PrepareContext(text.to(where));
             return model.Forward(latents.to(where), tensor(new[] { 700.0 }, device: where), prepared).cpu();

@@ -15,11 +15,13 @@ namespace TurboDiffusion.Tests.Operators;
 public class StepTimings
 {
     [Theory]
-    [InlineData(AttentionKind.SageSla, WeightFormat.Int8)]
-    [InlineData(AttentionKind.Sage, WeightFormat.Int8)]
-    [InlineData(AttentionKind.Dense, WeightFormat.Int8)]
-    [InlineData(AttentionKind.Dense, WeightFormat.Float)]
-    public void One_step_of_the_small_model(AttentionKind attention, WeightFormat weights)
+    [InlineData(AttentionKind.SageSla, WeightFormat.Int8, 512)]
+    [InlineData(AttentionKind.SageSla, WeightFormat.Int8, 77)]
+    [InlineData(AttentionKind.Sla, WeightFormat.Int8, 77)]
+    [InlineData(AttentionKind.Sage, WeightFormat.Int8, 512)]
+    [InlineData(AttentionKind.Dense, WeightFormat.Int8, 512)]
+    [InlineData(AttentionKind.Dense, WeightFormat.Float, 512)]
+    public void One_step_of_the_small_model(AttentionKind attention, WeightFormat weights, int words)
     {
         Device device = KernelConformance.RequireGpu();
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
@@ -34,9 +36,12 @@ public class StepTimings
             else parameter.normal_(0, 0.02);
         }
         Tensor latents = randn([1, 16, 21, 60, 104], device: device), time = full(1, 900.0, ScalarType.Float64, device);
-        using CrossContext text = model.PrepareContext(randn([1, 512, 4096], ScalarType.BFloat16, device));
+        // A prompt is padded with zeros.
+        Tensor embedding = randn([1, 512, 4096], ScalarType.BFloat16, device);
+        embedding.narrow(1, words, 512 - words).zero_();
+        using CrossContext text = model.PrepareContext(embedding);
         double ms = CudaTimer.Median(device, () => model.Forward(latents, time, text).Dispose(), warmUp: 1, repeats: 3);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"STEP 1.3B 480p, {attention} attention, {weights} weights: {ms:0.0} ms"));
+            $"STEP 1.3B 480p, {attention} attention, {weights} weights, a text of {words} tokens: {ms:0.0} ms"));
     }
 }

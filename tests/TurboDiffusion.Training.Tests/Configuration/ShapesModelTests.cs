@@ -10,17 +10,19 @@ public class ShapesModelTests
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
         VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"),
-            third = Load<VaeTrainingConfig>("vae-3"), decoder = Load<VaeTrainingConfig>("vae-4");
+            third = Load<VaeTrainingConfig>("vae-3"), wider = Load<VaeTrainingConfig>("vae-4"), decoder = Load<VaeTrainingConfig>("vae-5");
         TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"),
-            teacher = Load<TeacherConfig>("teacher-3");
+            teacher = Load<TeacherConfig>("teacher-3"), adapted = Load<TeacherConfig>("teacher-4");
         SlaConfig sla = Load<SlaConfig>("sla");
         RcmConfig rcm = Load<RcmConfig>("rcm"), guided = Load<RcmConfig>("guided");
         string Model(RunConfig run) => $"{run.Output}/{TrainingRun.ModelFile}";
         string text = $"{small.Output}/{TrainingRun.TextEncoderFile}";
         Assert.Equal(Model(first), second.Initial);
         Assert.Equal(Model(second), third.Initial);
+        Assert.Equal((Model(third), true), (wider.Initial, wider.Width > first.Width && wider.DecoderWidth > first.Width));
         Assert.Equal((Model(small), text), (whole.Initial, whole.TextEncoder));
         Assert.Equal((Model(whole), text), (teacher.Initial, teacher.TextEncoder));
+        Assert.Equal((teacher.Output, text, teacher.Data), (adapted.Output, adapted.TextEncoder, adapted.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (guided.Teacher, guided.TextEncoder, guided.Data));
         Assert.Equal((Model(guided), text, guided.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
         // The decoder alone, of the VAE whose latents the data are.
@@ -28,7 +30,7 @@ public class ShapesModelTests
         Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
         Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
         Assert.Equal(128, small.Model.HeadDim);
-        RunConfig[] all = [first, second, third, decoder, small, whole, teacher, sla, rcm, guided];
+        RunConfig[] all = [first, second, third, wider, decoder, small, whole, teacher, adapted, sla, rcm, guided];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 

@@ -105,25 +105,36 @@ public class TrainingRunTests
         }
     }
 
-    [Fact]
-    public void Every_loop_trains_a_LoRA_that_its_base_takes()
+    [Theory]
+    [InlineData(16, 0, 0)]
+    [InlineData(36, 0, 0)]
+    [InlineData(36, 12, 0)]
+    [InlineData(36, 12, 10)]
+    [InlineData(48, 0, 0)]
+    public void Every_loop_trains_a_LoRA_that_its_base_takes(int inDim, int imageDim, int imagePositions)
     {
         using var scope = torch.NewDisposeScope();
         using var folder = new TestFolder();
         CancellationToken token = TestContext.Current.CancellationToken;
         string data = folder.File("data"), teacher = folder.File("teacher"), turbo = folder.File("turbo.safetensors");
         var random = new PhiloxNoise(3);
-        for (int i = 0; i < 3; i++) LatentFolder.Add(data, $"{i}", random.Normal(16, 2, 8, 8), random.Normal(3, 8));
+        // 5B has 48 channels and takes nothing beside them.
+        int channels = inDim == 48 ? 48 : 16;
+        for (int i = 0; i < 3; i++)
+            LatentFolder.Add(data, $"{i}", random.Normal(channels, 2, 8, 8), random.Normal(3, 8),
+                inDim > channels ? random.Normal(inDim - channels, 2, 8, 8) : null, imageDim > 0 ? random.Normal(10, imageDim) : null);
         LatentFolder.SetNegative(data, torch.zeros(3, 8));
+        var dimensions = new WanConfig(32, 48, 2, 1, inDim, channels, textDim: 8, freqDim: 16, imageDim: imageDim,
+            imagePositions: imagePositions);
         var training = new TrainingOptions { Iterations = 4, SaveEvery = 0, Optimizer = new AdamWOptions { LearningRate = 1e-2 } };
         TrainingRun.Run(new TeacherConfig
         {
-            Output = teacher, Data = data, Training = training, Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16),
+            Output = teacher, Data = data, Training = training, Model = dimensions,
         }, null, token);
         teacher = Path.Combine(teacher, TrainingRun.ModelFile);
         using (ICheckpoint floats = Checkpoint.OpenModel(teacher))
         {
-            WanConfig dimensions = WanCheckpoint.ReadConfig(floats);
+            Assert.Equal(dimensions, WanCheckpoint.ReadConfig(floats));
             ICheckpoint quantized = WanCheckpoint.As(floats, dimensions, AttentionOptions.Sla(), WeightFormat.Int8);
             SafetensorsWriter.Write(turbo, TensorSource.From(quantized), WanCheckpoint.Metadata(dimensions));
         }
@@ -160,7 +171,7 @@ public class TrainingRunTests
                 using var loras = LoraSet.Open([new LoraOptions(file)]);
                 using ICheckpoint checkpoint = Checkpoint.OpenModel(path);
                 var merged = Assert.IsType<LoraCheckpoint>(loras.MergeInto(checkpoint, 0, 1));
-                Assert.Equal((10, 0), (merged.ChangedTensors, loras.Warnings.Count));
+                Assert.Equal((imageDim > 0 ? 12 : 10, 0), (merged.ChangedTensors, loras.Warnings.Count));
             }
             // In two parts, the same file.
             TransformerRunConfig half = config with { Output = config.Output + "-parts", Training = training with { Iterations = 2 } };
@@ -170,13 +181,39 @@ public class TrainingRunTests
             Assert.Equal(config.ToJson(), File.ReadAllText(Path.Combine(config.Output, TrainingRun.ConfigFile)));
         }
 
-        Refused((TeacherConfig)configs[0] with { Initial = null, Model = new WanConfig(32, 48, 2, 1, textDim: 8, freqDim: 16) }, "initial");
+        Refused((TeacherConfig)configs[0] with { Initial = null, Model = dimensions }, "initial");
         Refused((SlaConfig)configs[2] with { Lora = student }, "topK, queryBlock");
         Refused(configs[1] with { Lora = student with { Attention = AttentionKind.SageSla } }, "SageSla attention, which has no gradients");
         Refused(configs[1] with { Lora = student with { Rank = 0 } }, "rank 0");
 
         void Refused(TransformerRunConfig config, string culprit) => Assert.Contains(culprit,
             Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(config with { Output = folder.File("no") }, null, token)).Message);
+    }
+
+    [Theory]
+    [InlineData(16, 36, 0, "has no 'image', and the model takes 20 channels of it")]
+    [InlineData(16, 36, 12, "has no 'image', and")]
+    [InlineData(36, 16, 0, "has 'image' of Float32 [20, 2, 8, 8], and the model takes none.")]
+    [InlineData(36, 36, 12, "has no 'image_tokens', and the model takes 12 values a row of it")]
+    [InlineData(36, 52, 0, "has 'image' of Float32 [20, 2, 8, 8], and the model takes 36 channels of it")]
+    public void Data_of_another_model_is_refused_before_the_first_step(int encodedFor, int inDim, int imageDim, string reason)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var folder = new TestFolder();
+        string data = folder.File("data");
+        LatentFolder.Add(data, "0", torch.zeros(16, 2, 8, 8), torch.zeros(3, 8), encodedFor > 16 ? torch.zeros(20, 2, 8, 8) : null);
+        LatentFolder.SetNegative(data, torch.zeros(3, 8));
+        var config = new TeacherConfig
+        {
+            Output = folder.File("out"), Data = data,
+            Model = new WanConfig(32, 48, 2, 1, inDim, textDim: 8, freqDim: 16, imageDim: imageDim),
+        };
+        Assert.Contains(reason, Assert.Throws<CheckpointException>(
+            () => TrainingRun.Run(config, null, TestContext.Current.CancellationToken)).Message);
+        InvalidRequestException captions = Assert.Throws<InvalidRequestException>(() => TrainingRun.Run(
+            config with { Data = data + ".safetensors", Model = new WanConfig(32, 48, 2, 1, 36, textDim: 8, freqDim: 16) }, null,
+            TestContext.Current.CancellationToken));
+        Assert.Contains("captions and no images", captions.Message);
     }
 
     [Fact]

@@ -12,12 +12,15 @@ namespace TurboDiffusion.Training.Tests.Loops;
 
 public class TeacherTrainingTests : TrainingLoopConformance
 {
+    /// <summary>What the model is given of images.</summary>
+    protected virtual ImageInput Image => ImageInput.None;
+
     protected override ITrainingTask Create(TrainingOptions options) =>
         new TeacherTraining(SmallWorld.Transformer(), SmallWorld.Latents(), new ShiftedUniformTimes(3), 0.1, options);
 
     protected override double Shortfall(ITrainingTask task) => Evaluate(() =>
     {
-        LatentBatch batch = SmallWorld.Latents().Draw(8, new PhiloxNoise(5));
+        LatentBatch batch = SmallWorld.Latents(Image).Draw(8, new PhiloxNoise(5));
         return new FlowMatchingLoss(new WanNetwork((WanModel)task.Models[0].Module), new ShiftedUniformTimes(3), 0)
             .Compute(batch.Latents, batch.Condition, batch.Negative, new PhiloxNoise(6)).PerSample.mean();
     });
@@ -32,7 +35,10 @@ public class TeacherTrainingTests : TrainingLoopConformance
 
 public class SlaTuningTests : TrainingLoopConformance
 {
-    private readonly WanModel _teacher = SmallWorld.Transformer(trained: true);
+    /// <summary>What the models are given of images.</summary>
+    protected virtual ImageInput Image => ImageInput.None;
+
+    protected WanModel Teacher => field ??= SmallWorld.Transformer(trained: true, image: Image);
 
     protected override TrainingOptions Options => base.Options with
     {
@@ -43,12 +49,12 @@ public class SlaTuningTests : TrainingLoopConformance
     };
 
     protected override ITrainingTask Create(TrainingOptions options) =>
-        new SlaTuning(SmallWorld.Copy(_teacher, SmallWorld.Sparse), _teacher, SmallWorld.Latents(), new LogNormalTimes(1.5, 1.6), options);
+        new SlaTuning(SmallWorld.Copy(Teacher, SmallWorld.Sparse), Teacher, SmallWorld.Latents(), new LogNormalTimes(1.5, 1.6), options);
 
     protected override double Shortfall(ITrainingTask task) => TeacherTrainingTests.Evaluate(() =>
     {
-        LatentBatch batch = SmallWorld.Latents().Draw(8, new PhiloxNoise(5));
-        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(_teacher),
+        LatentBatch batch = SmallWorld.Latents(Image).Draw(8, new PhiloxNoise(5));
+        return new SparseAttentionTuningLoss(new WanNetwork((WanModel)task.Models[0].Module), new WanNetwork(Teacher),
             new LogNormalTimes(1.5, 1.6))
             .Compute(batch.Latents, batch.Condition, new PhiloxNoise(6)).PerSample.mean();
     });

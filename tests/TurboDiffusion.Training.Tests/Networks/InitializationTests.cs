@@ -31,6 +31,55 @@ public class InitializationTests
         Assert.True(correlation > 0.9, $"the copy correlates with the video by {correlation:0.00}");
     }
 
+    [Theory]
+    [InlineData(4, 10)]
+    [InlineData(6, 4)]
+    [InlineData(7, 6)]
+    public void A_widened_vae_gives_what_it_gave_and_all_new_channels_learn(int width, int decoderWidth)
+    {
+        using var scope = torch.NewDisposeScope();
+        VaeConfig sizes = VaeConfig.WithDim(4);
+        using var narrow = new WanVae(sizes, Placement.Cpu);
+        var random = new PhiloxNoise(3);
+        using (torch.no_grad())
+            foreach ((string name, TorchSharp.Modules.Parameter parameter) in narrow.named_parameters())
+                parameter.copy_(random.Normal(parameter.shape) * 0.2 + (name.EndsWith("gamma", StringComparison.Ordinal) ? 1 : 0));
+        using var wide = new WanVae(sizes.OfWidths(width, decoderWidth), Placement.Cpu);
+        VaeWidening.Widen(narrow, wide, random);
+
+        torch.Tensor video = random.Normal([1, 3, 9, 16, 16]);
+        using (torch.no_grad())
+        {
+            Comparison.RelativeL2(narrow.EncodePosterior(video).Mean, wide.EncodePosterior(video).Mean, 1e-4, "mean");
+            torch.Tensor latents = random.Normal([1, 16, 3, 2, 2]);
+            Comparison.RelativeL2(narrow.DecodeWhole(latents), wide.DecodeWhole(latents), 1e-4, "video");
+        }
+        foreach (TorchSharp.Modules.Parameter parameter in wide.parameters()) parameter.requires_grad = true;
+        // A channel that is not written and one that is not read would stay so for ever: a few steps later none is either.
+        for (int step = 0; step < 3; step++)
+        {
+            wide.zero_grad();
+            using var each = torch.NewDisposeScope();
+            torch.Tensor again = wide.DecodeWhole(wide.EncodePosterior(video).Mean);
+            ((again - video).square().mean() + again.abs().mean()).backward();
+            using var noGrad = torch.no_grad();
+            foreach ((string _, TorchSharp.Modules.Parameter parameter) in wide.named_parameters())
+                if (parameter.grad is { } gradient) parameter.sub_(gradient.sign() * 1e-3);
+        }
+        foreach ((string name, TorchSharp.Modules.Parameter parameter) in wide.named_parameters())
+            if (parameter.grad is { } gradient && parameter.dim() > 1 && name is not ("conv1.weight" or "encoder.head.2.weight"))
+                Assert.True(gradient.flatten(1).abs().sum(1).ne(0).all().item<bool>(), $"a channel of {name} does not learn");
+    }
+
+    [Fact]
+    public void A_vae_is_not_made_narrower()
+    {
+        using var narrow = new WanVae(VaeConfig.WithDim(4), Placement.Cpu);
+        using var wide = new WanVae(VaeConfig.WithDim(6), Placement.Cpu);
+        var refused = Assert.Throws<InvalidRequestException>(() => VaeWidening.Widen(wide, narrow, new PhiloxNoise(1)));
+        Assert.Contains("channels can only be added", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_new_text_encoder_tells_words_apart_and_stays_in_scale()
     {

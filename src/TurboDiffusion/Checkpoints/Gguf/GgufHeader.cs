@@ -11,7 +11,8 @@ internal sealed class GgufHeader
 {
     private const int MaxTensors = 100_000, MaxEntries = 100_000, MaxDimensions = 8, MaxName = 512, MaxText = 60_000;
     private const int MaxNestedArrays = 4;
-    private const uint DefaultAlignment = 32, TextType = 8, ArrayType = 9, Int32Type = 5;
+    private const uint DefaultAlignment = 32, TextType = 8, ArrayType = 9;
+    private const uint UInt32Type = 4, Int32Type = 5, UInt64Type = 10, Int64Type = 11;
     private const string PatchEmbedding = "patch_embedding." + Weight, Weight = "weight";
     private const string OriginalShape = "comfy.gguf.orig_shape.";
 
@@ -87,9 +88,11 @@ internal sealed class GgufHeader
     {
         uint type = _input.UInt32();
         int count = _input.Count(MaxDimensions, "dimensions");
-        if (type != Int32Type) throw _input.Bad($"gives {Quoted.Name(key)} in type {type}, not in whole numbers");
+        if (type is not (UInt32Type or Int32Type or UInt64Type or Int64Type))
+            throw _input.Bad($"gives {Quoted.Name(key)} in type {type}, not in whole numbers");
         long[] shape = new long[count];
-        for (int i = 0; i < count; i++) shape[i] = (int)_input.UInt32();
+        for (int i = 0; i < count; i++)
+            shape[i] = type is UInt64Type or Int64Type ? (long)_input.UInt64() : type == Int32Type ? (int)_input.UInt32() : _input.UInt32();
         return shape;
     }
 

@@ -4,15 +4,16 @@ namespace TurboDiffusion.Checkpoints.Keys;
 public static class KeyPrefix
 {
     // Of a training checkpoint with both, the averaged weights (net_ema) are the ones made for inference.
-    private static readonly string[] Known = ["net_ema.", "net.", "module.", "_orig_mod.", "model.diffusion_model.", "diffusion_model."];
+    private static readonly string[] Known =
+        ["net_ema.", "net.", "module.", "_orig_mod.", "model.diffusion_model.", "diffusion_model.", "model.", "pipe.dit."];
 
     // Networks that rCM training saves beside the student.
     private static readonly string[] Companions = ["net.", "net_ema.", "net_teacher.", "net_fake_score."];
 
     /// <summary>
     /// Shows a checkpoint without the prefixes that all of its names have: <c>net.</c>, <c>net_ema.</c>, <c>module.</c>,
-    /// <c>model.diffusion_model.</c> and combinations. Of a training checkpoint that holds several networks, the
-    /// averaged student (<c>net_ema.</c>), else the student (<c>net.</c>), is shown alone.
+    /// <c>model.diffusion_model.</c>, <c>model.</c>, <c>pipe.dit.</c> and combinations. Of a training checkpoint that holds several
+    /// networks, the averaged student (<c>net_ema.</c>), else the student (<c>net.</c>), is shown alone.
     /// </summary>
     /// <param name="checkpoint">Any checkpoint; the view owns it and disposes it.</param>
     /// <returns>The view and the prefix, or the checkpoint itself and an empty text.</returns>

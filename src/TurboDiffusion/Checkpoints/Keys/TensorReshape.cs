@@ -20,6 +20,11 @@ public sealed record TensorReshape(
         shape => shape.Count == 2 ? shape : null,
         shape => shape.Count == 2 ? shape : null);
 
+    /// <summary><c>[1, N, dim]</c>, as modulations are, which writers of GGUF files may keep without its first axis.</summary>
+    public static TensorReshape FirstAxisOfOne { get; } = new(
+        shape => shape.Count == 2 ? [1, .. shape] : shape,
+        shape => shape);
+
     /// <summary>A tensor with axes of one in front of it, which the foreign file does without.</summary>
     /// <param name="rank">How many axes the foreign file has.</param>
     /// <param name="ones">How many of one stand before them here.</param>

@@ -7,13 +7,13 @@ namespace TurboDiffusion.Checkpoints.Keys;
 /// </remarks>
 public static class UMT5Layouts
 {
-    /// <summary>Wan's own file, <c>models_t5_umt5-xxl-enc-bf16.pth</c>.</summary>
+    /// <summary>Wan's own file, <c>models_t5_umt5-xxl-enc-bf16.pth</c>; also in int8, with the weights' scales.</summary>
     public static KeyRuleSet Original { get; } = new("original Wan umT5",
         KeyRule.Same("token_embedding.weight"),
         KeyRule.Same("blocks.{n}.{m:norm1|norm2}.weight"),
-        KeyRule.Same("blocks.{n}.attn.{x:q|k|v|o}.weight"),
-        KeyRule.Same("blocks.{n}.ffn.gate.0.weight"),
-        KeyRule.Same("blocks.{n}.ffn.{x:fc1|fc2}.weight"),
+        KeyRule.Same("blocks.{n}.attn.{x:q|k|v|o}.{p:weight|int8_weight|scale}"),
+        KeyRule.Same("blocks.{n}.ffn.gate.0.{p:weight|int8_weight|scale}"),
+        KeyRule.Same("blocks.{n}.ffn.{x:fc1|fc2}.{p:weight|int8_weight|scale}"),
         KeyRule.Same("blocks.{n}.pos_embedding.embedding.weight"),
         KeyRule.Same("norm.weight"));
 

@@ -13,20 +13,21 @@ public static class WanLayouts
         "text_embedding.{i:0|2}.{p:weight|bias}",
         "time_embedding.{i:0|2}.{p:weight|bias}",
         "time_projection.1.{p:weight|bias}",
-        "blocks.{n}.modulation",
         "blocks.{n}.{a:self_attn|cross_attn}.{x:q|k|v|o}.{p:weight|bias}",
         "blocks.{n}.{a:self_attn|cross_attn}.{x:norm_q|norm_k}.weight",
         "blocks.{n}.norm3.{p:weight|bias}",
         "blocks.{n}.ffn.{i:0|2}.{p:weight|bias}",
-        "head.modulation",
         "head.head.{p:weight|bias}",
     ];
+
+    private static readonly string[] Modulations = ["blocks.{n}.modulation", "head.modulation"];
+
+    private const string ImagePositions = "img_emb.emb_pos";
 
     // The image branch of Wan 2.1 image to video: CLIP's tokens, beside the text's, in the cross-attention.
     private static readonly string[] ImageNames =
     [
         "img_emb.proj.{i:0|1|3|4}.{p:weight|bias}",
-        "img_emb.emb_pos",
         "blocks.{n}.cross_attn.{x:k_img|v_img}.{p:weight|bias}",
         "blocks.{n}.cross_attn.norm_k_img.weight",
     ];
@@ -85,6 +86,8 @@ public static class WanLayouts
     [
         new KeyRule($"{prefix}patch_embedding.weight", "patch_embedding.weight") { Reshape = patch },
         .. Names.Select(name => new KeyRule(prefix + name, name)),
+        .. Modulations.Select(name => new KeyRule(prefix + name, name) { Reshape = TensorReshape.FirstAxisOfOne }),
+        new KeyRule(prefix + ImagePositions, ImagePositions) { Reshape = TensorReshape.FirstAxisOfOne, Optional = true },
         .. ImageNames.Concat(VariantNames).Select(name => new KeyRule(prefix + name, name) { Optional = true }),
     ];
 }

@@ -13,9 +13,9 @@ public sealed class LoraCheckpoint : CheckpointView
     /// <summary>Creates the view and checks every name and shape.</summary>
     /// <param name="inner">A float transformer with the official names; the view owns it.</param>
     /// <param name="loras">The LoRAs with their strengths; the files stay the caller's and must stay open.</param>
-    /// <param name="expert">Which of two experts it is: 0 high noise, 1 low noise; 0 of one.</param>
+    /// <param name="expert">Which of two experts it is: 0 high noise, 1 low noise; null: the model has one transformer.</param>
     /// <exception cref="CheckpointException">A LoRA is of a model of other sizes, or changes nothing here.</exception>
-    public LoraCheckpoint(ICheckpoint inner, IReadOnlyList<(LoraFile File, double Strength)> loras, int expert = 0)
+    public LoraCheckpoint(ICheckpoint inner, IReadOnlyList<(LoraFile File, double Strength)> loras, int? expert = null)
         : base(inner)
     {
         ArgumentNullException.ThrowIfNull(loras);
@@ -42,6 +42,9 @@ public sealed class LoraCheckpoint : CheckpointView
                 if (!_changes.TryGetValue(tensor, out List<Change>? changes)) _changes.Add(tensor, changes = []);
                 changes.Add(new Change(file, layer, part, strength));
             }
+            if (expert is null && file.NamesBothExperts)
+                warnings.Add(
+                    $"{file.Path}: it names layers of two experts, and {inner.Path} is one transformer; the second's are left out.");
             if (match.IgnoredTensors + file.UnknownTensors is > 0 and var ignored)
                 warnings.Add($"{file.Path}: {ignored} of its tensors are of layers that {inner.Path} does not have, and are ignored"
                     + (match.Ignored.Count > 0 ? $": {Quoted.List([.. match.Ignored.Select(Quoted.Name)])}." : "."));

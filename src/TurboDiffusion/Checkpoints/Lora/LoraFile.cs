@@ -99,13 +99,21 @@ public sealed class LoraFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>The layers for one expert. Where names tell the second expert's from the first's, each gets its own.</summary>
-    internal IEnumerable<LoraLayer> LayersFor(int expert) =>
-        Layers.Any(l => l.OfSecondExpert) ? Layers.Where(l => l.OfSecondExpert == (expert == 1)) : Layers;
+    /// <summary>Whether names tell layers of both of two experts.</summary>
+    internal bool NamesBothExperts => Layers.Any(l => l.OfSecondExpert) && Layers.Any(l => !l.OfSecondExpert);
+
+    /// <summary>
+    /// The layers for one expert (null: for a model of one transformer). Where names tell the second expert's from the first's, each gets
+    /// its own.
+    /// </summary>
+    internal IEnumerable<LoraLayer> LayersFor(int? expert) =>
+        NamesBothExperts || expert is not null && Layers.Any(l => l.OfSecondExpert)
+            ? Layers.Where(l => l.OfSecondExpert == (expert == 1))
+            : Layers;
 
     /// <summary>Adds a layer's change to a tensor of the base, in place.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="part"><see cref="LoraPart.Down"/> for B·A, or one of the differences.</param>
+    /// <param name="part"><see cref="LoraPart.Down"/> for B·A, the bias of B, or one of the differences.</param>
     /// <param name="strength">What it is multiplied by.</param>
     /// <param name="target">Float32, contiguous.</param>
     internal void AddTo(torch.Tensor target, LoraLayer layer, LoraPart part, double strength)
@@ -114,7 +122,7 @@ public sealed class LoraFile : IDisposable
         torch.Tensor Float(LoraPart which) => _file.Read(layer.Find(which)!.Name).to(torch.ScalarType.Float32, target.device);
         if (part != LoraPart.Down)
         {
-            target.add_(Float(part).view(target.shape), strength);
+            target.add_(Float(part).view(target.shape), part == LoraPart.UpBias ? strength * Scale(layer) : strength);
             return;
         }
         torch.Tensor down = Float(LoraPart.Down).flatten(1), up = Float(LoraPart.Up).flatten(1);
@@ -132,8 +140,18 @@ public sealed class LoraFile : IDisposable
             return double.IsFinite(value) ? value / rank : throw Bad($"has {Quoted.Name(info.Name)} of {value}.");
         }
         string prefix = layer.OfSecondExpert ? "transformer_2." : "transformer.";
-        if (Configured(prefix + "lora_alpha") is not { ValueKind: JsonValueKind.Number } configured) return 1;
+        if ((OwnAlpha(prefix, layer.Module) ?? Configured(prefix + "lora_alpha")) is not { ValueKind: JsonValueKind.Number } configured)
+            return 1;
         return configured.GetDouble() / (Configured(prefix + "use_rslora") is { ValueKind: JsonValueKind.True } ? Math.Sqrt(rank) : rank);
+    }
+
+    // PEFT's alpha_pattern: the ends of names of layers with an α of their own.
+    private JsonElement? OwnAlpha(string prefix, string module)
+    {
+        if (Configured(prefix + "alpha_pattern") is not { ValueKind: JsonValueKind.Object } patterns) return null;
+        foreach (JsonProperty own in patterns.EnumerateObject())
+            if (module == own.Name || module.EndsWith("." + own.Name, StringComparison.Ordinal)) return own.Value;
+        return null;
     }
 
     private JsonElement? Configured(string name) =>

@@ -7,7 +7,8 @@ namespace TurboDiffusion.Checkpoints.Lora;
 /// <remarks>
 /// Spellings: ComfyUI and LightX2V (<c>diffusion_model.…lora_down.weight</c>), kohya and musubi-tuner
 /// (<c>lora_unet_blocks_0_…</c>), diffusers and PEFT (<c>transformer.…lora_A.weight</c>, of the second expert
-/// <c>transformer_2.</c>), DiffSynth-Studio (<c>…lora_A.default.weight</c>).
+/// <c>transformer_2.</c>), DiffSynth-Studio (<c>…lora_A.default.weight</c>), LyCORIS and OneTrainer (<c>lycoris_…</c>,
+/// <c>lora_transformer_…</c>).
 /// </remarks>
 internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert)
 {
@@ -19,7 +20,7 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
         ("_lora.down.weight", LoraPart.Down), (".lora_linear_layer.down.weight", LoraPart.Down),
         (".lora_B.weight", LoraPart.Up), (".lora_up.weight", LoraPart.Up), (".lora.up.weight", LoraPart.Up),
         ("_lora.up.weight", LoraPart.Up), (".lora_linear_layer.up.weight", LoraPart.Up),
-        (".alpha", LoraPart.Alpha),
+        (".lora_B.bias", LoraPart.UpBias), (".lora_up.bias", LoraPart.UpBias), (".alpha", LoraPart.Alpha),
         (".diff", LoraPart.WeightDifference), (".diff_b", LoraPart.BiasDifference), (".diff_m", LoraPart.ModulationDifference),
     ];
 
@@ -27,7 +28,7 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
     private static readonly string[] Prefixes =
     [
         "base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", SecondExpert, "pipe.dit.", "module.", "net.",
-        "lora_unet__", "lora_unet_",
+        "model.", "unet.", "lora_unet__", "lora_unet_", "lora_transformer_", "lycoris_",
     ];
 
     // Parts of names that only other kinds of adapters have.
@@ -39,8 +40,7 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
         (".lora_mid.", "a LoRA of convolutions with a core (LoCon, Tucker form)"),
         (".w_norm", "a LoRA with replaced norms"), (".b_norm", "a LoRA with replaced norms"),
         (".set_weight", "an adapter that replaces weights"),
-        (".reshape_weight", "a LoRA that reshapes layers"), (".lora_B.bias", "a LoRA with biases of its own"),
-        (".lora_up.bias", "a LoRA with biases of its own"),
+        (".reshape_weight", "a LoRA that reshapes layers"),
     ];
 
     /// <summary>The name that a part of a layer has in the files that are written: ComfyUI's.</summary>
@@ -79,15 +79,8 @@ internal sealed record LoraKey(string Module, LoraPart Part, bool OfSecondExpert
     }
 
     // PEFT's x.lora_A.NAME.weight as x.lora_A.weight; null for any other name.
-    private static string? WithoutAdapterName(string name)
-    {
-        const string weight = ".weight";
-        if (!name.EndsWith(weight, StringComparison.Ordinal)) return null;
-        int dot = name.LastIndexOf('.', name.Length - weight.Length - 1);
-        if (dot < 0) return null;
-        string rest = name[..dot];
-        return rest.EndsWith(".lora_A", StringComparison.Ordinal) || rest.EndsWith(".lora_B", StringComparison.Ordinal)
-            ? rest + weight
+    private static string? WithoutAdapterName(string name) =>
+        name.Split('.') is [.. var layer, "lora_A" or "lora_B", _, "weight" or "bias"]
+            ? string.Join('.', [.. layer, name.Split('.')[^3], name.Split('.')[^1]])
             : null;
-    }
 }

@@ -28,6 +28,7 @@ internal sealed class LoraLayer
     {
         if (Find(LoraPart.Down) is { } down && Find(LoraPart.Up) is { } up)
             yield return ($"{nativeModule}.weight", LoraPart.Down, up.Shape[0], down.ElementCount / Math.Max(1, down.Shape[0]));
+        if (Find(LoraPart.UpBias) is { } bias) yield return ($"{nativeModule}.bias", LoraPart.UpBias, bias.ElementCount, 1);
         foreach ((LoraPart part, string tensor) in ((LoraPart, string)[])
             [(LoraPart.WeightDifference, "weight"), (LoraPart.BiasDifference, "bias"), (LoraPart.ModulationDifference, "modulation")])
             if (Find(part) is { } difference)
@@ -39,7 +40,7 @@ internal sealed class LoraLayer
     public string? Problem()
     {
         TensorInfo? down = Find(LoraPart.Down), up = Find(LoraPart.Up), alpha = Find(LoraPart.Alpha);
-        if ((down is null) != (up is null))
+        if ((down is null) != (up is null) || down is null && Find(LoraPart.UpBias) is not null)
             return $"holds one of the two matrices of {Quoted.Name(Module)} and not the other; it is incomplete";
         // B is [out, rank]; of a convolution, [out, rank, 1, 1, 1].
         if (down is not null && up is not null

@@ -5,6 +5,8 @@ namespace TurboDiffusion.Checkpoints.Lora;
 /// <summary>Which tensors of a transformer the layers of a LoRA change. Told from names and shapes; no data is read.</summary>
 internal sealed class LoraMatch
 {
+    private const string Blocks = "blocks.";
+
     private static readonly KeyRuleSet ToDiffusers = WanLayouts.Diffusers.Inverse;
 
     private LoraMatch()
@@ -14,13 +16,16 @@ internal sealed class LoraMatch
     /// <summary>The changes, by the tensor's name in the base.</summary>
     public List<(string Tensor, LoraLayer Layer, LoraPart Part)> Changes { get; } = [];
 
-    /// <summary>The layers that the base does not have, as the file names them.</summary>
+    /// <summary>
+    /// The layers that the base does not have, as the file names them, or has in another size before or behind its blocks: those of image
+    /// to video and of text to video have the same blocks, and other channels.
+    /// </summary>
     public List<string> Ignored { get; } = [];
 
     /// <summary>How many of the file's tensors are of those layers.</summary>
     public int IgnoredTensors { get; private set; }
 
-    /// <summary>Changes whose sizes are not the base's.</summary>
+    /// <summary>Changes of the blocks whose sizes are not the base's.</summary>
     public List<string> Mismatched { get; } = [];
 
     /// <summary>Finds them.</summary>
@@ -36,13 +41,19 @@ internal sealed class LoraMatch
                 modules.TryGetValue(layer.Module, out string? module)
                     ? [.. layer.Changes(module).Where(c => tensors.ContainsKey(c.Tensor))]
                     : [];
-            foreach ((string tensor, LoraPart part, long rows, long columns) in changes)
+            string[] mismatched = [.. changes
+                .Where(c => tensors[c.Tensor].Shape.FirstOrDefault(1) != c.Rows || tensors[c.Tensor].ElementCount != c.Rows * c.Columns)
+                .Select(c => $"{c.Tensor} (the change is [{c.Rows}, {c.Columns}], the tensor {tensors[c.Tensor]})")];
+            if (mismatched.Length > 0 && module!.StartsWith(Blocks, StringComparison.Ordinal))
             {
-                TensorInfo info = tensors[tensor];
-                if (info.Shape.FirstOrDefault(1) == rows && info.ElementCount == rows * columns) match.Changes.Add((tensor, layer, part));
-                else match.Mismatched.Add($"{tensor} (the change is [{rows}, {columns}], the tensor {info})");
+                match.Mismatched.AddRange(mismatched);
+                continue;
             }
-            if (changes.Length > 0) continue;
+            if (changes.Length > 0 && mismatched.Length == 0)
+            {
+                match.Changes.AddRange(changes.Select(c => (c.Tensor, layer, c.Part)));
+                continue;
+            }
             match.Ignored.Add(layer.Module);
             match.IgnoredTensors += layer.Count;
         }

@@ -12,6 +12,9 @@ internal enum LoraPart
     /// <summary>α, one number: the change is α / rank · B·A.</summary>
     Alpha,
 
+    /// <summary>The bias of B, <c>[out]</c>: α / rank of it is added to the layer's.</summary>
+    UpBias,
+
     /// <summary>What is added to the weight, in the weight's own shape.</summary>
     WeightDifference,
 

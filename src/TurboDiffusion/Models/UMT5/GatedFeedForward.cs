@@ -11,27 +11,28 @@ internal sealed class GatedFeedForward : nn.Module<Tensor, Tensor>
 {
     // A list, because the official module is a sequence of a linear layer and an activation: the key is gate.0.weight.
     [ComponentName(Name = "gate")]
-    private readonly ModuleList<FloatLinear> _gate;
+    private readonly ModuleList<LinearLayer> _gate;
 
     [ComponentName(Name = "fc1")]
-    private readonly FloatLinear _up;
+    private readonly LinearLayer _up;
 
     [ComponentName(Name = "fc2")]
-    private readonly FloatLinear _down;
+    private readonly LinearLayer _down;
 
-    public GatedFeedForward(UMT5Config config, Placement placement)
+    public GatedFeedForward(UMT5Config config, WeightFormat weights, Placement placement)
         : base(nameof(GatedFeedForward))
     {
-        _gate = new ModuleList<FloatLinear>(new FloatLinear(config.Dim, config.DimFfn, placement, bias: false));
-        _up = new FloatLinear(config.Dim, config.DimFfn, placement, bias: false);
-        _down = new FloatLinear(config.DimFfn, config.Dim, placement, bias: false);
+        _gate = new ModuleList<LinearLayer>(weights.WeightsAlone(config.Dim, config.DimFfn, placement));
+        _up = weights.WeightsAlone(config.Dim, config.DimFfn, placement);
+        _down = weights.WeightsAlone(config.DimFfn, config.Dim, placement);
         RegisterComponents();
     }
 
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        Tensor gate = nn.functional.gelu(_gate[0].forward(x), GELU.Approximate.tanh);
-        return _down.forward(_up.forward(x) * gate).MoveToOuterDisposeScope();
+        Operand input = _up.Prepare(x);
+        Tensor gate = nn.functional.gelu(_gate[0].Multiply(input), GELU.Approximate.tanh);
+        return _down.forward(_up.Multiply(input) * gate).MoveToOuterDisposeScope();
     }
 }

@@ -12,27 +12,27 @@ namespace TurboDiffusion.Models.UMT5;
 internal sealed class SelfAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
 {
     [ComponentName(Name = "q")]
-    private readonly FloatLinear _query;
+    private readonly LinearLayer _query;
 
     [ComponentName(Name = "k")]
-    private readonly FloatLinear _key;
+    private readonly LinearLayer _key;
 
     [ComponentName(Name = "v")]
-    private readonly FloatLinear _value;
+    private readonly LinearLayer _value;
 
     [ComponentName(Name = "o")]
-    private readonly FloatLinear _output;
+    private readonly LinearLayer _output;
 
     private readonly long _heads;
 
-    public SelfAttention(UMT5Config config, Placement placement)
+    public SelfAttention(UMT5Config config, WeightFormat weights, Placement placement)
         : base(nameof(SelfAttention))
     {
         _heads = config.NumHeads;
-        _query = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
-        _key = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
-        _value = new FloatLinear(config.Dim, config.DimAttn, placement, bias: false);
-        _output = new FloatLinear(config.DimAttn, config.Dim, placement, bias: false);
+        _query = weights.WeightsAlone(config.Dim, config.DimAttn, placement);
+        _key = weights.WeightsAlone(config.Dim, config.DimAttn, placement);
+        _value = weights.WeightsAlone(config.Dim, config.DimAttn, placement);
+        _output = weights.WeightsAlone(config.DimAttn, config.Dim, placement);
         RegisterComponents();
     }
 
@@ -42,14 +42,15 @@ internal sealed class SelfAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
     public override Tensor forward(Tensor x, Tensor padding, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        Tensor scores = Heads(_query, x).matmul(Heads(_key, x).transpose(-1, -2)).to_type(ScalarType.Float32) + bias;
+        Operand input = _query.Prepare(x);
+        Tensor scores = Heads(_query, input).matmul(Heads(_key, input).transpose(-1, -2)).to_type(ScalarType.Float32) + bias;
         // The lowest finite number, not −∞: a row without any key stays finite, as in the reference.
-        Tensor weights = scores.masked_fill_(padding, float.MinValue).softmax(-1).to_type(x.dtype);
-        Tensor mixed = weights.matmul(Heads(_value, x)).transpose(1, 2).flatten(2);
+        Tensor attention = scores.masked_fill_(padding, float.MinValue).softmax(-1).to_type(x.dtype);
+        Tensor mixed = attention.matmul(Heads(_value, input)).transpose(1, 2).flatten(2);
         return _output.forward(mixed).MoveToOuterDisposeScope();
     }
 
     /// <summary><c>[B, L, dim]</c> → <c>[B, heads, L, head_dim]</c>.</summary>
-    private Tensor Heads(FloatLinear projection, Tensor x) =>
-        projection.forward(x).unflatten(2, [_heads, -1]).transpose(1, 2);
+    private Tensor Heads(LinearLayer projection, Operand x) =>
+        projection.Multiply(x).unflatten(2, [_heads, -1]).transpose(1, 2);
 }

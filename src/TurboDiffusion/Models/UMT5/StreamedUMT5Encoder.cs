@@ -1,4 +1,5 @@
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
@@ -14,19 +15,25 @@ public sealed class StreamedUMT5Encoder : ITextEncoder
 {
     private readonly ICheckpoint _checkpoint;
     private readonly Placement _placement;
+    private readonly WeightFormat _weights;
 
     /// <summary>Creates the encoder, and checks every name and shape of the checkpoint; nothing is read yet.</summary>
-    /// <param name="checkpoint">The weights under their official names. It stays the caller's and must stay open.</param>
+    /// <param name="checkpoint">
+    /// The weights under their official names, in any number format. It stays the caller's and must stay open.
+    /// </param>
     /// <param name="config">Sizes.</param>
     /// <param name="placement">Device and dtype of the computation.</param>
+    /// <param name="weights">The number format to run; float weights are quantized each time that they are read for int8.</param>
     /// <exception cref="CheckpointException">Names, shapes or types differ from those of the configuration.</exception>
-    public StreamedUMT5Encoder(ICheckpoint checkpoint, UMT5Config config, Placement placement)
+    public StreamedUMT5Encoder(ICheckpoint checkpoint, UMT5Config config, Placement placement,
+        WeightFormat weights = WeightFormat.Float)
     {
-        _checkpoint = checkpoint;
+        _checkpoint = UMT5Checkpoint.Int8Layers.As(checkpoint, weights, placement.Device);
         _placement = placement;
+        _weights = weights;
         Config = config;
-        using var whole = new UMT5Encoder(config, Placement.Meta);
-        StrictLoader.Check(whole, checkpoint);
+        using var whole = new UMT5Encoder(config, Placement.Meta, weights);
+        StrictLoader.Check(whole, _checkpoint);
     }
 
     /// <inheritdoc/>
@@ -48,7 +55,7 @@ public sealed class StreamedUMT5Encoder : ITextEncoder
         Tensor padding = mask.to(_placement.Device).eq(0).unsqueeze(1).unsqueeze(1);
         Tensor buckets = RelativePosition.Buckets(ids.shape[1], Config).to(_placement.Device);
         Tensor x = Tokens(ids);
-        using (var block = new UMT5Block(Config, _placement))
+        using (var block = new UMT5Block(Config, _weights, _placement))
         {
             for (long i = 0; i < Config.NumLayers; i++)
             {

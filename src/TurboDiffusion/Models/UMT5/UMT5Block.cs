@@ -1,4 +1,5 @@
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
@@ -23,13 +24,13 @@ internal sealed class UMT5Block : nn.Module<Tensor, Tensor, Tensor, Tensor>
     [ComponentName(Name = "pos_embedding")]
     private readonly RelativePosition _position;
 
-    public UMT5Block(UMT5Config config, Placement placement)
+    public UMT5Block(UMT5Config config, WeightFormat weights, Placement placement)
         : base(nameof(UMT5Block))
     {
         _attentionNorm = new RmsNorm(config.Dim, config.Eps, placement);
-        _attention = new SelfAttention(config, placement);
+        _attention = new SelfAttention(config, weights, placement);
         _feedForwardNorm = new RmsNorm(config.Dim, config.Eps, placement);
-        _feedForward = new GatedFeedForward(config, placement);
+        _feedForward = new GatedFeedForward(config, weights, placement);
         _position = new RelativePosition(config, placement);
         RegisterComponents();
     }

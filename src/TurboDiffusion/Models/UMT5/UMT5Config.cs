@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Int8;
+using TurboDiffusion.Operators.Linear;
 
 namespace TurboDiffusion.Models.UMT5;
 
@@ -76,13 +78,14 @@ public sealed partial record UMT5Config
 
     /// <summary>Reads the sizes off the shapes of a checkpoint's tensors; its data is not touched.</summary>
     /// <param name="checkpoint">
-    /// A checkpoint with the official names (<c>token_embedding.weight</c>, <c>blocks.0.attn.q.weight</c>, …).
+    /// A checkpoint with the official names (<c>token_embedding.weight</c>, <c>blocks.0.attn.q.weight</c>, …), in any number format.
     /// </param>
     /// <exception cref="CheckpointException">It is not an umT5 encoder.</exception>
     public static UMT5Config FromCheckpoint(ICheckpoint checkpoint)
     {
-        IReadOnlyList<long> embedding = Matrix("token_embedding.weight"), query = Matrix("blocks.0.attn.q.weight"),
-            ffn = Matrix("blocks.0.ffn.fc1.weight"), positions = Matrix("blocks.0.pos_embedding.embedding.weight");
+        bool isInt8 = UMT5Checkpoint.Int8Layers.FormatOf(checkpoint) == WeightFormat.Int8;
+        IReadOnlyList<long> embedding = Matrix("token_embedding.weight"), query = Linear("blocks.0.attn.q"),
+            ffn = Linear("blocks.0.ffn.fc1"), positions = Matrix("blocks.0.pos_embedding.embedding.weight");
         long layers = 1 + checkpoint.Tensors.Keys
             .Select(k => BlockNumber().Match(k))
             .Where(m => m.Success)
@@ -95,6 +98,8 @@ public sealed partial record UMT5Config
         {
             throw new CheckpointException(checkpoint.Path, $"is not a usable umT5 encoder: {e.Message}", e);
         }
+
+        IReadOnlyList<long> Linear(string layer) => Matrix($"{layer}.{(isInt8 ? Int8Layers.Int8Weight : Int8Layers.Weight)}");
 
         IReadOnlyList<long> Matrix(string name) =>
             checkpoint.Tensors.TryGetValue(name, out TensorInfo? info) && info.Shape.Count == 2

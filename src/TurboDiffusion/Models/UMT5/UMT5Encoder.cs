@@ -1,6 +1,7 @@
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
@@ -28,20 +29,34 @@ public sealed class UMT5Encoder : nn.Module, ITextEncoder
     /// <summary>Creates the encoder; its values come from a checkpoint or an initialiser.</summary>
     /// <param name="config">Sizes.</param>
     /// <param name="placement">Device and dtype of the weights.</param>
-    public UMT5Encoder(UMT5Config config, Placement placement)
+    /// <param name="weights">
+    /// The number format of the blocks' linear layers: a <see cref="UMT5Checkpoint"/> is shown in it. In int8 the weights are rounded, the
+    /// activations are not.
+    /// </param>
+    public UMT5Encoder(UMT5Config config, Placement placement, WeightFormat weights = WeightFormat.Float)
         : base(nameof(UMT5Encoder))
     {
         Config = config;
         _placement = placement;
         _tokens = new EmbeddingTable(config.Vocab, config.Dim, placement);
         _blocks = new ModuleList<UMT5Block>();
-        for (long i = 0; i < config.NumLayers; i++) _blocks.Add(new UMT5Block(config, placement));
+        for (long i = 0; i < config.NumLayers; i++) _blocks.Add(new UMT5Block(config, weights, placement));
         _norm = new RmsNorm(config.Dim, config.Eps, placement);
         RegisterComponents();
     }
 
     /// <inheritdoc/>
     public UMT5Config Config { get; }
+
+    /// <summary>Bytes of one block's tensors, of which there are as many as the encoder has layers.</summary>
+    /// <param name="config">Sizes.</param>
+    /// <param name="weights">The number format of the blocks' linear layers.</param>
+    /// <param name="dtype">The element type of what is in float.</param>
+    public static long BlockBytes(UMT5Config config, WeightFormat weights, ScalarType dtype)
+    {
+        using var block = new UMT5Block(config, weights, new Placement(META, dtype));
+        return block.state_dict().Values.Sum(t => t.numel() * ScalarTypes.Bytes(t.dtype));
+    }
 
     /// <summary>
     /// The hidden states after the last norm, at every position, padding included. With gradients, where weights require them.

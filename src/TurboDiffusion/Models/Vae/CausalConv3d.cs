@@ -50,6 +50,9 @@ internal sealed class CausalConv3d : VaeLayer
     /// <summary>The dtype of the weights, in which the convolution is computed.</summary>
     public ScalarType Dtype => _weight.dtype;
 
+    // Rows, and columns, that the kernel spans.
+    private long Size => _weight.shape[3];
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
@@ -73,7 +76,8 @@ internal sealed class CausalConv3d : VaeLayer
     /// </summary>
     public Tensor AfterNorm(ChannelRmsNorm norm, Tensor input, CausalCache? cache)
     {
-        if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), null, cache!));
+        if (TakesHead(input, cache)) return AfterNormAsHead(norm, input, cache!);
+        if (TakesFrames(input, cache)) return Video(AfterNormInFrames(norm, ChannelsLast(input), cache!));
         if (TakesWindows(input, cache)) return AfterNormInWindows(norm, input, cache!);
         using Tensor normalised = norm.forward(input);
         using Tensor activated = nn.functional.silu(normalised);
@@ -108,23 +112,55 @@ internal sealed class CausalConv3d : VaeLayer
         return y.unsqueeze(0).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
+    // Whether few channels are best computed in one pass.
+    private bool TakesHead(Tensor input, CausalCache? cache) =>
+        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalHead.IsFastest(input, _weight);
+
+    /// <summary><see cref="AfterNorm"/> of a chunk, to few channels; kept are not frames, but what they add to those to come.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="input"><c>[1, C, T, H, W]</c></param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns><c>[1, O, T, H, W]</c></returns>
+    internal Tensor AfterNormAsHead(ChannelRmsNorm norm, Tensor input, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        CausalHead.Prepared layer = cache.Prepared(this, () => CausalHead.Prepare(_weight, _bias, norm.Factors));
+        (Tensor y, Tensor next) = CausalHead.Run(ChannelsLast(input), layer, cache.Past(this));
+        cache.Take(this, next);
+        return y.unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Whether a chunk had better go through frame by frame: <see cref="CausalConvolution"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
-    internal bool TakesFrames(Tensor input, CausalCache? cache) =>
-        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalConvolution.IsFastest(input, _weight);
+    internal bool TakesFrames(Tensor input, CausalCache? cache) => cache is not null && input.shape[0] == 1 && ReadsFrames(input);
+
+    /// <summary>Whether chunks of single clips go through frame by frame.</summary>
+    /// <param name="input"><c>[B, C, T, H, W]</c></param>
+    internal bool ReadsFrames(Tensor input) => _valid == _stride[0] > 1 && CausalConvolution.IsFastest(input, _weight);
 
     /// <summary><see cref="AfterNorm"/> of a chunk's frames; nothing is put side by side.</summary>
     /// <param name="norm">The norm.</param>
     /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
-    /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
     /// <param name="cache">The clip's past.</param>
     /// <returns><c>[T, H, W, O]</c></returns>
-    internal Tensor AfterNormInFrames(ChannelRmsNorm norm, Tensor x, Tensor? residual, CausalCache cache)
+    internal Tensor AfterNormInFrames(ChannelRmsNorm norm, Tensor x, CausalCache cache)
+    {
+        using var scope = NewDisposeScope();
+        return OfFrames(Normalised(norm, x, cache), null, cache).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>silu(norm(x)), frame by frame, for <see cref="OfFrames"/>.</summary>
+    /// <param name="norm">The norm.</param>
+    /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns>T frames <c>[H, W, C']</c>, each with its own memory.</returns>
+    internal IReadOnlyList<Tensor> Normalised(ChannelRmsNorm norm, Tensor x, CausalCache cache)
     {
         using var scope = NewDisposeScope();
         Tensor gamma = cache.Prepared(norm, () => norm.Factors.detach().DetachFromDisposeScope());
-        return OfFrames(RmsSilu.Run(x, gamma), residual, cache).MoveToOuterDisposeScope();
+        return [.. RmsSilu.Run(x, gamma).Select(frame =>
+            CausalConvolution.Fill(frame.unsqueeze(0), Size).squeeze(0).MoveToOuterDisposeScope())];
     }
 
     /// <summary>The bias in float32, once <see cref="AfterNormInWindows"/> has run.</summary>
@@ -155,23 +191,32 @@ internal sealed class CausalConv3d : VaeLayer
     internal Tensor InFrames(Tensor input, CausalCache cache)
     {
         using var scope = NewDisposeScope();
-        Tensor x = ChannelsLast(input);
-        return Video(x.shape[0] > 0 ? OfFrames(x.unbind(0), null, cache) : OfNone()).MoveToOuterDisposeScope();
-
-        Tensor OfNone()
-        {
-            cache.Advance(this, [], (int)_overlap, scope);
-            return x.new_empty([.. x.shape[..3], _bias.shape[0]]);
-        }
+        Tensor x = CausalConvolution.Fill(ChannelsLast(input), Size);
+        return Video(Convolve(x.shape[0] > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
     }
 
-    // Frames [H, W, C], each of which nobody writes to.
-    private Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
+    /// <summary>The convolution of a chunk's frames.</summary>
+    /// <param name="frames"><c>[H, W, C']</c> each, filled up for the operator, which nobody writes to.</param>
+    /// <param name="residual"><c>[T, H, W, O]</c> to be added, or null.</param>
+    /// <param name="cache">The clip's past.</param>
+    /// <returns><c>[T, H, W, O]</c></returns>
+    internal Tensor OfFrames(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache)
+    {
+        using Tensor chunk = frames[0].unsqueeze(0);
+        return Convolve(frames, residual, cache, chunk);
+    }
+
+    // chunk [T, H, W, C'], for its size: there may be no frames.
+    private Tensor Convolve(IReadOnlyList<Tensor> frames, Tensor? residual, CausalCache cache, Tensor chunk)
     {
         using var scope = NewDisposeScope();
         ConvolutionWeights weights = cache.Prepared(this, () => CausalConvolution.Prepare(_weight, _bias));
         IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
-        return CausalConvolution.RunLayer(all, frames.Count, weights, _bias.shape[0], residual).MoveToOuterDisposeScope();
+        int stride = (int)_stride[0], count = _valid ? Math.Max(0, ((int)(all.Count - _kernelFrames) / stride) + 1) : frames.Count;
+        Tensor y = count > 0
+            ? CausalConvolution.RunLayer(all, count, weights, _bias.shape[0], residual, stride)
+            : chunk.new_empty([0, chunk.shape[1], chunk.shape[2], _bias.shape[0]]);
+        return y.MoveToOuterDisposeScope();
     }
 
     // [O, C, 3, 3, 3] to [O, 3·C, 3, 3], in memory [O, 3, 3, 3·C].

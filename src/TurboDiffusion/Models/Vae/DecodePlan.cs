@@ -1,3 +1,5 @@
+using TurboDiffusion.Operators.Attention;
+
 namespace TurboDiffusion.Models.Vae;
 
 /// <summary>How a clip is decoded so that it stays within a budget of memory.</summary>
@@ -12,6 +14,11 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
 {
     private const int MostTiles = 8, LeastCells = 6;
 
+    // What a GPU takes for so many bytes of values: libtorch's allocator keeps blocks of sizes that no longer occur, and libraries have
+    // memory of their own. Fitted to what an H200 takes where convolutions read frames where they lie (VaeTests has the figures).
+    private const double Allocated = 1.13;
+    private const long OfLibraries = 450_000_000;
+
     // Together, frames need fewer launches.
     private static readonly int[] FramesTogether = [4, 2, 1];
 
@@ -20,21 +27,22 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
     /// <param name="latents">Frames, rows and columns of the latents.</param>
     /// <param name="elementSize">Bytes of a value.</param>
     /// <param name="budget">Bytes.</param>
-    /// <param name="together">Whether several frames may go together, as is fast on a GPU.</param>
-    public static DecodePlan Within(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, long budget, bool together)
+    /// <param name="onGpu">Whether on a GPU, where several frames together are faster.</param>
+    /// <param name="inFrames">Whether convolutions read frames where they lie, and not windows of them.</param>
+    public static DecodePlan Within(VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, long budget,
+        bool onGpu, bool inFrames)
     {
         int most = (int)Math.Clamp(Math.Max(latents.Height, latents.Width) / LeastCells, 1, MostTiles);
         IEnumerable<(int Frames, int Tiles, bool TileByTile)> plans =
         [
-            .. FramesTogether.Where(f => f == 1 || together).Select(f => (f, 1, false)),
+            .. FramesTogether.Where(f => f == 1 || onGpu).Select(f => (f, 1, false)),
             .. Enumerable.Range(2, most - 1).Select(t => (1, t, false)),
             .. Enumerable.Range(2, most - 1).Select(t => (1, t, true)),
         ];
         DecodePlan? last = null;
         foreach ((int frames, int tiles, bool tileByTile) in plans)
         {
-            last = Of(config, latents, elementSize, frames, tiles, tileByTile);
+            last = Of(config, latents, elementSize, frames, tiles, tileByTile, onGpu, inFrames);
             if (last.Peak <= budget) break;
         }
         return last!;
@@ -47,25 +55,31 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
     /// <param name="frames">Frames together.</param>
     /// <param name="tiles">Strips.</param>
     /// <param name="tileByTile">Whether one after another.</param>
-    public static DecodePlan Of(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, int frames, int tiles, bool tileByTile)
+    /// <param name="onGpu">Whether on a GPU.</param>
+    /// <param name="inFrames">Whether convolutions read frames where they lie.</param>
+    public static DecodePlan Of(VaeConfig config, (long Frames, long Height, long Width) latents, int elementSize, int frames, int tiles,
+        bool tileByTile, bool onGpu, bool inFrames)
     {
         (long past, long layer)[] strips = [.. DecodeTile.Divide(latents.Height, latents.Width, tiles)
-            .Select(tile => OfStrip(config, latents, frames, tile))];
+            .Select(tile => OfStrip(config, latents, frames, inFrames, tile))];
         long cells = latents.Height * latents.Width, coarsest = (long)config.DecoderDim * config.DimMult[^1];
-        // Of the layers before the strips: four convolutions of two residual blocks, and the first one's latents.
-        long values = 2 * cells * (4 * coarsest + config.ZDim)
-            + (tileByTile ? strips.Max(s => s.past) + latents.Frames * cells * coarsest : strips.Sum(s => s.past))
-            + strips.Max(s => s.layer);
-        return new DecodePlan(frames, tiles, tileByTile, values * elementSize);
+        // Of the layers before the strips: what four convolutions of two residual blocks keep, and the first one's latents; at attention,
+        // its input, its result before and after the last product, and q, k and v in two dtypes.
+        long before = 2 * cells * (4 * coarsest + config.ZDim),
+            attention = WideAttention.LivingScores(cells, elementSize) + 9 * cells * coarsest, layer = strips.Max(s => s.layer);
+        long values = before + (tileByTile
+            ? latents.Frames * cells * coarsest + Math.Max(strips.Max(s => s.past) + layer, attention)
+            : strips.Sum(s => s.past) + Math.Max(layer, attention));
+        return new DecodePlan(frames, tiles, tileByTile,
+            (long)((inFrames ? Allocated : 1) * values * elementSize) + (onGpu ? OfLibraries : 0));
     }
 
     /// <summary>Values of the past that a strip's convolutions keep.</summary>
     internal static long Past(VaeConfig config, (long Frames, long Height, long Width) latents, DecodeTile tile) =>
-        OfStrip(config, latents, 1, tile).Past;
+        OfStrip(config, latents, 1, false, tile).Past;
 
     private static (long Past, long Layer) OfStrip(
-        VaeConfig config, (long Frames, long Height, long Width) latents, int framesTogether, DecodeTile tile)
+        VaeConfig config, (long Frames, long Height, long Width) latents, int framesTogether, bool inFrames, DecodeTile tile)
     {
         Level[] levels = [.. Levels(config)];
         (long length, long across) = tile.Axis == 3 ? (latents.Height, latents.Width) : (latents.Width, latents.Height);
@@ -77,13 +91,18 @@ internal sealed record DecodePlan(int Frames, int Tiles, bool TileByTile, long P
             (long begin, long end) = needs[i];
             long area = (end - begin) * across * scale, together = i > lastTime ? Math.Min(frames, framesTogether) : frames;
             Level l = levels[i];
-            past += 2 * area * l.Kept;
+            // Of the end in one pass, what is kept is next to nothing.
+            past += 2 * area * (inFrames && l.Scale == 1 ? l.Kept - l.Channels : l.Kept);
             // A convolution's input and its residual, windows of three frames of it, its result before and after the sum; and the past
-            // that it keeps next, before that of before is given up.
-            long block = area * l.Widest * (together * 7 + 2);
+            // that it keeps next, before that of before is given up. Of frames: input or residual, normalised frames, result; a strip's are
+            // cut out for the one and for the other, beside the frame that they are of.
+            bool cut = end - begin < length * scale;
+            long block = area * l.Widest * (inFrames ? together * (cut ? 5 : 3) : together * 7 + 2);
             long after = l.DoublesTime ? 2 * together : together;
-            // The small frames, before and after time is doubled and put in order; the four pixels of each, then in their places.
-            long enlarge = l.Scale == 1 ? 0 : area * (l.Channels * (together + (l.DoublesTime ? 2 * after : 0)) + 8 * l.Next * after);
+            // The small frames, before and after time is doubled and put in order; the four pixels of each, which are put in their places
+            // where a kernel does not write them there.
+            long enlarge = l.Scale == 1 ? 0
+                : area * (l.Channels * (together + (l.DoublesTime ? 2 * after : 0)) + (inFrames ? 4 : 8) * l.Next * after);
             layer = Math.Max(layer, waiting + Math.Max(block, enlarge));
             frames *= l.DoublesTime ? 2 : 1;
             scale *= l.Scale;

@@ -23,7 +23,7 @@ internal sealed class Downsample : VaeLayer
     /// <param name="placement">Device and dtype of the weights.</param>
     public Downsample(long channels, bool temporal, Placement placement)
     {
-        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, channels, 3, placement, stride: 2)));
+        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, channels, 3, placement)));
         if (temporal) _timeConv = new CausalConv3d(channels, channels, 3, 1, placement, strideFrames: 2, valid: true);
         RegisterComponents();
     }
@@ -35,11 +35,10 @@ internal sealed class Downsample : VaeLayer
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();
-        Tensor padded = nn.functional.pad(FrameConv2d.Fold(input), [0, 1, 0, 1]);
-        Tensor x = FrameConv2d.Unfold(_resample["1"].forward(padded), input.shape[0]);
+        Tensor x = FrameConv2d.Unfold(_resample["1"].OfHalved(FrameConv2d.Fold(input), cache), input.shape[0]);
         if (_timeConv is not null)
         {
-            bool first = cache?.Past(_timeConv) is null;
+            bool first = cache?.HasBegun(_timeConv) != true;
             Tensor later = _timeConv.forward(x, cache);
             x = first ? cat([x.narrow(2, 0, 1), later], dim: 2) : later;
         }

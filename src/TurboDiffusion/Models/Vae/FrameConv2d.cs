@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Operators.Convolution;
@@ -7,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.Vae;
 
-/// <summary>A 2D convolution of each frame by itself, <c>[N, C, H, W]</c> with frames in the batch.</summary>
-internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
+/// <summary>A 2D convolution of each frame by itself, frames in the batch, in the ways that the VAE has one.</summary>
+internal sealed class FrameConv2d : nn.Module
 {
     [ComponentName(Name = "weight")]
     private readonly Parameter _weight;
@@ -16,27 +15,17 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "bias")]
     private readonly Parameter _bias;
 
-    private readonly long[] _stride;
-    private readonly long[] _padding;
-
     /// <param name="inChannels">Channels of the input.</param>
     /// <param name="outChannels">Channels of the output.</param>
     /// <param name="kernelSize">Rows and columns that the kernel spans.</param>
     /// <param name="placement">Device and dtype of the weights.</param>
-    /// <param name="stride">Pixels per output pixel.</param>
-    /// <param name="padding">Zeros on every side.</param>
-    public FrameConv2d(long inChannels, long outChannels, long kernelSize, Placement placement, long stride = 1, long padding = 0)
+    public FrameConv2d(long inChannels, long outChannels, long kernelSize, Placement placement)
         : base(nameof(FrameConv2d))
     {
-        _stride = [stride, stride];
-        _padding = [padding, padding];
         _weight = placement.Empty(outChannels, inChannels, kernelSize, kernelSize);
         _bias = placement.Empty(outChannels);
         RegisterComponents();
     }
-
-    /// <inheritdoc/>
-    public override Tensor forward(Tensor input) => TorchConvolution.Run(input, _weight, _bias, _stride, _padding);
 
     /// <summary>
     /// The convolution of frames enlarged to twice their height and width, their pixels repeated; of 3×3. With a cache, without gradients.
@@ -47,6 +36,26 @@ internal sealed class FrameConv2d : nn.Module<Tensor, Tensor>
     public Tensor OfEnlarged(Tensor frames, CausalCache? cache) => cache is null
         ? UpsampleConvolution.RunPlain(frames, _weight, _bias)
         : UpsampleConvolution.Run(frames, cache.Prepared(this, () => UpsampleConvolution.Prepare(frames, _weight, _bias)));
+
+    /// <summary>
+    /// The convolution that halves height and width, of frames with a row and a column of zeros after their last; of 3×3. With a cache,
+    /// without gradients.
+    /// </summary>
+    /// <param name="frames"><c>[N, C, H, W]</c></param>
+    /// <param name="cache">The clip's past, or null.</param>
+    /// <returns><c>[N, O, H/2, W/2]</c></returns>
+    public Tensor OfHalved(Tensor frames, CausalCache? cache) => cache is null
+        ? DownsampleConvolution.RunPlain(frames, _weight, _bias)
+        : DownsampleConvolution.Run(frames, cache.Prepared(this, () => DownsampleConvolution.Prepare(frames, _weight, _bias)));
+
+    /// <summary>The convolution of 1×1, of pixels: a matrix product.</summary>
+    /// <param name="pixels"><c>[N, L, C]</c></param>
+    /// <returns><c>[N, L, O]</c></returns>
+    public Tensor OfPixels(Tensor pixels)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.linear(pixels, _weight.flatten(1), _bias).MoveToOuterDisposeScope();
+    }
 
     /// <summary><c>[B, C, T, H, W] → [B·T, C, H, W]</c>.</summary>
     public static Tensor Fold(Tensor video)

@@ -68,8 +68,11 @@ internal sealed class ResidualBranch : VaeLayer
     internal Tensor AddInFrames(Tensor input, Tensor skip, CausalCache cache)
     {
         using var scope = NewDisposeScope();
-        Tensor hidden = _conv1.AfterNormInFrames(_norm1, CausalConv3d.ChannelsLast(input), null, cache);
-        Tensor sum = _conv2.AfterNormInFrames(_norm2, hidden, CausalConv3d.ChannelsLast(skip), cache);
+        Tensor hidden = _conv1.AfterNormInFrames(_norm1, CausalConv3d.ChannelsLast(input), cache);
+        IReadOnlyList<Tensor> normalised = _conv2.Normalised(_norm2, hidden, cache);
+        // Before the largest tensor is made.
+        hidden.Dispose();
+        Tensor sum = _conv2.OfFrames(normalised, CausalConv3d.ChannelsLast(skip), cache);
         return CausalConv3d.Video(sum).MoveToOuterDisposeScope();
     }
 }

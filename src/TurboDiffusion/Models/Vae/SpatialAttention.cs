@@ -1,4 +1,5 @@
 using TorchSharp.Utils;
+using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
 using static TorchSharp.torch;
 
@@ -31,12 +32,10 @@ internal sealed class SpatialAttention : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor frames = FrameConv2d.Fold(input);
-        long[] s = frames.shape;
-        // [N, 3C, H, W] → three of [N, 1, H·W, C].
-        Tensor[] qkv = _toQkv.forward(_norm.forward(frames)).reshape(s[0], 1, 3 * s[1], s[2] * s[3])
-            .transpose(2, 3).contiguous().chunk(3, -1);
-        Tensor mixed = nn.functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
-        Tensor output = _proj.forward(mixed.transpose(2, 3).reshape(s));
+        // [N, C, H, W] → [N, H·W, C], a view where the channels are the last in memory; then three of them.
+        Tensor pixels = _norm.forward(frames).flatten(2).transpose(1, 2);
+        Tensor[] qkv = _toQkv.OfPixels(pixels).chunk(3, -1);
+        Tensor output = _proj.OfPixels(WideAttention.Run(qkv[0], qkv[1], qkv[2])).transpose(1, 2).reshape(frames.shape);
         return (FrameConv2d.Unfold(output, input.shape[0]) + input).MoveToOuterDisposeScope();
     }
 }

@@ -24,7 +24,7 @@ internal sealed class Upsample : VaeLayer
     /// <param name="placement">Device and dtype of the weights.</param>
     public Upsample(long channels, long outChannels, bool temporal, Placement placement)
     {
-        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, outChannels, 3, placement, padding: 1)));
+        _resample = nn.ModuleDict(("1", new FrameConv2d(channels, outChannels, 3, placement)));
         if (temporal) _timeConv = new CausalConv3d(channels, 2 * channels, 3, 1, placement);
         RegisterComponents();
     }

@@ -64,9 +64,20 @@ public sealed record VaeConfig
                     + "between them.",
                 nameof(temporalDownsample));
         for (int i = 1; i < dimMult.Count && !hasShortcuts; i++)
-            if (dim * dimMult[i] % 2 != 0)
-                throw new ArgumentException($"Level {i} has {dim * dimMult[i]} channels; the decoder halves them, so the number must be "
-                    + "even.", nameof(dim));
+            if ((decoderDim ?? dim) * dimMult[i] % 2 != 0)
+                throw new ArgumentException($"Level {i} has {(decoderDim ?? dim) * dimMult[i]} channels; the decoder halves them, so the "
+                    + "number must be even.", decoderDim is null ? nameof(dim) : nameof(decoderDim));
+        for (int level = 0; level < dimMult.Count && hasShortcuts; level++)
+        {
+            // What a level adds to its output: means of groups of its input's values, or its input repeated.
+            int before = dimMult[Math.Max(0, level - 1)], here = dimMult[level], coarser = dimMult[Math.Min(dimMult.Count - 1, level + 1)];
+            if ((long)before * Values(level) % here != 0 || level > 0 && (long)here * Values(level - 1) % coarser != 0)
+                throw new ArgumentException($"Level {level} has {here} times the first one's channels, and its neighbours {before} and "
+                    + $"{coarser}: values of one do not spread evenly over the other.", nameof(dimMult));
+        }
+
+        // Values that become one, or that one becomes, in the step from a level to the next coarser one; 1 behind the last.
+        int Values(int level) => level == dimMult.Count - 1 ? 1 : temporalDownsample[level] ? 8 : 4;
         if (zDim != WanLatentMean.Length && zDim != Wan22LatentMean.Length)
             throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and "
                 + $"{Wan22LatentMean.Length} (2.2).", nameof(zDim));
@@ -148,7 +159,7 @@ public sealed record VaeConfig
     {
         int coarser = DecoderDim * DimMult[Math.Min(1, DimMult.Count - 1)];
         return new(TemporalFactor, height / PatchSize, width / PatchSize, DecoderDim * DimMult[0], coarser,
-            HasShortcuts ? coarser : coarser / 2, dtype);
+            HasShortcuts ? coarser : coarser / 2, PixelChannels, dtype);
     }
 
     /// <summary>Whether clips can have so many frames: one, and whole groups of <see cref="TemporalFactor"/>.</summary>
@@ -176,8 +187,13 @@ public sealed record VaeConfig
 
     /// <summary>The same autoencoder of another width.</summary>
     /// <param name="dim">Channels at full resolution.</param>
-    public VaeConfig OfWidth(int dim) => new(dim, ZDim, DimMult, NumResBlocks, TemporalDownsample, Math.Max(1, dim * DecoderDim / Dim),
-        PatchSize, HasShortcuts);
+    public VaeConfig OfWidth(int dim) => OfWidths(dim, Math.Max(1, dim * DecoderDim / Dim));
+
+    /// <summary>The same autoencoder of other widths.</summary>
+    /// <param name="dim">Channels of the encoder at full resolution.</param>
+    /// <param name="decoderDim">Channels of the decoder at full resolution.</param>
+    public VaeConfig OfWidths(int dim, int decoderDim) =>
+        new(dim, ZDim, DimMult, NumResBlocks, TemporalDownsample, decoderDim, PatchSize, HasShortcuts);
 
     /// <summary>Whether the sizes are the same.</summary>
     /// <param name="other">Another configuration.</param>
@@ -191,8 +207,8 @@ public sealed record VaeConfig
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"VAE dim {Dim} · [{string.Join(", ", DimMult)}], z {ZDim}, {NumResBlocks} blocks, time halved "
-            + $"[{string.Join(", ", TemporalDownsample)}]";
+        $"VAE dim {Dim}{(DecoderDim == Dim ? "" : $" and {DecoderDim}")} · [{string.Join(", ", DimMult)}], z {ZDim}, "
+            + $"{NumResBlocks} blocks, time halved [{string.Join(", ", TemporalDownsample)}]";
 
     /// <summary>Reads the sizes off the names and shapes of a checkpoint.</summary>
     /// <param name="checkpoint">A checkpoint with the official key names.</param>
@@ -222,7 +238,7 @@ public sealed record VaeConfig
         {
             if (levels.Any(l => l % dim != 0))
                 throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
-            return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal);
+            return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal, Channels("decoder.head.0.gamma"));
         });
     }
 

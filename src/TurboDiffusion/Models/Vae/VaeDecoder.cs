@@ -65,6 +65,15 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     /// <summary>The dtype of the weights.</summary>
     public ScalarType Dtype => _conv1.Dtype;
 
+    /// <summary>Whether convolutions of a clip read frames where they lie, and not windows of them.</summary>
+    /// <param name="latents"><c>[B, ZDim, T', h, w]</c></param>
+    public bool ReadsFrames(Tensor latents)
+    {
+        using var noGradient = no_grad();
+        using Tensor z = latents.to_type(Dtype);
+        return _conv1.ReadsFrames(z);
+    }
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor latents, CausalCache? cache, CancellationToken cancellationToken)
     {

@@ -8,7 +8,7 @@ namespace TurboDiffusion.Models.Vae;
 /// <summary>Video <c>[B, 3·p², T, H/p, W/p]</c> to features <c>[B, 2·ZDim, T', H/8, W/8]</c>.</summary>
 internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationToken, Tensor>
 {
-    private const long LargestWindows = 1200L << 20;
+    private const long LargestInput = 1200L << 20;
 
     [ComponentName(Name = "conv1")]
     private readonly CausalConv3d _conv1;
@@ -69,9 +69,11 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
     public override Tensor forward(Tensor video, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        // On a GPU, as many frames as make the windows of three no larger than this: more are fewer launches. On the CPU one by one.
+        // On a GPU, as many frames as make a convolution's input, which may be windows of three, no larger than this: more are fewer
+        // launches. On the CPU one by one.
+        long ofFrame = _dim * video.shape[3] * video.shape[4] * video.element_size();
         int together = video.device_type == TorchSharp.DeviceType.CUDA
-            ? (int)Math.Max(1, LargestWindows / (3 * _dim * video.shape[3] * video.shape[4] * video.element_size()))
+            ? (int)Math.Max(1, LargestInput / (_conv1.ReadsFrames(video) ? ofFrame : 3 * ofFrame))
             : 1;
         Tensor x = VaeLayers.RunFewFrames(_beforeTime, video, together, cache, cancellationToken);
         return VaeLayers.Run(_afterwards, x, cache, cancellationToken).MoveToOuterDisposeScope();

@@ -19,11 +19,11 @@ namespace TurboDiffusion.Models.Vae;
 /// </remarks>
 public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 {
-    /// <summary><see cref="DecodeBudget"/> where nothing else is said: 720p with the weights within 6 GB.</summary>
-    public const long UsualDecodeBudget = 5_500_000_000;
+    /// <summary><see cref="DecodeBudget"/> where nothing else is said: on Hopper, 720p whole, frame by frame.</summary>
+    public const long UsualDecodeBudget = 6_000_000_000;
 
-    /// <summary>That of low memory: 720p with the weights within 4 GB.</summary>
-    public const long LowDecodeBudget = 3_500_000_000;
+    /// <summary>That of low memory: on Hopper, 720p in two strips, one after the other.</summary>
+    public const long LowDecodeBudget = 3_900_000_000;
 
     [ComponentName(Name = "encoder")]
     private readonly VaeEncoder _encoder;
@@ -55,7 +55,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     public VaeConfig Config { get; }
 
     /// <summary>
-    /// Bytes that decoding may take on the device beside the weights, as far as its tensors are counted. Within it, as many frames as
+    /// Bytes that decoding may take on the device beside the weights, by an estimate. Within it, as many frames as
     /// possible go together; then a clip is decoded in strips, first each chunk, then the clip, strip by strip, whose frames come only when
     /// all are done. The frames are the same, up to rounding.
     /// </summary>
@@ -172,8 +172,10 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
                     tiles = TilesOf(latents, plan);
                     clips = new ClipCaches(latents.shape[0], tiles.Count);
                 }
+                // All at once: every copy of a number to the GPU waits for what the GPU has been given so far.
+                using Tensor features = ToDecoder(latents);
                 for (long frame = 0; frame < latents.shape[2]; frame++)
-                    yield return DecodeChunk(latents, frame, clips, tiles, plan.Frames, cancellationToken);
+                    yield return DecodeChunk(features.narrow(2, frame, 1), clips, tiles, plan.Frames, cancellationToken);
             }
         }
         finally
@@ -206,11 +208,12 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
 
     // Not part of the iterator: a dispose scope or no_grad must not stay open while the consumer runs.
     private Tensor DecodeChunk(
-        Tensor latents, long frame, ClipCaches clips, IReadOnlyList<DecodeTile> tiles, int together, CancellationToken cancellationToken)
+        Tensor chunk, ClipCaches clips, IReadOnlyList<DecodeTile> tiles, int together, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor patches = clips.Run(ToDecoder(latents, frame), (z, caches) =>
+        scope.Attach(chunk);
+        Tensor patches = clips.Run(chunk, (z, caches) =>
         {
             Tensor features = _decoder.Middle(z, caches[0], cancellationToken);
             return tiles.Count == 0
@@ -253,10 +256,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         Tensor[] Middles(Tensor one)
         {
             using var past = new CausalCache(weights);
+            using Tensor all = ToDecoder(one);
             return [.. Enumerable.Range(0, chunks).Select(chunk =>
             {
                 using var ofChunk = NewDisposeScope();
-                return _decoder.Middle(ToDecoder(one, chunk), past, cancellationToken).MoveToOuterDisposeScope();
+                return _decoder.Middle(all.narrow(2, chunk, 1), past, cancellationToken).MoveToOuterDisposeScope();
             })];
         }
     }
@@ -267,15 +271,17 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         return Unpatchify(patches.to(device)).clone().MoveToOuterDisposeScope();
     }
 
-    private Tensor ToDecoder(Tensor latents, long frame)
+    // Without gradients, and in no dispose scope.
+    private Tensor ToDecoder(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        return _fromLatent.forward(Denormalise(latents.narrow(2, frame, 1)), null).MoveToOuterDisposeScope();
+        using var noGrad = no_grad();
+        return _fromLatent.forward(Denormalise(latents), null).DetachFromDisposeScope();
     }
 
     private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
         Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
-        latents.device_type == TorchSharp.DeviceType.CUDA);
+        latents.device_type == TorchSharp.DeviceType.CUDA, _decoder.ReadsFrames(latents));
 
     private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
         plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);

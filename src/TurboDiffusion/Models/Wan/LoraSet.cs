@@ -64,8 +64,8 @@ public sealed class LoraSet : IDisposable
                     + "give it for all.");
         (LoraFile, double)[] chosen = [.. _loras.Where(l => Serves(l.Options.Experts, expert)).Select(l => (l.File, l.Options.Strength))];
         if (chosen.Length == 0) return transformer;
-        ICheckpoint inner = WanVariant.Of(transformer).Weights == WeightFormat.Int8 ? new DequantizedCheckpoint(transformer) : transformer;
-        var merged = new LoraCheckpoint(inner, chosen, expert) { Device = device };
+        ICheckpoint inner = WanCheckpoint.Int8Layers.As(transformer, WeightFormat.Float);
+        var merged = new LoraCheckpoint(inner, chosen, experts == 1 ? null : expert) { Device = device };
         _warnings.AddRange(merged.Warnings);
         return merged;
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
@@ -13,6 +14,9 @@ public static partial class WanCheckpoint
 {
     /// <summary>The metadata key under which our own files name their head count, which shapes do not show.</summary>
     public const string HeadsMetadata = "turbodiffusion.num_heads";
+
+    /// <summary>The linear layers of the blocks: those that <see cref="WanBlock"/> makes in the weight format.</summary>
+    public static Int8Layers Int8Layers { get; } = new(BlockLinear(), Int8Scaling.Blocks);
 
     // Of every published model; used where neither the projection nor the metadata says otherwise.
     private const int PublishedHeadDim = 128;
@@ -61,7 +65,6 @@ public static partial class WanCheckpoint
     public static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights) =>
         As(checkpoint, config, attention, weights, null);
 
-    // Quantizing on the device that the weights are for takes seconds, where a CPU takes minutes for 14 billion.
     private static ICheckpoint As(ICheckpoint checkpoint, WanConfig config, AttentionOptions attention, WeightFormat weights,
         Device? quantizeOn)
     {
@@ -69,12 +72,7 @@ public static partial class WanCheckpoint
         bool needsProjection = attention.IsSparse;
         ICheckpoint view = checkpoint;
         if (variant.HasProjection != needsProjection) view = new ProjectionView(view, config, needsProjection);
-        return (variant.Weights, weights) switch
-        {
-            (WeightFormat.Float, WeightFormat.Int8) => new QuantizedCheckpoint(view) { Device = quantizeOn },
-            (WeightFormat.Int8, WeightFormat.Float) => new DequantizedCheckpoint(view),
-            _ => view,
-        };
+        return Int8Layers.As(view, weights, quantizeOn);
     }
 
     /// <summary>
@@ -141,6 +139,9 @@ public static partial class WanCheckpoint
                 $"does not say how many heads its width of {dim} has: it has no SLA projection, no metadata '{HeadsMetadata}', and {dim} "
                     + $"is no multiple of {PublishedHeadDim}");
     }
+
+    [GeneratedRegex(@"^blocks\.[0-9]+\.(self_attn\.[qkvo]|cross_attn\.([qkvo]|[kv]_img)|ffn\.[02])$", RegexOptions.CultureInvariant)]
+    private static partial Regex BlockLinear();
 
     [GeneratedRegex(@"^blocks\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]
     private static partial Regex BlockNumber();

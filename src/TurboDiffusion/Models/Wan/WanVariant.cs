@@ -48,5 +48,5 @@ public sealed record WanVariant(bool HasProjection, WeightFormat Weights)
     /// <param name="checkpoint">A checkpoint with the official names.</param>
     public static WanVariant Of(ICheckpoint checkpoint) => new(
         checkpoint.Tensors.ContainsKey(WanCheckpoint.Projection(0, "weight")),
-        checkpoint.Tensors.ContainsKey("blocks.0.self_attn.q.int8_weight") ? WeightFormat.Int8 : WeightFormat.Float);
+        WanCheckpoint.Int8Layers.FormatOf(checkpoint));
 }

@@ -8,7 +8,7 @@ namespace TurboDiffusion.Operators.Attention;
 internal static unsafe class SageQueriesKernel
 {
     private const string Name = "sage_queries";
-    private const int Threads = 256;
+    private const int MostHeads = 6, ThreadsPerToken = 4;
 
     /// <summary>What the kernel makes of q.</summary>
     /// <param name="Values">int8 or bfloat16 <c>[B, H, L, 128]</c></param>
@@ -17,17 +17,22 @@ internal static unsafe class SageQueriesKernel
     /// <param name="Features">softmax over the channels, bfloat16 <c>[B, H, L, 128]</c>; of no token where not asked for.</param>
     public readonly record struct Result(Tensor Values, Tensor Scales, Tensor Pooled, Tensor Features);
 
-    /// <summary>How a problem is run.</summary>
+    /// <summary>How a problem is run: a thread block has the largest number of heads up to six that divides all.</summary>
     /// <param name="size">Its sizes.</param>
     /// <param name="block">Tokens of a block, 64 or 128.</param>
     /// <param name="normalize">Whether q comes as the projection left it.</param>
     /// <param name="element">int8 or bfloat16.</param>
     /// <param name="features">Whether the features are asked for.</param>
     public static KernelConfiguration Configure(
-        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true) => new(
-        new KernelProgram(Name, $"BLOCK={block}", $"ELEMENT={SageOperand.Element(element)}", $"FEATURES={(features ? 1 : 0)}",
-            $"NORMALIZE={(normalize ? 1 : 0)}"),
-        new KernelLaunch((int)size.Blocks(block), (int)size.Sequences, Threads, 0));
+        SageOperand.Size size, int block, bool normalize, ScalarType element = ScalarType.Int8, bool features = true)
+    {
+        int heads = MostHeads;
+        while (size.Heads % heads != 0) heads--;
+        return new(
+            new KernelProgram(Name, $"BLOCK={block}", $"HEADS={heads}", $"ELEMENT={SageOperand.Element(element)}",
+                $"FEATURES={(features ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+            new KernelLaunch((int)size.Blocks(block), (int)size.Sequences / heads, ThreadsPerToken * block, 0));
+    }
 
     /// <summary>Runs it.</summary>
     /// <param name="q">bfloat16 <c>[B, L, H·128]</c>, from <see cref="SageOperand.Rows"/>.</param>

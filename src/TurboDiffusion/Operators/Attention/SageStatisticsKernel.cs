@@ -11,18 +11,27 @@ namespace TurboDiffusion.Operators.Attention;
 internal static unsafe class SageStatisticsKernel
 {
     private const string Name = "sage_statistics";
-    private const int Threads = 256, Chunk = 64;
+    private const int Threads = 256, Warps = 8, MostVectors = 6, ThreadBlocksPerMultiprocessor = 2;
     private const int VectorsOfWarp = 32 * 8;
 
     /// <summary>Whether the kernel can do a width: a token must fit into the registers of a warp.</summary>
     /// <param name="width">Channels of all heads.</param>
     public static bool Supports(long width) => width is > 0 and <= 32 * VectorsOfWarp;
 
-    /// <summary>How a problem is run.</summary>
+    /// <summary>How a problem is run: every thread block of a full GPU has as many tokens as the others.</summary>
     /// <param name="size">Its sizes.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size) => new(
-        new KernelProgram(Name, $"CHUNK={Chunk}", $"VECTORS={(size.Width + VectorsOfWarp - 1) / VectorsOfWarp}"),
-        new KernelLaunch((int)size.Blocks(Chunk), (int)size.Batch, Threads, 0));
+    /// <param name="multiprocessors">Those of the GPU.</param>
+    /// <returns>The configuration and the tokens of a thread block.</returns>
+    public static (KernelConfiguration Configuration, int Chunk) Configure(SageOperand.Size size, int multiprocessors)
+    {
+        int vectors = (int)((size.Width + VectorsOfWarp - 1) / VectorsOfWarp), share = 1;
+        while ((vectors + share - 1) / share > MostVectors) share *= 2;
+        long places = (long)multiprocessors * ThreadBlocksPerMultiprocessor;
+        int chunk = (int)Math.Max(Warps, (size.Batch * size.Length + places - 1) / places);
+        return (new KernelConfiguration(
+            new KernelProgram(Name, $"SHARE={share}", $"VECTORS={(vectors + share - 1) / share}"),
+            new KernelLaunch((int)size.Blocks(chunk), (int)size.Batch, Threads, 0)), chunk);
+    }
 
     /// <summary>Takes them.</summary>
     /// <param name="q">bfloat16 <c>[B, L, H·128]</c>, from <see cref="SageOperand.Rows"/>.</param>
@@ -33,7 +42,8 @@ internal static unsafe class SageStatisticsKernel
     {
         using var scope = NewDisposeScope();
         SageOperand.Size size = SageOperand.Size.Of(q);
-        (KernelProgram program, KernelLaunch launch) = Configure(size);
+        IKernelDevice on = KernelDevice.Of(q.device);
+        ((KernelProgram program, KernelLaunch launch), int chunk) = Configure(size, on.Multiprocessors);
         Tensor query = empty([size.Batch, size.Length], ScalarType.Float32, q.device), key = empty_like(query);
         Tensor sums = empty([size.Batch, launch.GridX, size.Width], ScalarType.Float32, q.device);
         SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform),
@@ -42,10 +52,11 @@ internal static unsafe class SageStatisticsKernel
         void* keyAddress = KernelOperand.Address(key, ScalarType.Float32, key.shape);
         void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32, sums.shape);
         int width = (int)size.Width, length = (int)size.Length;
-        float eps = (float)transform.Eps;
-        void** arguments = stackalloc void*[] { &queries, &keys, &queryAddress, &keyAddress, &sumsAddress, &width, &length, &eps };
-        KernelDevice.Of(q.device).Launch(program, launch, arguments);
-        Tensor mean = (sums.sum(1) / size.Length).to_type(ScalarType.BFloat16).reshape(size.Batch, 1, size.Heads, SageOperand.HeadDim);
+        float eps = (float)transform.Eps, factor = 1f / length;
+        void** arguments = stackalloc void*[] { &queries, &keys, &queryAddress, &keyAddress, &sumsAddress, &width, &length, &eps, &chunk,
+            &factor };
+        on.Launch(program, launch, arguments);
+        Tensor mean = sums.sum(1).to_type(ScalarType.BFloat16).reshape(size.Batch, 1, size.Heads, SageOperand.HeadDim);
         return (query.MoveToOuterDisposeScope(), key.MoveToOuterDisposeScope(), mean.MoveToOuterDisposeScope());
     }
 }

@@ -11,13 +11,13 @@ internal static unsafe class Sm90CrossAttentionKernel
 {
     private const string Name = "sm90_cross_attention";
     private const int HeadDim = SageOperand.HeadDim, QueryBlock = 128, KeyBlock = 64;
-    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, MaxStages = 6;
+    private const int Threads = 384, StageBytes = 32 << 10, QueryBytes = 2 * QueryBlock * HeadDim, Alignment = 1 << 10;
 
-    // On an H200, 32760 queries of 12 heads: torch to all 512 keys 0.187 ms; the kernel to 78 in two blocks 0.132, to 512 in eight 0.266.
+    // Times 128 queries that there is room for.
+    private const int Queries = 3;
+
+    // On an H200, 32760 queries of 12 heads: torch to all 512 keys 0.184 ms; the kernel to 78 or 128, in two blocks, 0.090.
     private const int MostKeys = 2 * KeyBlock;
-
-    // Barriers, and what the runtime takes for itself.
-    private const int StaticSharedBytes = 2 << 10, Alignment = 1 << 10;
 
     /// <summary>Which form runs: this kernel, or torch's.</summary>
     /// <param name="offered">What the machine offers.</param>
@@ -29,23 +29,25 @@ internal static unsafe class Sm90CrossAttentionKernel
         .Require(dtype == ScalarType.BFloat16 && headDim == HeadDim, "the kernel takes bfloat16 in heads of 128 channels")
         .Require(keys <= MostKeys, "to many keys torch's attention is faster");
 
-    /// <summary>How a problem is run: as deep a ring as the keys fill and shared memory holds.</summary>
+    /// <summary>
+    /// How a problem is run: a thread block per multiprocessor, with room for all keys of a head and three times 128 of its queries.
+    /// </summary>
     /// <param name="size">Sizes of the queries.</param>
-    /// <param name="keys">Keys that are attended to.</param>
-    /// <param name="sharedBytes">Shared memory that a thread block may have.</param>
-    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int sharedBytes)
+    /// <param name="keys">Keys that are attended to, at most 128.</param>
+    /// <param name="multiprocessors">Those of the GPU.</param>
+    public static KernelConfiguration Configure(SageOperand.Size size, long keys, int multiprocessors)
     {
-        int stages = (int)Math.Clamp((keys + KeyBlock - 1) / KeyBlock, 2,
-            Math.Min(MaxStages, (sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes));
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
-            new KernelLaunch((int)size.Blocks(QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
+        int stages = (int)((keys + KeyBlock - 1) / KeyBlock);
+        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"QUERIES={Queries}"),
+            new KernelLaunch((int)Math.Min(multiprocessors, size.Blocks(QueryBlock) * size.Sequences), 1, Threads,
+                stages * StageBytes + Queries * QueryBytes + Alignment));
     }
 
     /// <summary>Attends.</summary>
     /// <param name="q">Queries, bfloat16 <c>[B, L, H, 128]</c>.</param>
     /// <param name="k">Keys, bfloat16 <c>[B, S, H, 128]</c>.</param>
     /// <param name="v">Values, as the keys.</param>
-    /// <param name="distinct">From this row on, in 1 … S, all keys and all values are that of the row before it.</param>
+    /// <param name="distinct">From this row on, in 1 … S and at most 128, all keys and all values are that of the row before it.</param>
     /// <returns>bfloat16 <c>[B, L, H, 128]</c>.</returns>
     public static Tensor Run(Tensor q, Tensor k, Tensor v, long distinct)
     {
@@ -53,7 +55,7 @@ internal static unsafe class Sm90CrossAttentionKernel
         Tensor queries = SageOperand.Rows(q.flatten(2)), keys = SageOperand.Rows(k.flatten(2)), values = SageOperand.Rows(v.flatten(2));
         SageOperand.Size size = SageOperand.Size.Of(queries), of = SageOperand.Size.Of(keys);
         IKernelDevice on = KernelDevice.Of(q.device);
-        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.SharedBytes);
+        (KernelProgram program, KernelLaunch launch) = Configure(size, distinct, on.Multiprocessors);
         const int Row = sizeof(short) * HeadDim;
         Tensor y = empty([size.Batch, size.Length, size.Heads, HeadDim], ScalarType.BFloat16, q.device);
         byte* maps = stackalloc byte[3 * TensorMap.Size + TensorMap.Alignment];
@@ -63,9 +65,11 @@ internal static unsafe class Sm90CrossAttentionKernel
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
         void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
-        int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct;
+        int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
+            sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
-        void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor };
+        void** arguments = stackalloc void*[] { qMap, kMap, vMap, &yAddress, &length, &heads, &rows, &count, &bonus, &factor,
+            &sequences };
         on.Launch(program, launch, arguments);
         return y.MoveToOuterDisposeScope();
 

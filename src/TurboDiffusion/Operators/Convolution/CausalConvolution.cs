@@ -10,7 +10,8 @@ namespace TurboDiffusion.Operators.Convolution;
 /// </summary>
 internal static class CausalConvolution
 {
-    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up.
+    // What the kernel takes, and the fewest that it gives: channels of zeros fill a layer's up. Of few channels, the pixels around each
+    // fit in their place: the kernel then spans one row and column.
     private const int Granularity = 32;
 
     /// <summary>What a launch depends on.</summary>
@@ -36,7 +37,7 @@ internal static class CausalConvolution
     public static KernelChoice Choose(KernelChoice offered, Problem p) => offered
         .Require(offered.Form == KernelForm.Sm90, "the kernel is for Hopper")
         .Require(p.Dtype == ScalarType.BFloat16, "the kernel takes bfloat16")
-        .Require(p is { KernelFrames: 1 or 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 or 3 frames of 1 to 3 rows and columns")
+        .Require(p is { KernelFrames: >= 1 and <= 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 to 3 frames, rows and columns")
         .Require(p.Channels > 0 && p.Channels % 32 == 0 && Sm90CausalConvolutionKernel.Tiles(p.Outputs).Any(),
             "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
@@ -50,36 +51,59 @@ internal static class CausalConvolution
         long[] s = video.shape, w = weight.shape;
         // Also of no frames: all chunks of a clip go the same way.
         long[] extent = [Math.Max(s[2], 1), s[3], s[4]];
-        return Choose(video, extent, (w[1] + MissingInputs(w[1]), w[0] + MissingOutputs(w[0]), w[2], w[3])).IsKernel;
+        bool gathers = Gathers(w[1], w[3]);
+        long channels = gathers ? Granularity : w[1] + MissingInputs(w[1]);
+        return Choose(video, extent, (channels, w[0] + MissingOutputs(w[0]), w[2], gathers ? 1 : w[3])).IsKernel;
     }
 
-    /// <summary>A layer's weights for the chunks of a clip, with channels of zeros up to what the kernel takes and gives.</summary>
+    /// <summary>A layer's weights for the chunks of a clip, for frames from <see cref="Fill"/>.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <param name="bias"><c>[O]</c></param>
     public static ConvolutionWeights Prepare(Tensor weight, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        long outputs = MissingOutputs(weight.shape[0]);
-        Tensor filled = nn.functional.pad(weight.detach(), [0, 0, 0, 0, 0, 0, 0, MissingInputs(weight.shape[1]), 0, outputs]);
+        Tensor alone = weight.detach();
+        long[] s = alone.shape;
+        if (Gathers(s[1], s[3])) alone = alone.permute(0, 3, 4, 1, 2).reshape(s[0], s[3] * s[4] * s[1], s[2], 1, 1);
+        (long inputs, long outputs) = (MissingInputs(alone.shape[1]), MissingOutputs(s[0]));
+        if (inputs + outputs == 0) return ConvolutionWeights.Of(Pack(alone), bias, ScalarType.Float32);
+        Tensor filled = nn.functional.pad(alone, [0, 0, 0, 0, 0, 0, 0, inputs, 0, outputs]);
         return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
     }
 
+    /// <summary>Frames with as many channels as the kernel takes: a layer's own, and zeros; of few, those of the pixels around.</summary>
+    /// <param name="x"><c>[T, H, W, C]</c>, contiguous.</param>
+    /// <param name="kernel">Rows and columns that the layer's kernel spans.</param>
+    /// <returns><c>[T, H, W, C']</c>, contiguous; x itself where it has enough.</returns>
+    public static Tensor Fill(Tensor x, long kernel)
+    {
+        (long frames, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        if (!Gathers(channels, kernel)) return MissingInputs(channels) is > 0 and long more ? nn.functional.pad(x, [0, more]) : x;
+        using var scope = NewDisposeScope();
+        long before = kernel / 2, wide = (width + kernel - 1) * channels, line = kernel * channels;
+        Tensor padded = nn.functional.pad(x, [0, 0, before, kernel - 1 - before, before, kernel - 1 - before]);
+        Tensor around = padded.as_strided([frames, height, width, kernel, line], [(height + kernel - 1) * wide, wide, channels, wide, 1]);
+        Tensor y = x.new_zeros([frames, height, width, Granularity]);
+        long row = width * Granularity;
+        y.as_strided([frames, height, width, kernel, line], [height * row, row, Granularity, line, 1]).copy_(around);
+        return y.MoveToOuterDisposeScope();
+    }
+
     /// <summary>Runs a layer.</summary>
-    /// <param name="frames">As for <see cref="Run"/>, of the layer's channels.</param>
+    /// <param name="frames">As for <see cref="Run"/>, from <see cref="Fill"/>.</param>
     /// <param name="count">Frames of the output.</param>
     /// <param name="weights">From <see cref="Prepare"/>.</param>
     /// <param name="outputs">Channels of the layer's output.</param>
     /// <param name="residual"><c>[count, H, W, outputs]</c>, to be added; or null.</param>
+    /// <param name="frameStride">As for <see cref="Run"/>.</param>
     /// <returns><c>[count, H, W, outputs]</c> in the frames' dtype, contiguous.</returns>
-    public static Tensor RunLayer(
-        IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual)
+    public static Tensor RunLayer(IReadOnlyList<Tensor> frames, int count, ConvolutionWeights weights, long outputs, Tensor? residual,
+        int frameStride = 1)
     {
         using var scope = NewDisposeScope();
-        long missing = weights.Packed.shape[4] - frames[0].shape[2];
-        IReadOnlyList<Tensor> filled = missing == 0 ? frames : [.. frames.Select(frame => nn.functional.pad(frame, [0, missing]))];
         if (outputs == weights.Bias.shape[0])
-            return Run(filled, count, weights.Packed, new(weights.Bias, residual)).MoveToOuterDisposeScope();
-        Tensor y = Run(filled, count, weights.Packed, new(weights.Bias, null)).narrow(3, 0, outputs);
+            return Run(frames, count, weights.Packed, new(weights.Bias, residual), frameStride).MoveToOuterDisposeScope();
+        Tensor y = Run(frames, count, weights.Packed, new(weights.Bias, null), frameStride).narrow(3, 0, outputs);
         return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
     }
 
@@ -95,26 +119,29 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
+    /// <param name="frameStride">
+    /// Frames of the input for each of the output: 1; or 2, of which the past that the kernel spans is there, as one frame.
+    /// </param>
     /// <returns><c>[count, H, W, O]</c> in the frames' dtype.</returns>
-    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         using var scope = NewDisposeScope();
         if (!Choose(frames, count, packed).IsKernel)
-            return RunPlain(frames, count, packed, epilogue).to_type(frames[0].dtype).MoveToOuterDisposeScope();
-        Tensor[] parts = [.. Parts(frames, count, packed, epilogue)
-            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue))];
+            return RunPlain(frames, count, packed, epilogue, frameStride).to_type(frames[0].dtype).MoveToOuterDisposeScope();
+        Tensor[] parts = [.. Parts(frames, count, packed, epilogue, frameStride)
+            .Select(part => Sm90CausalConvolutionKernel.Run(part.Frames, part.Count, packed, part.Epilogue, null, frameStride))];
         return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The plain form of <see cref="Run"/>, in float32.</summary>
-    public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+    public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         using var scope = NewDisposeScope();
-        long past = packed.shape[0] - 1, pad = packed.shape[1] / 2;
+        long all = packed.shape[0] + (count - 1) * frameStride, pad = packed.shape[1] / 2;
         Tensor x = stack([.. frames], 0).to_type(ScalarType.Float32);
-        x = cat([x.new_zeros([past + count - frames.Count, .. x.shape[1..]]), x], 0).permute(3, 0, 1, 2).unsqueeze(0);
+        x = cat([x.new_zeros([all - frames.Count, .. x.shape[1..]]), x], 0).permute(3, 0, 1, 2).unsqueeze(0);
         Tensor weight = packed.to_type(ScalarType.Float32).permute(3, 4, 0, 2, 1);
-        Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [1, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
+        Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [frameStride, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
         if (epilogue.Residual is { } residual) y = y + residual;
         return y.contiguous().MoveToOuterDisposeScope();
     }
@@ -124,18 +151,21 @@ internal static class CausalConvolution
     /// <param name="count">Frames of the output.</param>
     /// <param name="packed">From <see cref="Pack"/>.</param>
     /// <param name="epilogue">How it ends.</param>
+    /// <param name="frameStride">As for <see cref="Run"/>.</param>
     internal static IEnumerable<(IReadOnlyList<Tensor> Frames, int Count, Epilogue Epilogue)> Parts(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue)
+        IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         const int most = Sm90CausalConvolutionKernel.MostFrames;
-        int known = frames.Count - count, past = (int)packed.shape[0] - 1;
+        int known = frames.Count - count * frameStride, past = (int)packed.shape[0] - frameStride;
         for (int first = 0; first < count; first += most)
         {
-            int part = Math.Min(most, count - first), begin = Math.Max(known + first - past, 0);
-            yield return ([.. frames.Skip(begin).Take(known + first + part - begin)], part,
+            int part = Math.Min(most, count - first), begin = Math.Max(known + first * frameStride - past, 0);
+            yield return ([.. frames.Skip(begin).Take(known + (first + part) * frameStride - begin)], part,
                 epilogue with { Residual = epilogue.Residual?.narrow(0, first, part) });
         }
     }
+
+    private static bool Gathers(long channels, long kernel) => kernel > 1 && channels * kernel * kernel <= Granularity;
 
     private static long MissingInputs(long channels) => -channels & (Granularity - 1);
 

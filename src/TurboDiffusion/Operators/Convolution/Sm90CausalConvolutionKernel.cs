@@ -12,7 +12,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     private const string Name = "sm90_causal_convolution";
     private const int Threads = 384, Alignment = 1 << 10, TileRows = 16, TileColumns = 16, BoxColumns = 8, Warpgroups = 2;
-    // Channels of a stage: with 64 three stages do not fit beside wide tiles, and narrow ones are no faster.
+    // Channels of a stage.
     private const int Slice = 32;
     private const int NarrowOutputs = 32, MostSums = 192;
 
@@ -22,7 +22,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <param name="Of">The convolution.</param>
     /// <param name="Phases">1; or 4, output pixels of an input pixel.</param>
     /// <param name="Residual">Whether something is added.</param>
-    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual);
+    /// <param name="FrameStride">1; or 2, frames of the input for each of the output.</param>
+    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual, int FrameStride = 1);
 
     /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
     /// <param name="Outputs">Channels of a tile.</param>
@@ -37,7 +38,6 @@ internal static unsafe class Sm90CausalConvolutionKernel
         /// <param name="launch">The launch.</param>
         public static IEnumerable<Tuning> All(Launch launch) =>
             from outputs in Tiles(launch.Of.Outputs)
-            where launch.Of.Channels % Slice == 0
             from alternate in new[] { true, false }
             where !alternate || Products(alternate) * outputs / 2 <= MostSums
             select new Tuning(outputs, alternate);
@@ -70,26 +70,29 @@ internal static unsafe class Sm90CausalConvolutionKernel
         Tuning t = tuning ?? Tuning.Of(launch, multiprocessors);
         int stages = Stages(launch, t, sharedBytes);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"SLICE={Slice}", $"OUTPUTS={t.Outputs}",
+            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"OUTPUTS={t.Outputs}",
                 $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
-                $"PHASES={launch.Phases}", $"STAGES={stages}", $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
+                $"PHASES={launch.Phases}", $"FRAME_STRIDE={launch.FrameStride}", $"STAGES={stages}",
+                $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
                 stages * StageBytes(launch, t) + Alignment));
     }
 
     /// <summary>Runs it.</summary>
     /// <param name="frames">bfloat16, as for <see cref="CausalConvolution.Run"/>, each contiguous.</param>
-    /// <param name="count">Frames of the output.</param>
-    /// <param name="packed">From <see cref="CausalConvolution.Pack"/>.</param>
+    /// <param name="count">Frames of the output, up to <see cref="MostFrames"/>.</param>
+    /// <param name="packed">bfloat16, from <see cref="CausalConvolution.Pack"/>.</param>
     /// <param name="epilogue">How it ends; a residual is bfloat16.</param>
     /// <param name="tuning">Null is the problem's.</param>
+    /// <param name="frameStride">As for <see cref="CausalConvolution.Run"/>.</param>
     /// <returns><c>[count, H, W, O]</c>, bfloat16.</returns>
-    public static Tensor Run(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue, Tuning? tuning = null)
+    public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue,
+        Tuning? tuning = null, int frameStride = 1)
     {
-        (long height, long width, long outputs) = (frames[0].shape[0], frames[0].shape[1], epilogue.Bias.shape[0]);
-        Tensor y = empty([count, height, width, outputs], ScalarType.BFloat16, packed.device);
-        Queue(frames, count, packed, 1, epilogue, y, tuning);
+        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
+        Tensor y = empty([count, height, width, epilogue.Bias.shape[0]], ScalarType.BFloat16, packed.device);
+        Queue([.. frames.Select(frame => Address(frame, height, width, channels))], (height, width, channels), null, packed,
+            Of(count, height, width, packed, 1, epilogue, frameStride), epilogue, y, tuning);
         return y;
     }
 
@@ -101,52 +104,81 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <returns><c>[N, 2·H, 2·W, O]</c>, bfloat16.</returns>
     public static Tensor RunEnlarged(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
     {
-        Tensor y = empty([frames.Count, 2 * frames[0].shape[0], 2 * frames[0].shape[1], bias.shape[0]], ScalarType.BFloat16, packed.device);
-        Queue(frames, frames.Count, packed, 4, new(bias, null), y, tuning);
+        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
+        Tensor y = empty([frames.Count, 2 * height, 2 * width, bias.shape[0]], ScalarType.BFloat16, packed.device);
+        CausalConvolution.Epilogue epilogue = new(bias, null);
+        Queue([.. frames.Select(frame => Address(frame, height, width, channels))], (height, width, channels), null, packed,
+            Of(frames.Count, height, width, packed, 4, epilogue, 1), epilogue, y, tuning);
         return y;
     }
 
-    private static void Queue(
-        IReadOnlyList<Tensor> frames, int count, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, Tensor y, Tuning? tuning)
+    /// <summary>
+    /// Runs the kernel of <see cref="DownsampleConvolution"/>: a frame's even and odd rows as two frames, two columns as channels.
+    /// </summary>
+    /// <param name="frames">bfloat16 <c>[H, W, C]</c> each, contiguous, with even H and W.</param>
+    /// <param name="packed"><c>[2, columns, rows, O, 2·C]</c>: of the even rows first.</param>
+    /// <param name="bias">Float32 <c>[O]</c>.</param>
+    /// <param name="tuning">Null is the problem's.</param>
+    /// <returns><c>[N, H/2, W/2, O]</c>, bfloat16.</returns>
+    public static Tensor RunHalved(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
     {
         (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
-        long kernelFrames = packed.shape[0] / phases, kernel = packed.shape[1], outputs = epilogue.Bias.shape[0];
-        long missing = count + kernelFrames - 1 - frames.Count;
-        if (count is < 1 or > MostFrames || missing < 0 || missing > kernelFrames - 1)
+        Tensor y = empty([frames.Count, height / 2, width / 2, bias.shape[0]], ScalarType.BFloat16, packed.device);
+        CausalConvolution.Epilogue epilogue = new(bias, null);
+        nint row = (nint)(sizeof(ushort) * width * channels);
+        Queue([.. frames.Select(frame => Address(frame, height, width, channels)).SelectMany(even => new[] { even, even + row })],
+            (height / 2, width / 2, 2 * channels), 2 * width * channels, packed,
+            Of(frames.Count, height / 2, width / 2, packed, 1, epilogue, 2), epilogue, y, tuning);
+        return y;
+    }
+
+    private static nint Address(Tensor frame, long height, long width, long channels) =>
+        (nint)KernelOperand.Address(frame, ScalarType.BFloat16, height, width, channels);
+
+    private static Launch Of(
+        int count, long height, long width, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, int frameStride) =>
+        new(new(count, height, width, packed.shape[4], packed.shape[3], packed.shape[0] / phases, packed.shape[1], ScalarType.BFloat16),
+            phases, epilogue.Residual is not null, frameStride);
+
+    // rowPitch: values from a row of a frame to the next; null: they lie side by side.
+    private static void Queue(IReadOnlyList<nint> frames, (long Height, long Width, long Channels) size, long? rowPitch, Tensor packed,
+        Launch launch, CausalConvolution.Epilogue epilogue, Tensor y, Tuning? tuning)
+    {
+        (long count, long kernelFrames, long kernel, long outputs) =
+            (launch.Of.Frames, launch.Of.KernelFrames, launch.Of.Kernel, launch.Of.Outputs);
+        long past = Math.Max(kernelFrames - launch.FrameStride, 0), missing = count * launch.FrameStride + past - frames.Count;
+        if (count is < 1 or > MostFrames || missing < 0 || missing > (launch.FrameStride == 1 ? past : 0))
             throw new ArgumentException(
                 $"A convolution over {kernelFrames} frames got {frames.Count} for {count}; up to {MostFrames} can come of one launch.",
                 nameof(frames));
-        var launch = new Launch(new(count, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases,
-            epilogue.Residual is not null);
         IKernelDevice on = KernelDevice.Of(packed.device);
         Tuning chosen = tuning ?? Tuning.Of(launch, on.Multiprocessors);
-        (KernelProgram program, KernelLaunch size) = Configure(launch, on.SharedBytes, on.Multiprocessors, chosen);
+        (KernelProgram program, KernelLaunch grid) = Configure(launch, on.SharedBytes, on.Multiprocessors, chosen);
 
-        int mapCount = MostFrames + (int)kernelFrames - 1;
+        int mapCount = MostFrames * launch.FrameStride + (int)past;
         byte* maps = stackalloc byte[(mapCount + 1) * TensorMap.Size + TensorMap.Alignment];
         maps += TensorMap.Alignment - (long)maps % TensorMap.Alignment;
         for (int i = 0; i < frames.Count; i++)
-            TensorMap.Describe(on, maps + i * TensorMap.Size,
-                KernelOperand.Address(frames[i], ScalarType.BFloat16, height, width, channels), (height, width, channels),
-                (TileRows + (int)kernel - 1, BoxColumns, Slice));
+            TensorMap.Describe(on, maps + i * TensorMap.Size, (void*)frames[i], size, (TileRows + (int)kernel - 1, BoxColumns, Slice),
+                rowPitch);
         byte* weights = maps + mapCount * TensorMap.Size;
-        TensorMap.Describe(on, weights,
-            KernelOperand.Address(packed, ScalarType.BFloat16, phases * kernelFrames, kernel, kernel, outputs, channels),
-            (phases * kernelFrames * kernel * kernel, outputs, channels), ((int)kernel, chosen.Outputs, Slice));
+        TensorMap.Describe(on, weights, KernelOperand.Address(packed, ScalarType.BFloat16, launch.Phases * kernelFrames, kernel, kernel,
+            outputs, size.Channels), (launch.Phases * kernelFrames * kernel * kernel, outputs, size.Channels),
+            ((int)kernel, chosen.Outputs, Slice));
         var result = new Result
         {
             Bias = KernelOperand.Address(epilogue.Bias, ScalarType.Float32, outputs),
             Residual = epilogue.Residual is { } residual
-                ? KernelOperand.Address(residual, ScalarType.BFloat16, count, height, width, outputs)
+                ? KernelOperand.Address(residual, ScalarType.BFloat16, count, size.Height, size.Width, outputs)
                 : null,
             Y = KernelOperand.Address(y, ScalarType.BFloat16, y.shape),
         };
         var extent = new Extent
         {
-            Frames = count, Height = (int)height, Width = (int)width, Outputs = (int)outputs, Missing = (int)missing,
+            Frames = (int)count, Height = (int)size.Height, Width = (int)size.Width, Outputs = (int)outputs, Missing = (int)missing,
         };
         void** arguments = stackalloc void*[] { maps, weights, &result, &extent };
-        on.Launch(program, size, arguments);
+        on.Launch(program, grid, arguments);
     }
 
     private static int Products(bool alternate) => (alternate ? 2 : 1) * TileRows / BoxColumns;

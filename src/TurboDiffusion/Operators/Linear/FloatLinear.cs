@@ -45,17 +45,4 @@ public sealed class FloatLinear : LinearLayer
         using var scope = NewDisposeScope();
         return (nn.functional.linear(values, _weight, _bias) + Factors.Apply(values)).MoveToOuterDisposeScope();
     }
-
-    internal override Operand MultiplyGelu(Operand x)
-    {
-        using var scope = NewDisposeScope();
-        return new FloatOperand(Gelu.Tanh(Multiply(x))).MoveToOuterDisposeScope();
-    }
-
-    internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
-    {
-        using var scope = NewDisposeScope();
-        Tensor product = Multiply(x);
-        return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
-    }
 }

@@ -71,8 +71,8 @@ public sealed class Int8Linear : LinearLayer
 
     internal override Operand MultiplyGelu(Operand x)
     {
+        if (IsRecorded(x)) return base.MultiplyGelu(x);
         using var scope = NewDisposeScope();
-        if (IsRecorded(x)) return Prepare(Gelu.Tanh(MultiplyRecorded(x))).MoveToOuterDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
         (Tensor values, Tensor scales) = Int8Matmul.MultiplyGelu((a.Values, a.Scales), Weights(), _bias, a.Dtype);
         return (a with { Values = values, Scales = scales }).MoveToOuterDisposeScope();
@@ -80,14 +80,9 @@ public sealed class Int8Linear : LinearLayer
 
     internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
-        using var scope = NewDisposeScope();
         // The end of the product takes one gate for all tokens of a clip, and records nothing.
-        if (IsRecorded(x) || gate is not null && gate.shape[1] > 1)
-        {
-            Tensor product = Multiply(x);
-            return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1))
-                .MoveToOuterDisposeScope();
-        }
+        if (IsRecorded(x) || gate is not null && gate.shape[1] > 1) return base.MultiplyAdd(x, residual, gate);
+        using var scope = NewDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
         return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights(), _bias, residual, gate).MoveToOuterDisposeScope();
     }

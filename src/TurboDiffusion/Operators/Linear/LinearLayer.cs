@@ -5,7 +5,8 @@ namespace TurboDiffusion.Operators.Linear;
 
 /// <summary>
 /// A linear map of the last axis, <c>[..., in] → [..., out]</c>, in whichever number format its weights are:
-/// <see cref="FloatLinear"/> or <see cref="Int8Linear"/>. The layer knows its format; whoever uses it does not.
+/// <see cref="FloatLinear"/>, <see cref="Int8Linear"/> or <see cref="Int8WeightLinear"/>. The layer knows its
+/// format; whoever uses it does not.
 /// </summary>
 public abstract class LinearLayer : nn.Module<Tensor, Tensor>
 {
@@ -71,14 +72,23 @@ public abstract class LinearLayer : nn.Module<Tensor, Tensor>
 
     /// <summary>GELU(x·Wᵀ + b), tanh form, as the next layer of the same format multiplies it.</summary>
     /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
-    internal abstract Operand MultiplyGelu(Operand x);
+    internal virtual Operand MultiplyGelu(Operand x)
+    {
+        using var scope = NewDisposeScope();
+        return Prepare(Gelu.Tanh(Multiply(x))).MoveToOuterDisposeScope();
+    }
 
     /// <summary>residual + gate·(x·Wᵀ + b).</summary>
     /// <param name="x">From <see cref="Prepare(Tensor)"/>.</param>
     /// <param name="residual"><c>[B, L, out]</c></param>
     /// <param name="gate">Float32 <c>[B, 1, out]</c> or <c>[B, L, out]</c>, or null for 1.</param>
     /// <returns><c>[B, L, out]</c></returns>
-    internal abstract Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null);
+    internal virtual Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor product = Multiply(x);
+        return (gate is null ? residual + product : residual.addcmul(product, gate.to_type(residual.dtype), 1)).MoveToOuterDisposeScope();
+    }
 
     // An operand of another format is an error of the program, not of its input.
     private protected T Of<T>(Operand x)

@@ -28,4 +28,7 @@ public enum KernelOperator
 
     /// <summary>A causal convolution of the VAE, straight from the frames; also what <see cref="UpsampleConvolution"/> runs on.</summary>
     CausalConvolution,
+
+    /// <summary>How the VAE's decoder ends: RMS normalisation, SiLU, and a causal convolution to the channels of a pixel.</summary>
+    CausalHead,
 }

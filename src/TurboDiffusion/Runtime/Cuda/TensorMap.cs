@@ -33,23 +33,24 @@ internal static unsafe class TensorMap
             [BoxBytes, (uint)boxRows], TensorSwizzle.Bytes128));
 
     /// <summary>
-    /// Describes contiguous bfloat16 values of three axes, in boxes whose rows of 64 or 128 bytes are swizzled as the matrix products
-    /// read them, zeros outside.
+    /// Describes bfloat16 values of three axes, in boxes whose rows of 64 bytes are swizzled as the matrix products read them,
+    /// zeros outside.
     /// </summary>
     /// <param name="device">Whose copy engine reads it.</param>
     /// <param name="map">Where to; <see cref="Size"/> bytes at a multiple of <see cref="Alignment"/>.</param>
     /// <param name="address">The values, at a multiple of 16.</param>
     /// <param name="sizes">Of the axes, the slowest first; the last is a multiple of 8.</param>
-    /// <param name="box">Likewise of a box; the last is 32 or 64.</param>
+    /// <param name="box">Likewise of a box; the last is 32.</param>
+    /// <param name="planePitch">Values from a plane to the next; null: they lie side by side, as rows do.</param>
     /// <exception cref="EnvironmentException">The device refuses it.</exception>
     public static void Describe(IKernelDevice device, byte* map, void* address, (long Planes, long Rows, long Columns) sizes,
-        (int Planes, int Rows, int Columns) box)
+        (int Planes, int Rows, int Columns) box, long? planePitch = null)
     {
-        ulong pitch = sizeof(ushort) * (ulong)sizes.Columns;
+        ulong pitch = sizeof(ushort) * (ulong)sizes.Columns,
+            between = sizeof(ushort) * (ulong)(planePitch ?? sizes.Rows * sizes.Columns);
         device.Describe(map, new TensorLayout((nint)address, TensorElement.Bfloat16,
-            [(ulong)sizes.Columns, (ulong)sizes.Rows, (ulong)sizes.Planes], [pitch, pitch * (ulong)sizes.Rows],
-            [(uint)box.Columns, (uint)box.Rows, (uint)box.Planes],
-            box.Columns * sizeof(ushort) == BoxBytes ? TensorSwizzle.Bytes128 : TensorSwizzle.Bytes64));
+            [(ulong)sizes.Columns, (ulong)sizes.Rows, (ulong)sizes.Planes], [pitch, between],
+            [(uint)box.Columns, (uint)box.Rows, (uint)box.Planes], TensorSwizzle.Bytes64));
     }
 
     /// <summary>Writes a GPU's map.</summary>

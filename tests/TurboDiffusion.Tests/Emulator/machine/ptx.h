@@ -7,6 +7,10 @@
 #include "proxies.h"
 
 inline u32 pack_bf16(float low, float high) { return emulator::to_bf16(low) | emulator::to_bf16(high) << 16; }
+inline u32 max_bf16(u32 a, u32 b) {
+    auto larger = [](u32 x, u32 y) { return emulator::bits_of<float>(x << 16) >= emulator::bits_of<float>(y << 16) ? x & 0xffff : y & 0xffff; };
+    return larger(a, b) | larger(a >> 16, b >> 16) << 16;
+}
 inline u32 pack_fp8(float low, float high) { return emulator::to_e4m3(low) | emulator::to_e4m3(high) << 8; }
 inline u32 add_bytes(u32 bytes, u32 sum) { return sum + (bytes & 255) + (bytes >> 8 & 255) + (bytes >> 16 & 255) + (bytes >> 24); }
 inline float tanh_fast(float x) { return tanhf(x); }
@@ -25,7 +29,6 @@ inline void cp_async_16(u32 destination, const void* source, bool valid) { emula
 inline void cp_async_commit() { emulator::copies_commit(); }
 template <int Pending>
 void cp_async_wait() { emulator::copies_wait(Pending); }
-inline void prefetch_l2(const void*) {}
 
 namespace emulator {
 

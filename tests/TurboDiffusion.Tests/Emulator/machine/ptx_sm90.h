@@ -12,6 +12,9 @@ inline void mbarrier_wait(u32 barrier, u32 parity) { emulator::mbarrier_wait_pha
 inline void mbarrier_arrive_at(u32 barrier, u32 block) { emulator::mbarrier_arrival(emulator::map_shared(barrier, block), 0); }
 
 inline void prefetch_map(const TensorMap*) {}
+inline void prefetch_l2(const void* address, u32 bytes) {
+    if (reinterpret_cast<u64>(address) % 16 != 0 || bytes % 16 != 0) emulator::fail("a prefetch of %u bytes at %p", bytes, address);
+}
 inline void copy_box(u32 destination, const TensorMap* map, int column, int row, u32 barrier) {
     emulator::copy_tensor(0, destination, map, {column, row}, barrier);
 }

@@ -16,7 +16,9 @@ public class SagePrologueKernelTests
     [KernelCase(1, 1, 1)]
     [KernelCase(2, 30, 2)]
     [KernelCase(2, 105, 12)]
+    [KernelCase(1, 40, 20)]
     [KernelCase(1, 420, 40, GpuOnly = true)]
+    [KernelCase(1, 50, 64, GpuOnly = true)]
     public void Statistics_are_those_of_the_plain_form(TestMachine machine, int batch, int length, int heads)
     {
         using TestDevice on = TestDevice.Of(machine);
@@ -28,18 +30,21 @@ public class SagePrologueKernelTests
         // Parts of one wider projection.
         Tensor wide = KernelConformance.Random(device, 3, ScalarType.BFloat16, batch, length, 3 * heads * 128) * 2 + 0.5;
         Tensor q = wide.narrow(2, 0, heads * 128), k = wide.narrow(2, heads * 128, heads * 128);
+        Tensor normed = k.to_type(ScalarType.Float32) * Inverse(k).unsqueeze(-1) * transform.KeyWeight.to_type(ScalarType.Float32);
+        Tensor expected = rotary.Rotate(normed.unflatten(2, [-1, 128])).mean([1], keepdim: true);
         KernelConformance.PoisonMemory(device);
         (Tensor query, Tensor key, Tensor mean) = SageStatisticsKernel.Run(SageOperand.Rows(q), SageOperand.Rows(k), transform);
         Comparison.Elementwise(Inverse(q), query, 1e-5, 0, "q");
         Comparison.Elementwise(Inverse(k), key, 1e-5, 0, "k");
-        Tensor normed = k.to_type(ScalarType.Float32) * Inverse(k).unsqueeze(-1) * transform.KeyWeight.to_type(ScalarType.Float32);
-        Comparison.RelativeL2(rotary.Rotate(normed.unflatten(2, [-1, 128])).mean([1], keepdim: true), mean, 1e-2, "mean of the keys");
+        Comparison.RelativeL2(expected, mean, 1e-2, "mean of the keys");
     }
 
     [Theory]
     [KernelCase(1, 1, 1, 64)]
     [KernelCase(1, 64, 2, 64)]
     [KernelCase(2, 300, 3, 64)]
+    [KernelCase(2, 40, 5, 128)]
+    [KernelCase(1, 20, 7, 64)]
     [KernelCase(1, 1000, 12, 128, GpuOnly = true)]
     public void Queries_are_quantized_and_pooled_as_in_the_plain_form(TestMachine machine, int batch, int length, int heads, int block)
     {
@@ -55,6 +60,10 @@ public class SagePrologueKernelTests
     [Theory]
     [KernelCase(1, 1, 1, 64)]
     [KernelCase(2, 130, 2, 64)]
+    // Two times six heads, eight times five, and heads that only one divides.
+    [KernelCase(2, 70, 12, 64)]
+    [KernelCase(1, 20, 40, 64)]
+    [KernelCase(2, 20, 7, 128)]
     [KernelCase(2, 300, 12, 64, GpuOnly = true)]
     [KernelCase(1, 257, 40, 128, GpuOnly = true)]
     public void Queries_are_normalised_and_rotated_first(TestMachine machine, int batch, int length, int heads, int block)

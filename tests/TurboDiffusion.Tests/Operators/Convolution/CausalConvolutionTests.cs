@@ -30,8 +30,47 @@ public class CausalConvolutionTests
         Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue), 1e-4, 1e-4, "sum");
         using ConvolutionWeights filled = CausalConvolution.Prepare(weight, bias);
         Assert.Equal([3L, 3, 3, 32, 32], filled.Packed.shape);
-        Comparison.Elementwise(expected, CausalConvolution.RunLayer(frames, count, filled, 7, residual), 1e-4, 1e-4, "layer");
-        Comparison.Elementwise(all.narrow(0, past, count), CausalConvolution.RunLayer(frames, count, filled, 7, null), 1e-4, 1e-4, "alone");
+        Tensor[] wide = [.. CausalConvolution.Fill(stack(frames, 0), 3).unbind(0)];
+        Comparison.Elementwise(expected, CausalConvolution.RunLayer(wide, count, filled, 7, residual), 1e-4, 1e-4, "layer");
+        Comparison.Elementwise(all.narrow(0, past, count), CausalConvolution.RunLayer(wide, count, filled, 7, null), 1e-4, 1e-4, "alone");
+    }
+
+    // Of three channels, the pixels around take the place of zeros.
+    [Theory]
+    [InlineData(3, 3, 1)]
+    [InlineData(2, 2, 1)]
+    [InlineData(4, 3, 3)]
+    [InlineData(32, 3, 3)]
+    public void Filled_frames_give_what_the_layer_gives(long channels, long kernel, long launched)
+    {
+        using var scope = NewDisposeScope();
+        Tensor weight = randn([5, channels, 3, kernel, kernel], generator: new Generator(1)), bias = randn(5, generator: new Generator(2));
+        Tensor frames = randn([4, 6, 7, channels], generator: new Generator(3));
+        using ConvolutionWeights filled = CausalConvolution.Prepare(weight, bias);
+        Assert.Equal([3L, launched, launched, 32, 32], filled.Packed.shape);
+        Tensor[] wide = [.. CausalConvolution.Fill(frames, kernel).unbind(0)];
+        Assert.All(wide, frame => Assert.Equal([6L, 7, 32], frame.shape));
+        // Of an even kernel, one pixel more before than after.
+        long before = kernel / 2, after = kernel - 1 - before;
+        Tensor padded = nn.functional.pad(frames.permute(3, 0, 1, 2).unsqueeze(0), [before, after, before, after, 2, 0]);
+        Tensor expected = nn.functional.conv3d(padded, weight, bias).squeeze(0).permute(1, 2, 3, 0);
+        Comparison.Elementwise(expected, CausalConvolution.RunLayer(wide, 4, filled, 5, null), 1e-4, 1e-4, "layer");
+    }
+
+    // One frame of the past, as the kernel spans three.
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(9, 2)]
+    public void Every_other_frame_is_that_of_a_convolution_over_time(int count, int launches)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => randn(shape, generator: new Generator(seed));
+        (Tensor x, Tensor weight, Tensor bias) = (Draw(1, 1, 5, 1 + 2 * count, 4, 6), Draw(2, 7, 5, 3, 1, 1), Draw(3, 7));
+        Tensor expected = nn.functional.conv3d(x, weight, bias, [2, 1, 1]).squeeze(0).permute(1, 2, 3, 0);
+        Tensor[] frames = [.. x.squeeze(0).permute(1, 2, 3, 0).contiguous().unbind(0)];
+        (Tensor packed, CausalConvolution.Epilogue epilogue) = (CausalConvolution.Pack(weight), new(bias, null));
+        Comparison.Elementwise(expected, CausalConvolution.Run(frames, count, packed, epilogue, 2), 1e-4, 1e-4, "frames");
+        Comparison.Elementwise(expected, InParts(launches, frames, count, packed, epilogue, 2), 1e-4, 1e-4, "parts");
     }
 
     [Theory]
@@ -46,9 +85,17 @@ public class CausalConvolutionTests
         Tensor[] frames = [.. Enumerable.Range(0, past + count).Select(i => Draw((ulong)i + 3, 4, 6, 5))];
         Tensor packed = CausalConvolution.Pack(Draw(1, 7, 5, 3, 3, 3));
         CausalConvolution.Epilogue epilogue = new(Draw(2, 7), Draw(99, count, 4, 6, 7));
-        Tensor[] parts = [.. CausalConvolution.Parts(frames, count, packed, epilogue)
-            .Select(part => CausalConvolution.RunPlain(part.Frames, part.Count, packed, part.Epilogue))];
+        Comparison.Elementwise(CausalConvolution.RunPlain(frames, count, packed, epilogue),
+            InParts(launches, frames, count, packed, epilogue), 1e-5, 1e-5, "sum");
+    }
+
+    // What so many launches give, one after the other.
+    private static Tensor InParts(int launches, Tensor[] frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue,
+        int frameStride = 1)
+    {
+        Tensor[] parts = [.. CausalConvolution.Parts(frames, count, packed, epilogue, frameStride)
+            .Select(part => CausalConvolution.RunPlain(part.Frames, part.Count, packed, part.Epilogue, frameStride))];
         Assert.Equal(launches, parts.Length);
-        Comparison.Elementwise(CausalConvolution.RunPlain(frames, count, packed, epilogue), cat(parts, 0), 1e-5, 1e-5, "sum");
+        return cat(parts, 0);
     }
 }

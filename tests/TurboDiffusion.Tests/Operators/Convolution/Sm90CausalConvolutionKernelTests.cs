@@ -70,6 +70,52 @@ public class Sm90CausalConvolutionKernelTests
         }
     }
 
+    [Theory]
+    [KernelCase(1, 2, 2, 32, 96)]
+    [KernelCase(2, 34, 38, 32, 96)]
+    [KernelCase(1, 18, 32, 96, 192)]
+    [KernelCase(4, 480, 832, 96, 96, GpuOnly = true)]
+    [KernelCase(9, 60, 104, 384, 384, GpuOnly = true)]
+    public void Halved_frames_agree_with_the_plain_form(TestMachine machine, int frames, long height, long width, long channels,
+        long outputs)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, shape);
+        Tensor x = Draw(1, frames, channels, height, width), weight = Draw(2, outputs, channels, 3, 3) / Math.Sqrt(9 * channels),
+            bias = Wide(Draw(3, outputs)), packed = DownsampleConvolution.Pack(weight);
+        Tensor expected = DownsampleConvolution.RunPlain(Wide(x), Wide(weight), bias);
+        KernelConformance.PoisonMemory(on.Device);
+        Comparison.RelativeL2(expected, DownsampleConvolution.RunKernel(x, packed, bias), 4e-3, "kernel");
+        if (frames > Sm90CausalConvolutionKernel.MostFrames) return;
+        Tensor[] pixels = [.. x.permute(0, 2, 3, 1).contiguous().unbind(0)];
+        foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
+                     new(new(frames, height / 2, width / 2, 2 * channels, outputs, 2, 2, ScalarType.BFloat16), 1, false, 2)))
+        {
+            KernelConformance.PoisonMemory(on.Device);
+            Tensor actual = Sm90CausalConvolutionKernel.RunHalved(pixels, packed, bias, tuning).permute(0, 3, 1, 2);
+            Comparison.RelativeL2(expected, actual, 4e-3, $"kernel, {tuning}");
+        }
+    }
+
+    [Theory]
+    [KernelCase(1, 1, 1, 32, 96)]
+    [KernelCase(3, 17, 19, 64, 96)]
+    [KernelCase(2, 120, 208, 192, 192, GpuOnly = true)]
+    [KernelCase(8, 60, 104, 384, 384, GpuOnly = true)]
+    public void Every_other_frame_agrees_with_the_plain_form(TestMachine machine, int count, long height, long width, long channels,
+        long outputs)
+    {
+        using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
+        using var scope = NewDisposeScope();
+        Case c = new(on.Device, 1 + count, height, width, channels, outputs, 3, 1, count, false);
+        Tensor expected = CausalConvolution.RunPlain([.. c.Frames.Select(Wide)], count, Wide(c.Packed), c.WideEpilogue, 2);
+        KernelConformance.PoisonMemory(on.Device);
+        Tensor actual = Sm90CausalConvolutionKernel.Run(c.Frames, count, c.Packed, c.Epilogue, null, 2);
+        Assert.Equal([count, height, width, outputs], actual.shape);
+        Comparison.RelativeL2(expected, actual, 4e-3, "sum");
+    }
+
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
 
     private sealed class Case(Device device, int frames, long height, long width, long channels, long outputs, int kernelFrames,

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -28,6 +29,21 @@ public class QuantizationTests
         Tensor error = (BlockInt8.Dequantize(values, scales) - x).abs();
         Assert.True(error.le(step * 1.0001).all().item<bool>());
         Assert.True(error.masked_select(values.lt(127)).le(step.masked_select(values.lt(127)) * 0.5001).all().item<bool>());
+    }
+
+    [Fact]
+    public void Int8_rows_come_back_within_half_a_step_of_their_own()
+    {
+        using var scope = NewDisposeScope();
+        // Of sizes that differ by 10 000 from row to row; one is zero.
+        Tensor x = randn(40, 300, generator: new Generator(3)) * logspace(-2, 2, 40, 10).unsqueeze(1).to_type(ScalarType.Float32);
+        x[5] = 0;
+        (Tensor values, Tensor scales) = RowInt8.Quantize(x);
+        Assert.Equal([40], scales.shape);
+        Assert.True((RowInt8.Dequantize(values, scales) - x).abs().le(scales.unsqueeze(1) * 0.5001).all().item<bool>());
+        Comparison.Exact(zeros(300), RowInt8.Dequantize(values, scales)[5], "zeros");
+        // The largest of each row is kept.
+        Assert.Equal(39, (values.to_type(ScalarType.Int32).abs().amax([1]) == 127).sum().item<long>());
     }
 
     [Fact]
@@ -91,7 +107,7 @@ public class QuantizationTests
         using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float,
             Placement.Meta);
         using var file = new CountedReads(new RandomCheckpoint(shapes, 4));
-        using var quantized = new QuantizedCheckpoint(file);
+        using var quantized = new QuantizedCheckpoint(file, WanCheckpoint.Int8Layers);
         const string name = "blocks.0.ffn.0.";
         using Tensor weight = file.Read(name + "weight"), values = quantized.Read(name + "int8_weight"),
             scales = quantized.Read(name + "scale");

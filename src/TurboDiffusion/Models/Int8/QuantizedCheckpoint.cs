@@ -4,14 +4,16 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Operators.Linear;
 using static TorchSharp.torch;
 
-namespace TurboDiffusion.Models.Wan;
+namespace TurboDiffusion.Models.Int8;
 
 /// <summary>
-/// A float Wan checkpoint seen in the published int8 format: the weights of the blocks' linear layers become
-/// <c>int8_weight</c> and <c>scale</c>. A weight is quantized when it is read.
+/// A float checkpoint seen in int8: the weights of a model's layers that can be int8 become <c>int8_weight</c> and
+/// <c>scale</c>. A weight is quantized when it is read, so that one is in memory at a time.
 /// </summary>
-public sealed class QuantizedCheckpoint : CheckpointView
+internal sealed class QuantizedCheckpoint : CheckpointView
 {
+    private readonly Int8Layers _layers;
+
     // The float weight behind each int8 weight and scale.
     private readonly Dictionary<string, string> _sources = [];
 
@@ -20,9 +22,11 @@ public sealed class QuantizedCheckpoint : CheckpointView
 
     /// <summary>Creates the view.</summary>
     /// <param name="inner">A checkpoint with the official names; the view owns it.</param>
-    public QuantizedCheckpoint(ICheckpoint inner)
+    /// <param name="layers">Which layers become int8.</param>
+    public QuantizedCheckpoint(ICheckpoint inner, Int8Layers layers)
         : base(inner)
     {
+        _layers = layers;
         Tensors = ByName(inner.Tensors.Values.SelectMany(Convert));
     }
 
@@ -41,7 +45,7 @@ public sealed class QuantizedCheckpoint : CheckpointView
         using var scope = NewDisposeScope();
         Tensor weight = Inner.Read(source);
         if (Device is not null && Device.type != weight.device_type) weight = weight.to(Device, disposeAfter: true);
-        (Tensor values, Tensor scales) = BlockInt8.Quantize(weight);
+        (Tensor values, Tensor scales) = _layers.Scaling.Quantize(weight);
         _scales[source] = scales.cpu().data<float>().ToArray();
         return (info.Dtype == ScalarType.Int8 ? values : scales).MoveToOuterDisposeScope();
     }
@@ -52,14 +56,14 @@ public sealed class QuantizedCheckpoint : CheckpointView
 
     private IEnumerable<TensorInfo> Convert(TensorInfo info)
     {
-        if (Int8Names.Layer(info.Name, Int8Names.Weight) is not { } layer || info.Shape.Count != 2)
+        if (_layers.Of(info.Name, Int8Layers.Weight) is not { } layer || info.Shape.Count != 2)
         {
             yield return info;
             yield break;
         }
-        string values = $"{layer}.{Int8Names.Int8Weight}", scales = $"{layer}.{Int8Names.Scale}";
+        string values = $"{layer}.{Int8Layers.Int8Weight}", scales = $"{layer}.{Int8Layers.Scale}";
         _sources[values] = _sources[scales] = info.Name;
         yield return new TensorInfo(values, ScalarType.Int8, info.Shape);
-        yield return new TensorInfo(scales, ScalarType.Float32, [BlockInt8.Blocks(info.Shape[0]), BlockInt8.Blocks(info.Shape[1])]);
+        yield return new TensorInfo(scales, ScalarType.Float32, _layers.Scaling.ScaleShape(info.Shape[0], info.Shape[1]));
     }
 }
