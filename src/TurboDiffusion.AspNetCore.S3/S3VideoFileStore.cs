@@ -121,8 +121,9 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
     {
         foreach (var name in (await ListAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(isOld))
         {
-            await AskAsync($"delete the files of {jobId}", () => client.DeleteObjectAsync(bucket, FolderOf(jobId) + name, cancellationToken),
-                cancellationToken).ConfigureAwait(false);
+            var key = FolderOf(jobId) + name;
+            await AskAsync($"delete {name} of {jobId}", () => client.DeleteObjectAsync(bucket, key, cancellationToken), cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
