@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the shapes model from nothing: VAE, teacher, guided student, SLA tuning, decoder, int8. Every stage continues where it was stopped.
+# Trains the shapes model from nothing: VAE, teacher, guided student, SLA tuning, int8. Every stage continues where it was stopped.
 #   train.sh WORK [STAGE ...]     WORK: a folder for data, runs and the models; stages: all, by default
 # Wants one NVIDIA GPU. TURBODIFFUSION names the command, by default the one of this repository.
 set -euo pipefail
@@ -17,10 +17,11 @@ for stage in $stages; do
       turbodiffusion train vae --config "$here/vae-1.json"
       turbodiffusion train vae --config "$here/vae-2.json"
       turbodiffusion train vae --config "$here/vae-3.json"
-      turbodiffusion train vae --config "$here/vae-4.json" ;;
+      turbodiffusion train vae --config "$here/vae-4.json"
+      turbodiffusion train vae --config "$here/vae-5.json" ;;
     world)
-      turbodiffusion world data-small --vae runs/vae-4/model.safetensors --clips 24000 --captions 8 --frames 33 --size 112x64
-      turbodiffusion world data --vae runs/vae-4/model.safetensors --clips 12000 --captions 8 --frames 33 ;;
+      turbodiffusion world data-small --vae runs/vae-5/model.safetensors --clips 24000 --captions 8 --frames 33 --size 112x64
+      turbodiffusion world data --vae runs/vae-5/model.safetensors --clips 14000 --captions 8 --frames 33 --seed 400000 ;;
     teacher)
       turbodiffusion train teacher --config "$here/teacher-1.json"
       turbodiffusion train teacher --config "$here/teacher-2.json"
@@ -30,10 +31,7 @@ for stage in $stages; do
       turbodiffusion train teacher --config "$here/teacher-4.json" ;;
     distil)
       turbodiffusion train rcm --config "$here/guided.json"
-      # Neither needs the other, and neither fills a GPU.
-      turbodiffusion train vae --config "$here/vae-5.json" & vae=$!
-      turbodiffusion train sla --config "$here/sla.json"
-      wait "$vae" ;;
+      turbodiffusion train sla --config "$here/sla.json" ;;
     assemble)
       mkdir -p shapes
       turbodiffusion convert runs/sla/model.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite

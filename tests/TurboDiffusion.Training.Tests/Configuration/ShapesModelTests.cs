@@ -10,7 +10,7 @@ public class ShapesModelTests
     public void Every_stage_begins_from_what_the_last_one_wrote()
     {
         VaeTrainingConfig first = Load<VaeTrainingConfig>("vae-1"), second = Load<VaeTrainingConfig>("vae-2"),
-            third = Load<VaeTrainingConfig>("vae-3"), wider = Load<VaeTrainingConfig>("vae-4"), decoder = Load<VaeTrainingConfig>("vae-5");
+            third = Load<VaeTrainingConfig>("vae-3"), wider = Load<VaeTrainingConfig>("vae-4"), last = Load<VaeTrainingConfig>("vae-5");
         TeacherConfig small = Load<TeacherConfig>("teacher-1"), whole = Load<TeacherConfig>("teacher-2"),
             teacher = Load<TeacherConfig>("teacher-3"), adapted = Load<TeacherConfig>("teacher-4");
         SlaConfig sla = Load<SlaConfig>("sla");
@@ -25,12 +25,11 @@ public class ShapesModelTests
         Assert.Equal((teacher.Output, text, teacher.Data), (adapted.Output, adapted.TextEncoder, adapted.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (guided.Teacher, guided.TextEncoder, guided.Data));
         Assert.Equal((Model(guided), text, guided.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
-        // The decoder alone, of the VAE whose latents the data are.
-        Assert.Equal((true, guided.Scores!.Vae), (decoder.DecoderOnly, decoder.Initial));
+        Assert.Equal((Model(wider), false), (last.Initial, last.DecoderOnly));
         Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
         Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
         Assert.Equal(128, small.Model.HeadDim);
-        RunConfig[] all = [first, second, third, wider, decoder, small, whole, teacher, adapted, sla, rcm, guided];
+        RunConfig[] all = [first, second, third, wider, last, small, whole, teacher, adapted, sla, rcm, guided];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 
