@@ -42,7 +42,8 @@ internal static class DeviceClock
         return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
     }
 
-    private static void Synchronize(torch.Device device)
+    /// <summary>Waits until a device has done what it was asked for.</summary>
+    public static void Synchronize(torch.Device device)
     {
         if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
     }

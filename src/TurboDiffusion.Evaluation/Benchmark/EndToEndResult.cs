@@ -12,6 +12,9 @@ internal sealed record EndToEndResult
     /// <summary>The frames went to host memory alone.</summary>
     public const string HostMemory = "host memory";
 
+    /// <summary>The same, each stage waited for.</summary>
+    public const string StageByStage = "host memory, stage by stage";
+
     /// <summary>They went to a folder of PNG files.</summary>
     public const string PngFrames = "frames/";
 
@@ -59,9 +62,16 @@ internal sealed record EndToEndResult
     /// <summary>The most memory that was taken: of the GPU, or of the process.</summary>
     public required long PeakBytes { get; init; }
 
-    /// <summary>Decoding seconds to each writer over those to host memory: 1 where writing keeps nobody waiting.</summary>
-    public IReadOnlyDictionary<string, double> WriterRatio =>
-        Warm.Select(r => r.Writer).Distinct().ToDictionary(w => w, w => Decoding(w) / Decoding(HostMemory));
+    /// <summary>Decoding seconds with each writer over those without: 1 where writing keeps nobody waiting.</summary>
+    public IReadOnlyDictionary<string, double> WriterRatio
+    {
+        get
+        {
+            double decoding = Median(StageByStage, r => r.Of(GenerationStage.Decoding)), without = Median(HostMemory, r => r.Seconds);
+            return Warm.Select(r => r.Writer).Distinct().Where(w => w is not (HostMemory or StageByStage))
+                .ToDictionary(w => w, w => (decoding + Median(w, r => r.Seconds) - without) / decoding);
+        }
+    }
 
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
@@ -85,16 +95,16 @@ internal sealed record EndToEndResult
                          official?.Decoding),
                  })
         {
-            double first = First.Of(stage), warm = Median(HostMemory, r => r.Of(stage));
+            double first = First.Of(stage), warm = Median(StageByStage, r => r.Of(stage));
             if (first == 0 && warm == 0) continue;
             Row(name, first, warm, theirs);
         }
         Row("prompt to the last frame in host memory", First.Seconds, Median(HostMemory, r => r.Seconds), null);
-        foreach (string writer in WriterRatio.Keys.Where(w => w != HostMemory))
+        foreach (string writer in WriterRatio.Keys)
             Row($"prompt to {writer}", null, Median(writer, r => r.Seconds), null);
         Row("opening the files", OpeningSeconds, null, null);
         text.Append('\n');
-        foreach (string writer in WriterRatio.Keys.Where(w => w != HostMemory))
+        foreach (string writer in WriterRatio.Keys)
             text.Append(CultureInfo.InvariantCulture,
                 $"Decoding with {writer} written beside it takes {WriterRatio[writer]:0.00} times as long as without a writer.\n");
         return text.ToString();
@@ -109,8 +119,6 @@ internal sealed record EndToEndResult
     }
 
     private static string Text(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
-
-    private double Decoding(string writer) => Median(writer, r => r.Of(GenerationStage.Decoding));
 
     private double Median(string writer, Func<EndToEndRun, double> value)
     {

@@ -15,8 +15,8 @@ internal sealed partial class PngFolderSink : IFrameSink
 {
     private const string MetadataFile = "metadata.json";
 
-    // Encoding a frame takes some ten milliseconds of one core; a decoder gives some hundred frames a second at most.
-    private const int MostWriters = 8;
+    // A frame takes a core tens of milliseconds, to encode it and until a disk has it; a decoder gives up to two hundred a second.
+    private const int MostWriters = 24;
 
     private readonly VideoFormat _format;
     private readonly VideoMetadata _metadata;
