@@ -20,7 +20,7 @@ namespace TurboDiffusion.Cli.Output;
 internal sealed class EvaluationOutput(
     string? json, string? table, string? sheet, string sheetOf, int sheetClips, string? failures, CancellationToken cancellationToken)
 {
-    private const int FailuresOfRow = 24, LinesInVideo = 3;
+    private const int FailuresOfRow = 24;
 
     private readonly List<EvaluatedClip> _shown = [];
     private readonly Dictionary<string, int> _failures = [];
@@ -73,10 +73,9 @@ internal sealed class EvaluationOutput(
     private void WriteSheet(string path, IReadOnlyList<EvaluatedClip> clips, IReadOnlyList<string> captions)
     {
         using var scope = torch.NewDisposeScope();
-        int lines = IsPicture(path) ? 1 : LinesInVideo;
         var contact = new ContactSheet(
             [.. clips.Select(c => torch.tensor(c.Rgb, [c.Size.Frames, c.Size.Height, c.Size.Width, 3], torch.uint8))],
-            (clip, width) => CaptionStrip.Draw(captions[clip], width, lines));
+            (clip, width) => CaptionStrip.Draw(captions[clip], width, captions.Max(caption => CaptionStrip.Lines(caption, width))));
         if (IsPicture(path)) contact.WritePicture(path);
         else
             contact.WriteVideo(path, clips[0].Size.FramesPerSecond,
