@@ -64,21 +64,13 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
     public async Task<IReadOnlyList<string>> ListJobsAsync(CancellationToken cancellationToken = default)
     {
         var request = new ListObjectsV2Request { BucketName = bucket, Prefix = prefix, Delimiter = "/" };
-        return await AskAsync("list its objects", AllAsync, cancellationToken).ConfigureAwait(false);
-
-        async Task<List<string>> AllAsync()
-        {
-            var jobs = new List<string>();
-            await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
-                .ConfigureAwait(false))
-            {
-                jobs.AddRange(
-                    (page.CommonPrefixes ?? []).Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid));
-            }
-
-            return jobs;
-        }
+        var folders = await ListAsync("list its objects", request, page => page.CommonPrefixes, cancellationToken).ConfigureAwait(false);
+        return [.. folders.Select(folder => folder[prefix.Length..].TrimEnd('/')).Where(VideoJobId.IsValid)];
     }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default) =>
+        [.. (await NamesAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(VideoFileNames.IsValid)];
 
     // No room, no right, no bucket, no answer: all of it is said in the words of the store.
     private static async Task<T> AskAsync<T>(string what, Func<Task<T>> call, CancellationToken cancellationToken)
@@ -100,26 +92,33 @@ public sealed class S3VideoFileStore(IAmazonS3 client, string bucket, string pre
         }
     }
 
-    /// <inheritdoc/>
-    public async Task<IReadOnlyList<string>> ListAsync(string jobId, CancellationToken cancellationToken = default)
+    // Of all that lies in the folder of a job.
+    private async Task<IEnumerable<string>> NamesAsync(string jobId, CancellationToken cancellationToken)
     {
         var request = new ListObjectsV2Request { BucketName = bucket, Prefix = FolderOf(jobId) };
-        return await AskAsync($"list the files of {jobId}", AllAsync, cancellationToken).ConfigureAwait(false);
+        var found = await ListAsync($"list the files of {jobId}", request, page => page.S3Objects, cancellationToken).ConfigureAwait(false);
+        return found.Select(item => item.Key[request.Prefix.Length..]);
+    }
 
-        async Task<List<string>> AllAsync()
+    private Task<List<T>> ListAsync<T>(
+        string what, ListObjectsV2Request request, Func<ListObjectsV2Response, List<T>?> items, CancellationToken cancellationToken)
+    {
+        return AskAsync(what, AllAsync, cancellationToken);
+
+        async Task<List<T>> AllAsync()
         {
-            var names = new List<string>();
+            var all = new List<T>();
             await foreach (var page in client.Paginators.ListObjectsV2(request).Responses.WithCancellation(cancellationToken)
                 .ConfigureAwait(false))
-                names.AddRange((page.S3Objects ?? []).Select(found => found.Key[request.Prefix.Length..]).Where(VideoFileNames.IsValid));
+                all.AddRange(items(page) ?? []);
 
-            return names;
+            return all;
         }
     }
 
     private async Task DeleteAsync(string jobId, Func<string, bool> isOld, CancellationToken cancellationToken)
     {
-        foreach (var name in (await ListAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(isOld))
+        foreach (var name in (await NamesAsync(jobId, cancellationToken).ConfigureAwait(false)).Where(isOld))
         {
             var key = FolderOf(jobId) + name;
             await AskAsync($"delete {name} of {jobId}", () => client.DeleteObjectAsync(bucket, key, cancellationToken), cancellationToken)

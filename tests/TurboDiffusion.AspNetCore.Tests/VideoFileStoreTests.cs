@@ -167,6 +167,19 @@ public sealed class S3VideoFileStoreTests : VideoFileStoreConformance, IAsyncLif
     }
 
     [Fact]
+    public async Task What_others_put_into_the_folder_of_a_job_goes_with_it_and_is_no_file_of_it()
+    {
+        var id = VideoJobId.New();
+        await Store.SaveAsync(id, "video1.mp4", new byte[] { 1 });
+        _server.Objects[$"bucket/videos/{id}/Some Note.txt"] = [1];
+        Assert.Equal(["video1.mp4"], await Store.ListAsync(id));
+        await Store.DeleteRunsAsync(id, 2);
+        Assert.Single(_server.Objects);
+        await Store.DeleteAsync(id);
+        Assert.Empty(_server.Objects);
+    }
+
+    [Fact]
     public async Task While_the_store_is_down_requests_fail_and_jobs_end_in_an_error()
     {
         await using var service = await StartAsync();
