@@ -73,9 +73,12 @@ internal sealed class EvaluationOutput(
     private void WriteSheet(string path, IReadOnlyList<EvaluatedClip> clips, IReadOnlyList<string> captions)
     {
         using var scope = torch.NewDisposeScope();
+        // Every caption of a sheet is as wide as any other.
+        int? lines = null;
         var contact = new ContactSheet(
             [.. clips.Select(c => torch.tensor(c.Rgb, [c.Size.Frames, c.Size.Height, c.Size.Width, 3], torch.uint8))],
-            (clip, width) => CaptionStrip.Draw(captions[clip], width, captions.Max(caption => CaptionStrip.Lines(caption, width))));
+            (clip, width) => CaptionStrip.Draw(
+                captions[clip], width, lines ??= captions.Max(caption => CaptionStrip.Lines(caption, width))));
         if (IsPicture(path)) contact.WritePicture(path);
         else
             contact.WriteVideo(path, clips[0].Size.FramesPerSecond,
