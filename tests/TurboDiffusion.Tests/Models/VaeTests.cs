@@ -333,10 +333,10 @@ public class VaeTests
     [Fact]
     public void Impossible_configurations_are_refused()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => VaeConfig.WithDim(0));
-        Assert.Throws<ArgumentException>(() => new VaeConfig(96, 8, [1, 2], 2, [true]));
-        Assert.Throws<ArgumentException>(() => new VaeConfig(96, 16, [1, 2], 2, [true, true]));
-        Assert.Throws<ArgumentException>(() => new VaeConfig(3, 16, [1, 3], 2, [true]));
+        Assert.Throws<InvalidRequestException>(() => VaeConfig.WithDim(0));
+        Assert.Throws<InvalidRequestException>(() => new VaeConfig(96, 8, [1, 2], 2, [true]));
+        Assert.Throws<InvalidRequestException>(() => new VaeConfig(96, 16, [1, 2], 2, [true, true]));
+        Assert.Throws<InvalidRequestException>(() => new VaeConfig(3, 16, [1, 3], 2, [true]));
     }
 
     /// <summary>A small network with values of the size that a trained one has.</summary>

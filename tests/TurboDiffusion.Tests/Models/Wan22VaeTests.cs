@@ -62,7 +62,7 @@ public class Wan22VaeTests
     [InlineData(1, 3, 3)]
     public void Levels_whose_values_do_not_spread_evenly_are_refused(params int[] levels)
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(
+        InvalidRequestException error = Assert.Throws<InvalidRequestException>(
             () => new VaeConfig(8, 48, levels, 2, [true, true], 8, 2, hasShortcuts: true));
         Assert.Contains("do not spread evenly", error.Message);
     }

@@ -23,7 +23,7 @@ public sealed partial record UMT5Config
     /// <param name="numLayers">Blocks.</param>
     /// <param name="numBuckets">Relative-position buckets per head; even, at least 4.</param>
     /// <param name="maxDistance">The distance, in tokens, from which on all positions share the last bucket.</param>
-    /// <exception cref="ArgumentException">A size is not possible.</exception>
+    /// <exception cref="InvalidRequestException">A size is not possible.</exception>
     public UMT5Config(
         long vocab, long dim, long dimAttn, long dimFfn, long numHeads, long numLayers,
         long numBuckets = 32, long maxDistance = 128)
@@ -32,15 +32,17 @@ public sealed partial record UMT5Config
         (NumHeads, NumLayers) = (Positive(numHeads), Positive(numLayers));
         (NumBuckets, MaxDistance) = (numBuckets, maxDistance);
         if (numLayers > MaxLayers)
-            throw new ArgumentException($"numLayers is {numLayers}; expected at most {MaxLayers}.", nameof(numLayers));
+            throw new InvalidRequestException(nameof(numLayers),
+                $"numLayers is {numLayers}; expected at most {MaxLayers}.");
         if (dimAttn % numHeads != 0)
-            throw new ArgumentException($"The attention width {dimAttn} is not divisible by {numHeads} heads.", nameof(dimAttn));
+            throw new InvalidRequestException(nameof(dimAttn),
+                $"The attention width {dimAttn} is not divisible by {numHeads} heads.");
         if (numBuckets < 4 || numBuckets % 2 != 0)
-            throw new ArgumentException($"{numBuckets} relative-position buckets; expected an even number of at least 4.",
-                nameof(numBuckets));
+            throw new InvalidRequestException(nameof(numBuckets),
+                $"{numBuckets} relative-position buckets; expected an even number of at least 4.");
         if (maxDistance <= numBuckets / 4)
-            throw new ArgumentException($"The maximum distance {maxDistance} is within the {numBuckets / 4} exact buckets.",
-                nameof(maxDistance));
+            throw new InvalidRequestException(nameof(maxDistance),
+                $"The maximum distance {maxDistance} is within the {numBuckets / 4} exact buckets.");
     }
 
     /// <summary>umT5-xxl, the text encoder of every Wan model: 5.7 billion parameters.</summary>
@@ -94,7 +96,7 @@ public sealed partial record UMT5Config
         {
             return new UMT5Config(embedding[0], embedding[1], query[0], ffn[0], positions[1], layers, positions[0]);
         }
-        catch (ArgumentException e)
+        catch (InvalidRequestException e)
         {
             throw new CheckpointException(checkpoint.Path, $"is not a usable umT5 encoder: {e.Message}", e);
         }
@@ -110,7 +112,7 @@ public sealed partial record UMT5Config
     }
 
     private static long Positive(long value, [System.Runtime.CompilerServices.CallerArgumentExpression(nameof(value))] string name = "") =>
-        value is > 0 and <= MaxSize ? value : throw new ArgumentException($"{name} is {value}; expected 1 to {MaxSize}.", name);
+        value is > 0 and <= MaxSize ? value : throw new InvalidRequestException(name, $"{name} is {value}; expected 1 to {MaxSize}.");
 
     [GeneratedRegex(@"^blocks\.([0-9]{1,6})\.", RegexOptions.CultureInvariant)]
     private static partial Regex BlockNumber();

@@ -46,41 +46,47 @@ public sealed record VaeConfig
     /// <param name="decoderDim">Channels of the decoder at full resolution; null: those of the encoder.</param>
     /// <param name="patchSize">Rows and columns of pixels that the network sees as channels: 1, or 2 in Wan 2.2.</param>
     /// <param name="hasShortcuts">Whether each resolution level adds its input, averaged or repeated, to its output, as in Wan 2.2.</param>
-    /// <exception cref="ArgumentException">The values do not describe a VAE.</exception>
+    /// <exception cref="InvalidRequestException">The values do not describe a VAE.</exception>
     public VaeConfig(
         int dim, int zDim, IReadOnlyList<int> dimMult, int numResBlocks, IReadOnlyList<bool> temporalDownsample, int? decoderDim = null,
         int patchSize = 1, bool hasShortcuts = false)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(decoderDim ?? dim);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(patchSize);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(dim);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(numResBlocks);
+        foreach ((string name, int value) in new[]
+                 {
+                     (nameof(dim), dim), (nameof(decoderDim), decoderDim ?? dim), (nameof(patchSize), patchSize),
+                     (nameof(numResBlocks), numResBlocks),
+                 })
+            if (value < 1) throw new InvalidRequestException(name, $"{name} is {value}; it must be at least 1.");
         if (dimMult.Count == 0 || dimMult.Any(m => m <= 0))
-            throw new ArgumentException($"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.",
-                nameof(dimMult));
+            throw new InvalidRequestException(nameof(dimMult),
+                $"dimMult is [{string.Join(", ", dimMult)}]; every level needs a positive multiple.");
+        if (hasShortcuts && dimMult[0] != 1)
+            throw new InvalidRequestException(nameof(dimMult),
+                $"dimMult is [{string.Join(", ", dimMult)}]; with shortcuts, the first level has the channels of the input, so 1.");
         if (temporalDownsample.Count != dimMult.Count - 1)
-            throw new ArgumentException(
+            throw new InvalidRequestException(nameof(temporalDownsample),
                 $"temporalDownsample has {temporalDownsample.Count} entries; {dimMult.Count} levels have {dimMult.Count - 1} steps "
-                    + "between them.",
-                nameof(temporalDownsample));
+                    + "between them.");
         for (int i = 1; i < dimMult.Count && !hasShortcuts; i++)
             if ((decoderDim ?? dim) * dimMult[i] % 2 != 0)
-                throw new ArgumentException($"Level {i} has {(decoderDim ?? dim) * dimMult[i]} channels; the decoder halves them, so the "
-                    + "number must be even.", decoderDim is null ? nameof(dim) : nameof(decoderDim));
+                throw new InvalidRequestException(decoderDim is null ? nameof(dim) : nameof(decoderDim),
+                    $"Level {i} has {(decoderDim ?? dim) * dimMult[i]} channels; the decoder halves them, so the number must be even.");
         for (int level = 0; level < dimMult.Count && hasShortcuts; level++)
         {
             // What a level adds to its output: means of groups of its input's values, or its input repeated.
             int before = dimMult[Math.Max(0, level - 1)], here = dimMult[level], coarser = dimMult[Math.Min(dimMult.Count - 1, level + 1)];
             if ((long)before * Values(level) % here != 0 || level > 0 && (long)here * Values(level - 1) % coarser != 0)
-                throw new ArgumentException($"Level {level} has {here} times the first one's channels, and its neighbours {before} and "
-                    + $"{coarser}: values of one do not spread evenly over the other.", nameof(dimMult));
+                throw new InvalidRequestException(nameof(dimMult),
+                    $"Level {level} has {here} times the first one's channels, and its neighbours {before} and {coarser}: values of one "
+                        + "do not spread evenly over the other.");
         }
 
         // Values that become one, or that one becomes, in the step from a level to the next coarser one; 1 behind the last.
         int Values(int level) => level == dimMult.Count - 1 ? 1 : temporalDownsample[level] ? 8 : 4;
         if (zDim != WanLatentMean.Length && zDim != Wan22LatentMean.Length)
-            throw new ArgumentException($"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and "
-                + $"{Wan22LatentMean.Length} (2.2).", nameof(zDim));
+            throw new InvalidRequestException(nameof(zDim),
+                $"zDim is {zDim}; the latent statistics of Wan are for {WanLatentMean.Length} channels (2.1) and "
+                    + $"{Wan22LatentMean.Length} (2.2).");
         Dim = dim;
         ZDim = zDim;
         DimMult = [.. dimMult];
@@ -215,7 +221,7 @@ public sealed record VaeConfig
     /// <exception cref="CheckpointException">The tensors are not those of a Wan 2.1 VAE.</exception>
     public static VaeConfig FromCheckpoint(ICheckpoint checkpoint)
     {
-        int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape is [>= 0 and <= MaxChannels, ..]
+        int Channels(string key) => checkpoint.Tensors.TryGetValue(key, out TensorInfo? info) && info.Shape is [>= 1 and <= MaxChannels, ..]
             ? (int)info.Shape[0]
             : throw new CheckpointException(checkpoint.Path,
                 $"has no tensor '{key}' that a Wan 2.1 VAE could have; give the VAE file (Wan2.1_VAE.pth).");
@@ -234,12 +240,8 @@ public sealed record VaeConfig
             else if (levels.Count == temporal.Count) levels.Add(Channels(key + "residual.2.bias"));
             if (temporal.Count == 0) blocks++;
         }
-        return Checked(checkpoint, () =>
-        {
-            if (levels.Any(l => l % dim != 0))
-                throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
-            return new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal, Channels("decoder.head.0.gamma"));
-        });
+        return Checked(checkpoint, dim, levels,
+            multiples => new VaeConfig(dim, zDim, multiples, blocks, temporal, Channels("decoder.head.0.gamma")));
     }
 
     // Of Wan 2.2: the layers are grouped by level.
@@ -256,18 +258,21 @@ public sealed record VaeConfig
             if (has($"encoder.downsamples.{level}.downsamples.{blocks}.resample.1.bias"))
                 temporal.Add(has($"encoder.downsamples.{level}.downsamples.{blocks}.time_conv.bias"));
         }
-        return Checked(checkpoint, () => levels.Any(l => l % dim != 0) || levels[0] != dim
-            ? throw new ArgumentException($"Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.")
-            : new VaeConfig(dim, zDim, [.. levels.Select(l => l / dim)], blocks, temporal, decoderDim, patch, hasShortcuts: true));
+        return Checked(checkpoint, dim, levels,
+            multiples => new VaeConfig(dim, zDim, multiples, blocks, temporal, decoderDim, patch, hasShortcuts: true));
     }
 
-    private static VaeConfig Checked(ICheckpoint checkpoint, Func<VaeConfig> make)
+    private static VaeConfig Checked(
+        ICheckpoint checkpoint, int dim, IReadOnlyList<int> levels, Func<IReadOnlyList<int>, VaeConfig> ofMultiples)
     {
+        if (levels.Any(l => l % dim != 0))
+            throw new CheckpointException(checkpoint.Path,
+                $"does not hold a Wan VAE. Its levels have {string.Join(", ", levels)} channels, not multiples of {dim}.");
         try
         {
-            return make();
+            return ofMultiples([.. levels.Select(l => l / dim)]);
         }
-        catch (Exception e) when (e is ArgumentException or DivideByZeroException)
+        catch (InvalidRequestException e)
         {
             throw new CheckpointException(checkpoint.Path, $"does not hold a Wan VAE. {e.Message}", e);
         }
