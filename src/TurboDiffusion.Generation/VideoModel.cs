@@ -35,6 +35,7 @@ public sealed class VideoModel : IDisposable
 
     private readonly ModelVariants _variants;
     private readonly List<IDisposable> _files;
+    private readonly FrameDownload _download = new();
     private IReadOnlyList<IDisposable> _aside = [];
     private IReadOnlyList<string> _notes = [];
     private ModelFootprint _footprint = null!, _int8Footprint = null!;
@@ -296,7 +297,8 @@ public sealed class VideoModel : IDisposable
         {
             PipelineRequest plan = Check(request);
             ModelVariant variant = _variants.Get(request.Loras);
-            using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), variant.Identity, frames, cancellationToken);
+            using var receiver = new FileReceiver(
+                request, plan, FramesPerSecond(request), variant.Identity, _download, frames, cancellationToken);
             IReadOnlyDictionary<GenerationStage, TimeSpan> times = variant.Pipeline.Run(plan, receiver, progress, cancellationToken);
             return [.. receiver.Finished.Select(v => new VideoResult(
                 v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), variant.Identity, times))];
@@ -396,6 +398,7 @@ public sealed class VideoModel : IDisposable
         foreach (IDisposable file in _files.Concat(_aside)) file.Dispose();
         _files.Clear();
         _aside = [];
+        _download.Dispose();
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.
