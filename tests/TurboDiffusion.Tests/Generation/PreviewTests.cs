@@ -83,20 +83,30 @@ public class PreviewTests(SmallModelFixture models)
         Assert.Null(model.Components.PreviewVae);
     }
 
-    [Fact]
-    public void A_watcher_that_fails_ends_the_generation_and_leaves_nothing()
+    // Wherever it is told something; at the second chunk, the first is being encoded.
+    [Theory]
+    [InlineData("preview", "video.mp4")]
+    [InlineData("begin", "video.mp4")]
+    [InlineData("write", "video.mp4")]
+    [InlineData("write", "frames/")]
+    public void A_watcher_that_fails_ends_the_generation_and_leaves_nothing(string at, string name)
     {
         using VideoModel model = Open(tiny: true);
-        VideoRequest request = Request();
-        long tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        string folder = models.NewFolder();
+        VideoRequest request = Request() with { OutputPath = Path.Combine(folder, name) };
+        long tensors = 0;
         for (int i = 0; i < 2; i++)
         {
-            Assert.Throws<IOException>(() => model.Generate(request, frames: new Failing(), cancellationToken: Token));
-            Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(request.OutputPath)!));
+            // It is the watcher's own.
+            IOException error = Assert.Throws<IOException>(
+                () => model.Generate(request, frames: new Failing(at), cancellationToken: Token));
+            Assert.Equal(at, error.Message);
+            Assert.Empty(Directory.GetFileSystemEntries(folder));
             // The models that the first run loaded stay.
             if (i == 0) tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         }
         Assert.Equal(tensors, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        Assert.Single(model.Generate(request, cancellationToken: Token));
     }
 
     private VideoRequest Request() => models.Request() with { Frames = 9 };
@@ -137,18 +147,30 @@ public class PreviewTests(SmallModelFixture models)
         }
     }
 
-    private sealed class Failing : IVideoReceiver
+    private sealed class Failing(string at) : IVideoReceiver
     {
+        private int _chunks;
+
         public void Preview(ClipPreview preview)
         {
             foreach (torch.Tensor frames in preview.Frames())
-                using (frames) throw new IOException("no room");
+                using (frames) FailAt("preview");
         }
 
-        public void Begin(int video, ulong seed) => throw new InvalidOperationException("not reached");
+        public void Begin(int video, ulong seed) => FailAt("begin");
 
-        public void Write(torch.Tensor frames) => throw new InvalidOperationException("not reached");
+        public void Write(torch.Tensor frames)
+        {
+            if (++_chunks == 2) FailAt("write");
+        }
 
-        public void End() => throw new InvalidOperationException("not reached");
+        public void End()
+        {
+        }
+
+        private void FailAt(string place)
+        {
+            if (place == at) throw new IOException(at);
+        }
     }
 }
