@@ -7,7 +7,7 @@ namespace TurboDiffusion.Generation;
 /// <summary>Writes the videos of a request to their files as the frames come; what is not completed leaves nothing behind.</summary>
 internal sealed class FileReceiver(
     VideoRequest request, PipelineRequest plan, double framesPerSecond, ModelIdentity model, FrameDownload download,
-    IVideoReceiver? observer, CancellationToken cancellationToken)
+    IVideoObserver? observer, CancellationToken cancellationToken)
     : IVideoReceiver, IDisposable
 {
     private readonly List<(string Path, ulong Seed)> _finished = [];
@@ -28,7 +28,6 @@ internal sealed class FileReceiver(
 
     public void Write(torch.Tensor frames)
     {
-        observer?.Write(frames);
         Pass(download.Add(frames));
     }
 
@@ -58,7 +57,9 @@ internal sealed class FileReceiver(
         using (levels)
         {
             using torch.Tensor? bytes = levels?.squeeze(0);
-            if (bytes is not null) _sink!.Write(bytes);
+            if (bytes is null) return;
+            observer?.Write(bytes);
+            _sink!.Write(bytes);
         }
     }
 

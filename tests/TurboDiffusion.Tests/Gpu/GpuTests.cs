@@ -2,6 +2,7 @@ using TorchSharp;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Vae;
@@ -263,14 +264,22 @@ public class GpuTests(SmallModelFixture models)
             {
                 Device = device, Dtype = ScalarType.Float32, Attention = AttentionKind.Dense, Weights = weights, Loras = loras,
             });
-            var collected = new FrameCollector();
-            model.Generate(models.Request() with
+            VideoRequest request = models.Request() with
             {
                 Size = new(64, 64), Steps = 2, StartImage = image, EndImage = spec.Transformer.NeedsEndImage ? image : null,
                 // A folder of PNG needs no ffmpeg.
                 OutputPath = models.NewFolder() + "/", Output = new() { Overwrite = true },
-            }, null, collected, TestContext.Current.CancellationToken);
-            return cat(collected.Chunks, dim: 2);
+            };
+            using var pipeline = new WanPipeline(model.Components);
+            var collected = new FrameCollector();
+            pipeline.Run(model.Check(request), collected, cancellationToken: TestContext.Current.CancellationToken);
+            Tensor video = cat(collected.Chunks, dim: 2);
+            // What is written is the same, but for a level where two runs round to either side.
+            var written = new LevelCollector();
+            model.Generate(request, null, written, TestContext.Current.CancellationToken);
+            Comparison.Elementwise(VideoFrames.FromModelOutput(video.squeeze(0)).to(ScalarType.Float32),
+                cat(written.Chunks, dim: 0).to(ScalarType.Float32), 0, 1.1, $"levels on {device}");
+            return video;
         }
 
         // Int8 may round a value to another step on the way.
@@ -314,6 +323,13 @@ public class GpuTests(SmallModelFixture models)
         foreach ((string name, var parameter) in attention.named_parameters())
             parameter.copy_(randn(parameter.shape, generator: new Generator((ulong)name.Length)) * 0.1);
         return attention;
+    }
+
+    private sealed class LevelCollector : IVideoObserver
+    {
+        public List<Tensor> Chunks { get; } = [];
+
+        public void Write(Tensor levels) => Chunks.Add(levels.clone().DetachFromDisposeScope());
     }
 
     private sealed class FrameCollector : IVideoReceiver
