@@ -8,6 +8,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 # Test classes run in parallel already; one compute thread each keeps them out of one another's way.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 dotnet build TurboDiffusion.Extensions.sln -v quiet --nologo
-dotnet test --solution TurboDiffusion.Extensions.sln --no-build --max-parallel-test-modules 1 "$@"
+# In a shell's background SIGINT is ignored, and would be by what the tests interrupt.
+env --default-signal=INT dotnet test --solution TurboDiffusion.Extensions.sln --no-build --max-parallel-test-modules 1 "$@"
 # A choice of tests runs those alone; the whole run also uses the packages as somebody else would.
 [ $# -gt 0 ] || tests/PackageConsumer/run.sh

@@ -161,7 +161,11 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
         public VideoInfo? Info => Text("size")?.Split('x') is [var w, var h]
             && int.TryParse(w, CultureInfo.InvariantCulture, out var width) && int.TryParse(h, CultureInfo.InvariantCulture, out var height)
             && Number("frames") is { } frames && Number("fps") is { } fps
-            ? new VideoInfo(width, height, (int)frames, fps, Number("seed") is { } seed ? (long)seed : null) : null;
+            ? new VideoInfo(width, height, (int)frames, fps, Seed) : null;
+
+        // All of its 63 bits.
+        private long? Seed => Json.TryGetProperty("seed", out var value) && value.ValueKind == JsonValueKind.Number
+            && value.TryGetInt64(out var seed) ? seed : null;
 
         public static Video Of(ClientResult result)
         {

@@ -61,7 +61,7 @@ internal sealed partial class EngineHost : IDisposable
         string? modelId,
         Func<ModelSpec, VideoRequest> translate,
         Action<GenerationProgress> onProgress,
-        Func<int, IVideoReceiver?> frames,
+        Func<int, IVideoObserver?> observer,
         CancellationToken cancellationToken)
     {
         using var use = Use();
@@ -85,7 +85,7 @@ internal sealed partial class EngineHost : IDisposable
                     log.Report(progress);
                     onProgress(progress);
                 }),
-                frames(request.Frames ?? model.Spec.Frames),
+                observer(request.Frames ?? model.Spec.Frames),
                 cancellationToken);
             if (VideoModel.MachineNote is { } note && !_notedMachine)
             {

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.AI;
 using SkiaSharp;
 using TorchSharp;
+using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Pipelines;
 
@@ -16,7 +17,7 @@ namespace TurboDiffusion.Extensions.AI;
 /// <param name="totalFrames">Frames of each video.</param>
 /// <param name="yield">Takes the updates.</param>
 internal sealed class FrameStream(int previews, bool allFrames, bool steps, int totalFrames, Action<VideoGenerationResponseUpdate> yield)
-    : IVideoReceiver
+    : IVideoObserver
 {
     private int _next;
     private int _shown;
@@ -48,10 +49,9 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
 
     public void Begin(int video, ulong seed) => (_next, _shown) = (0, 0);
 
-    public void Write(torch.Tensor frames)
+    public void Write(torch.Tensor levels)
     {
         using var scope = torch.NewDisposeScope();
-        var levels = VideoFrames.FromModelOutput(frames.squeeze(0));
         var finished = new List<AIContent>();
         for (var i = 0; i < levels.shape[0]; i++, _next++)
         {
@@ -74,11 +74,7 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
             yield(new VideoGenerationResponseUpdate(finished) { Kind = VideoGenerationResponseUpdateKind.FramesUpdated });
     }
 
-    public void End()
-    {
-    }
-
-    /// <summary>Encodes one frame <c>[H, W, 3]</c>, uint8, as PNG.</summary>
+    /// <summary>Encodes one frame <c>[H, W, 3]</c>, uint8, as PNG, quickly: the GPU computes the next frames meanwhile.</summary>
     private static DataContent Encode(torch.Tensor frame, string name)
     {
         var (height, width) = ((int)frame.shape[0], (int)frame.shape[1]);
@@ -86,7 +82,8 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
         var rgba = torch.cat([frame, opaque], dim: 2);
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using var image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));
-        using var png = image.Encode(SKEncodedImageFormat.Png, 100);
+        using var pixels = image.PeekPixels();
+        using var png = pixels.Encode(new SKPngEncoderOptions(SKPngEncoderFilterFlags.Up, zLibLevel: 1));
         return new DataContent(png.ToArray(), "image/png") { Name = name };
     }
 }

@@ -6,12 +6,11 @@ namespace TurboDiffusion.Generation;
 
 /// <summary>Writes the videos of a request to their files as the frames come; what is not completed leaves nothing behind.</summary>
 internal sealed class FileReceiver(
-    VideoRequest request, PipelineRequest plan, double framesPerSecond, ModelIdentity model, IVideoReceiver? observer,
-    CancellationToken cancellationToken)
+    VideoRequest request, PipelineRequest plan, double framesPerSecond, ModelIdentity model, FrameDownload download,
+    IVideoObserver? observer, CancellationToken cancellationToken)
     : IVideoReceiver, IDisposable
 {
     private readonly List<(string Path, ulong Seed)> _finished = [];
-    private readonly FrameDownload _download = new();
     private IFrameSink? _sink;
     private (string Path, ulong Seed) _current;
 
@@ -29,13 +28,12 @@ internal sealed class FileReceiver(
 
     public void Write(torch.Tensor frames)
     {
-        observer?.Write(frames);
-        Pass(_download.Add(frames));
+        Pass(download.Add(frames));
     }
 
     public void End()
     {
-        Pass(_download.Last());
+        Pass(download.Last());
         _sink!.CompleteAsync(cancellationToken).GetAwaiter().GetResult();
         CloseSink();
         _finished.Add(_current);
@@ -44,8 +42,14 @@ internal sealed class FileReceiver(
 
     public void Dispose()
     {
-        _download.Dispose();
-        CloseSink();
+        try
+        {
+            download.Drop();
+        }
+        finally
+        {
+            CloseSink();
+        }
     }
 
     private void Pass(torch.Tensor? levels)
@@ -53,7 +57,9 @@ internal sealed class FileReceiver(
         using (levels)
         {
             using torch.Tensor? bytes = levels?.squeeze(0);
-            if (bytes is not null) _sink!.Write(bytes);
+            if (bytes is null) return;
+            observer?.Write(bytes);
+            _sink!.Write(bytes);
         }
     }
 

@@ -35,6 +35,7 @@ public sealed class VideoModel : IDisposable
 
     private readonly ModelVariants _variants;
     private readonly List<IDisposable> _files;
+    private readonly FrameDownload _download = new();
     private IReadOnlyList<IDisposable> _aside = [];
     private IReadOnlyList<string> _notes = [];
     private ModelFootprint _footprint = null!, _int8Footprint = null!;
@@ -101,7 +102,7 @@ public sealed class VideoModel : IDisposable
     }
 
     /// <summary>
-    /// Whether denoising steps can be watched (<see cref="IVideoReceiver.Preview"/>): not with low memory, unless there is a tiny VAE.
+    /// Whether denoising steps can be watched (<see cref="IVideoObserver.Preview"/>): not with low memory, unless there is a tiny VAE.
     /// </summary>
     public bool HasPreviews => Components.PreviewDecoder is not null;
 
@@ -276,7 +277,7 @@ public sealed class VideoModel : IDisposable
     /// <summary>Generates the videos of a request and writes them.</summary>
     /// <param name="request">What to generate and where to write it.</param>
     /// <param name="progress">Told of the whole generation, about a hundred times; called from this thread.</param>
-    /// <param name="frames">
+    /// <param name="observer">
     /// Sees the frames too, chunk by chunk, before they are written, and before that what each denoising step predicts: for previews.
     /// </param>
     /// <param name="cancellationToken">
@@ -288,7 +289,7 @@ public sealed class VideoModel : IDisposable
     /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public IReadOnlyList<VideoResult> Generate(
-        VideoRequest request, IProgress<GenerationProgress>? progress = null, IVideoReceiver? frames = null,
+        VideoRequest request, IProgress<GenerationProgress>? progress = null, IVideoObserver? observer = null,
         CancellationToken cancellationToken = default)
     {
         using var scope = torch.NewDisposeScope();
@@ -296,7 +297,8 @@ public sealed class VideoModel : IDisposable
         {
             PipelineRequest plan = Check(request);
             ModelVariant variant = _variants.Get(request.Loras);
-            using var receiver = new FileReceiver(request, plan, FramesPerSecond(request), variant.Identity, frames, cancellationToken);
+            using var receiver = new FileReceiver(
+                request, plan, FramesPerSecond(request), variant.Identity, _download, observer, cancellationToken);
             IReadOnlyDictionary<GenerationStage, TimeSpan> times = variant.Pipeline.Run(plan, receiver, progress, cancellationToken);
             return [.. receiver.Finished.Select(v => new VideoResult(
                 v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), variant.Identity, times))];
@@ -396,6 +398,7 @@ public sealed class VideoModel : IDisposable
         foreach (IDisposable file in _files.Concat(_aside)) file.Dispose();
         _files.Clear();
         _aside = [];
+        _download.Dispose();
     }
 
     // Every name, type and shape against a model without memory: a wrong file is found out now, not after the text encoder ran.

@@ -16,6 +16,8 @@ internal sealed partial class CommandProcess : IAsyncDisposable
         return folder;
     });
 
+    private static readonly TimeSpan Ending = TimeSpan.FromMinutes(2);
+
     private readonly Process _process;
 
     private readonly StringBuilder _log;
@@ -53,18 +55,22 @@ internal sealed partial class CommandProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the service and waits until it answers.</summary>
-    public static Task<CommandProcess> ServeAsync(params string[] arguments) => ServeInAsync(null, arguments);
+    public static Task<CommandProcess> ServeAsync(params string[] arguments) => ServeWithAsync([], arguments);
 
     /// <summary>The same, with a folder for temporary files.</summary>
-    public static async Task<CommandProcess> ServeInAsync(string? temporary, params string[] arguments)
+    public static Task<CommandProcess> ServeInAsync(string temporary, params string[] arguments) =>
+        ServeWithAsync([("TMPDIR", temporary)], arguments);
+
+    /// <summary>The same, with variables of the environment.</summary>
+    public static async Task<CommandProcess> ServeWithAsync((string Name, string Value)[] environment, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Program, "serve", "--listen", "http://127.0.0.1:0", "--device", "cpu", .. arguments])
         {
             RedirectStandardError = true,
         };
         start.Environment["OMP_NUM_THREADS"] = "1";
-        if (temporary is not null)
-            start.Environment["TMPDIR"] = temporary;
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
 
         var process = Process.Start(start)!;
         var seen = new StringBuilder();
@@ -97,7 +103,7 @@ internal sealed partial class CommandProcess : IAsyncDisposable
         using (var kill = Process.Start("kill", ["-INT", $"{_process.Id}"]))
             await kill.WaitForExitAsync();
 
-        await _process.WaitForExitAsync();
+        await _process.WaitForExitAsync().WaitAsync(Ending);
         return _process.ExitCode;
     }
 

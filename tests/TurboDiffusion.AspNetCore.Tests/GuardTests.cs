@@ -11,9 +11,12 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using OpenAI.Videos;
 using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.AspNetCore.Security;
+using TurboDiffusion.Extensions.AI;
+using TurboDiffusion.Extensions.Tests;
 using Xunit;
 
 namespace TurboDiffusion.AspNetCore.Tests;
@@ -67,6 +70,45 @@ public sealed class GuardTests
             change(request.Headers);
             return await service.Http.SendAsync(request);
         }
+    }
+
+    /// <summary>What is asked for is in the log of who wants it there: the level Trace of the generator's decorator.</summary>
+    [Theory]
+    [InlineData(LogLevel.Debug, false)]
+    [InlineData(LogLevel.Trace, true)]
+    public async Task Prompts_are_in_no_log_unless_they_are_asked_for(LogLevel level, bool isSaid)
+    {
+        const string Secret = "zanzibar";
+        using var log = new LogCollector(level);
+        using var fake = new FakeVideoGenerator();
+        fake.Failure = prompt => prompt!.Contains("bad", StringComparison.Ordinal) ? new InvalidOperationException("It failed.") : null;
+        await using var service = await TestService.StartAsync(inner: new LoggingVideoGenerator(fake, log),
+            services: services => services.AddLogging(logging => logging.SetMinimumLevel(level).AddProvider(log)));
+        foreach (var prompt in (string[])[$"a cat in {Secret}", $"a bad cat in {Secret}"])
+        {
+            var id = (await OpenAIConformanceTests.CreateAsync(service.Videos, ("prompt", prompt), ("negative_prompt", Secret)))
+                .GetProperty("id").GetString()!;
+            await service.EndOfAsync(id);
+            Assert.Contains(prompt, await service.Http.GetStringAsync($"/v1/videos/{id}/events"));
+        }
+
+        foreach (var refused in (object[])[new { prompt = Secret, size = "0x0" }, new { prompt = Secret, seconds = Secret }])
+            Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.PostAsJsonAsync("/v1/videos", refused)).StatusCode);
+
+        Assert.Contains(log.Entries, entry => entry.Exception?.Message == "It failed.");
+        Assert.Equal(isSaid, log.Entries.Any(entry => $"{entry.Message} {entry.Exception}".Contains(Secret, StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_service_without_keys_says_so_when_it_starts(bool hasKeys)
+    {
+        using var log = new LogCollector(LogLevel.Warning);
+        await using var service = await TestService.StartAsync(
+            options => { if (hasKeys) options.ApiKeys["alice"] = ApiKey.New().Hash; },
+            services: services => services.AddLogging(logging => logging.AddProvider(log)));
+        Assert.Equal(!hasKeys, log.Text.Contains("There are no API keys", StringComparison.Ordinal));
     }
 
     [Theory]

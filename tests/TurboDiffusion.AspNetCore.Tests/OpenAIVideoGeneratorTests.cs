@@ -12,6 +12,8 @@ public sealed class OpenAIVideoGeneratorTests
     [Fact]
     public async Task A_video_comes_back_with_its_bytes_and_what_is_known_of_it()
     {
+        // More than a double has bits for.
+        const long Seed = (1L << 53) + 1;
         await using var service = await TestService.StartAsync();
         using var generator = service.Videos.AsIVideoGenerator(pollInterval: Poll);
         var image = FakeVideoGenerator.Picture(20, 10, 200);
@@ -24,14 +26,14 @@ public sealed class OpenAIVideoGeneratorTests
             VideoSize = new(96, 48),
             Duration = TimeSpan.FromSeconds(1),
             FramesPerSecond = 23.976,
-            Seed = 5,
+            Seed = Seed,
             Count = 2,
             AdditionalProperties = new() { ["steps"] = 3 },
         });
 
-        Assert.Equal([FakeVideoGenerator.Video("a cat", 5), FakeVideoGenerator.Video("a cat", 6)],
+        Assert.Equal([FakeVideoGenerator.Video("a cat", Seed), FakeVideoGenerator.Video("a cat", Seed + 1)],
             response.Contents.Cast<DataContent>().Select(video => video.Data.ToArray()));
-        Assert.Equal(new VideoInfo(96, 48, 17, 16, 5), response.Contents[0].GetVideoInfo());
+        Assert.Equal(new VideoInfo(96, 48, 17, 16, Seed), response.Contents[0].GetVideoInfo());
         Assert.Equal("fake", response.ModelId);
         var (asked, options) = service.Generator.Calls.First();
         Assert.Equal(23.976, options.FramesPerSecond);

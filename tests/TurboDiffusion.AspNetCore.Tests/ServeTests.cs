@@ -118,6 +118,27 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task With_an_object_store_in_the_documented_settings_its_videos_are_there()
+    {
+        await using var store = await S3Server.StartAsync();
+        var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "service.md"));
+        var settings = Path.Combine(_folder, "service.json");
+        await File.WriteAllTextAsync(settings, SettingsBlock().Matches(page).Select(match => match.Groups[1].Value)
+            .Single(text => text.Contains("VideoFiles", StringComparison.Ordinal))
+            .Replace("http://10.0.0.7:9000", store.Address, StringComparison.Ordinal));
+        await using var service = await CommandProcess.ServeWithAsync(
+            [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")],
+            "--data", _folder, "--settings", settings, "--model", CommandProcess.SmallModelFolder);
+        var id = (await OpenAIConformanceTests.CreateAsync(
+            Client(service), ("prompt", "a cat"), ("size", "64x32"), ("frames", "5"), ("steps", "1"))).GetProperty("id").GetString()!;
+        var end = await OpenAIConformanceTests.PollAsync(Client(service), id);
+        Assert.True(end.GetProperty("status").GetString() == "completed", end.GetRawText());
+        Assert.Equal(store.Objects[$"videos/videos/{id}/video1.mp4"],
+            (await Client(service).DownloadVideoAsync(id, null, new())).GetRawResponse().Content.ToArray());
+        Assert.False(Directory.Exists(Path.Combine(_folder, "videos", id)));
+    }
+
+    [Fact]
     public async Task The_documented_requests_work_as_printed()
     {
         await using var service = await CommandProcess.ServeAsync("--data", Path.Combine(_folder, "data"), "--model",
@@ -337,6 +358,9 @@ public sealed partial class ServeTests : IDisposable
 
     [GeneratedRegex("<!-- tested -->\n```sh\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex CurlBlock();
+
+    [GeneratedRegex("```json\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex SettingsBlock();
 
     [GeneratedRegex("(src|href)=\"(https?:)?//[^\"]*\"")]
     private static partial Regex SourceOutside();

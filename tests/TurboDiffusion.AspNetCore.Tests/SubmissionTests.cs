@@ -1,6 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using TurboDiffusion.AspNetCore.Files;
+using TurboDiffusion.AspNetCore.Jobs;
 using TurboDiffusion.Extensions.AI;
 using Xunit;
 
@@ -83,6 +88,38 @@ public sealed class SubmissionTests
         }
 
         Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>As at a worker whose front end does not have the model.</summary>
+    [Theory]
+    [InlineData(30, "at most 161")]
+    [InlineData(3000, "frames")]
+    public async Task What_was_accepted_without_the_model_is_no_longer_than_the_service_makes(double seconds, string message)
+    {
+        using var generator = Generator();
+        var folder = Directory.CreateTempSubdirectory("turbodiffusion-submission-").FullName;
+        var runner = new VideoJobRunner(
+            new FolderVideoFileStore(folder), Options.Create(new VideoServiceOptions()), TimeProvider.System,
+            NullLogger<VideoJobRunner>.Instance);
+        var request = new VideoJobRequest { Prompt = "a", Seconds = seconds };
+        var job = new VideoJobSubmission("a", request).Accept("small", DateTimeOffset.UtcNow);
+        var ended = await runner.RunToEndAsync(generator, job, (_, _) => Assert.Fail("It was begun."), CancellationToken.None);
+        Assert.Equal((VideoJobStatus.Failed, "invalid_request"), (ended.Status, ended.Error!.Code));
+        Assert.Contains(message, ended.Error.Message);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>A tool's prompt is within the service's bounds, too.</summary>
+    [Fact]
+    public async Task A_tools_prompt_is_as_long_as_the_service_takes()
+    {
+        await using var service = await TestService.StartAsync(options => options.MaxPromptLength = 10);
+        using var tool = new JobsVideoGenerator(
+            service.Services.GetRequiredService<IVideoJobs>(), "local", new Uri(service.Address, "/v1"));
+        var error = await Assert.ThrowsAsync<InvalidRequestException>(() => tool.GenerateVideoAsync(new string('x', 11)));
+        Assert.Equal("prompt", error.Parameter);
+        Assert.Empty(service.Generator.Calls);
+        Assert.Single((await tool.GenerateVideoAsync(new string('x', 10))).Contents);
     }
 
     [Fact]

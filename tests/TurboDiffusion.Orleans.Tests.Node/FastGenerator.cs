@@ -1,17 +1,21 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.Extensions.AI;
+using SkiaSharp;
 using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.Orleans.Tests.Node;
 
 /// <summary>
-/// A generator without a model: ten steps of a given time. Its videos say which run made them, so that a result that was published twice
-/// would show. Prompts that begin with <c>fail</c> fail.
+/// A generator without a model: ten steps of a given time, and a frame as its preview, so that no ffmpeg looks for pictures in bytes that
+/// are no video. Its videos say which run made them, so that a result that was published twice would show. Prompts that begin with
+/// <c>fail</c> fail.
 /// </summary>
 internal sealed class FastGenerator(TimeSpan duration, string log) : IVideoGenerator
 {
     private const int Steps = 10;
+
+    private static readonly DataContent Frame = new(Picture(), "image/png");
 
     public Task<VideoGenerationResponse> GenerateAsync(
         VideoGenerationRequest request, VideoGenerationOptions? options, CancellationToken cancellationToken) =>
@@ -34,6 +38,7 @@ internal sealed class FastGenerator(TimeSpan duration, string log) : IVideoGener
         if (request.Prompt!.StartsWith("fail", StringComparison.Ordinal))
             throw new InvalidRequestException("prompt", "It was to fail.");
 
+        yield return new VideoGenerationResponseUpdate([Frame]) { Kind = VideoGenerationResponseUpdateKind.VideoUpdating };
         var bytes = Encoding.UTF8.GetBytes($"{request.Prompt} {options?.Seed} {Guid.NewGuid()}");
         yield return new VideoGenerationResponseUpdate([new DataContent(bytes, "video/mp4")])
         {
@@ -46,5 +51,13 @@ internal sealed class FastGenerator(TimeSpan duration, string log) : IVideoGener
 
     public void Dispose()
     {
+    }
+
+    private static byte[] Picture()
+    {
+        using var bitmap = new SKBitmap(8, 8);
+        bitmap.Erase(SKColors.SteelBlue);
+        using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return png.ToArray();
     }
 }

@@ -55,8 +55,8 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>As <c>kill -9</c> does.</summary>
     public void Kill() => Signal("-KILL");
 
-    /// <summary>As a supervisor does that restarts it in order.</summary>
-    public void Interrupt() => Signal("-INT");
+    /// <summary>As a supervisor does that restarts it in order. What a shell runs in the background does not hear SIGINT.</summary>
+    public void Terminate() => Signal("-TERM");
 
     /// <summary>Resident memory in bytes; 0 of one that is dead.</summary>
     public long Memory() => _process.ResidentBytes();

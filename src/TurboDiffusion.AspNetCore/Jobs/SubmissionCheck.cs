@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Options;
 using TurboDiffusion.AspNetCore.Files;
@@ -6,36 +5,38 @@ using TurboDiffusion.Extensions.AI;
 
 namespace TurboDiffusion.AspNetCore.Jobs;
 
-/// <summary>Refuses, before it is stored, what the model that is asked for cannot make, where its generator is here and knows.</summary>
+/// <summary>
+/// Refuses, before it is stored, a prompt that is too long and what the model that is asked for cannot make, where its generator is here
+/// and knows (<see cref="RequestCheck"/>).
+/// </summary>
 internal sealed class SubmissionCheck(VideoModelCatalog models, IOptions<VideoServiceOptions> options)
 {
     /// <summary>Checks a request.</summary>
     /// <param name="submission">It.</param>
     /// <param name="model">The model, by its own name.</param>
     /// <param name="cancellationToken">Ends the check.</param>
-    /// <exception cref="InvalidRequestException">The model cannot make it.</exception>
+    /// <exception cref="InvalidRequestException">It is not taken.</exception>
     public async Task CheckAsync(VideoJobSubmission submission, string model, CancellationToken cancellationToken)
     {
-        if (models.Find(model)?.GetService<IVideoRequestCheck>() is not { } check)
+        var (request, limits) = (submission.Request, options.Value);
+        // Whichever way it came in: tools are no endpoint.
+        if (request.Prompt.Length > limits.MaxPromptLength)
+        {
+            throw new InvalidRequestException("prompt",
+                $"The prompt has {request.Prompt.Length} characters; at most {limits.MaxPromptLength} are accepted.");
+        }
+
+        if (models.Find(model) is not { } generator)
             return;
 
-        var request = submission.Request;
         try
         {
-            var video = await check.CheckAsync(
+            await RequestCheck.CheckAsync(
+                generator,
+                request,
                 request.ToGenerate(Image(submission.StartImage, request.StartImage), Image(submission.EndImage, request.EndImage)),
-                request.ToOptions(options.Value.Previews),
+                limits,
                 cancellationToken).ConfigureAwait(false);
-            if (request.Seconds is { } seconds && video.FrameCount > options.Value.MaxFrames)
-            {
-                throw new InvalidRequestException("duration", string.Create(CultureInfo.InvariantCulture,
-                    $"{seconds} seconds are {video.FrameCount} frames; at most {options.Value.MaxFrames} are made."));
-            }
-        }
-        catch (InvalidRequestException exception) when (exception.Parameter == "frames" && request.Frames is null)
-        {
-            // By the name of what was asked for.
-            throw new InvalidRequestException("duration", exception.Message, exception);
         }
         catch (TurboDiffusionException exception)
             when (exception is not InvalidRequestException { Parameter: var parameter } || RequestTranslation.FieldOf(parameter) is null)

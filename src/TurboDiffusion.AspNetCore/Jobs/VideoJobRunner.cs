@@ -72,6 +72,7 @@ public sealed partial class VideoJobRunner(
         var progress = new VideoJobProgress(0);
         AIContent? video = null;
         var request = await RequestAsync(job, cancellationToken).ConfigureAwait(false);
+        await RequestCheck.CheckAsync(generator, job.Request, request, options.Value, cancellationToken).ConfigureAwait(false);
         await foreach (var update in generator.GenerateStreamingAsync(
             request, job.Request.ToOptions(options.Value.Previews), cancellationToken).ConfigureAwait(false))
         {

@@ -1,11 +1,12 @@
 using TorchSharp;
+using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Pipelines;
 
 namespace TurboDiffusion.Cli.Output;
 
 /// <summary>A PNG of the video as each denoising step predicts it: frames side by side, from the first to the last.</summary>
-internal sealed class StepPicture : IVideoReceiver
+internal sealed class StepPicture : IVideoObserver
 {
     private readonly string _path;
 
@@ -27,17 +28,5 @@ internal sealed class StepPicture : IVideoReceiver
             using (chunk) return VideoFrames.FromModelOutput(chunk.squeeze(0));
         })];
         new ContactSheet([torch.cat(frames, dim: 0)]).WritePicture(_path);
-    }
-
-    public void Begin(int video, ulong seed)
-    {
-    }
-
-    public void Write(torch.Tensor frames)
-    {
-    }
-
-    public void End()
-    {
     }
 }

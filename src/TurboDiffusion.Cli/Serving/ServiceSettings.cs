@@ -8,8 +8,20 @@ namespace TurboDiffusion.Cli.Serving;
 /// <summary>The settings file of <c>serve</c>.</summary>
 internal static class ServiceSettings
 {
+    /// <summary>The section of the engine.</summary>
+    public const string Engine = "TurboDiffusion";
+
+    /// <summary>The section of what is accepted and kept.</summary>
+    public const string Service = "VideoService";
+
+    /// <summary>The section of the object store; where it is missing, videos are in the data folder.</summary>
+    public const string Files = "VideoFiles";
+
+    /// <summary>The section of the cluster.</summary>
+    public const string Cluster = "VideoCluster";
+
     // What reads its settings from the configuration: our sections, and those of the host.
-    private static readonly string[] Sections = ["TurboDiffusion", "VideoService", "VideoCluster", "Logging", "Kestrel", "AllowedHosts"];
+    private static readonly string[] Sections = [Engine, Service, Files, Cluster, "Logging", "Kestrel", "AllowedHosts"];
 
     /// <summary>Adds its values to a configuration.</summary>
     /// <param name="configuration">The configuration.</param>

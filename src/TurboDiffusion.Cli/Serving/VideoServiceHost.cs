@@ -46,11 +46,12 @@ internal static class VideoServiceHost
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         builder.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
 
-        builder.Services.AddTurboDiffusion(builder.Configuration.GetSection("TurboDiffusion")).UseLogging().UseOpenTelemetry();
+        builder.Services.AddTurboDiffusion(builder.Configuration.GetSection(ServiceSettings.Engine)).UseLogging().UseOpenTelemetry();
         builder.Services.PostConfigure(engine);
         VideoClusterRole? role = Join(builder, cluster);
-        if (builder.Configuration.GetSection("VideoFiles") is var files && files.Exists()) builder.Services.AddS3VideoFiles(files);
-        builder.Services.AddVideoService(builder.Configuration.GetSection("VideoService"));
+        IConfigurationSection files = builder.Configuration.GetSection(ServiceSettings.Files);
+        if (files.Exists()) builder.Services.AddS3VideoFiles(files);
+        builder.Services.AddVideoService(builder.Configuration.GetSection(ServiceSettings.Service));
         builder.Services.PostConfigure(service);
         builder.Services.AddOpenApi();
         builder.Services.AddHttpContextAccessor();
@@ -83,7 +84,7 @@ internal static class VideoServiceHost
 
         void Set(VideoClusterOptions cluster)
         {
-            builder.Configuration.GetSection("VideoCluster").Bind(cluster, binder => binder.ErrorOnUnknownConfiguration = true);
+            builder.Configuration.GetSection(ServiceSettings.Cluster).Bind(cluster, binder => binder.ErrorOnUnknownConfiguration = true);
             configure(cluster);
             if (cluster.Role == VideoClusterRole.Front) return;
             foreach ((GpuDevice? gpu, int i) in GpuDevices.Ask().Gpus.Select((gpu, i) => (gpu, i)))

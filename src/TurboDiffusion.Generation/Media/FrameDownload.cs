@@ -7,7 +7,8 @@ namespace TurboDiffusion.Generation.Media;
 
 /// <summary>
 /// Brings decoded frames to host memory as levels. From a GPU they come one chunk later, copied on a stream of its own: whoever takes a
-/// chunk does so while the GPU computes the next one, and keeps it from nothing.
+/// chunk does so while the GPU computes the next one, and keeps it from nothing. Its two buffers, as large as the largest chunk was, stay
+/// from video to video: to pin memory and to end that takes time, and may wait for the GPU. Used by one thread at a time.
 /// </summary>
 internal sealed class FrameDownload : IDisposable
 {
@@ -15,8 +16,8 @@ internal sealed class FrameDownload : IDisposable
 
     private readonly Func<torch.Device, IPinnedCopies?> _make;
     private readonly PinnedMemory?[] _buffers = new PinnedMemory?[Buffers];
+    private readonly torch.Tensor?[] _levels = new torch.Tensor?[Buffers];
     private IPinnedCopies? _copies;
-    private torch.Tensor? _levels;
     private int _next;
 
     /// <summary>Creates it; memory is taken with the first frames.</summary>
@@ -52,41 +53,49 @@ internal sealed class FrameDownload : IDisposable
             levels.Dispose();
             throw;
         }
-        torch.Tensor? before = Arrived();
-        (_levels, _next) = (levels, (_next + 1) % Buffers);
-        return before?.MoveToOuterDisposeScope();
+        _levels[_next] = levels;
+        _next = (_next + 1) % Buffers;
+        return Arrived(_next)?.MoveToOuterDisposeScope();
     }
 
     /// <summary>The last frames that were taken; null where they have been given already. The caller disposes them.</summary>
-    public torch.Tensor? Last() => Arrived();
+    public torch.Tensor? Last() => Arrived((_next + Buffers - 1) % Buffers);
+
+    /// <summary>Lets go of frames that nobody took, as after a failure; the buffers are kept for the next video.</summary>
+    public void Drop()
+    {
+        for (int slot = 0; slot < Buffers; slot++) Arrived(slot)?.Dispose();
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         try
         {
-            for (int slot = 0; _copies is not null && slot < Buffers; slot++) _copies.Wait(slot);
+            Drop();
         }
         finally
         {
             foreach (PinnedMemory? buffer in _buffers) buffer?.Dispose();
-            _levels?.Dispose();
+            foreach (torch.Tensor? levels in _levels) levels?.Dispose();
             _copies?.Dispose();
-            (_levels, _copies) = (null, null);
+            _copies = null;
             Array.Clear(_buffers);
+            Array.Clear(_levels);
         }
     }
 
-    // The frames that were taken last, once they are in their buffer.
-    private torch.Tensor? Arrived()
+    // The frames that are on their way into a buffer, once they are there.
+    private torch.Tensor? Arrived(int slot)
     {
-        if (_levels is null) return null;
-        int slot = (_next + Buffers - 1) % Buffers;
+        if (_levels[slot] is not { } levels) return null;
         _copies!.Wait(slot);
-        using torch.Tensor levels = _levels;
-        _levels = null;
-        using torch.Tensor flat = _buffers[slot]!.Tensor.narrow(0, 0, levels.numel());
-        return flat.reshape(levels.shape);
+        _levels[slot] = null;
+        using (levels)
+        {
+            using torch.Tensor flat = _buffers[slot]!.Tensor.narrow(0, 0, levels.numel());
+            return flat.reshape(levels.shape);
+        }
     }
 
     private PinnedMemory Buffer(int slot, long bytes)

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Pipelines;
@@ -24,7 +25,7 @@ public class PreviewTests(SmallModelFixture models)
         VideoRequest alone = Request() with { Sampler = sampler, Steps = 3 }, watched = alone with { OutputPath = Request().OutputPath };
         model.Generate(alone, cancellationToken: Token);
         using var watcher = new Watcher();
-        model.Generate(watched, frames: watcher, cancellationToken: Token);
+        model.Generate(watched, observer: watcher, cancellationToken: Token);
         Assert.Equal(File.ReadAllBytes(alone.OutputPath), File.ReadAllBytes(watched.OutputPath));
         Assert.Equal([(0, 1, 3), (0, 2, 3), (0, 3, 3)], watcher.Previews.Select(p => (p.Video, p.Step, p.Steps)));
         Assert.All(watcher.Previews, p => Assert.Equal(tiny ? [1, 3, 9, 32, 32] : [1, 3, 1, 32, 32], p.Frames.shape));
@@ -37,12 +38,13 @@ public class PreviewTests(SmallModelFixture models)
         foreach (bool tiny in new[] { false, true })
         {
             using var watcher = new Watcher();
-            using (VideoModel model = Open(tiny)) model.Generate(Request(), frames: watcher, cancellationToken: Token);
+            using (VideoModel model = Open(tiny)) model.Generate(Request(), observer: watcher, cancellationToken: Token);
             using var expected = new Watcher();
             using (VideoModel model = Open(tiny: true, Cpu with { TinyVae = tiny }))
-                model.Generate(Request(), frames: expected, cancellationToken: Token);
+                model.Generate(Request(), observer: expected, cancellationToken: Token);
             torch.Tensor shown = watcher.Previews[^1].Frames;
-            Comparison.Exact(expected.Video.narrow(2, 0, shown.shape[2]), shown, $"last preview, tiny {tiny}");
+            Comparison.Exact(expected.Video.narrow(0, 0, shown.shape[2]), VideoFrames.FromModelOutput(shown.squeeze(0)),
+                $"last preview, tiny {tiny}");
             // Every step predicts something else.
             Assert.All(watcher.Previews.SkipLast(1), p => Assert.False(p.Frames.equal(shown).all().ToBoolean()));
         }
@@ -55,14 +57,14 @@ public class PreviewTests(SmallModelFixture models)
         using (VideoModel model = Open(tiny: false, Cpu with { Residency = Residency.Staged }))
         {
             Assert.False(model.HasPreviews);
-            model.Generate(Request(), frames: none, cancellationToken: Token);
+            model.Generate(Request(), observer: none, cancellationToken: Token);
         }
         Assert.Empty(none.Previews);
         using var some = new Watcher();
         using (VideoModel model = Open(tiny: true, Cpu with { Residency = Residency.Staged }))
         {
             Assert.True(model.HasPreviews);
-            model.Generate(Request(), frames: some, cancellationToken: Token);
+            model.Generate(Request(), observer: some, cancellationToken: Token);
         }
         Assert.Equal(2, some.Previews.Count);
     }
@@ -83,20 +85,30 @@ public class PreviewTests(SmallModelFixture models)
         Assert.Null(model.Components.PreviewVae);
     }
 
-    [Fact]
-    public void A_watcher_that_fails_ends_the_generation_and_leaves_nothing()
+    // Wherever it is told something; at the second chunk, the first is being encoded.
+    [Theory]
+    [InlineData("preview", "video.mp4")]
+    [InlineData("begin", "video.mp4")]
+    [InlineData("write", "video.mp4")]
+    [InlineData("write", "frames/")]
+    public void A_watcher_that_fails_ends_the_generation_and_leaves_nothing(string at, string name)
     {
         using VideoModel model = Open(tiny: true);
-        VideoRequest request = Request();
-        long tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        string folder = models.NewFolder();
+        VideoRequest request = Request() with { OutputPath = Path.Combine(folder, name) };
+        long tensors = 0;
         for (int i = 0; i < 2; i++)
         {
-            Assert.Throws<IOException>(() => model.Generate(request, frames: new Failing(), cancellationToken: Token));
-            Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(request.OutputPath)!));
+            // It is the watcher's own.
+            IOException error = Assert.Throws<IOException>(
+                () => model.Generate(request, observer: new Failing(at), cancellationToken: Token));
+            Assert.Equal(at, error.Message);
+            Assert.Empty(Directory.GetFileSystemEntries(folder));
             // The models that the first run loaded stay.
             if (i == 0) tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         }
         Assert.Equal(tensors, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        Assert.Single(model.Generate(request, cancellationToken: Token));
     }
 
     private VideoRequest Request() => models.Request() with { Frames = 9 };
@@ -105,13 +117,13 @@ public class PreviewTests(SmallModelFixture models)
         VideoModel.Open(tiny ? models.TextToVideo : models.TextToVideo with { TinyVae = null }, options ?? Cpu);
 
     /// <summary>Keeps what it is shown.</summary>
-    private sealed class Watcher : IVideoReceiver, IDisposable
+    private sealed class Watcher : IVideoObserver, IDisposable
     {
         private readonly List<torch.Tensor> _chunks = [];
 
         public List<(int Video, int Step, int Steps, torch.Tensor Frames)> Previews { get; } = [];
 
-        public torch.Tensor Video => torch.cat([.. _chunks], 2);
+        public torch.Tensor Video => torch.cat([.. _chunks], 0);
 
         public void Preview(ClipPreview preview)
         {
@@ -121,15 +133,7 @@ public class PreviewTests(SmallModelFixture models)
             Previews.Add((preview.Video, preview.Step, preview.TotalSteps, frames));
         }
 
-        public void Begin(int video, ulong seed)
-        {
-        }
-
-        public void Write(torch.Tensor frames) => _chunks.Add(frames.clone().DetachFromDisposeScope());
-
-        public void End()
-        {
-        }
+        public void Write(torch.Tensor levels) => _chunks.Add(levels.clone().DetachFromDisposeScope());
 
         public void Dispose()
         {
@@ -137,18 +141,26 @@ public class PreviewTests(SmallModelFixture models)
         }
     }
 
-    private sealed class Failing : IVideoReceiver
+    private sealed class Failing(string at) : IVideoObserver
     {
+        private int _chunks;
+
         public void Preview(ClipPreview preview)
         {
             foreach (torch.Tensor frames in preview.Frames())
-                using (frames) throw new IOException("no room");
+                using (frames) FailAt("preview");
         }
 
-        public void Begin(int video, ulong seed) => throw new InvalidOperationException("not reached");
+        public void Begin(int video, ulong seed) => FailAt("begin");
 
-        public void Write(torch.Tensor frames) => throw new InvalidOperationException("not reached");
+        public void Write(torch.Tensor levels)
+        {
+            if (++_chunks == 2) FailAt("write");
+        }
 
-        public void End() => throw new InvalidOperationException("not reached");
+        private void FailAt(string place)
+        {
+            if (place == at) throw new IOException(at);
+        }
     }
 }

@@ -108,7 +108,7 @@ public class RequestLoraTests(SmallModelFixture models)
         string path = Path.ChangeExtension(request.OutputPath, ".gif");
         // The file names the LoRAs: of the video, only the frames count.
         var frames = new Frames();
-        model.Generate(request with { OutputPath = path }, frames: frames, cancellationToken: Token);
+        model.Generate(request with { OutputPath = path }, observer: frames, cancellationToken: Token);
         return [.. frames.Bytes];
     }
 
@@ -128,22 +128,10 @@ public class RequestLoraTests(SmallModelFixture models)
         return new LoraOptions(path);
     }
 
-    private sealed class Frames : TurboDiffusion.Pipelines.IVideoReceiver
+    private sealed class Frames : IVideoObserver
     {
         public List<byte> Bytes { get; } = [];
 
-        public void Begin(int video, ulong seed)
-        {
-        }
-
-        public void Write(torch.Tensor frames)
-        {
-            using torch.Tensor bytes = TurboDiffusion.Generation.Media.VideoFrames.FromModelOutput(frames);
-            Bytes.AddRange(bytes.contiguous().bytes.ToArray());
-        }
-
-        public void End()
-        {
-        }
+        public void Write(torch.Tensor levels) => Bytes.AddRange(levels.bytes.ToArray());
     }
 }

@@ -182,7 +182,7 @@ public class VideoModelTests(SmallModelFixture models)
     {
         using VideoModel model = VideoModel.Open(models.TextToVideo, Cpu);
         var observer = new FrameCounter();
-        model.Generate(models.Request() with { Count = 2 }, frames: observer, cancellationToken: Token);
+        model.Generate(models.Request() with { Count = 2 }, observer: observer, cancellationToken: Token);
         Assert.Equal(["begin 7", "1", "4", "end", "begin 8", "1", "4", "end"], observer.Seen);
     }
 
@@ -371,13 +371,13 @@ public class VideoModelTests(SmallModelFixture models)
         return data.ToArray();
     }
 
-    private sealed class FrameCounter : IVideoReceiver
+    private sealed class FrameCounter : IVideoObserver
     {
         public List<string> Seen { get; } = [];
 
         public void Begin(int video, ulong seed) => Seen.Add($"begin {seed}");
 
-        public void Write(torch.Tensor frames) => Seen.Add($"{frames.shape[2]}");
+        public void Write(torch.Tensor levels) => Seen.Add($"{levels.shape[0]}");
 
         public void End() => Seen.Add("end");
     }

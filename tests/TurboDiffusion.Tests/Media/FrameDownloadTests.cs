@@ -1,7 +1,12 @@
 using TorchSharp;
+using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime.Copies;
 using TurboDiffusion.Runtime.Cuda;
+using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Runtime;
 using Xunit;
 using static TorchSharp.torch;
@@ -62,6 +67,44 @@ public class FrameDownloadTests
     }
 
     [Fact]
+    public void Memory_is_pinned_once_for_all_videos_those_that_failed_too()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        var copies = new LateCopies();
+        using (var download = new FrameDownload(_ => copies))
+        {
+            void Generate(string name, CancellationToken cancellationToken = default)
+            {
+                using var receiver = Receiver(folder.File(name), download, cancellationToken);
+                receiver.Begin(0, 1);
+                foreach (Tensor chunk in Videos()) receiver.Write(chunk);
+                receiver.End();
+                Assert.Single(receiver.Finished);
+            }
+
+            Generate("a/");
+            (int pins, int pinned) = (copies.Pins, copies.Pinned);
+            Assert.Equal(2, pinned);
+            // Frames are on their way when it ends; the next video shows none of them.
+            Assert.ThrowsAny<OperationCanceledException>(() => Generate("b/", new CancellationToken(canceled: true)));
+            using (var failing = Receiver(folder.File("c/"), download, default))
+            {
+                failing.Begin(0, 1);
+                failing.Write(ones([1, 3, 4, 6, 10]));
+            }
+            Assert.Equal(["a"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName));
+            Generate("d/");
+            Assert.Equal((pins, pinned), (copies.Pins, copies.Pinned));
+        }
+        Assert.True(copies is { Disposed: true, Pinned: 0 });
+        Assert.Equal(Pictures("a"), Pictures("d"));
+
+        byte[][] Pictures(string name) =>
+            [.. Directory.GetFiles(folder.File(name), "*.png").Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+    }
+
+    [Fact]
     public void What_is_on_its_way_is_freed_with_everything_else()
     {
         using var scope = NewDisposeScope();
@@ -78,6 +121,37 @@ public class FrameDownloadTests
         Assert.True(failing is { Disposed: true, Pinned: 0 });
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
+
+    // Lost while two chunks are on their way: nothing of either is left, and the error is told.
+    [Fact]
+    public void A_GPU_that_is_lost_on_the_way_leaves_nothing()
+    {
+        using var scope = NewDisposeScope();
+        Tensor video = Videos().First();
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        var copies = new LateCopies { RefusesToPin = true };
+        var download = new FrameDownload(_ => copies);
+        Assert.Null(download.Add(video));
+        copies.WaitFailure = new EnvironmentException("cuda", "lost");
+        Assert.Throws<EnvironmentException>(() => download.Add(video));
+        Assert.Throws<EnvironmentException>(download.Dispose);
+        Assert.True(copies.Disposed);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        download.Dispose();
+    }
+
+    private static FileReceiver Receiver(string path, FrameDownload download, CancellationToken cancellationToken) => new(
+        new VideoRequest { Prompt = "p", OutputPath = path },
+        new PipelineRequest
+        {
+            Prompt = "p",
+            Width = 10,
+            Height = 6,
+            Frames = Chunks.Sum(),
+            Sampler = new() { Kind = SamplerKind.Euler, Steps = 1 },
+        },
+        8,
+        new ModelIdentity("m", "custom", "original", AttentionKind.Dense, WeightFormat.Float, "cpu"), download, null, cancellationToken);
 
     private static IEnumerable<Tensor> Videos() =>
         Chunks.Select((frames, i) => rand([1, 3, frames, 6, 10], generator: new Generator((ulong)i)) * 2.2 - 1.1);

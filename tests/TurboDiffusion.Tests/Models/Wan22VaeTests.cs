@@ -125,6 +125,40 @@ public class Wan22VaeTests
         Comparison.Exact(x[0, 0, 1].repeat_interleave(2, 0).repeat_interleave(2, 1), repeated[0, 0, 1], "second");
     }
 
+    // In the first of a level's layers, of the clip's second chunk: the next one is not run, and nothing of the clip is left.
+    [Theory]
+    [InlineData("encoder.downsamples.3.downsamples", WanVae.UsualDecodeBudget)]
+    [InlineData("decoder.upsamples.0.upsamples", WanVae.UsualDecodeBudget)]
+    [InlineData("decoder.upsamples.0.upsamples", 0)]
+    public void Cancelling_stops_within_one_layer_and_frees_what_was_made(string level, long budget)
+    {
+        using var scope = NewDisposeScope();
+        using WanVae vae = Random(budget);
+        using var cancellation = new CancellationTokenSource();
+        var layers = (TorchSharp.Modules.ModuleList<VaeLayer>)vae.named_modules().Single(m => m.name == level).module;
+        int chunks = 0;
+        using Hooked cancels = new(() => { if (++chunks == 2) cancellation.Cancel(); }), counts = new(() => Assert.Equal(1, chunks));
+        (layers[0], layers[1]) = (cancels, counts);
+        Tensor video = rand([1, 3, 9, 32, 208]), latents = randn([1, 48, 3, 2, 13]);
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        Assert.Throws<OperationCanceledException>(() =>
+        {
+            if (level.StartsWith("encoder", StringComparison.Ordinal)) vae.Encode(video, cancellation.Token);
+            else foreach (Tensor frames in vae.DecodeChunks(latents, cancellation.Token)) frames.Dispose();
+        });
+        Assert.Equal(2, chunks);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    private sealed class Hooked(Action action) : VaeLayer
+    {
+        public override Tensor forward(Tensor input, CausalCache? cache)
+        {
+            action();
+            return input.alias();
+        }
+    }
+
     private static WanVae Random(long budget = WanVae.UsualDecodeBudget)
     {
         using var meta = new WanVae(Small, Placement.Meta);

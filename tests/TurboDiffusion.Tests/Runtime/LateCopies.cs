@@ -12,9 +12,14 @@ internal sealed unsafe class LateCopies : IPinnedCopies
 
     public Exception? Failure { get; set; }
 
+    public Exception? WaitFailure { get; set; }
+
     public bool RefusesToPin { get; init; }
 
     public int Pinned => _pinned.Count;
+
+    /// <summary>How often memory was pinned.</summary>
+    public int Pins { get; private set; }
 
     public int Count { get; private set; }
 
@@ -25,6 +30,7 @@ internal sealed unsafe class LateCopies : IPinnedCopies
         Assert.Equal((0, 0), (address % 4096, bytes % 4096));
         if (RefusesToPin) return false;
         _pinned.Add(address, bytes);
+        Pins++;
         return true;
     }
 
@@ -46,6 +52,7 @@ internal sealed unsafe class LateCopies : IPinnedCopies
 
     public void Wait(int slot)
     {
+        if (WaitFailure is { } failure) throw failure;
         // A stream: with a copy, those before it are done.
         int last = _pending.FindLastIndex(copy => copy.Slot == slot);
         foreach ((nint target, nint source, long bytes, _) in _pending.Take(last + 1))

@@ -33,10 +33,13 @@ internal sealed class DownLevel : VaeLayer
     public bool IsTemporal { get; }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input, CausalCache? cache)
+    public override Tensor forward(Tensor input, CausalCache? cache) => Run(input, cache, CancellationToken.None);
+
+    /// <inheritdoc/>
+    public override Tensor Run(Tensor input, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        Tensor x = VaeLayers.Run([.. _layers], input, cache, CancellationToken.None);
+        Tensor x = VaeLayers.Run([.. _layers], input, cache, cancellationToken);
         return (x + LevelShortcut.Average(input, _channels, IsTemporal ? 2 : 1, _size)).MoveToOuterDisposeScope();
     }
 }

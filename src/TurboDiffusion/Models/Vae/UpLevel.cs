@@ -41,11 +41,14 @@ internal sealed class UpLevel : VaeLayer
     public override int Scale => Upsampler?.Scale ?? 1;
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor input, CausalCache? cache)
+    public override Tensor forward(Tensor input, CausalCache? cache) => Run(input, cache, CancellationToken.None);
+
+    /// <inheritdoc/>
+    public override Tensor Run(Tensor input, CausalCache? cache, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         bool first = Upsampler?.Begins(cache) ?? false;
-        Tensor x = VaeLayers.Run([.. _layers], input, cache, CancellationToken.None);
+        Tensor x = VaeLayers.Run([.. _layers], input, cache, cancellationToken);
         return (Upsampler is null ? x : x + LevelShortcut.Repeat(input, _channels, IsTemporal ? 2 : 1, 2, first)).MoveToOuterDisposeScope();
     }
 }

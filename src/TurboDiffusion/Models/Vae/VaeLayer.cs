@@ -13,4 +13,10 @@ internal abstract class VaeLayer() : nn.Module<Tensor, CausalCache?, Tensor>(nam
 
     /// <summary>Rows, and columns, that one becomes.</summary>
     public virtual int Scale => 1;
+
+    /// <summary>As <c>forward</c>, for a layer that is made of layers: it checks the token before each of them.</summary>
+    /// <param name="input"><c>[B, C, T, H, W]</c></param>
+    /// <param name="cache">The clip's past, or null.</param>
+    /// <param name="cancellationToken">Checked before every layer within.</param>
+    public virtual Tensor Run(Tensor input, CausalCache? cache, CancellationToken cancellationToken) => forward(input, cache);
 }

@@ -13,7 +13,7 @@ internal static class VaeLayers
         foreach (VaeLayer layer in layers)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Tensor output = layer.forward(x, cache);
+            Tensor output = layer.Run(x, cache, cancellationToken);
             if (!ReferenceEquals(x, input)) x.Dispose();
             x = output;
         }
