@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the shapes model from nothing: VAE, teacher, guided student, SLA tuning, int8. Every stage continues where it was stopped.
+# Trains the shapes model from nothing: VAE, teacher, student (guided, then rCM), SLA tuning, int8. Every stage continues where it was stopped.
 #   train.sh WORK [STAGE ...]     WORK: a folder for data, runs and the models; stages: all, by default
 # Wants one NVIDIA GPU. TURBODIFFUSION names the command, by default the one of this repository.
 set -euo pipefail
@@ -31,6 +31,7 @@ for stage in $stages; do
       turbodiffusion train teacher --config "$here/teacher-4.json" ;;
     distil)
       turbodiffusion train rcm --config "$here/guided.json"
+      turbodiffusion train rcm --config "$here/rcm.json"
       turbodiffusion train sla --config "$here/sla.json" ;;
     assemble)
       mkdir -p shapes

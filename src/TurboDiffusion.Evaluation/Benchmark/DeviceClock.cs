@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using TorchSharp;
+using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
@@ -35,16 +36,10 @@ internal static class DeviceClock
     /// <summary>Milliseconds until an action's work is done, by the system's clock.</summary>
     public static double Wall(torch.Device device, Action action)
     {
-        Synchronize(device);
+        Devices.Synchronize(device);
         long start = Stopwatch.GetTimestamp();
         action();
-        Synchronize(device);
+        Devices.Synchronize(device);
         return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-    }
-
-    /// <summary>Waits until a device has done what it was asked for.</summary>
-    public static void Synchronize(torch.Device device)
-    {
-        if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
     }
 }

@@ -11,8 +11,7 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 
 /// <summary>
 /// Whole generations of a model of files: from opening it to the last frame in host memory, and to files, stage by stage. The first is
-/// cold (it loads); of the others, the median counts. A GPU is asked ahead, so that a stage's time says when the next one began to be
-/// asked for: the stages are timed in generations of their own, in which each is waited for.
+/// cold (it loads); of the others, the median counts.
 /// </summary>
 /// <param name="files">The model.</param>
 /// <param name="options">How it is run.</param>
@@ -60,15 +59,13 @@ internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions opti
             using (torch.NewDisposeScope()) plan = model.Check(Next(outputs[^1])) with { Count = 1 };
             // As the model keeps its own, from video to video.
             using var frames = new HostFrames();
-            EndToEndRun Host(string name = EndToEndResult.HostMemory, IProgress<GenerationProgress>? stages = null) => Measure(name,
-                () => pipeline.Run(plan with { Prompt = Next("").Prompt }, frames, stages, cancellationToken));
+            EndToEndRun Host() => Measure(EndToEndResult.HostMemory,
+                () => pipeline.Run(plan with { Prompt = Next("").Prompt }, frames, cancellationToken: cancellationToken));
             EndToEndRun File(string output) =>
                 Measure(output, () => model.Generate(Next(output), cancellationToken: cancellationToken)[0].StageTimes);
 
-            var waiting = new WaitingAtEnds(model.Components.Device);
-            EndToEndRun first = Host(stages: waiting);
+            EndToEndRun first = Host();
             for (int i = 0; i < repeats; i++) Host();
-            for (int i = 0; i < repeats; i++) Host(EndToEndResult.StageByStage, waiting);
             foreach (string output in outputs)
                 for (int i = 0; i < repeats; i++) File(output);
             return new EndToEndResult
@@ -104,15 +101,6 @@ internal sealed class EndToEndBenchmark(ModelFiles files, VideoModelOptions opti
         {
             progress.Report($"{EndToEndResult.Mp4} is left out: {e.Message}");
             return [EndToEndResult.PngFrames];
-        }
-    }
-
-    // Waits at the end of a stage, while the clock still runs for it.
-    private sealed class WaitingAtEnds(torch.Device device) : IProgress<GenerationProgress>
-    {
-        public void Report(GenerationProgress value)
-        {
-            if (value.TotalSteps > 0 && value.Step == value.TotalSteps) DeviceClock.Synchronize(device);
         }
     }
 

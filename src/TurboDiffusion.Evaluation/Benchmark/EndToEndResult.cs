@@ -12,9 +12,6 @@ internal sealed record EndToEndResult
     /// <summary>The frames went to host memory alone.</summary>
     public const string HostMemory = "host memory";
 
-    /// <summary>The same, each stage waited for.</summary>
-    public const string StageByStage = "host memory, stage by stage";
-
     /// <summary>They went to a folder of PNG files.</summary>
     public const string PngFrames = "frames/";
 
@@ -63,15 +60,8 @@ internal sealed record EndToEndResult
     public required long PeakBytes { get; init; }
 
     /// <summary>Decoding seconds with each writer over those without: 1 where writing keeps nobody waiting.</summary>
-    public IReadOnlyDictionary<string, double> WriterRatio
-    {
-        get
-        {
-            double decoding = Median(StageByStage, r => r.Of(GenerationStage.Decoding)), without = Median(HostMemory, r => r.Seconds);
-            return Warm.Select(r => r.Writer).Distinct().Where(w => w is not (HostMemory or StageByStage))
-                .ToDictionary(w => w, w => (decoding + Median(w, r => r.Seconds) - without) / decoding);
-        }
-    }
+    public IReadOnlyDictionary<string, double> WriterRatio =>
+        Warm.Select(r => r.Writer).Distinct().Where(w => w != HostMemory).ToDictionary(w => w, w => Decoding(w) / Decoding(HostMemory));
 
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
@@ -95,7 +85,7 @@ internal sealed record EndToEndResult
                          official?.Decoding),
                  })
         {
-            double first = First.Of(stage), warm = Median(StageByStage, r => r.Of(stage));
+            double first = First.Of(stage), warm = Median(HostMemory, r => r.Of(stage));
             if (first == 0 && warm == 0) continue;
             Row(name, first, warm, theirs);
         }
@@ -119,6 +109,8 @@ internal sealed record EndToEndResult
     }
 
     private static string Text(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
+
+    private double Decoding(string writer) => Median(writer, r => r.Of(GenerationStage.Decoding));
 
     private double Median(string writer, Func<EndToEndRun, double> value)
     {

@@ -42,6 +42,13 @@ public static class Devices
         else torch.random.manual_seed(seed);
     }
 
+    /// <summary>Waits until a device has done what it was asked for; the CPU always has.</summary>
+    /// <param name="device">The device.</param>
+    internal static void Synchronize(torch.Device device)
+    {
+        if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
+    }
+
     /// <summary>
     /// The element type that a device computes in best: bfloat16 on a GPU; float32 on the CPU, whose bfloat16 is many times slower.
     /// </summary>
