@@ -14,6 +14,10 @@ internal sealed class FrameDownload : IDisposable
 {
     private const int Buffers = 2;
 
+    // Four frames of 1280×720: a decoder's first chunk is one frame, and its buffer has room for the third, which is four.
+    private const long UsualBytes = 12L << 20;
+
+    private readonly long _leastBytes;
     private readonly Func<torch.Device, IPinnedCopies?> _make;
     private readonly PinnedMemory?[] _buffers = new PinnedMemory?[Buffers];
     private readonly torch.Tensor?[] _levels = new torch.Tensor?[Buffers];
@@ -22,13 +26,14 @@ internal sealed class FrameDownload : IDisposable
 
     /// <summary>Creates it; memory is taken with the first frames.</summary>
     public FrameDownload()
-        : this(device => device.type == DeviceType.CUDA ? new PinnedCopies(device, Buffers) : null)
+        : this(device => device.type == DeviceType.CUDA ? new PinnedCopies(device, Buffers) : null, UsualBytes)
     {
     }
 
     /// <summary>As the public form, with other copies.</summary>
     /// <param name="copies">Makes them for a device; null: frames of that device are copied where they are given.</param>
-    internal FrameDownload(Func<torch.Device, IPinnedCopies?> copies) => _make = copies;
+    /// <param name="leastBytes">What a buffer has at least.</param>
+    internal FrameDownload(Func<torch.Device, IPinnedCopies?> copies, long leastBytes = 0) => (_make, _leastBytes) = (copies, leastBytes);
 
     /// <summary>Takes frames.</summary>
     /// <param name="video"><c>[B, 3, T, H, W]</c>, as <see cref="VideoFrames.FromModelOutput"/>.</param>
@@ -103,6 +108,6 @@ internal sealed class FrameDownload : IDisposable
         if (_buffers[slot] is { } held && held.Bytes >= bytes) return held;
         _buffers[slot]?.Dispose();
         _buffers[slot] = null;
-        return _buffers[slot] = new PinnedMemory(_copies!, bytes);
+        return _buffers[slot] = new PinnedMemory(_copies!, Math.Max(bytes, _leastBytes));
     }
 }

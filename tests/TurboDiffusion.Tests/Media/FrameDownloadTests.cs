@@ -16,6 +16,9 @@ namespace TurboDiffusion.Tests.Media;
 /// <summary>Frames come to host memory as they are, a chunk later where they are copied beside the computation.</summary>
 public class FrameDownloadTests
 {
+    // A frame is more than a page of memory.
+    private const int Width = 48, Height = 32;
+
     // The decoder's chunks: one frame, then four at a time; and a larger one, for which a buffer is taken anew.
     private static readonly int[] Chunks = [1, 4, 4, 9, 1];
 
@@ -72,7 +75,7 @@ public class FrameDownloadTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         var copies = new LateCopies();
-        using (var download = new FrameDownload(_ => copies))
+        using (var download = new FrameDownload(_ => copies, Chunks.Max() * Width * Height * 3))
         {
             void Generate(string name, CancellationToken cancellationToken = default)
             {
@@ -84,18 +87,17 @@ public class FrameDownloadTests
             }
 
             Generate("a/");
-            (int pins, int pinned) = (copies.Pins, copies.Pinned);
-            Assert.Equal(2, pinned);
+            Assert.Equal((2, 2), (copies.Pins, copies.Pinned));
             // Frames are on their way when it ends; the next video shows none of them.
             Assert.ThrowsAny<OperationCanceledException>(() => Generate("b/", new CancellationToken(canceled: true)));
             using (var failing = Receiver(folder.File("c/"), download, default))
             {
                 failing.Begin(0, 1);
-                failing.Write(ones([1, 3, 4, 6, 10]));
+                failing.Write(ones([1, 3, 4, Height, Width]));
             }
             Assert.Equal(["a"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName));
             Generate("d/");
-            Assert.Equal((pins, pinned), (copies.Pins, copies.Pinned));
+            Assert.Equal((2, 2), (copies.Pins, copies.Pinned));
         }
         Assert.True(copies is { Disposed: true, Pinned: 0 });
         Assert.Equal(Pictures("a"), Pictures("d"));
@@ -145,8 +147,8 @@ public class FrameDownloadTests
         new PipelineRequest
         {
             Prompt = "p",
-            Width = 10,
-            Height = 6,
+            Width = Width,
+            Height = Height,
             Frames = Chunks.Sum(),
             Sampler = new() { Kind = SamplerKind.Euler, Steps = 1 },
         },
@@ -154,5 +156,5 @@ public class FrameDownloadTests
         new ModelIdentity("m", "custom", "original", AttentionKind.Dense, WeightFormat.Float, "cpu"), download, null, cancellationToken);
 
     private static IEnumerable<Tensor> Videos() =>
-        Chunks.Select((frames, i) => rand([1, 3, frames, 6, 10], generator: new Generator((ulong)i)) * 2.2 - 1.1);
+        Chunks.Select((frames, i) => rand([1, 3, frames, Height, Width], generator: new Generator((ulong)i)) * 2.2 - 1.1);
 }
