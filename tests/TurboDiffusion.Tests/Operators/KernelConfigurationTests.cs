@@ -235,6 +235,29 @@ public class KernelConfigurationTests
         Assert.Equal(portable, Of(Hopper, without: KernelOperator.CausalConvolution).Select(e => e.Form));
     }
 
+    [Fact]
+    public void Every_operator_is_reported()
+    {
+        ModelSpec spec = ModelSpec.T2V1_3B;
+        BlockShape block = spec.Transformer.Block(32760, ScalarType.BFloat16);
+        OperatorReportEntry[] entries =
+        [
+            .. OperatorReport.Of(block, AttentionOptions.SageSla(), WeightFormat.Int8, _ => Hopper),
+            .. OperatorReport.Of(block, AttentionOptions.Dense, WeightFormat.Int8, _ => Hopper),
+            .. OperatorReport.Of(spec.Vae.Level(480, 832, ScalarType.BFloat16), _ => Hopper),
+        ];
+        Assert.Equal(Enum.GetValues<KernelOperator>().ToHashSet(), entries.Select(e => e.Operator).ToHashSet());
+    }
+
+    [Fact]
+    public void Layers_of_the_VAE_read_frames_on_Hopper_in_bfloat16()
+    {
+        Assert.True(CausalConvolution.ServesLayers(Hopper, ScalarType.BFloat16));
+        Assert.False(CausalConvolution.ServesLayers(Hopper, ScalarType.Float32));
+        Assert.False(CausalConvolution.ServesLayers(Ada, ScalarType.BFloat16));
+        Assert.False(CausalConvolution.ServesLayers(CPU, ScalarType.BFloat16));
+    }
+
     [Theory]
     [InlineData(64, 128, 512, 128, 96 << 10)]
     [InlineData(128, 64, 256, 256, 48 << 10)]
