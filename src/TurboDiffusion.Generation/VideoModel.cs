@@ -15,6 +15,7 @@ using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Runtime.Copies;
@@ -178,8 +179,7 @@ public sealed class VideoModel : IDisposable
                 Weights = weights,
                 Dtype = dtype,
                 OnGpu = device.type == DeviceType.CUDA,
-                DecodesInFrames = device.type == DeviceType.CUDA && tinyConfig is null && dtype == torch.ScalarType.BFloat16
-                    && KernelMachine.Offer(KernelOperator.CausalConvolution, Math.Max(device.index, 0)).Form == KernelForm.Sm90,
+                DecodesInFrames = tinyConfig is null && CausalConvolution.ServesLayers(device, dtype),
             };
             Residency residency = options.Residency ?? Automatic(footprint, spec, device, notes);
             bool stays = residency == Residency.Resident, swaps = residency == Residency.Swapped;

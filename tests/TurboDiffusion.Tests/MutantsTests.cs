@@ -32,12 +32,33 @@ public partial class MutantsTests
         Assert.Contains($"{Mutants.Length} of {Mutants.Length} killed.", page);
     }
 
+    // A test that is gone guards nothing.
+    [Fact]
+    public void The_tests_that_the_page_names_are_there()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "testing.md"));
+        string[] named = [.. Rows().Matches(page).SelectMany(row => Names().Matches(row.Groups[2].Value)).Select(m => m.Groups[1].Value)
+            .Distinct()];
+        Assert.True(named.Length > Mutants.Length);
+        string[] gone = [.. named.Where(name => !(name.Contains('.') ? IsTest(name) : IsGoldenCase(name)))];
+        Assert.True(gone.Length == 0, $"docs/testing.md names what is no test: {string.Join(", ", gone)}; run tests/mutants.cs again.");
+    }
+
+    private static bool IsTest(string name) => name.Split('.') is [string type, string method] && typeof(MutantsTests).Assembly.GetTypes()
+        .Any(t => t.Name == type && t.GetMethod(method)?.IsDefined(typeof(FactAttribute), inherit: true) == true);
+
+    private static bool IsGoldenCase(string name) => File.Exists(
+        Path.Combine(Repository.Root, "tests", "TurboDiffusion.Tests", "Golden", "Data", name + ".safetensors"));
+
     private static int Times(Mutant mutant)
     {
         string path = Path.Combine(Repository.Root, "src", "TurboDiffusion", mutant.File);
         return File.Exists(path) ? File.ReadAllText(path).Split(mutant.Text).Length - 1 : 0;
     }
 
-    [GeneratedRegex(@"^\| (.+?) \| killed \| ", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| (.+?) \| killed \| (.*)\|$", RegexOptions.Multiline)]
     private static partial Regex Rows();
+
+    [GeneratedRegex("`([^`]+)`")]
+    private static partial Regex Names();
 }

@@ -6,6 +6,7 @@ using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators;
 using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Runtime.Cuda;
 
@@ -87,8 +88,9 @@ internal static class NativeProbe
         {
             ModelSpec spec = ModelSpec.T2V1_3B;
             long tokens = Patches.Count(spec.Vae.LatentShape(1, spec.Frames, spec.Size.Height, spec.Size.Width));
-            return ([.. OperatorReport.Of(spec.Transformer.Block(tokens, torch.ScalarType.BFloat16), AttentionOptions.SageSla()),
-                .. OperatorReport.Of(spec.Vae.Level(spec.Size.Height, spec.Size.Width, torch.ScalarType.BFloat16))], null);
+            BlockShape block = spec.Transformer.Block(tokens, torch.ScalarType.BFloat16);
+            FrameShape level = spec.Vae.Level(spec.Size.Height, spec.Size.Width, torch.ScalarType.BFloat16);
+            return ([.. OperatorReport.Of(block, AttentionOptions.SageSla(), WeightFormat.Int8), .. OperatorReport.Of(level)], null);
         }
         catch (TurboDiffusionException e)
         {

@@ -209,7 +209,7 @@ internal static class BenchmarkRunner
     // Which form each operator takes in this row: what the operators choose themselves.
     private static IReadOnlyList<string> Forms(BenchmarkTarget target, BenchmarkModel model) => target.Device.type != DeviceType.CUDA ? [] :
         [.. OperatorReport.Of(model.First.Config.Block(target.Tokens, Devices.DefaultDtype(target.Device)), model.First.Attention,
-                Math.Max(target.Device.index, 0))
+                model.First.Weights, Math.Max(target.Device.index, 0))
             .GroupBy(e => (e.Operator, e.Choice)).Select(g => $"{g.Key.Operator}: {g.Key.Choice}")];
 
     // Both experts are in memory: what is left of the switch is the text's keys and values for the other one.

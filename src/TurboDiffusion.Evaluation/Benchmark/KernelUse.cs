@@ -22,7 +22,8 @@ internal static class KernelUseExtensions
     public static IReadOnlyList<KernelOperator> Operators(this KernelUse use) => use switch
     {
         KernelUse.None => [],
-        KernelUse.Products => [KernelOperator.Attention, KernelOperator.Int8Matmul, KernelOperator.BlockInt8Quantize],
+        KernelUse.Products =>
+            [KernelOperator.Attention, KernelOperator.CrossAttention, KernelOperator.Int8Matmul, KernelOperator.BlockInt8Quantize],
         KernelUse.All => Enum.GetValues<KernelOperator>(),
         _ => throw new ArgumentOutOfRangeException(nameof(use), use, "Unknown use of kernels."),
     };

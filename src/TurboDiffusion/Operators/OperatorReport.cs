@@ -11,22 +11,27 @@ namespace TurboDiffusion.Operators;
 /// <summary>Which form each operator of a model takes: the operators' own choices, not a copy of them.</summary>
 public static class OperatorReport
 {
-    /// <summary>The forms of a transformer's block with int8 weights on a GPU.</summary>
+    /// <summary>The forms of a transformer's block on a GPU.</summary>
     /// <param name="block">What the operators are given.</param>
     /// <param name="attention">The attention operator.</param>
+    /// <param name="weights">The number format of the linear layers; libtorch's own products of float weights are not listed.</param>
     /// <param name="device">The GPU's number.</param>
     /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
-    public static IReadOnlyList<OperatorReportEntry> Of(BlockShape block, AttentionOptions attention, int device = 0) =>
-        Of(block, attention, kernel => KernelMachine.Offer(kernel, device));
+    public static IReadOnlyList<OperatorReportEntry> Of(
+        BlockShape block, AttentionOptions attention, WeightFormat weights, int device = 0) =>
+        Of(block, attention, weights, kernel => KernelMachine.Offer(kernel, device));
 
-    /// <summary>The forms of a level of the VAE's decoder on a GPU.</summary>
+    /// <summary>The forms of a level of the VAE on a GPU.</summary>
     /// <param name="level">What the operators are given.</param>
     /// <param name="device">The GPU's number.</param>
     /// <exception cref="InvalidRequestException"><see cref="KernelSwitch"/> has a value that it does not know.</exception>
     public static IReadOnlyList<OperatorReportEntry> Of(FrameShape level, int device = 0) =>
         Of(level, kernel => KernelMachine.Offer(kernel, device));
 
-    /// <summary>Whether all of a block's operators are accelerated: run in kernels.</summary>
+    /// <summary>
+    /// Whether all of a block's operators with int8 weights are accelerated: run in kernels. Cross-attention is torch's one where it is
+    /// not ours.
+    /// </summary>
     /// <param name="block">What the operators are given.</param>
     /// <param name="attention">The attention operator.</param>
     /// <param name="device">Where.</param>
@@ -37,11 +42,12 @@ public static class OperatorReport
 
     /// <summary>As above, of what is offered.</summary>
     internal static bool IsAccelerated(BlockShape block, AttentionOptions attention, Func<KernelOperator, KernelChoice> offer) =>
-        Of(block, attention, offer).All(entry => entry.Choice.IsKernel);
+        Of(block, attention, WeightFormat.Int8, offer)
+            .All(entry => entry.Choice.IsKernel || entry.Operator == KernelOperator.CrossAttention);
 
     /// <summary>As above, of what is offered.</summary>
     internal static IReadOnlyList<OperatorReportEntry> Of(
-        BlockShape block, AttentionOptions attention, Func<KernelOperator, KernelChoice> offer)
+        BlockShape block, AttentionOptions attention, WeightFormat weights, Func<KernelOperator, KernelChoice> offer)
     {
         (long tokens, long dim, long ffn, long heads, ScalarType dtype) = block;
         OperatorReportEntry Quantize(string what, long columns, bool normalises) => new(KernelOperator.BlockInt8Quantize,
@@ -58,11 +64,15 @@ public static class OperatorReport
         OperatorReportEntry? rotation = operation is { Choice.IsKernel: true } ? null
             : new(KernelOperator.RmsNormRotary, $"norms and rotation of q, k: [{tokens}, {dim}]",
                 RmsNormRotaryKernel.Choose(offer(KernelOperator.RmsNormRotary), new(tokens, dim, block.HeadDim, dtype)));
-        return
+        OperatorReportEntry text = new(KernelOperator.CrossAttention,
+            $"cross-attention: {tokens} tokens to {Sm90CrossAttentionKernel.MostKeys} of a text",
+            Sm90CrossAttentionKernel.Choose(offer(KernelOperator.CrossAttention), block.HeadDim, dtype, Sm90CrossAttentionKernel.MostKeys));
+        OperatorReportEntry[] attentions = [.. new[] { rotation, operation, text }.OfType<OperatorReportEntry>()];
+        return weights == WeightFormat.Float ? attentions :
         [
             Quantize("norms", dim, normalises: true),
             Product("q, k, v", dim, dim, Int8MatmulKernel.Epilogue.Bias),
-            .. new[] { rotation, operation }.OfType<OperatorReportEntry>(),
+            .. attentions,
             Quantize("attention's output", dim, normalises: false),
             Product("o", dim, dim, Int8MatmulKernel.Epilogue.GatedResidual),
             Product("ffn.0 with GELU", ffn, dim, Int8MatmulKernel.Epilogue.GeluQuantize),
@@ -81,6 +91,9 @@ public static class OperatorReport
         return
         [
             new(KernelOperator.CausalConvolution, $"convolution: {shape}", Convolution(height, width, channels, channels, 3, 3)),
+            new(KernelOperator.CausalConvolution, $"halved, as the encoder does: {shape}",
+                DownsampleConvolution.Choose(offer(KernelOperator.CausalConvolution),
+                    DownsampleConvolution.Halved(height, width, channels, channels, dtype))),
             // Where the convolution is torch's.
             new(KernelOperator.CausalRmsSilu, $"norm, SiLU, windows of frames: {shape}",
                 CausalRmsSiluKernel.Choose(offer(KernelOperator.CausalRmsSilu), new(frames, height * width, channels, dtype))),

@@ -57,7 +57,9 @@ public static class MemoryEstimate
     /// <param name="isGpu">Whether it is decoded on a GPU, several frames together.</param>
     /// <param name="inFrames">Whether its convolutions read frames where they lie, as Hopper's do in bfloat16.</param>
     public static long Decoding(
-        VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu, bool inFrames) =>
-        DecodePlan.Within(config, (config.LatentFrames(frames), height / config.SpatialFactor, width / config.SpatialFactor), elementSize,
-            budget, isGpu, inFrames).Peak;
+        VaeConfig config, int frames, int width, int height, int elementSize, long budget, bool isGpu, bool inFrames)
+    {
+        long[] latents = config.LatentShape(1, frames, height, width);
+        return DecodePlan.Within(config, (latents[2], latents[3], latents[4]), elementSize, budget, isGpu, inFrames).Peak;
+    }
 }

@@ -243,7 +243,7 @@ public sealed class WanPipeline : IDisposable
         LoadExperts(clock, cancellationToken);
         Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         int steps = stages.Sampler.Timesteps.Count;
-        long latentFrames = _components.VaeConfig.LatentShape(1, frames, 16, 16)[2];
+        long latentFrames = _components.VaeConfig.LatentFrames(frames);
         double work = clock.Plan.Denoise / ((latentFrames + framesPerGroup - 1) / framesPerGroup);
         IEnumerable<Tensor> groups = stages.DenoiseCausally(text, [seed], framesPerGroup,
             () => clock.Begin(GenerationStage.Denoising, steps, work), clock.Steps(), cancellationToken);

@@ -76,6 +76,9 @@ public partial class ArchitectureTests
     [InlineData("Sampling/DenoisingLoop.cs", "class C { Pipelines.Denoiser d; }", "Pipelines")]
     [InlineData("Operators/Normalization/Norm.cs", "class C { TurboDiffusion.Operators.Attention.DenseAttention d; }",
         "Operators/Attention")]
+    [InlineData("Operators/Normalization/Norm.cs", "class C { Attention.DenseAttention d; }", "Operators/Attention")]
+    [InlineData("Operators/Normalization/Norm.cs", "using Above = TurboDiffusion.Operators.Attention;", "Operators/Attention")]
+    [InlineData("Runtime/LibTorch.cs", "class C { Cuda.CudaTimer t; }", "Runtime/Cuda")]
     [InlineData("Models/Wan/WanBlock.cs", "class C { RandomCheckpoint c; }", "Models")]
     public void A_reference_upward_is_seen(string file, string added, string to)
     {
@@ -158,7 +161,9 @@ public partial class ArchitectureTests
     {
         string code = StringsAndComments().Replace(source, "\"\"");
         return [.. Enumerable.Range(0, Folders.Length)
-            .Where(i => i != from && (Folders[i].Named.IsMatch(code) || Visible(from, i) && Types(i).IsMatch(code)))];
+            .Where(i => i != from && (Folders[i].Named.IsMatch(code)
+                || Visible(from, i) && Types(i).IsMatch(code)
+                || Neighbours(from, i) && Folders[i].NamedNearby.IsMatch(code)))];
     }
 
     // The kernels that a source names, and the namespace of what they are made of.
@@ -171,6 +176,10 @@ public partial class ArchitectureTests
 
     // A namespace sees the types of those around it without naming them.
     private static bool Visible(int from, int to) => Folders[from].Name.StartsWith(Folders[to].Name + "/", StringComparison.Ordinal);
+
+    // Nor does it name more than the last part of those beside it.
+    private static bool Neighbours(int from, int to) => Path.GetDirectoryName(Folders[to].Name) is { Length: > 0 } around
+        && (Folders[from].Name + "/").StartsWith(around + "/", StringComparison.Ordinal);
 
     private static Regex Types(int folder) => new($@"\b({string.Join('|',
         from path in Sources
@@ -218,8 +227,11 @@ public partial class ArchitectureTests
 
         // A namespace of its name, with or without the root's, not followed by one of a folder inside it.
         public Regex Named { get; } = new(
-            $@"\busing (static )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
+            $@"\busing (static |\w+ = )?TurboDiffusion\.{Name.Replace("/", @"\.")}(\.(Keys|PyTorch|Lora|Gguf))?;|"
             + $@"(?<![\w.])(TurboDiffusion\.)?{Name.Replace("/", @"\.")}\."
             + @"(?!Cuda\b|Int8\b|Wan\b|Vae\b|TinyVae\b|UMT5\b|Clip\b|Normalization\b|Convolution\b|Linear\b|Attention\b)[A-Z]\w*");
+
+        // The last part of its name alone, before a type's.
+        public Regex NamedNearby { get; } = new($@"(?<![\w.]){Path.GetFileName(Name)}\.[A-Z]\w*");
     }
 }

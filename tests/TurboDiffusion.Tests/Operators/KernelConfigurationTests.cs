@@ -199,17 +199,26 @@ public class KernelConfigurationTests
     public void A_report_is_what_the_operators_choose()
     {
         BlockShape block = ModelSpec.T2V1_3B.Transformer.Block(32760, ScalarType.BFloat16);
-        IReadOnlyList<OperatorReportEntry> hopper = OperatorReport.Of(block, AttentionOptions.SageSla(), _ => Hopper);
+        IReadOnlyList<OperatorReportEntry> hopper = OperatorReport.Of(block, AttentionOptions.SageSla(), WeightFormat.Int8, _ => Hopper);
         Assert.Equal(["norms: [32760, 1536]", "q, k, v: [32760, 1536] · [1536, 1536]"], hopper.Take(2).Select(e => e.Problem));
         Assert.Equal(KernelForm.Portable,
             Assert.Single(hopper, e => e.Problem.StartsWith("attention's output", StringComparison.Ordinal)).Choice.Form);
-        Assert.Equal(6, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
-        Assert.All(OperatorReport.Of(block, AttentionOptions.Dense, _ => new(KernelForm.Plain, "off")),
+        Assert.Equal(7, hopper.Count(e => e.Choice.Form == KernelForm.Sm90));
+        Assert.Equal("cross-attention: 32760 tokens to 128 of a text",
+            Assert.Single(hopper, e => e.Operator == KernelOperator.CrossAttention).Problem);
+        // Products of float weights are libtorch's, and nothing is quantized for them.
+        (KernelOperator, KernelForm)[] Float(AttentionOptions attention, KernelChoice machine) =>
+            [.. OperatorReport.Of(block, attention, WeightFormat.Float, _ => machine).Select(e => (e.Operator, e.Choice.Form))];
+        Assert.Equal([(KernelOperator.Attention, KernelForm.Sm90), (KernelOperator.CrossAttention, KernelForm.Sm90)],
+            Float(AttentionOptions.SageSla(), Hopper));
+        Assert.Equal([(KernelOperator.RmsNormRotary, KernelForm.Portable), (KernelOperator.CrossAttention, KernelForm.Plain)],
+            Float(AttentionOptions.Dense, Ada));
+        Assert.All(OperatorReport.Of(block, AttentionOptions.Dense, WeightFormat.Int8, _ => new(KernelForm.Plain, "off")),
             e => Assert.EndsWith("Plain: off", e.ToString()));
     }
 
     [Fact]
-    public void A_decoders_report_is_what_the_operators_choose()
+    public void A_VAEs_report_is_what_the_operators_choose()
     {
         FrameShape level = ModelSpec.T2V1_3B.Vae.Level(480, 832, ScalarType.BFloat16);
         Assert.Equal(new(4, 480, 832, 96, 192, 96, 3, ScalarType.BFloat16), level);
@@ -217,13 +226,36 @@ public class KernelConfigurationTests
         (KernelOperator Operator, KernelForm Form)[] Of(KernelChoice machine, KernelOperator? without = null) =>
             [.. OperatorReport.Of(level, o => o == without ? new(KernelForm.Plain, "off") : machine)
                 .Select(e => (e.Operator, e.Choice.Form))];
-        Assert.Equal([(KernelOperator.CausalConvolution, KernelForm.Sm90), (KernelOperator.CausalRmsSilu, KernelForm.Portable),
+        Assert.Equal([(KernelOperator.CausalConvolution, KernelForm.Sm90), (KernelOperator.CausalConvolution, KernelForm.Sm90),
+            (KernelOperator.CausalRmsSilu, KernelForm.Portable),
             (KernelOperator.BiasResidual, KernelForm.Portable), (KernelOperator.UpsampleConvolution, KernelForm.Sm90),
             (KernelOperator.CausalHead, KernelForm.Portable)], Of(Hopper));
-        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
-            Of(Ada).Select(e => e.Form));
-        Assert.Equal([KernelForm.Plain, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable, KernelForm.Portable],
-            Of(Hopper, without: KernelOperator.CausalConvolution).Select(e => e.Form));
+        KernelForm[] portable = [KernelForm.Plain, KernelForm.Plain, .. Enumerable.Repeat(KernelForm.Portable, 4)];
+        Assert.Equal(portable, Of(Ada).Select(e => e.Form));
+        Assert.Equal(portable, Of(Hopper, without: KernelOperator.CausalConvolution).Select(e => e.Form));
+    }
+
+    [Fact]
+    public void Every_operator_is_reported()
+    {
+        ModelSpec spec = ModelSpec.T2V1_3B;
+        BlockShape block = spec.Transformer.Block(32760, ScalarType.BFloat16);
+        OperatorReportEntry[] entries =
+        [
+            .. OperatorReport.Of(block, AttentionOptions.SageSla(), WeightFormat.Int8, _ => Hopper),
+            .. OperatorReport.Of(block, AttentionOptions.Dense, WeightFormat.Int8, _ => Hopper),
+            .. OperatorReport.Of(spec.Vae.Level(480, 832, ScalarType.BFloat16), _ => Hopper),
+        ];
+        Assert.Equal(Enum.GetValues<KernelOperator>().ToHashSet(), entries.Select(e => e.Operator).ToHashSet());
+    }
+
+    [Fact]
+    public void Layers_of_the_VAE_read_frames_on_Hopper_in_bfloat16()
+    {
+        Assert.True(CausalConvolution.ServesLayers(Hopper, ScalarType.BFloat16));
+        Assert.False(CausalConvolution.ServesLayers(Hopper, ScalarType.Float32));
+        Assert.False(CausalConvolution.ServesLayers(Ada, ScalarType.BFloat16));
+        Assert.False(CausalConvolution.ServesLayers(CPU, ScalarType.BFloat16));
     }
 
     [Theory]

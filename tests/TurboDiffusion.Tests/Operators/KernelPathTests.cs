@@ -33,11 +33,11 @@ public class KernelPathTests
     {
         KernelConformance.RequireSm90();
         using IDisposable kernels = KernelSwitch.Use(Enum.GetValues<KernelOperator>());
-        IReadOnlyList<OperatorReportEntry> report =
-            OperatorReport.Of(ModelSpec.T2V1_3B.Transformer.Block(32760, ScalarType.BFloat16), AttentionOptions.SageSla());
+        IReadOnlyList<OperatorReportEntry> report = OperatorReport.Of(
+            ModelSpec.T2V1_3B.Transformer.Block(32760, ScalarType.BFloat16), AttentionOptions.SageSla(), WeightFormat.Int8);
         foreach (OperatorReportEntry entry in report) Console.WriteLine(entry);
         Assert.All(report, e => Assert.True(e.Choice.IsKernel, e.ToString()));
-        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.Attention),
+        Assert.All(report.Where(e => e.Operator is KernelOperator.Int8Matmul or KernelOperator.Attention or KernelOperator.CrossAttention),
             e => Assert.Equal(KernelForm.Sm90, e.Choice.Form));
     }
 

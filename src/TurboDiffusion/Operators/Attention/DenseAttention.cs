@@ -36,7 +36,7 @@ public sealed class DenseAttention : AttentionOperator
     /// </param>
     /// <returns><c>[B, L, H, D]</c></returns>
     internal static Tensor Attend(Tensor q, Tensor k, Tensor v, long? distinct) => distinct is { } rows
-        && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.Attention, q), q.shape[3], q.dtype, rows).IsKernel
+        && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.CrossAttention, q), q.shape[3], q.dtype, rows).IsKernel
             ? Sm90CrossAttentionKernel.Run(q, k, v, rows)
             : Attend(q, k, v);
 
@@ -45,7 +45,7 @@ public sealed class DenseAttention : AttentionOperator
     /// </summary>
     /// <param name="x"><c>[B, S, …]</c></param>
     internal static long? UsefulRows(Tensor x) =>
-        KernelMachine.Offer(KernelOperator.Attention, x).Form == KernelForm.Sm90 ? DistinctRows(x) : null;
+        KernelMachine.Offer(KernelOperator.CrossAttention, x).Form == KernelForm.Sm90 ? DistinctRows(x) : null;
 
     /// <summary>Up to which row the rows of a padded sequence differ: those after it equal the one before it.</summary>
     /// <param name="x"><c>[B, S, …]</c></param>

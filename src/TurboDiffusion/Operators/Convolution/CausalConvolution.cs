@@ -1,3 +1,4 @@
+using TorchSharp;
 using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
@@ -42,6 +43,16 @@ internal static class CausalConvolution
             "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
+
+    /// <summary>Whether layers of any size, their channels filled up, run in the kernel.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="dtype">In which element type.</param>
+    public static bool ServesLayers(Device device, ScalarType dtype) => device.type == DeviceType.CUDA
+        && ServesLayers(KernelMachine.Offer(KernelOperator.CausalConvolution, Math.Max(device.index, 0)), dtype);
+
+    /// <summary>As above, of what is offered.</summary>
+    internal static bool ServesLayers(KernelChoice offered, ScalarType dtype) =>
+        Choose(offered, new(1, 1, 1, Granularity, Granularity, 3, 3, dtype)).IsKernel;
 
     /// <summary>Whether it is the fastest way for a chunk; elsewhere, torch's convolutions are.</summary>
     /// <param name="video"><c>[B, C, T, H, W]</c></param>

@@ -23,6 +23,15 @@ internal static class DownsampleConvolution
     public static KernelChoice Choose(KernelChoice offered, CausalConvolution.Problem p) => CausalConvolution.Choose(offered, p)
         .Require(p.Channels % 64 == 0, "the kernel takes multiples of 32 channels of two columns");
 
+    /// <summary>The problem of a frame, as the kernel sees it.</summary>
+    /// <param name="height">Rows, an even number.</param>
+    /// <param name="width">Columns, an even number.</param>
+    /// <param name="channels">Channels of the frame.</param>
+    /// <param name="outputs">Channels of the halved one.</param>
+    /// <param name="dtype">The element type.</param>
+    public static CausalConvolution.Problem Halved(long height, long width, long channels, long outputs, ScalarType dtype) =>
+        new(1, height / 2, width / 2, 2 * channels, outputs, 2, 2, dtype);
+
     /// <summary>A layer's weights for the frames of a clip, in the form that runs for such frames; in no dispose scope.</summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
     /// <param name="weight"><c>[O, C, 3, 3]</c></param>
@@ -32,7 +41,7 @@ internal static class DownsampleConvolution
         using var scope = NewDisposeScope();
         long[] s = x.shape;
         bool isKernel = s[2] % 2 == 0 && s[3] % 2 == 0 && Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
-            new(1, s[2] / 2, s[3] / 2, 2 * s[1], bias.shape[0], 2, 2, x.dtype)).IsKernel;
+            Halved(s[2], s[3], s[1], bias.shape[0], x.dtype)).IsKernel;
         return new(isKernel, isKernel
             ? ConvolutionWeights.Of(Pack(weight.detach()), bias, ScalarType.Float32)
             : ConvolutionWeights.Of(weight.detach(), bias, bias.dtype));

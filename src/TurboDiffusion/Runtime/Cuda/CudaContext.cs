@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using TorchSharp;
 
 namespace TurboDiffusion.Runtime.Cuda;
@@ -6,7 +5,7 @@ namespace TurboDiffusion.Runtime.Cuda;
 /// <summary>A GPU's primary context, which libtorch computes in. Kept for the life of the process.</summary>
 internal sealed unsafe class CudaContext : IKernelDevice
 {
-    private static readonly ConcurrentDictionary<int, Lazy<CudaContext>> Contexts = new();
+    private static readonly OncePerKey<int, CudaContext> Contexts = new(device => new CudaContext(device));
 
     private readonly nint _handle;
 
@@ -39,8 +38,7 @@ internal sealed unsafe class CudaContext : IKernelDevice
 
     /// <summary>The context of a device.</summary>
     /// <param name="device">A CUDA device.</param>
-    public static CudaContext Of(torch.Device device) =>
-        Contexts.GetOrAdd(Math.Max(device.index, 0), index => new Lazy<CudaContext>(() => new CudaContext(index))).Value;
+    public static CudaContext Of(torch.Device device) => Contexts.Of(Math.Max(device.index, 0));
 
     /// <inheritdoc/>
     public void Launch(KernelProgram program, KernelLaunch launch, void** arguments) =>

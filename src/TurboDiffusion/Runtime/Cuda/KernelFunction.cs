@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>A compiled kernel on a GPU. Loaded once for each GPU and program, and kept for the life of the process.</summary>
@@ -8,7 +6,8 @@ internal sealed unsafe class KernelFunction
     private const int InvalidImage = 200, NoBinaryForGpu = 209;
     private const int LocalSizeAttribute = 3, RegistersAttribute = 4;
 
-    private static readonly ConcurrentDictionary<(int Device, KernelProgram Program), Lazy<KernelFunction>> Functions = new();
+    private static readonly OncePerKey<(CudaContext Context, KernelProgram Program), KernelFunction> Functions =
+        new(k => new KernelFunction(k.Context, k.Program));
 
     private readonly CudaContext _context;
     private readonly KernelProgram _program;
@@ -50,22 +49,7 @@ internal sealed unsafe class KernelFunction
     /// <param name="program">The program.</param>
     /// <exception cref="KernelCompilationException">It does not compile.</exception>
     /// <exception cref="EnvironmentException">There is no libnvrtc, or the driver refuses the machine code.</exception>
-    public static KernelFunction Of(CudaContext context, KernelProgram program)
-    {
-        (int Device, KernelProgram Program) key = (context.Device, program);
-        Lazy<KernelFunction> function = Functions.GetOrAdd(key,
-            k => new Lazy<KernelFunction>(() => new KernelFunction(context, k.Program)));
-        try
-        {
-            return function.Value;
-        }
-        catch
-        {
-            // What failed once (a full disk, a GPU out of memory) may work the next time.
-            Functions.TryRemove(new(key, function));
-            throw;
-        }
-    }
+    public static KernelFunction Of(CudaContext context, KernelProgram program) => Functions.Of((context, program));
 
     /// <summary>Queues the kernel after torch's work so far.</summary>
     /// <param name="launch">The size.</param>

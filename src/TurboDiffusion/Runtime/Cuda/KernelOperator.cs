@@ -17,6 +17,9 @@ public enum KernelOperator
     /// </summary>
     Attention,
 
+    /// <summary>Attention to the text, whose equal last keys are taken as one.</summary>
+    CrossAttention,
+
     /// <summary>What a causal convolution of the VAE reads: RMS normalisation, SiLU, each frame beside the two before it.</summary>
     CausalRmsSilu,
 

@@ -49,6 +49,17 @@ public class LinearLayerTests
     }
 
     [Fact]
+    public void Every_weight_format_is_among_them()
+    {
+        Type[] tested = [.. Enum.GetValues<Kind>().Select(kind => Layers.On(META, ScalarType.Float32, kind).In.GetType())],
+            made = [.. Enum.GetValues<WeightFormat>().SelectMany(format => new[]
+            {
+                format.Linear(Dim, Hidden, Placement.Meta), format.WeightsAlone(Dim, Hidden, Placement.Meta),
+            }).Select(layer => layer.GetType()).Distinct()];
+        Assert.Equal(made.ToHashSet(), tested.ToHashSet());
+    }
+
+    [Fact]
     public void An_operand_of_another_format_is_refused()
     {
         using var scope = NewDisposeScope();

@@ -62,6 +62,20 @@ public class KernelCompilationTests
         Assert.Single(Directory.GetFiles(folder.Path));
     }
 
+    [Fact]
+    public void What_the_compiler_said_is_kept_beside_the_program()
+    {
+        using var folder = new TestFolder();
+        var cache = new KernelCache(folder.Path);
+        cache.GetOrBuild("quiet", () => [1]);
+        cache.KeepLog("quiet", "");
+        cache.GetOrBuild("key", () => [1, 2, 3]);
+        cache.KeepLog("key", "k.cu(1): warning: an unused variable");
+        Assert.Equal("k.cu(1): warning: an unused variable", File.ReadAllText(Path.Combine(folder.Path, "key.log")));
+        Assert.Equal(["key.cubin", "key.log", "quiet.cubin"], Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order());
+        Assert.Equal([1, 2, 3], cache.GetOrBuild("key", () => [4]));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(20)]
