@@ -367,6 +367,8 @@ public sealed class VideoModel : IDisposable
             NegativePrompt = request.NegativePrompt ?? "",
             StartImage = start is null ? null : ImageFitting.ToModelInput(Spec.ImageFit, start, size),
             EndImage = end is null ? null : ImageFitting.ToModelInput(Spec.ImageFit, end, size),
+            SeenImages = start is null || Components.ImageEncoderConfig is not { } encoder ? null
+                : ImageFitting.ToImageEncoder(encoder, [.. new[] { start, end }.OfType<torch.Tensor>()]),
             Width = size.Width,
             Height = size.Height,
             Frames = request.Frames ?? Spec.Frames,

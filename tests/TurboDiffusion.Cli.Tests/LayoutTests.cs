@@ -6,13 +6,14 @@ using TurboDiffusion.Models;
 using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Tests.Checkpoints;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
 
 /// <summary>
 /// A small model of each architecture in every layout that it is published in: a folder of Wan's authors, one of diffusers, ComfyUI's
-/// single files. All are the same model, and give the same video.
+/// single files, GGUF files. All are the same model, and give the same video.
 /// </summary>
 public class LayoutTests(Models models)
 {
@@ -35,7 +36,7 @@ public class LayoutTests(Models models)
 
         byte[]? expected = null;
         foreach ((string layout, Action<ModelFiles, string> write) in ((string, Action<ModelFiles, string>)[])
-                 [("official", Official), ("published", Published), ("diffusers", Diffusers), ("comfyui", ComfyUI)])
+                 [("official", Official), ("published", Published), ("diffusers", Diffusers), ("comfyui", ComfyUI), ("gguf", Gguf)])
         {
             // The video carries the model's name, which is that of its folder.
             string model = Directory.CreateDirectory(Path.Combine(folder, layout, "model")).FullName;
@@ -111,13 +112,25 @@ public class LayoutTests(Models models)
         }).Write(folder);
     }
 
+    private static void Gguf(ModelFiles small, string folder)
+    {
+        Transformer(small.Transformer, Named(folder, "high.gguf"), WanLayouts.Original);
+        if (small.LowNoiseTransformer is { } low) Transformer(low, Named(folder, "low.gguf"), WanLayouts.Original);
+        Write(small.TextEncoder, Named(folder, "umt5.gguf"), UMT5Layouts.Gguf);
+        (small with
+        {
+            Name = "model", Transformer = "high.gguf", LowNoiseTransformer = small.LowNoiseTransformer is null ? null : "low.gguf",
+            TextEncoder = "umt5.gguf", Defaults = null,
+        }).Write(folder);
+    }
+
     // Without the projection of sparse attention, as the originals are.
     private static void Transformer(string source, string target, KeyRuleSet layout)
     {
         ICheckpoint file = Checkpoint.OpenModel(source);
         using ICheckpoint view = layout.Inverse.Apply(
             WanCheckpoint.As(file, WanCheckpoint.ReadConfig(file), AttentionOptions.Dense, WeightFormat.Float));
-        SafetensorsWriter.Write(target, TensorSource.From(view));
+        Write(target, view);
     }
 
     private static void Write(string source, string target, KeyRuleSet layout, params TensorSource[] more)
@@ -125,7 +138,22 @@ public class LayoutTests(Models models)
         ICheckpoint file = Checkpoint.OpenModel(source);
         if (layout == ClipLayouts.Transformers) file = new ProjectionsApart(file);
         using ICheckpoint view = layout.Inverse.Apply(file);
-        SafetensorsWriter.Write(target, [.. TensorSource.From(view), .. more], new Dictionary<string, string>(file.Metadata));
+        Write(target, view, more);
+    }
+
+    private static void Write(string target, ICheckpoint checkpoint, params TensorSource[] more)
+    {
+        if (Path.GetExtension(target) != ".gguf")
+        {
+            SafetensorsWriter.Write(target, [.. TensorSource.From(checkpoint), .. more],
+                new Dictionary<string, string>(checkpoint.Metadata));
+            return;
+        }
+        var writer = new GgufWriter();
+        foreach (TensorInfo info in checkpoint.Tensors.Values)
+            writer.Tensor(info.Name, GgufWriter.F32Type, [.. info.Shape],
+                GgufWriter.F32(checkpoint.Read(info.Name).data<float>().ToArray()));
+        File.WriteAllBytes(target, writer.Bytes());
     }
 
     private static KeyRuleSet Rules(string path)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using Xunit;
@@ -19,6 +20,35 @@ public class LoraTests(Models models)
         Assert.Equal("style.safetensors:0.5", (string)JsonNode.Parse(run.Out)!["model"]!["loras"]![0]!);
         CommandRun.Of(models.Generate(Path.Combine(folder, "b.gif")));
         Assert.NotEqual(File.ReadAllBytes(Path.Combine(folder, "b.gif")), File.ReadAllBytes(Path.Combine(folder, "a.gif")));
+    }
+
+    [Fact]
+    public void Each_of_two_experts_gets_its_own_LoRAs_with_their_own_strengths()
+    {
+        string folder = models.NewFolder(), model = Path.Combine(folder, "model"), one = Write(folder, false, "one"),
+            two = Write(folder, false, "two", -2);
+        Assert.Equal(0, CommandRun.Of("new", "small", model, "--like", "wan2.2-t2v-a14b", "--layers", "1").ExitCode);
+        ModelFiles files = ModelFiles.FromFolder(model);
+        string merged = Directory.CreateDirectory(Path.Combine(folder, "merged")).FullName;
+        CommandRun.Of("merge", files.Transformer, Path.Combine(merged, "high.safetensors"), "--lora", one + ":0.5");
+        CommandRun.Of("merge", files.LowNoiseTransformer!, Path.Combine(merged, "low.safetensors"), "--lora", two, "--lora",
+            one + ":-0.25");
+        (files with { Transformer = "high.safetensors", LowNoiseTransformer = "low.safetensors" }).Write(merged);
+
+        byte[] Frame(string name, string of, params string[] loras)
+        {
+            string frames = Path.Combine(folder, name) + Path.DirectorySeparatorChar;
+            CommandRun run = CommandRun.Of(["generate", "a red circle", "--model", of, "--device", "cpu", "--size", "32x32",
+                "--frames", "1", "--seed", "7", "--sampler", "euler", "--steps", "2", "--guidance", "1", "-o", frames, .. loras]);
+            Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
+            return File.ReadAllBytes(frames + "frame_00000.png");
+        }
+
+        byte[] apart = Frame("apart", model, "--lora-high", one + ":0.5", "--lora-low", two, "--lora-low", one + ":-0.25");
+        Assert.Equal(Frame("files", merged), apart);
+        Assert.NotEqual(Frame("swapped", model, "--lora-low", one + ":0.5", "--lora-high", two, "--lora-high", one + ":-0.25"), apart);
+        CommandRun single = CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora-high", one));
+        Assert.Contains("a model of one transformer", Assert.Single(single.Errors));
     }
 
     [Theory]
@@ -77,13 +107,13 @@ public class LoraTests(Models models)
     }
 
     // Of the small model: one layer changed, and one tensor that it does not have.
-    private static string Write(string folder, bool distillation)
+    private static string Write(string folder, bool distillation, string name = "style", double factor = 1)
     {
         using var scope = torch.NewDisposeScope();
-        string path = Path.Combine(folder, "style.safetensors");
+        string path = Path.Combine(folder, name + ".safetensors");
         SafetensorsWriter.Write(path,
         [
-            TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_down.weight", torch.ones(2, 128)),
+            TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_down.weight", torch.ones(2, 128) * factor),
             TensorSource.From("diffusion_model.blocks.0.ffn.0.lora_up.weight", torch.ones(256, 2)),
             TensorSource.From(distillation ? "diffusion_model.blocks.0.ffn.0.diff_b" : "diffusion_model.img_emb.proj.1.diff_b",
                 torch.ones(256)),

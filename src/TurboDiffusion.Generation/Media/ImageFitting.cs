@@ -1,5 +1,6 @@
 using TorchSharp;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 
 namespace TurboDiffusion.Generation.Media;
 
@@ -52,6 +53,18 @@ public static class ImageFitting
             _ => ImageResize.ToModelInput(image, size.Width, size.Height),
         };
         return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Images as an image encoder sees them: whole, at its size, and their levels 0…255 mapped to [−1, 1].</summary>
+    /// <param name="encoder">The encoder's sizes.</param>
+    /// <param name="images">Each <c>[3, H, W]</c>, uint8, of any size.</param>
+    /// <returns><c>[N, 3, size, size]</c>, float32; bicubic values may lie a little outside. The caller owns it.</returns>
+    /// <remarks>Wan-Video/Wan2.1, <c>wan/image2video.py</c>, which gives the encoder the image before it is fitted to the frame.</remarks>
+    public static torch.Tensor ToImageEncoder(ClipConfig encoder, IReadOnlyList<torch.Tensor> images)
+    {
+        using var scope = torch.NewDisposeScope();
+        return torch.cat([.. images.Select(i => ClipVisionEncoder.Resize(VideoFrames.ToModelInput(i).unsqueeze(0), encoder))])
+            .MoveToOuterDisposeScope();
     }
 
     // The middle of the image at the smallest size that covers the frame.

@@ -12,9 +12,12 @@ namespace TurboDiffusion.Checkpoints;
 /// <remarks>TorchSharp's own <c>load_state_dict</c> broadcasts a tensor of the wrong shape without a word.</remarks>
 public static class StrictLoader
 {
+    // Of values that are computed: one is read while another is decoded and a third quantized, and only so many are in memory.
+    private const int ComputedAtOnce = 3;
+
     /// <summary>
     /// Copies every tensor of the checkpoint into the module's parameters and buffers, onto the device where each of them lives: by
-    /// several threads where the file has the bytes of the parameter, one tensor at a time where they are computed. A float
+    /// several threads where the file has the bytes of the parameter, at most three tensors at once where they are computed. A float
     /// parameter takes any float type and converts it to its own; every other type must be the same in the file.
     /// </summary>
     /// <param name="module">The module; its parameters have memory (they are not on the meta device).</param>
@@ -33,39 +36,40 @@ public static class StrictLoader
     {
         ArgumentNullException.ThrowIfNull(module);
         ArgumentNullException.ThrowIfNull(checkpoint);
-        using IDisposable noGrad = torch.no_grad();
         Dictionary<string, torch.Tensor> state = module.state_dict();
         if (state.FirstOrDefault(s => s.Value.device_type == DeviceType.META).Key is { } meta)
             throw new ArgumentException($"'{meta}' is on the meta device and has no memory to load into.", nameof(module));
         Check(state, checkpoint);
 
-        int done = 0;
-        // In the file's order, so that a disk is read from front to back.
-        (string Name, TensorLocation? Source)[] located =
-            [.. checkpoint.Tensors.Keys.Select(name => (name, checkpoint.Locate(name)))];
-        // Straight into the memory of the CPU; through pinned memory to a GPU.
+        // Straight into the memory of the CPU; through pinned memory to a GPU; or as what is read computes them.
         using var host = new TensorReaders(() => new HostPieceReader(), cancellationToken);
         using var gpu = new TensorReaders(StagedReader(state), cancellationToken);
-        foreach ((string name, TensorLocation? source) in located)
-            if (TensorReaders.Takes(state[name], source))
-                (state[name].device_type == DeviceType.CUDA ? gpu : host).Add(name, state[name], source!);
-        host.Start();
-        gpu.Start();
-        // What has to be computed, one at a time, beside what has only to be read.
-        foreach ((string name, TensorLocation? location) in located)
+        using var computed = new TensorReaders(() => new HostPieceReader(), cancellationToken, ComputedAtOnce);
+        // In the file's order, so that a disk is read from front to back.
+        foreach (string name in checkpoint.Tensors.Keys)
         {
-            if (TensorReaders.Takes(state[name], location)) continue;
-            cancellationToken.ThrowIfCancellationRequested();
-            using torch.Tensor source = checkpoint.Read(name);
-            state[name].copy_(source);
-            progress?.Report((++done, state.Count));
+            torch.Tensor target = state[name];
+            if (checkpoint.Locate(name) is not { } source || !TensorReaders.Takes(target, source))
+                computed.Add(name, () => Compute(checkpoint, name, target));
+            else (target.device_type == DeviceType.CUDA ? gpu : host).Add(name, target, source);
         }
-        foreach (TensorReaders readers in new[] { host, gpu })
+        TensorReaders[] all = [computed, host, gpu];
+        foreach (TensorReaders readers in all) readers.Start();
+        int done = 0;
+        foreach (TensorReaders readers in all)
             while (readers.WaitForNext() is not null)
             {
                 progress?.Report((++done, state.Count));
                 cancellationToken.ThrowIfCancellationRequested();
             }
+    }
+
+    private static void Compute(ICheckpoint checkpoint, string name, torch.Tensor target)
+    {
+        // Gradients are off by thread.
+        using IDisposable noGrad = torch.no_grad();
+        using torch.Tensor source = checkpoint.Read(name);
+        target.copy_(source);
     }
 
     private static Func<IPieceReader> StagedReader(Dictionary<string, torch.Tensor> state)

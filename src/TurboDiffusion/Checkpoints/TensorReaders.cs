@@ -5,8 +5,8 @@ using TurboDiffusion.Runtime;
 namespace TurboDiffusion.Checkpoints;
 
 /// <summary>
-/// Several threads that fill tensors from files, piece by piece: one thread takes no more than a few gigabytes a second from the page
-/// cache, and pages of fresh memory come no faster to it.
+/// Several threads that fill tensors: from files, piece by piece, as one thread takes no more than a few gigabytes a second from the page
+/// cache, and pages of fresh memory come no faster to it; or as a whole, with values that are computed.
 /// </summary>
 internal sealed unsafe class TensorReaders : IDisposable
 {
@@ -15,13 +15,13 @@ internal sealed unsafe class TensorReaders : IDisposable
 
     private const int MostReaders = 6;
 
-    private readonly List<(string Name, torch.Tensor Target, TensorLocation Source)> _tensors = [];
     private readonly CancellationTokenSource _stop;
     private readonly Func<IPieceReader> _reader;
+    private readonly int _most;
     private readonly Queue<string> _finished = new();
     private readonly object _signal = new();
-    private readonly List<Piece> _pieces = [];
-    private int[] _piecesLeft = [];
+    private readonly List<(string Tensor, Action<IPieceReader> Fill)> _pieces = [];
+    private readonly Dictionary<string, int> _piecesLeft = [];
     private Task[] _readers = [];
     private int _next = -1, _running;
     private Exception? _failure;
@@ -29,9 +29,10 @@ internal sealed unsafe class TensorReaders : IDisposable
     /// <summary>Prepares the threads.</summary>
     /// <param name="reader">Makes the reader of each thread, on that thread.</param>
     /// <param name="cancellationToken">Checked before each piece.</param>
-    public TensorReaders(Func<IPieceReader> reader, CancellationToken cancellationToken)
+    /// <param name="most">How many threads there are at most.</param>
+    public TensorReaders(Func<IPieceReader> reader, CancellationToken cancellationToken, int most = MostReaders)
     {
-        _reader = reader;
+        (_reader, _most) = (reader, most);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
@@ -46,24 +47,29 @@ internal sealed unsafe class TensorReaders : IDisposable
     /// <param name="name">Its name.</param>
     /// <param name="target">The tensor; it must live until the end.</param>
     /// <param name="source">Its bytes.</param>
-    public void Add(string name, torch.Tensor target, TensorLocation source) => _tensors.Add((name, target, source));
+    public void Add(string name, torch.Tensor target, TensorLocation source)
+    {
+        long bytes = source.Info.ByteCount;
+        nint data = bytes == 0 ? 0 : NativeTensor.Address(target);
+        for (long first = 0; first < bytes || first == 0; first += PieceBytes)
+        {
+            (long offset, int count) = (first, (int)Math.Min(PieceBytes, bytes - first));
+            AddPiece(name, reader =>
+            {
+                if (count > 0) reader.Read(source, offset, count, (byte*)data + offset);
+            });
+        }
+    }
+
+    /// <summary>Takes a tensor on whose values are computed; before <see cref="Start"/>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="fill">Fills it, on one of the threads.</param>
+    public void Add(string name, Action fill) => AddPiece(name, _ => fill());
 
     /// <summary>Begins to read, in the order of adding.</summary>
     public void Start()
     {
-        _piecesLeft = new int[_tensors.Count];
-        for (int tensor = 0; tensor < _tensors.Count; tensor++)
-        {
-            (_, torch.Tensor target, TensorLocation source) = _tensors[tensor];
-            long bytes = source.Info.ByteCount;
-            var data = (byte*)(bytes == 0 ? null : NativeTensor.DataPointer(target));
-            for (long offset = 0; offset < bytes || offset == 0; offset += PieceBytes)
-            {
-                _pieces.Add(new Piece(tensor, source, offset, (int)Math.Min(PieceBytes, bytes - offset), data + offset));
-                _piecesLeft[tensor]++;
-            }
-        }
-        int readers = Math.Min(Math.Clamp(Environment.ProcessorCount, 1, MostReaders), _pieces.Count);
+        int readers = Math.Min(Math.Clamp(Environment.ProcessorCount, 1, _most), _pieces.Count);
         _running = readers;
         _readers = [.. Enumerable.Range(0, readers).Select(_ =>
             Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
@@ -97,13 +103,13 @@ internal sealed unsafe class TensorReaders : IDisposable
         try
         {
             using IPieceReader reader = _reader();
-            var read = new List<int>();
+            var read = new List<string>();
             while (Interlocked.Increment(ref _next) is var number && number < _pieces.Count)
             {
                 _stop.Token.ThrowIfCancellationRequested();
-                Piece piece = _pieces[number];
-                if (piece.Bytes > 0) reader.Read(piece.Source, piece.Offset, piece.Bytes, piece.Target);
-                read.Add(piece.Tensor);
+                (string tensor, Action<IPieceReader> fill) = _pieces[number];
+                fill(reader);
+                read.Add(tensor);
                 if (reader.IsImmediate) Finish(read);
             }
             reader.Complete();
@@ -124,24 +130,20 @@ internal sealed unsafe class TensorReaders : IDisposable
         }
     }
 
-    private void Finish(List<int> read)
+    private void Finish(List<string> read)
     {
         lock (_signal)
         {
-            foreach (int tensor in read)
-                if (--_piecesLeft[tensor] == 0) _finished.Enqueue(_tensors[tensor].Name);
+            foreach (string tensor in read)
+                if (--_piecesLeft[tensor] == 0) _finished.Enqueue(tensor);
             Monitor.PulseAll(_signal);
         }
         read.Clear();
     }
 
-    private readonly record struct Piece(int Tensor, TensorLocation Source, long Offset, int Bytes, nint Address)
+    private void AddPiece(string tensor, Action<IPieceReader> fill)
     {
-        public Piece(int tensor, TensorLocation source, long offset, int bytes, byte* target)
-            : this(tensor, source, offset, bytes, (nint)target)
-        {
-        }
-
-        public byte* Target => (byte*)Address;
+        _pieces.Add((tensor, fill));
+        _piecesLeft[tensor] = _piecesLeft.GetValueOrDefault(tensor) + 1;
     }
 }

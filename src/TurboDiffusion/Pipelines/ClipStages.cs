@@ -49,9 +49,11 @@ public sealed class ClipStages
     /// <summary>Image to video: encodes the start image of all clips, and the end image where one is given.</summary>
     /// <param name="image">The first frame, <c>[3, height, width]</c> in [−1, 1], on any device.</param>
     /// <param name="endImage">The last frame, likewise; null: not given.</param>
+    /// <param name="seenImages">What an image encoder sees of them: <see cref="PipelineRequest.SeenImages"/>; null: the frames.</param>
     /// <param name="cancellationToken">Checked at each layer.</param>
     /// <returns>What the transformer takes of them; the caller's dispose scope owns it.</returns>
-    public EncodedImages EncodeImages(Tensor image, Tensor? endImage = null, CancellationToken cancellationToken = default)
+    public EncodedImages EncodeImages(
+        Tensor image, Tensor? endImage = null, Tensor? seenImages = null, CancellationToken cancellationToken = default)
     {
         using var scope = NewDisposeScope();
         IVideoAutoencoder vae = _components.Vae.Get(null, cancellationToken);
@@ -61,8 +63,8 @@ public sealed class ClipStages
         _components.Vae.Release();
         if (_components.ImageEncoder is { } slot)
         {
-            encoded = encoded
-                with { Tokens = ImageCondition.Tokens(slot.Get(null, cancellationToken), image, endImage, cancellationToken) };
+            Tensor seen = seenImages ?? stack([.. new[] { image, endImage }.OfType<Tensor>()]);
+            encoded = encoded with { Tokens = ImageCondition.Tokens(slot.Get(null, cancellationToken), seen, cancellationToken) };
             slot.Release();
         }
         return encoded.MoveToOuterDisposeScope();

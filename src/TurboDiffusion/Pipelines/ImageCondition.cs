@@ -31,15 +31,13 @@ public static class ImageCondition
 
     /// <summary>What a model with an image branch sees of the images: the image encoder's tokens, of one image after the other.</summary>
     /// <param name="encoder">The image encoder.</param>
-    /// <param name="image">The first frame, <c>[3, H, W]</c> in [−1, 1], on any device.</param>
-    /// <param name="endImage">The last frame, as the first; null: not given.</param>
+    /// <param name="images">The first image, and the last one where it is given, <c>[N, 3, H, W]</c> in [−1, 1], on any device.</param>
     /// <param name="cancellationToken">Checked at each block.</param>
     /// <returns><c>[1, tokens, width]</c></returns>
-    public static Tensor Tokens(
-        ClipVisionEncoder encoder, Tensor image, Tensor? endImage = null, CancellationToken cancellationToken = default)
+    public static Tensor Tokens(ClipVisionEncoder encoder, Tensor images, CancellationToken cancellationToken = default)
     {
         using var scope = NewDisposeScope();
-        Tensor tokens = encoder.Encode(stack([.. new[] { image, endImage }.OfType<Tensor>()]), cancellationToken);
+        Tensor tokens = encoder.Encode(images, cancellationToken);
         return tokens.reshape(1, -1, tokens.shape[2]).MoveToOuterDisposeScope();
     }
 

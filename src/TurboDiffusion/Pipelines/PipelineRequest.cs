@@ -17,6 +17,12 @@ public sealed record PipelineRequest : ClipSettings
     public Tensor? EndImage { get; init; }
 
     /// <summary>
+    /// What an image encoder sees: the start image, and the end image where one is given, not as they were fitted to the frame but as they
+    /// were before that, brought to the encoder's size, <c>[1 or 2, 3, size, size]</c> in [−1, 1]; null: the frames.
+    /// </summary>
+    public Tensor? SeenImages { get; init; }
+
+    /// <summary>
     /// Causal generation: latent frames that are denoised together, each group seeing those before it; null: the whole clip at once. Frames
     /// are given as soon as their group is denoised. Needs a model that was distilled for it (Self Forcing, CausVid): of any other, the
     /// later groups drift.

@@ -63,7 +63,7 @@ public sealed class WanPipeline : IDisposable
             LoadAhead(plan, cancellationToken);
             PromptEmbeddings text = EncodeText(stages, request, clock, cancellationToken);
             EncodedImages? images = request.StartImage is { } image
-                ? EncodeImages(stages, image, request.EndImage, clock, cancellationToken) : null;
+                ? EncodeImages(stages, image, request, clock, cancellationToken) : null;
             for (int video = 0; video < request.Count; video++)
             {
                 using var perVideo = NewDisposeScope();
@@ -183,13 +183,13 @@ public sealed class WanPipeline : IDisposable
     }
 
     private EncodedImages EncodeImages(
-        ClipStages stages, Tensor image, Tensor? endImage, GenerationClock clock, CancellationToken cancellationToken)
+        ClipStages stages, Tensor image, PipelineRequest request, GenerationClock clock, CancellationToken cancellationToken)
     {
         Load(_components.Vae, clock.Plan.LoadVae, clock, cancellationToken);
         if (_components.ImageEncoder is { KeepsLoaded: true } encoder)
             Load(encoder, clock.Plan.LoadImageEncoder, clock, cancellationToken);
         using IDisposable timing = clock.Begin(GenerationStage.EncodingImage, 1, clock.Plan.EncodeImage);
-        EncodedImages images = stages.EncodeImages(image, endImage, cancellationToken);
+        EncodedImages images = stages.EncodeImages(image, request.EndImage, request.SeenImages, cancellationToken);
         Devices.Synchronize(_components.Device);
         clock.Report(1);
         return images;

@@ -148,16 +148,7 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
     public async Task Requests_with_different_LoRAs_at_once_give_what_they_give_alone()
     {
         using var generator = Generator();
-        var loras = new[] { "one", "two" }.Select((name, i) => Path.Combine(_folder, name + ".safetensors")).ToArray();
-        for (var i = 0; i < loras.Length; i++)
-        {
-            using var scope = TorchSharp.torch.NewDisposeScope();
-            Checkpoints.SafetensorsWriter.Write(loras[i],
-            [
-                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_A.weight", TorchSharp.torch.ones(1, 128) * (i + 1)),
-                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_B.weight", TorchSharp.torch.ones(256, 1)),
-            ]);
-        }
+        var loras = Loras();
 
         IReadOnlyList<string>?[] wanted = [null, [loras[0]], [loras[1] + ":0.8"], []];
         var alone = new List<byte[]>();
@@ -170,25 +161,67 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         var error = await Assert.ThrowsAsync<CheckpointException>(() => VideoAsync([Path.Combine(_folder, "missing.safetensors")]));
         Assert.Contains("missing.safetensors", error.Message, StringComparison.Ordinal);
 
-        async Task<byte[]> VideoAsync(IReadOnlyList<string>? set)
-        {
-            var options = Options();
-            options.ResponseFormat = VideoGenerationResponseFormat.Data;
-            options.StreamingCount = 1;
-            options.RawRepresentationFactory = _ => new TurboDiffusionRequestOptions
-            {
-                Steps = 1, Frames = 5, Loras = set is null ? null : [.. set],
-            };
-            // The file names the LoRAs; the frame does not.
-            byte[]? frame = null;
-            await foreach (var update in generator.GenerateStreamingAsync(new VideoGenerationRequest("a cat"), options, Token))
-            {
-                if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating)
-                    frame = ((DataContent)update.Contents[0]).Data.ToArray();
-            }
+        Task<byte[]> VideoAsync(IReadOnlyList<string>? set) => FrameAsync(generator, new VideoGenerationRequest("a cat"),
+            new TurboDiffusionRequestOptions { Steps = 1, Frames = 5, Loras = set is null ? null : [.. set] });
+    }
 
-            return frame!;
+    [Fact]
+    public async Task Each_expert_gets_the_LoRAs_of_its_list_of_the_options_or_of_a_request()
+    {
+        var loras = Loras();
+        var png = Path.Combine(_folder, "start.png");
+        using (var image = Microsoft.ML.Data.MLImage.CreateFromPixels(32, 32, Microsoft.ML.Data.MLPixelFormat.Rgba32,
+            new byte[32 * 32 * 4]))
+            image.Save(png);
+        var request = new VideoGenerationRequest("it waves", new UriContent(new Uri(png), "image/png"));
+        var options = EngineOptions(16, EngineModels.ImageToVideo);
+        (options.HighNoiseLoras, options.LowNoiseLoras) = ([loras[0]], [loras[1] + ":-0.5"]);
+        using var own = new TurboDiffusionVideoGenerator(options);
+        using var plain = Generator(model: EngineModels.ImageToVideo);
+
+        // Of three steps the last is the low-noise expert's.
+        var given = await FrameAsync(plain, request, Experts([loras[0]], [loras[1] + ":-0.5"]));
+        Assert.Equal(await FrameAsync(own, request, Experts(null, null)), given);
+        Assert.NotEqual(await FrameAsync(plain, request, Experts([loras[1] + ":-0.5"], [loras[0]])), given);
+        Assert.NotEqual(await FrameAsync(plain, request, Experts(null, [loras[1] + ":-0.5"])), given);
+        Assert.NotEqual(await FrameAsync(plain, request, Experts([loras[0]], null)), given);
+
+        static TurboDiffusionRequestOptions Experts(IList<string>? high, IList<string>? low) =>
+            new() { Steps = 3, Frames = 5, HighNoiseLoras = high, LowNoiseLoras = low };
+    }
+
+    private static async Task<byte[]> FrameAsync(
+        TurboDiffusionVideoGenerator generator, VideoGenerationRequest request, TurboDiffusionRequestOptions raw)
+    {
+        var options = Options();
+        options.ResponseFormat = VideoGenerationResponseFormat.Data;
+        options.StreamingCount = 1;
+        options.RawRepresentationFactory = _ => raw;
+        // The file names the LoRAs; the frame does not.
+        byte[]? frame = null;
+        await foreach (var update in generator.GenerateStreamingAsync(request, options, Token))
+        {
+            if (update.Kind == VideoGenerationResponseUpdateKind.VideoUpdating)
+                frame = ((DataContent)update.Contents[0]).Data.ToArray();
         }
+
+        return frame!;
+    }
+
+    private string[] Loras()
+    {
+        var loras = new[] { "one", "two" }.Select(name => Path.Combine(_folder, name + ".safetensors")).ToArray();
+        for (var i = 0; i < loras.Length; i++)
+        {
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            Checkpoints.SafetensorsWriter.Write(loras[i],
+            [
+                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_A.weight", TorchSharp.torch.ones(1, 128) * (i + 1)),
+                Checkpoints.TensorSource.From("blocks.0.ffn.0.lora_B.weight", TorchSharp.torch.ones(256, 1)),
+            ]);
+        }
+
+        return loras;
     }
 
     [Fact]

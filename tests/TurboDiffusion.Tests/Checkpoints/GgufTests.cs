@@ -14,7 +14,7 @@ namespace TurboDiffusion.Tests.Checkpoints;
 
 public sealed class GgufTests : IDisposable
 {
-    private const uint F32 = 0, Q8_0 = 8, Q4_K = 12;
+    private const uint F32 = GgufWriter.F32Type, Q8_0 = 8, Q4_K = 12;
 
     private readonly TestFolder _folder = new();
     private readonly DisposeScope _scope = NewDisposeScope();

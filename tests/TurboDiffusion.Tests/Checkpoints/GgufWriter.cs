@@ -6,6 +6,9 @@ namespace TurboDiffusion.Tests.Checkpoints;
 /// <summary>Writes GGUF files, good and bad ones.</summary>
 internal sealed class GgufWriter
 {
+    /// <summary>The type of plain floats.</summary>
+    public const uint F32Type = 0;
+
     private readonly List<byte> _entries = [], _tensors = [], _data = [];
     private ulong _entryCount, _tensorCount;
 

@@ -392,6 +392,12 @@ public sealed class LoraTests : IDisposable
         Assert.DoesNotContain(report.Fits, f => f.Model == "Wan2.1-T2V-1.3B");
         using LoraFile style = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up));
         Assert.False(style.IsDistillation);
+        // The bias of a layer that it does not change otherwise is no sign of a model that was tuned as a whole.
+        using LoraFile biased = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up), ("head.head.diff_b", ones(64)));
+        Assert.False(biased.IsDistillation);
+        using LoraFile modulated = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up),
+            ("blocks.0.diff_m", ones(1, 6, 64)));
+        Assert.True(modulated.IsDistillation);
         Assert.Contains("LoKr",
             Assert.Single(CheckpointInspector.Inspect(new HeaderCheckpoint([new("x.lokr_w1", ScalarType.Float32, [1])])).Problems));
     }

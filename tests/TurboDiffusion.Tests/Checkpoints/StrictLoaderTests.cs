@@ -1,7 +1,13 @@
+using System.Collections.Concurrent;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Int8;
+using TurboDiffusion.Models.Wan;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Runtime;
 using Xunit;
 
@@ -68,6 +74,40 @@ public class StrictLoaderTests
     }
 
     [Fact]
+    public void A_few_tensors_whose_values_are_computed_are_read_at_once()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var module = new Sample(Placement.Cpu);
+        using var checkpoint = new Computed(Good(), Math.Min(Environment.ProcessorCount, 3));
+        Load(module, checkpoint);
+        Assert.True(checkpoint.Together, "they were read one after the other");
+        Comparison.Exact(checkpoint.Read("weight"), module.Weight, "weight");
+    }
+
+    [Fact]
+    public void Weights_that_are_quantized_as_they_are_loaded_are_read_once()
+    {
+        using var scope = torch.NewDisposeScope();
+        var config = new WanConfig(128, 256, 1, 2, textDim: 32, freqDim: 32);
+        using var shapes = new WanModel(config, AttentionOptions.Dense, WeightFormat.Float, Placement.Meta);
+        using var checkpoint = new Computed(new RandomCheckpoint(shapes, 3), 1);
+        using WanModel loaded = WanCheckpoint.Load(checkpoint, AttentionOptions.Dense, WeightFormat.Int8, Placement.Cpu,
+            cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(checkpoint.Tensors.Keys.Order(), checkpoint.Reads.Order());
+        using var view = new QuantizedCheckpoint(checkpoint, WanCheckpoint.Int8Layers);
+        foreach ((string name, torch.Tensor value) in loaded.state_dict()) Comparison.Exact(view.Read(name), value, name);
+    }
+
+    [Fact]
+    public void What_cannot_be_computed_ends_the_load_with_its_error()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var module = new Sample(Placement.Cpu);
+        using var checkpoint = new Computed(Good(), 1) { Broken = "weight" };
+        Assert.Equal("broken", Assert.Throws<CheckpointException>(() => Load(module, checkpoint)).Reason);
+    }
+
+    [Fact]
     public void A_module_without_memory_is_refused()
     {
         using var module = new Sample(Placement.Meta);
@@ -82,6 +122,29 @@ public class StrictLoaderTests
         ("scale", torch.tensor(0.5f)),
         ("weight", torch.randn(2, 3).to(torch.ScalarType.BFloat16)),
         ("int8_weight", torch.ones(2, 3, torch.ScalarType.Int8)));
+
+    // Tensors of which no file has the bytes. Each waits until as many are read at once as are expected.
+    private sealed class Computed(ICheckpoint inner, int expected) : CheckpointView(inner)
+    {
+        private readonly CountdownEvent _awaited = new(expected);
+
+        public string? Broken { get; init; }
+
+        public bool Together { get; private set; } = true;
+
+        public ConcurrentBag<string> Reads { get; } = [];
+
+        public override IReadOnlyDictionary<string, TensorInfo> Tensors => Inner.Tensors;
+
+        public override torch.Tensor Read(string name)
+        {
+            Reads.Add(name);
+            if (name == Broken) throw new CheckpointException(Path, "broken");
+            if (!_awaited.IsSet) _awaited.Signal();
+            Together &= _awaited.Wait(TimeSpan.FromSeconds(30));
+            return Inner.Read(name);
+        }
+    }
 
     private sealed class Report(Action<(int, int)> report) : IProgress<(int Done, int Total)>
     {

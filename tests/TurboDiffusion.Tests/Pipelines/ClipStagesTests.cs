@@ -1,4 +1,8 @@
 using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Generation.Models;
+using TurboDiffusion.Models;
+using TurboDiffusion.Models.Clip;
 using TurboDiffusion.Pipelines;
 using TurboDiffusion.Sampling;
 using TurboDiffusion.Tests.Generation;
@@ -32,6 +36,35 @@ public class ClipStagesTests(SmallModelFixture models)
         Assert.Equal([2, 3, 5, 48, 64], frames.shape);
     }
 
+    [Fact]
+    public void An_image_encoder_sees_the_images_as_they_were_before_they_were_fitted()
+    {
+        using var scope = NewDisposeScope();
+        using VideoModel model = VideoModel.Open(
+            new SmallModel { Like = ModelSpec.FLF2V14B, Layers = 1 }.Write(models.NewFolder()), new VideoModelOptions { Device = "cpu" });
+        byte[][] pictures = [Picture(90, 30, 1), Picture(30, 70, 2)];
+        PipelineRequest plan = model.Plan(models.Request() with { StartImage = pictures[0], EndImage = pictures[1], Steps = 1 });
+        ClipVisionEncoder encoder = model.Components.ImageEncoder!.Get();
+        Tensor whole = cat([.. pictures.Select(p =>
+            encoder.Encode(VideoFrames.ToModelInput(ImageReader.Read(p, "picture")).unsqueeze(0)))]).reshape(1, -1, encoder.Config.Dim);
+
+        var stages = new ClipStages(model.Components, plan);
+        EncodedImages seen = stages.EncodeImages(plan.StartImage!, plan.EndImage, plan.SeenImages),
+            fitted = stages.EncodeImages(plan.StartImage!, plan.EndImage);
+        Comparison.RelativeL2(whole, seen.Tokens!, 1e-5, "tokens");
+        Assert.True((fitted.Tokens! - whole).norm().item<float>() > 0.01 * whole.norm().item<float>(), "fitting changes the image");
+        Comparison.Exact(fitted.Condition!, seen.Condition!, "condition");
+
+        Tensor Frame(PipelineRequest request)
+        {
+            var frame = new FirstChunk();
+            model.Variants.Own.Pipeline.Run(request, frame, cancellationToken: TestContext.Current.CancellationToken);
+            return frame.Value!;
+        }
+
+        Assert.True((Frame(plan) - Frame(plan with { SeenImages = null })).abs().max().item<float>() > 0, "a generation shows them");
+    }
+
     [Theory]
     [InlineData(60, 48, 5, "width")]
     [InlineData(64, 8208, 5, "height")]
@@ -45,5 +78,29 @@ public class ClipStagesTests(SmallModelFixture models)
         {
             Width = width, Height = height, Frames = frames, Sampler = model.Spec.Sampling.Of(SamplerKind.Rcm),
         })).Parameter);
+    }
+
+    private static byte[] Picture(int width, int height, int seed)
+    {
+        using var bitmap = new SkiaSharp.SKBitmap(width, height);
+        var random = new Random(seed);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) bitmap.SetPixel(x, y, new SkiaSharp.SKColor((uint)random.Next() | 0xff000000));
+        return Media.TestImages.Encode(bitmap, SkiaSharp.SKEncodedImageFormat.Png);
+    }
+
+    private sealed class FirstChunk : IVideoReceiver
+    {
+        public Tensor? Value { get; private set; }
+
+        public void Begin(int video, ulong seed)
+        {
+        }
+
+        public void Write(Tensor frames) => Value ??= frames.clone().DetachFromDisposeScope();
+
+        public void End()
+        {
+        }
     }
 }

@@ -48,11 +48,11 @@ public sealed class LoraFile : IDisposable
 
     /// <summary>
     /// Whether it was taken from a model that was tuned as a whole, as the published 4-step LoRAs (lightx2v) are: beside low-rank
-    /// changes of the blocks it has differences of their biases or modulations, which training a LoRA does not make.
+    /// changes of layers it has differences of their biases, or of modulations, which training a LoRA does not make.
     /// </summary>
     public bool IsDistillation =>
-        Layers.Any(l => l.Rank is not null)
-            && Layers.Any(l => l.Find(LoraPart.BiasDifference) is not null || l.Find(LoraPart.ModulationDifference) is not null);
+        Layers.Any(l => l.Rank is not null && l.Find(LoraPart.BiasDifference) is not null)
+            || Layers.Any(l => l.Rank is not null) && Layers.Any(l => l.Find(LoraPart.ModulationDifference) is not null);
 
     /// <summary>The file itself.</summary>
     internal ICheckpoint Checkpoint => _file;

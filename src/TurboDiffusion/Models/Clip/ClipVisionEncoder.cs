@@ -82,14 +82,26 @@ public sealed class ClipVisionEncoder : nn.Module
         return x.MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// Images at the size that an encoder sees, as <see cref="Encode"/> brings them to it; those of that size stay as they are.
+    /// </summary>
+    /// <param name="images"><c>[N, 3, H, W]</c>, float.</param>
+    /// <param name="config">The encoder's sizes.</param>
+    /// <returns><c>[N, 3, size, size]</c></returns>
+    public static Tensor Resize(Tensor images, ClipConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        return nn.functional.interpolate(images, [config.ImageSize, config.ImageSize], mode: InterpolationMode.Bicubic,
+            align_corners: false);
+    }
+
     /// <summary>The images as the encoder was trained to see them: resized, each colour with mean 0 and deviation 1.</summary>
     /// <param name="images"><c>[N, 3, H, W]</c> in [−1, 1].</param>
     /// <returns><c>[N, 3, size, size]</c>, float32.</returns>
     private Tensor Normalized(Tensor images)
     {
         using var scope = NewDisposeScope();
-        Tensor pixels = nn.functional.interpolate(images.to(ScalarType.Float32, _placement.Device), [Config.ImageSize, Config.ImageSize],
-            mode: InterpolationMode.Bicubic, align_corners: false) * 0.5 + 0.5;
+        Tensor pixels = Resize(images.to(ScalarType.Float32, _placement.Device), Config) * 0.5 + 0.5;
         return ((pixels - tensor(Mean, device: _placement.Device).view(3, 1, 1))
             / tensor(Deviation, device: _placement.Device).view(3, 1, 1)).MoveToOuterDisposeScope();
     }
