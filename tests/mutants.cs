@@ -14,8 +14,8 @@ Mutant[] chosen = [.. Mutant.Read(Path.Combine(root, "tests", "mutants.json"))
 if (chosen.Length == 0) throw new ArgumentException($"No fault is named {string.Join(" or ", args)}.");
 foreach (Mutant mutant in chosen) mutant.Apply(File.ReadAllText(mutant.PathIn(root)));
 
-// Tests of files, texts and pictures are left out, as no fault is there, and those that hold a kernel against its plain form: a fault of the
-// plain form must be noticed without them, and the emulator is slow.
+// Tests of files, texts and pictures are left out, as no fault is there, and those that hold a kernel against its plain form: a fault of
+// the plain form must be noticed without them, and the emulator is slow.
 string[] parts = ["Golden", "Models*", "Operators*", "Pipelines", "Sampling", "Checkpoints", "Generation"];
 string[] engine = [.. parts.SelectMany(p => new[] { "-namespace", "TurboDiffusion.Tests." + p }), "-class-", "*KernelTests"];
 
@@ -75,7 +75,8 @@ IReadOnlyList<string> Failures(string build, string[] chosen)
     Result run = Run("dotnet", [Path.Combine(build, "TurboDiffusion.Tests.dll"), "-noColor", .. chosen], copy);
     if (!run.Output.Contains("Total: ", StringComparison.Ordinal))
         throw new InvalidOperationException($"The tests did not end:\n{run.Output}");
-    return [.. Regex.Matches(run.Output, @"^ *TurboDiffusion\.Tests\.(\S.*) \[FAIL\]", RegexOptions.Multiline).Select(m => m.Groups[1].Value)];
+    return [.. Regex.Matches(run.Output, @"^ *TurboDiffusion\.Tests\.(\S.*) \[FAIL\]", RegexOptions.Multiline)
+        .Select(m => m.Groups[1].Value)];
 }
 
 // The golden cases among them, or else the first of the others; and how many more.

@@ -228,7 +228,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         foreach (var (prompt, seed) in ((string, string)[])
         [
             ("a large red circle moves to the right across a starry night sky", "7"),
-            ("a small yellow star falls on a green background", "8"),
+            ("a small yellow star falls over a green meadow", "8"),
             ("a white heart fades in above the ocean", "9"),
         ])
         {

@@ -2,8 +2,13 @@ using System.ClientModel;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using ModelContextProtocol;
 using ModelContextProtocol.Client;
 using OpenAI.Videos;
@@ -194,6 +199,39 @@ public sealed partial class ServeTests : IDisposable
         foreach (var name in (string[])["turbodiffusion_jobs_queued", "turbodiffusion_job_duration_seconds_count",
             "turbodiffusion_stage_duration_seconds", "turbodiffusion_frames"])
             Assert.Contains(name, metrics);
+    }
+
+    [Fact]
+    public async Task Metrics_and_traces_go_to_the_collector_that_the_environment_names_without_prompts()
+    {
+        var told = new System.Collections.Concurrent.ConcurrentDictionary<string, string>();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        await using var collector = builder.Build();
+        collector.MapPost("/v1/{kind}", async (HttpRequest request, string kind) =>
+        {
+            // Texts are themselves in Protocol Buffers.
+            using var reader = new StreamReader(request.Body, Encoding.Latin1);
+            var body = await reader.ReadToEndAsync();
+            told.AddOrUpdate(kind, body, (_, before) => before + body);
+        });
+        await collector.StartAsync();
+        await using var service = await CommandProcess.ServeWithAsync(
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.Urls.First()), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+                ("OTEL_BSP_SCHEDULE_DELAY", "100"), ("OTEL_METRIC_EXPORT_INTERVAL", "200")],
+            "--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        var created = await OpenAIConformanceTests.CreateAsync(
+            Client(service), ("prompt", "a zanzibar cat"), ("size", "32x32"), ("frames", "5"), ("steps", "1"));
+        var id = created.GetProperty("id").GetString()!;
+        Assert.Equal("completed", (await OpenAIConformanceTests.PollAsync(Client(service), id)).GetProperty("status").GetString());
+        await TestService.UntilAsync(() => Has("traces", "generate_content", "POST /v1/videos")
+            && Has("metrics", "turbodiffusion.jobs.queued", "turbodiffusion.job.duration", "turbodiffusion.stage.duration",
+                "turbodiffusion.frames", "http.server.request.duration"));
+        Assert.DoesNotContain("zanzibar", string.Concat(told.Values));
+
+        bool Has(string kind, params string[] names) =>
+            told.TryGetValue(kind, out var text) && names.All(name => text.Contains(name, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Cli.Plots;
@@ -19,6 +20,7 @@ internal sealed class BenchCommand : CliCommand
     private const long MaxResultBytes = 1 << 26;
 
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
+    private const string MeasuredPrompt = "a red circle bounces across a night sky";
 
     private readonly Option<string?> _preset = Opt.Text("--preset", "MODEL",
         $"The model's dimensions: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
@@ -185,18 +187,36 @@ internal sealed class BenchCommand : CliCommand
             },
             new VideoRequest
             {
-                Prompt = "a red circle bounces across a night sky",
+                Prompt = MeasuredPrompt,
                 Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : null,
                 Frames = parsed.GetValue(_frames),
                 Seed = parsed.GetValue(_seed) ?? 0,
                 OutputPath = "",
             },
-            repeats);
+            repeats,
+            output => ThisProgram.With(Generation(parsed, output)));
         EndToEndResult result = benchmark.Run(new Lines(Terminal.Error), Terminal.Cancelled);
         if (json is not null) ResultFile.Write(json, result.ToJson());
         if (table is not null) ResultFile.Write(table, result.ToMarkdown());
         Terminal.Out.Write(result.ToMarkdown());
         return ExitCode.Success;
+    }
+
+    // The command line of the same generation.
+    private IEnumerable<string> Generation(ParseResult parsed, string output)
+    {
+        (Option Option, object? Value)[] same =
+        [
+            (_model, parsed.GetValue(_model)), (_device, parsed.GetValue(_device)), (_attention, parsed.GetValue(_attention)),
+            (_weights, parsed.GetValue(_weights)), (_textWeights, parsed.GetValue(_textWeights)), (_topK, parsed.GetValue(_topK)),
+            (_vae, parsed.GetValue(_vae)), (_residency, parsed.GetValue(_residency)), (_size, parsed.GetValue(_size)),
+            (_frames, parsed.GetValue(_frames)), (_seed, parsed.GetValue(_seed)),
+        ];
+        return ["generate", MeasuredPrompt, "--output", output, "--quiet",
+            .. from o in same where o.Value is not null from text in (string[])[o.Option.Name, Text(o.Value)] select text];
+
+        static string Text(object value) =>
+            value is Enum choice ? choice.ToString().ToLowerInvariant() : Convert.ToString(value, CultureInfo.InvariantCulture)!;
     }
 
     private static T[] Only<T>(T? value)

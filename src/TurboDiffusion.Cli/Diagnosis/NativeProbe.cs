@@ -28,11 +28,8 @@ internal static class NativeProbe
     /// <returns>What it says; or null and why it says nothing.</returns>
     public static (NativeState? State, string? Failure) Run(string? libTorchFolder, CancellationToken cancelled)
     {
-        (string program, string[] arguments) = ThisProgram();
-        var start = new ProcessStartInfo(program, [.. arguments, "doctor", Option])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        };
+        ProcessStartInfo start = ThisProgram.With(["doctor", Option]);
+        start.RedirectStandardOutput = start.RedirectStandardError = true;
         start.Environment[LibTorch.FolderVariable] = libTorchFolder;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancelled), error = process.StandardError.ReadToEndAsync(cancelled);
@@ -107,14 +104,4 @@ internal static class NativeProbe
 
     private static string? LoadedLibrary() => !File.Exists("/proc/self/maps") ? null : File.ReadLines("/proc/self/maps")
         .Where(l => l.Contains("libtorch_cpu", StringComparison.Ordinal)).Select(l => l[l.IndexOf('/')..]).FirstOrDefault();
-
-    // Started as a program of its own, through dotnet, or as a tool.
-    private static (string Program, string[] Arguments) ThisProgram()
-    {
-        string assembly = typeof(NativeProbe).Assembly.Location,
-            host = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null);
-        if (assembly.Length > 0 && File.Exists(host)) return (host, []);
-        string process = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this process is not known.");
-        return Path.GetFileNameWithoutExtension(process) == "dotnet" ? (process, [assembly]) : (process, []);
-    }
 }

@@ -19,11 +19,11 @@ internal sealed record EndToEndResult
     public const string Mp4 = "video.mp4";
 
     // The official code with its official kernels, one H100 80GB, 81 frames (docs/performance.md): seconds of a denoising step (SageSLA,
-    // bfloat16, which is its fastest there) and of decoding.
-    private static readonly (ModelSpec Spec, VideoSize Size, double Step, double Decoding)[] Official =
+    // bfloat16, which is its fastest there), of decoding and of encoding.
+    private static readonly (ModelSpec Spec, VideoSize Size, double Step, double Decoding, double? Encoding)[] Official =
     [
-        (ModelSpec.T2V1_3B, new(832, 480), 0.368, 1.818), (ModelSpec.T2V1_3B, new(1280, 720), 0.915, 4.133),
-        (ModelSpec.T2V14B, new(832, 480), 2.048, 1.818), (ModelSpec.T2V14B, new(1280, 720), 5.122, 4.133),
+        (ModelSpec.T2V1_3B, new(832, 480), 0.368, 1.818, 1.148), (ModelSpec.T2V1_3B, new(1280, 720), 0.915, 4.133, null),
+        (ModelSpec.T2V14B, new(832, 480), 2.048, 1.818, 1.148), (ModelSpec.T2V14B, new(1280, 720), 5.122, 4.133, null),
     ];
 
     /// <summary>The model, and how it was run.</summary>
@@ -50,6 +50,15 @@ internal sealed record EndToEndResult
     /// <summary>Seconds that opening and checking the files took.</summary>
     public required double OpeningSeconds { get; init; }
 
+    /// <summary>Seconds in which the autoencoder encodes as many frames.</summary>
+    public required double EncodingSeconds { get; init; }
+
+    /// <summary>Where a process of its own put the frames.</summary>
+    public string ProcessOutput { get; init; } = "";
+
+    /// <summary>Seconds from the start of such a process to its end.</summary>
+    public IReadOnlyList<double> ProcessSeconds { get; init; } = [];
+
     /// <summary>The first generation, to host memory; it loads the models.</summary>
     public required EndToEndRun First { get; init; }
 
@@ -73,7 +82,7 @@ internal sealed record EndToEndResult
         text.Append(CultureInfo.InvariantCulture,
             $"{Model}, {Size}, {Frames} frames, {Steps} steps, on {Device}; peak {PeakBytes / 1e9:0.0} GB.\n\n");
         var official = Official.Where(o => o.Spec.Name == Preset && o.Size == Size && Frames == 81)
-            .Cast<(ModelSpec Spec, VideoSize Size, double Step, double Decoding)?>().FirstOrDefault();
+            .Cast<(ModelSpec Spec, VideoSize Size, double Step, double Decoding, double? Encoding)?>().FirstOrDefault();
         string[] titles = ["seconds", "first", "warm", .. official is null ? (string[])[] : ["official code, H100", "times faster"]];
         Line(titles);
         Line(titles.Select((_, i) => i == 0 ? "---" : "--:"));
@@ -92,6 +101,8 @@ internal sealed record EndToEndResult
         Row("prompt to the last frame in host memory", First.Seconds, Median(HostMemory, r => r.Seconds), null);
         foreach (string writer in WriterRatio.Keys)
             Row($"prompt to {writer}", null, Median(writer, r => r.Seconds), null);
+        if (ProcessSeconds.Count > 0) Row($"a process of its own, from start to {ProcessOutput}", null, Median(ProcessSeconds), null);
+        Row("encoding a video of these frames", null, EncodingSeconds, official?.Encoding);
         Row("opening the files", OpeningSeconds, null, null);
         text.Append('\n');
         foreach (string writer in WriterRatio.Keys)
@@ -112,9 +123,11 @@ internal sealed record EndToEndResult
 
     private double Decoding(string writer) => Median(writer, r => r.Of(GenerationStage.Decoding));
 
-    private double Median(string writer, Func<EndToEndRun, double> value)
+    private double Median(string writer, Func<EndToEndRun, double> value) => Median(Warm.Where(r => r.Writer == writer).Select(value));
+
+    private static double Median(IEnumerable<double> values)
     {
-        double[] sorted = [.. Warm.Where(r => r.Writer == writer).Select(value).Order()];
+        double[] sorted = [.. values.Order()];
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -35,7 +35,7 @@ public class UMT5ConfigTests
     [InlineData(300, 64, 64, 64, 4, 1, 32, 8)]
     public void Impossible_sizes_are_refused(long vocab, long dim, long attn, long ffn, long heads, long layers, long buckets,
         long distance) =>
-        Assert.Throws<ArgumentException>(() => new UMT5Config(vocab, dim, attn, ffn, heads, layers, buckets, distance));
+        Assert.Throws<InvalidRequestException>(() => new UMT5Config(vocab, dim, attn, ffn, heads, layers, buckets, distance));
 
     [Fact]
     public void Relative_positions_fall_into_the_published_buckets()
