@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using TorchSharp;
 using TurboDiffusion.Cli.Output;
 using Xunit;
 
@@ -15,6 +16,21 @@ public class EnvironmentTests(Models models)
         foreach (string subject in new[] { "system", ".NET", "libtorch", "GPU", "memory", "ffmpeg", "models", "temporary files" })
             Assert.Single(findings, f => (string)f!["subject"]! == subject);
         Assert.Matches(@"2\.\d+.*computes", (string)findings.Single(f => (string)f!["subject"]! == "libtorch")!["found"]!);
+    }
+
+    // Nothing set is on: what the machine has decides, and the reason is told.
+    [Theory]
+    [InlineData(null, 0, "ok +kernels +every operator: Plain: no NVIDIA GPU and driver answer")]
+    [InlineData("off", 0, @"ok +kernels +every operator: Plain: the kernels are switched off \(TURBODIFFUSION_KERNELS\)")]
+    [InlineData("yes", 1, @"MISSING +kernels +not known\s+-> TURBODIFFUSION_KERNELS is 'yes'; set it to on or off, or unset it\.")]
+    public async Task Doctor_tells_what_the_switch_of_the_kernels_does(string? value, int exitCode, string says)
+    {
+        Assert.SkipWhen(value is null && torch.cuda.is_available(), "There is a GPU.");
+        using var process = CommandRun.Start(new Dictionary<string, string?> { ["TURBODIFFUSION_KERNELS"] = value },
+            AppContext.BaseDirectory, "doctor");
+        CommandRun run = await CommandRun.EndOf(process);
+        Assert.Equal((exitCode, ""), (run.ExitCode, run.Error));
+        Assert.Matches(says, run.Out);
     }
 
     [Fact]
