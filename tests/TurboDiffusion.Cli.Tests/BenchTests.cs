@@ -1,4 +1,11 @@
 using System.Text.Json.Nodes;
+using TorchSharp;
+using TurboDiffusion.Cli.Plots;
+using TurboDiffusion.Evaluation.Benchmark;
+using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Models;
+using TurboDiffusion.Operators.Attention;
+using TurboDiffusion.Operators.Linear;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
@@ -19,6 +26,67 @@ public class BenchTests(Models models)
         Assert.Equal(run.Out, File.ReadAllText(table));
         Assert.Equal(2, JsonNode.Parse(File.ReadAllText(json))!["rows"]!.AsArray().Count);
         Assert.Equal(2, Directory.GetFiles(folder).Length);
+    }
+
+    [Fact]
+    public void An_earlier_runs_tables_and_chart_are_made_from_its_json()
+    {
+        string folder = models.NewFolder(), json = Path.Combine(folder, "bench.json"), chart = Path.Combine(folder, "bench.png");
+        CommandRun run = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "dense", "--json", json,
+            "--chart", chart);
+        Assert.Equal(0, run.ExitCode);
+        byte[] picture = File.ReadAllBytes(chart);
+        File.Delete(chart);
+        CommandRun again = CommandRun.Of("bench", "--from", json, "--chart", chart);
+        Assert.Equal((0, run.Out, ""), (again.ExitCode, again.Out, again.Error));
+        Assert.Equal(picture, File.ReadAllBytes(chart));
+
+        string none = Path.Combine(folder, "none.png");
+        CommandRun without = CommandRun.Of("bench", "--device", "cpu", "--patience", "0", "--attention", "sla", "--chart", none);
+        Assert.Equal(0, without.ExitCode);
+        Assert.Contains($"warning: {none} is not drawn: dense attention", without.Error);
+        Assert.Equal(["bench.json", "bench.png"], Directory.GetFiles(folder).Select(Path.GetFileName).Order());
+
+        File.WriteAllText(json, "{}");
+        foreach (string file in new[] { json, Path.Combine(folder, "missing.json") })
+        {
+            CommandRun wrong = CommandRun.Of("bench", "--from", file);
+            Assert.Equal((1, ""), (wrong.ExitCode, wrong.Out));
+            Assert.Contains($"{file} is not the JSON file of an earlier run of bench: ", Assert.Single(wrong.Errors));
+        }
+    }
+
+    // The bar of 100 calls is longer than that of 4 by the logarithm of 25: all bars are equally high.
+    [Fact]
+    public void A_charts_bars_are_as_long_as_the_logarithms_of_their_seconds()
+    {
+        string chart = Path.Combine(models.NewFolder(), "bench.png");
+        BenchmarkRow Row(AttentionKind attention, WeightFormat weights, KernelUse kernels, double ms)
+        {
+            var variant = new BenchmarkVariant(attention, weights, kernels);
+            return new BenchmarkRow { Label = variant.Label, Variant = variant, StepMilliseconds = ms };
+        }
+
+        var result = new BenchmarkResult
+        {
+            Preset = "a model", Sampling = ModelSpec.T2V1_3B.Sampling, Size = "832x480", Frames = 81, Tokens = 32760, Device = "a GPU",
+            TopK = 0.1, Version = "1",
+            Rows =
+            [
+                Row(AttentionKind.Dense, WeightFormat.Float, KernelUse.None, 640),
+                Row(AttentionKind.SageSla, WeightFormat.Float, KernelUse.Products, 160),
+                Row(AttentionKind.SageSla, WeightFormat.Int8, KernelUse.Products, 80),
+            ],
+        };
+        Assert.True(DecompositionChart.Draw(result, chart));
+        using torch.Tensor image = ImageReader.Read(chart);
+        Assert.Equal([3, 390, 1100], image.shape);
+        // Seconds 64, 2.56, 0.64 and 0.32 from 0.16 on; the first four colours of the palette.
+        double[] pixels = [Pixels.Count(image, 31, 119, 180), Pixels.Count(image, 255, 127, 14), Pixels.Count(image, 44, 160, 44),
+            Pixels.Count(image, 214, 39, 40)];
+        double unit = pixels.Sum() / (Math.Log(400) + Math.Log(16) + Math.Log(4) + Math.Log(2));
+        Assert.All(pixels.Zip([400, 16, 4, 2]), p => Assert.Equal(Math.Log(p.Second), p.First / unit, 0.15));
+        Assert.False(DecompositionChart.Draw(result with { Rows = result.Rows.Skip(1).ToArray() }, chart));
     }
 
     [Fact]
@@ -52,6 +120,7 @@ public class BenchTests(Models models)
             result["warm"]!.AsArray().Select(r => (string)r!["writer"]!).Order());
         Assert.Equal(["end.json"], Directory.GetFiles(folder).Select(Path.GetFileName));
         Assert.Contains("--model", CommandRun.Of("bench", "--end-to-end", "--preset", "wan2.1-t2v-14b").Error);
+        Assert.Contains("--chart", CommandRun.Of("bench", "--end-to-end", "--chart", Path.Combine(folder, "end.png")).Error);
     }
 
     [Theory]
@@ -64,6 +133,7 @@ public class BenchTests(Models models)
     [InlineData("rank is 0", "--lora", "0")]
     [InlineData("No variant", "--kernels", "all")]
     [InlineData("cannot be written", "--json", "/dev/null/bench.json")]
+    [InlineData("cannot be written", "--chart", "/dev/null/bench.png")]
     public void What_cannot_be_measured_is_one_line(string says, params string[] options)
     {
         CommandRun run = CommandRun.Of(["bench", "--device", "cpu", "--patience", "0", .. options]);

@@ -30,10 +30,10 @@ public class LossPlotTests(Models models)
         using torch.Tensor image = ImageReader.Read(picture);
         Assert.Equal([3, 600, 1000], image.shape);
         // The title, the first curve's blue, the second one's orange.
-        Assert.InRange(Count(image.narrow(1, 0, 40), 0, 0, 0), 50, 1000);
+        Assert.InRange(Pixels.Count(image.narrow(1, 0, 40), 0, 0, 0), 50, 1000);
         if (iterations == 1) return;
-        Assert.InRange(Count(image, 31, 119, 180), 1000, 100_000);
-        Assert.InRange(Count(image, 255, 127, 14), 1000, 100_000);
+        Assert.InRange(Pixels.Count(image, 31, 119, 180), 1000, 100_000);
+        Assert.InRange(Pixels.Count(image, 255, 127, 14), 1000, 100_000);
     }
 
     [Fact]
@@ -43,13 +43,5 @@ public class LossPlotTests(Models models)
         File.WriteAllLines(log, [Header]);
         Assert.False(LossPlot.Draw(log, picture, "training sla"));
         Assert.False(File.Exists(picture));
-    }
-
-    /// <summary>How many pixels are near a colour.</summary>
-    private static long Count(torch.Tensor image, int red, int green, int blue)
-    {
-        using var scope = torch.NewDisposeScope();
-        torch.Tensor distance = (image.to(torch.int32) - torch.tensor(new[] { red, green, blue }).reshape(3, 1, 1)).abs().amax([0]);
-        return distance.lt(30).sum().item<long>();
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Generation.Planning;
@@ -75,6 +76,23 @@ public class BenchmarkTests
         Assert.Equal("sageSla", (string)json["rows"]![1]!["variant"]!["attention"]!);
         Assert.Equal(640, (double)json["rows"]![0]!["stepMilliseconds"]!);
         Assert.Equal(125, (double)json["decomposition"]![4]!["total"]!);
+    }
+
+    [Fact]
+    public void A_result_is_read_back_from_its_json()
+    {
+        BenchmarkResult full = Result with
+        {
+            Differences = [new PathDifference("fast", "plain", [new Deviation(0.01, 0.999)], [new Deviation(0.02, 0.998)])],
+            Rows = [.. Result.Rows, Row(Fused with { Swapped = true }, 130) with
+            {
+                PeakBytes = 4_000_000_000, Experts = 2, SwitchMilliseconds = 7.5, Profile = [new ProfileEntry("head", 3, 0.5)], Forms = ["a", "b"],
+            }],
+        };
+        BenchmarkResult read = BenchmarkResult.FromJson(full.ToJson());
+        Assert.Equal(full.ToJson(), read.ToJson());
+        Assert.Equal(full.ToMarkdown(), read.ToMarkdown());
+        Assert.Throws<JsonException>(() => BenchmarkResult.FromJson("null"));
     }
 
     [Theory]

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
@@ -8,12 +10,15 @@ using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Commands;
 
 /// <summary><c>bench</c>: how long a denoising step takes on this machine, and where the speed comes from.</summary>
 internal sealed class BenchCommand : CliCommand
 {
+    private const long MaxResultBytes = 1 << 26;
+
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
     private const string MeasuredPrompt = "a red circle bounces across a night sky";
 
@@ -52,6 +57,11 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<string?> _json = Opt.Text("--json", "FILE", "Every number as JSON, written anew after each row.");
     private readonly Option<string?> _table = Opt.Text("--table", "FILE", "The tables as Markdown, written anew after each row.");
 
+    private readonly Option<string?> _chart = Opt.Text("--chart", "FILE",
+        "Where the speed comes from, ingredient by ingredient, as a PNG picture, drawn at the end.");
+    private readonly Option<string?> _from = Opt.Text("--from", "FILE",
+        "Measure nothing: tables and chart of the JSON file of an earlier run.");
+
     private readonly Option<bool> _endToEnd = Opt.Flag("--end-to-end",
         "Measure whole generations of a model of files instead: loading, text, denoising, decoding, with and without a writer.");
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
@@ -71,13 +81,14 @@ internal sealed class BenchCommand : CliCommand
         Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
         Add("Whole generations", _endToEnd, _model, _vae, _textWeights, _residency, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
-        Add("Output", _json, _table);
+        Add("Output", _json, _table, _chart, _from);
         Details = "The weights are random and made on the device: no file is needed. Times are medians, on a GPU by CUDA events, of one "
             + "step of one video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard "
             + "output. Files of results are replaced.";
         Examples =
         [
-            "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md",
+            "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md --chart bench.png",
+            "bench --from bench.json --chart bench.png",
             "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
             "bench --preset wan2.2-t2v-a14b --size 1280x720 --attention sagesla --weights int8 --kernels all --lora 64",
             "bench --attention sagesla --weights int8 --kernels all --profile --compare",
@@ -92,6 +103,20 @@ internal sealed class BenchCommand : CliCommand
     {
         (string? json, string? table) = (parsed.GetValue(_json), parsed.GetValue(_table));
         if (parsed.GetValue(_endToEnd)) return RunEndToEnd(parsed, json, table);
+        string? chart = parsed.GetValue(_chart);
+        foreach (string path in new[] { json, table, chart }.OfType<string>()) ResultFile.Check(path);
+        void Write(BenchmarkResult soFar)
+        {
+            if (json is not null) ResultFile.Write(json, soFar.ToJson());
+            if (table is not null) ResultFile.Write(table, soFar.ToMarkdown());
+        }
+
+        if (parsed.GetValue(_from) is { } former)
+        {
+            BenchmarkResult read = Read(former);
+            Write(read);
+            return Told(read, chart);
+        }
         var plan = new BenchmarkPlan
         {
             Preset = parsed.GetValue(_preset),
@@ -114,20 +139,37 @@ internal sealed class BenchCommand : CliCommand
             Python = parsed.GetValue(_python) ?? "python3",
         };
         plan.Resolve();
-        foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);
-        BenchmarkResult result = BenchmarkRunner.Run(plan, new Lines(Terminal.Error), soFar =>
-        {
-            if (json is not null) ResultFile.Write(json, soFar.ToJson());
-            if (table is not null) ResultFile.Write(table, soFar.ToMarkdown());
-        }, Terminal.Cancelled);
+        return Told(BenchmarkRunner.Run(plan, new Lines(Terminal.Error), Write, Terminal.Cancelled), chart);
+    }
+
+    private int Told(BenchmarkResult result, string? chart)
+    {
         Terminal.Out.Write(result.ToMarkdown());
+        if (chart is not null && !DecompositionChart.Draw(result, chart))
+            Terminal.Error.WriteLine(
+                $"warning: {chart} is not drawn: dense attention with float weights, plain, which it begins with, was not measured.");
         return ExitCode.Success;
+    }
+
+    private static BenchmarkResult Read(string path)
+    {
+        try
+        {
+            return BenchmarkResult.FromJson(InputFile.ReadText(path, MaxResultBytes));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new InvalidRequestException("from",
+                $"{path} is not the JSON file of an earlier run of bench: {ErrorMessage.OneLine(e)}", e);
+        }
     }
 
     private int RunEndToEnd(ParseResult parsed, string? json, string? table)
     {
         if (parsed.GetValue(_preset) is not null)
             throw new InvalidRequestException("preset", "--end-to-end measures a model of files; name it with --model.");
+        if (parsed.GetValue(_chart) is not null || parsed.GetValue(_from) is not null)
+            throw new InvalidRequestException("end-to-end", "--chart and --from are of denoising steps; leave them out with --end-to-end.");
         int repeats = parsed.GetValue(_repeats) ?? 3;
         if (repeats < 1) throw new InvalidRequestException("repeats", $"--repeats is {repeats}; give at least 1.");
         foreach (string path in new[] { json, table }.OfType<string>()) ResultFile.Check(path);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using ScottPlot;
-using ScottPlot.TickGenerators;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
@@ -40,7 +39,7 @@ internal static class LossPlot
             if (x.Length == 1) mean.MarkerSize = 8;
             mean.LegendText = string.Create(CultureInfo.InvariantCulture, $"{name} ({Last(y):G4})");
         }
-        if (logarithmic) plot.Axes.Left.TickGenerator = Powers(least, most);
+        if (logarithmic) plot.Axes.Left.TickGenerator = LogarithmicTicks.Of(least, most);
         plot.Title(title);
         plot.XLabel("iteration");
         plot.YLabel("loss");
@@ -64,16 +63,6 @@ internal static class LossPlot
     {
         double longest = Math.Max(1, values.Length * Smoothing), mean = 0;
         return [.. values.Select((v, i) => mean += (v - mean) / Math.Min(longest, 1 + i / 3))];
-    }
-
-    // 1, 2 and 5 times the powers of ten; of a wide range, the powers alone.
-    private static NumericManual Powers(double least, double most)
-    {
-        var ticks = new NumericManual();
-        for (int power = (int)Math.Floor(Math.Log10(least)); power <= Math.Log10(most); power++)
-            foreach (int digit in most < 1000 * least ? new[] { 1, 2, 5 } : [1])
-                ticks.AddMajor(power + Math.Log10(digit), (digit * Math.Pow(10, power)).ToString("G3", CultureInfo.InvariantCulture));
-        return ticks;
     }
 
     // What the legend says of a curve: the mean over the same span as the running one.

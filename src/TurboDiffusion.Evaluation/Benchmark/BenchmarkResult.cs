@@ -50,6 +50,12 @@ internal sealed record BenchmarkResult
     /// <summary>Accelerated paths against the plain one; empty where it was not asked for.</summary>
     public IReadOnlyList<PathDifference> Differences { get; init; } = [];
 
+    /// <summary>Reads what <see cref="ToJson"/> wrote; what follows from the rest is computed again.</summary>
+    /// <param name="json">JSON.</param>
+    /// <exception cref="JsonException">It is not such a result.</exception>
+    public static BenchmarkResult FromJson(string json) =>
+        JsonSerializer.Deserialize<BenchmarkResult>(json, ResultJson.Options) ?? throw new JsonException("The result is null.");
+
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
 
