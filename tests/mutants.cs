@@ -29,7 +29,8 @@ try
     Build().Require();
     if (Failures(built, [.. engine]) is { Count: > 0 } failing)
         throw new InvalidOperationException($"The tests fail without a fault: {string.Join(", ", failing)}.");
-    Run("cp", ["-r", built, sound], copy).Require();
+    // Followed: what a build copies may be links to what the next one replaces.
+    Run("cp", ["-rL", built, sound], copy).Require();
     Console.WriteLine("| fault | | by |\n|---|---|---|");
     int survivors = 0;
     foreach (Mutant mutant in chosen)

@@ -86,8 +86,8 @@ public class BenchmarkTests
             Differences = [new PathDifference("fast", "plain", [new Deviation(0.01, 0.999)], [new Deviation(0.02, 0.998)])],
             Rows = [.. Result.Rows, Row(Fused with { Swapped = true }, 130) with
             {
-                PeakBytes = 4_000_000_000, Experts = 2, SwitchMilliseconds = 7.5, Profile = [new ProfileEntry("head", 3, 0.5)],
-                Forms = ["a", "b"],
+                PeakBytes = 4_000_000_000, Experts = 2, SwitchMilliseconds = 7.5,
+                Profile = [new ProfileEntry("head", 3, 0.5)], Forms = ["a", "b"],
             }],
         };
         BenchmarkResult read = BenchmarkResult.FromJson(full.ToJson());

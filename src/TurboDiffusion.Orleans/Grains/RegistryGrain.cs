@@ -1,11 +1,13 @@
+using Microsoft.Extensions.Logging;
 using TurboDiffusion.Orleans.Placement;
 
 namespace TurboDiffusion.Orleans.Grains;
 
 /// <summary>See <see cref="IRegistryGrain"/>.</summary>
 [FrontEndsFirst]
-internal sealed class RegistryGrain(
-    [PersistentState("models", VideoCluster.Storage)] IPersistentState<RegistryState> store, TimeProvider time) : Grain, IRegistryGrain
+internal sealed partial class RegistryGrain(
+    [PersistentState("models", VideoCluster.Storage)] IPersistentState<RegistryState> store, TimeProvider time,
+    ILogger<RegistryGrain> logger) : Grain, IRegistryGrain
 {
     /// <summary>How often workers announce themselves.</summary>
     public static readonly TimeSpan AnnouncementInterval = TimeSpan.FromSeconds(5);
@@ -21,9 +23,14 @@ internal sealed class RegistryGrain(
     public async Task AnnounceAsync(WorkerInfo worker)
     {
         var now = time.GetUtcNow();
+        if (!_workers.TryGetValue(worker.Name, out var earlier) || earlier.Memory.HasPassed)
+            LogCame(worker.Name, worker.Models, worker.Cards, worker.Slots);
         _workers[worker.Name] = (worker, new Deadline(time, WorkerMemory));
         foreach (var name in _workers.Where(known => known.Value.Memory.HasPassed).Select(known => known.Key).ToArray())
+        {
             _workers.Remove(name);
+            LogWent(name);
+        }
 
         var known = store.State.Models.Where(model => model.LastSeen > now - ModelMemory).ToDictionary(model => model.Name);
         if (worker.Models.All(name => known.TryGetValue(name, out var model) && model.LastSeen > now - Precision))
@@ -52,6 +59,12 @@ internal sealed class RegistryGrain(
     public Task<string[]> ModelsAsync() => Task.FromResult<string[]>(
         [.. store.State.Models.Where(model => model.LastSeen > time.GetUtcNow() - ModelMemory).Select(model => model.Name)
             .Union(Workers().SelectMany(worker => worker.Models))]);
+
+    [LoggerMessage(LogLevel.Information, "The worker {Name} is there: models {Models}; bytes of its cards {Cards}; {Slots} at once.")]
+    private partial void LogCame(string name, IReadOnlyList<string> models, IReadOnlyDictionary<string, long> cards, int slots);
+
+    [LoggerMessage(LogLevel.Information, "The worker {Name} is gone: it was not heard of for too long.")]
+    private partial void LogWent(string name);
 
     private WorkerInfo[] Workers() => [.. _workers.Values.Where(known => !known.Memory.HasPassed).Select(known => known.Worker)];
 }
