@@ -24,7 +24,7 @@ public class TrainTests(Models models)
         Assert.Matches(@"^3 iterations, sla 0\.\d+; \d", run.Out);
         Assert.Contains($"{Path.Combine(config.Output, TrainingRun.ModelFile)}: custom transformer, sla", run.Out);
 
-        Assert.True(File.Exists(Path.Combine(config.Output, LossCurve.File)));
+        Assert.True(File.Exists(Path.Combine(config.Output, RunPictures.Losses)));
 
         CommandRun more = CommandRun.Of("train", "sla", "-c", file, "--iterations", "5");
         Assert.Equal(0, more.ExitCode);

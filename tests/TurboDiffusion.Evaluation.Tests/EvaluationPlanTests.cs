@@ -57,8 +57,8 @@ public sealed class EvaluationPlanTests : IDisposable
     {
         EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Repository.Root, "samples", "ShapesModel", "quality.json"));
         plan.Check();
-        // Teacher, student by steps and in int8, both by the share of key blocks, and the turbo model by steps.
-        Assert.Equal(3 + 5 + 2 * 5 + 5, plan.Variants.Count);
+        // Teacher, guided student, student by steps and in int8, the latter and turbo by the share of key blocks, and turbo by steps.
+        Assert.Equal(3 + 3 + 5 + 2 * 5 + 6, plan.Variants.Count);
         Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null,
             Attention: not null, Weights: not null }));
     }

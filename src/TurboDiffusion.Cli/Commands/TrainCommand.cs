@@ -32,8 +32,9 @@ internal sealed class TrainCommand : CliCommand
         Arguments.Add(_loop);
         Add("Options", _config, _output, _iterations, _lora, _print);
         Details = "A run whose folder has a saved state continues it, bit for bit. Ctrl-C saves the state and ends. The folder gets the "
-            + "state, the configuration, the losses (losses.csv, losses.png) and, at the end, the model; with --lora, or \"lora\" in the "
-            + "configuration, the LoRA alone: lora.safetensors, in ComfyUI's layout, as generate --lora takes it.";
+            + "state, the configuration, the losses (losses.csv, losses.png), scores where they are asked for (scores.csv, "
+            + "scores.png) and, at the end, the model; with --lora, or \"lora\" in the configuration, the LoRA alone: "
+            + "lora.safetensors, in ComfyUI's layout, as generate --lora takes it.";
         Examples = ["train sla --print-config > sla.json", "train sla --config sla.json",
             "train rcm --config rcm.json --output runs/rcm-2 --iterations 4000",
             "train teacher --lora 32 --print-config > lora.json"];
@@ -70,24 +71,24 @@ internal sealed class TrainCommand : CliCommand
     {
         var clock = Stopwatch.StartNew();
         TrainingReport? report = null;
-        var curve = new LossCurve(config, $"training {name}", Terminal.Error);
+        var pictures = new RunPictures(config, $"training {name}", Terminal.Error);
         try
         {
             ProgressDisplay.Run(Terminal, display =>
             {
-                report = new TrainingReport(display, $"training {name}", curve);
+                report = new TrainingReport(display, $"training {name}", pictures);
                 TrainingRun.Run(config, report, Terminal.Cancelled);
                 return true;
             }, Interval);
         }
         catch (OperationCanceledException) when (File.Exists(Path.Combine(config.Output, Trainer.StateFile)))
         {
-            curve.Draw();
+            pictures.Draw();
             string done = report?.Last is { } last ? $" after iteration {last.Iteration}" : "";
             Terminal.Error.WriteLine($"cancelled{done}; the state is saved in {config.Output}, and the same command continues from it");
             return ExitCode.Cancelled;
         }
-        curve.Draw();
+        pictures.Draw();
         using ICheckpoint model = Checkpoint.Open(Path.Combine(config.Output, config.ResultFile));
         Terminal.Out.WriteLine(report!.Last is null
             ? $"All {config.Training.Iterations} iterations were done before; nothing was trained."

@@ -1,4 +1,5 @@
 using TurboDiffusion.Training.Configuration;
+using TurboDiffusion.Training.Samples;
 using Xunit;
 
 namespace TurboDiffusion.Training.Tests.Configuration;
@@ -24,12 +25,14 @@ public class ShapesModelTests
         Assert.Equal((Model(whole), text), (teacher.Initial, teacher.TextEncoder));
         Assert.Equal((teacher.Output, text, teacher.Data), (adapted.Output, adapted.TextEncoder, adapted.Data));
         Assert.Equal((Model(teacher), text, teacher.Data), (guided.Teacher, guided.TextEncoder, guided.Data));
-        Assert.Equal((Model(guided), text, guided.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
+        Assert.Equal((Model(guided), Model(teacher), text, guided.Data), (rcm.Initial, rcm.Teacher, rcm.TextEncoder, rcm.Data));
+        Assert.Equal(($"{rcm.Output}/{ScoreObserver.BestFile}", text, rcm.Data), (sla.Teacher, sla.TextEncoder, sla.Data));
         Assert.Equal((Model(wider), false), (last.Initial, last.DecoderOnly));
-        Assert.Equal((Model(teacher), text, teacher.Data), (rcm.Teacher, rcm.TextEncoder, rcm.Data));
         Assert.Equal(small.NewTextEncoder!.Dim, small.Model!.TextDim);
         Assert.Equal(128, small.Model.HeadDim);
-        RunConfig[] all = [first, second, third, wider, last, small, whole, teacher, adapted, sla, rcm, guided];
+        // Guided regression and rCM are two halves of one distillation, with one seed.
+        Assert.Equal(guided.Training.Seed, rcm.Training.Seed);
+        RunConfig[] all = [first, second, third, wider, last, small, whole, teacher, adapted, sla, rcm];
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 
