@@ -56,16 +56,20 @@ finally
 Result Build() => Run("dotnet",
     ["build", project, "-v", "quiet", "--nologo", "-nodeReuse:false", "-p:RunAnalyzers=false", "-p:MaxLineLength=1000"], copy);
 
-// The first test that fails: those under way beside it are cancelled. It counts if it fails once more by itself, and not without the fault;
-// what fails by chance does not.
+// A test that fails. The tests are stopped at the first one, and those under way beside it are cancelled, which are failures too: one counts
+// if it fails once more by itself, and not without the fault. So what fails by chance does not.
 IReadOnlyList<string> Killers()
 {
     for (int attempt = 0; attempt < 5; attempt++)
     {
-        if (Failures(built, [.. engine, "-stopOnFail"]) is not [string first, ..]) return [];
-        string[] alone = ["-method", "TurboDiffusion.Tests." + Regex.Replace(first, @"\(.*", "")];
-        if (Failures(built, alone).Contains(first) && Failures(sound, alone).Count == 0) return [first];
-        Console.Error.WriteLine($"  {first} failed by chance");
+        IReadOnlyList<string> failures = Failures(built, [.. engine, "-stopOnFail"]);
+        if (failures.Count == 0) return [];
+        foreach (string name in failures)
+        {
+            string[] alone = ["-method", "TurboDiffusion.Tests." + Regex.Replace(name, @"\(.*", "")];
+            if (Failures(built, alone).Contains(name) && Failures(sound, alone).Count == 0) return [name];
+        }
+        Console.Error.WriteLine($"  failed by chance: {string.Join(", ", failures)}");
     }
     throw new InvalidOperationException("Five times a test failed by chance.");
 }
