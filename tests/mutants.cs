@@ -56,8 +56,8 @@ finally
 Result Build() => Run("dotnet",
     ["build", project, "-v", "quiet", "--nologo", "-nodeReuse:false", "-p:RunAnalyzers=false", "-p:MaxLineLength=1000"], copy);
 
-// A test that fails. The tests are stopped at the first one, and those under way beside it are cancelled, which are failures too: one counts
-// if it fails once more by itself, and not without the fault. So what fails by chance does not.
+// A test that fails. The tests are stopped at the first one, and those under way beside it are cancelled, which are failures too: one
+// counts if it fails once more by itself, and not without the fault. So what fails by chance does not.
 IReadOnlyList<string> Killers()
 {
     for (int attempt = 0; attempt < 5; attempt++)
