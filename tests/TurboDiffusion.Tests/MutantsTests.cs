@@ -40,7 +40,8 @@ public partial class MutantsTests
         string[][] rows = [.. Rows().Matches(page)
             .Select(row => Names().Matches(row.Groups[2].Value).Select(m => m.Groups[1].Value).ToArray())];
         Assert.All(rows, Assert.NotEmpty);
-        string[] gone = [.. rows.SelectMany(names => names).Distinct().Where(name => !(name.Contains('.') ? IsTest(name) : IsGoldenCase(name)))];
+        string[] gone = [.. rows.SelectMany(names => names).Distinct()
+            .Where(name => !(name.Contains('.') ? IsTest(name) : IsGoldenCase(name)))];
         Assert.True(gone.Length == 0, $"docs/testing.md names what is no test: {string.Join(", ", gone)}; run tests/mutants.cs again.");
     }
 
