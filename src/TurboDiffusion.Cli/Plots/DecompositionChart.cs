@@ -2,7 +2,6 @@ using System.Globalization;
 using ScottPlot;
 using ScottPlot.TickGenerators;
 using TurboDiffusion.Evaluation.Benchmark;
-using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
 
@@ -50,8 +49,7 @@ internal static class DecompositionChart
         plot.Axes.SetLimits(Math.Log10(first), Math.Log10(last), -0.6, entries.Count - 0.4);
         plot.Title(string.Create(CultureInfo.InvariantCulture, $"{result.Preset}, {result.Size}, {result.Frames} frames, {result.Device}"));
         plot.XLabel("denoising of one video, seconds (logarithmic); steps measured, their number multiplied");
-        PlotFont.Use(plot);
-        AtomicFile.WriteBytes(picture, plot.GetImage(Width, HeightOfRest + HeightOfBar * entries.Count).GetImageBytes(ImageFormat.Png));
+        PlotPicture.Write(plot, picture, Width, HeightOfRest + HeightOfBar * entries.Count);
         return true;
     }
 }

@@ -9,7 +9,7 @@ namespace TurboDiffusion.Cli.Plots;
 /// </summary>
 internal static class LossPlot
 {
-    private const int Width = 1000, Height = 600, MaxBytes = 1 << 30;
+    private const int MaxBytes = 1 << 30;
 
     // The running mean spans this share of the run.
     private const double Smoothing = 0.02;
@@ -40,12 +40,7 @@ internal static class LossPlot
             mean.LegendText = string.Create(CultureInfo.InvariantCulture, $"{name} ({Last(y):G4})");
         }
         if (logarithmic) plot.Axes.Left.TickGenerator = LogarithmicTicks.Of(least, most);
-        plot.Title(title);
-        plot.XLabel("iteration");
-        plot.YLabel("loss");
-        plot.ShowLegend(Alignment.UpperRight);
-        PlotFont.Use(plot);
-        AtomicFile.WriteBytes(picture, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png));
+        PlotPicture.WriteCourse(plot, picture, title, "loss", Alignment.UpperRight);
         return true;
     }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using ScottPlot;
-using TurboDiffusion.Runtime;
 using TurboDiffusion.Training.Samples;
 
 namespace TurboDiffusion.Cli.Plots;
@@ -11,8 +10,6 @@ namespace TurboDiffusion.Cli.Plots;
 /// </summary>
 internal static class ScorePlot
 {
-    private const int Width = 1000, Height = 600;
-
     /// <summary>Draws a run's <c>scores.csv</c>.</summary>
     /// <param name="scores">The file, as <see cref="ScoreObserver"/> writes it.</param>
     /// <param name="picture">The PNG file; an existing one is replaced when the new one is complete.</param>
@@ -40,12 +37,8 @@ internal static class ScorePlot
         var mark = plot.Add.VerticalLine(best.Iteration, 1, Colors.Gray, LinePattern.Dashed);
         mark.LegendText = string.Create(CultureInfo.InvariantCulture, $"best, {100 * best.Scores.All:0.0} at {best.Iteration}");
         plot.Axes.SetLimitsY(0, 102);
-        plot.Title(string.Create(CultureInfo.InvariantCulture, $"{title}, {best.Scores.Clips} held-out scenes"));
-        plot.XLabel("iteration");
-        plot.YLabel("right, %");
-        plot.ShowLegend(Alignment.LowerRight);
-        PlotFont.Use(plot);
-        AtomicFile.WriteBytes(picture, plot.GetImage(Width, Height).GetImageBytes(ImageFormat.Png));
+        PlotPicture.WriteCourse(plot, picture, string.Create(CultureInfo.InvariantCulture, $"{title}, {best.Scores.Clips} held-out scenes"),
+            "right, %", Alignment.LowerRight);
         return true;
     }
 }
