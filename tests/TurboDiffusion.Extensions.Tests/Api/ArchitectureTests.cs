@@ -130,6 +130,17 @@ public partial class ArchitectureTests
         Assert.NotEmpty(Kernels(file, added + "\n" + source));
     }
 
+    // Whoever else draws from it, or seeds it, meanwhile, changes what comes: two things that are to be equal are not, once in a while.
+    [Fact]
+    public void Nobody_seeds_the_generator_that_the_whole_process_draws_from()
+    {
+        string[] seeding = [.. from folder in (string[])["src", "tests", "samples"]
+                               from path in Directory.GetFiles(Path.Combine(Repository.Root, folder), "*.cs", SearchOption.AllDirectories)
+                               where Regex.IsMatch(File.ReadAllText(path), @"\bmanual_seed\(")
+                               select Path.GetRelativePath(Repository.Root, path)];
+        Assert.True(seeding.Length == 0, $"Draw from a torch.Generator of one's own instead:\n{string.Join('\n', seeding)}");
+    }
+
     [Fact]
     public void The_picture_on_the_page_is_that_of_the_references()
     {
