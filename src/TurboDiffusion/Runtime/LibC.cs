@@ -11,6 +11,9 @@ internal static partial class LibC
 
     public const int LockShared = 1, LockExclusive = 2, LockNonBlocking = 4;
 
+    /// <summary>The error of a lock that another has, also of .NET's own (<see cref="Exception.HResult"/>).</summary>
+    public const int IsLocked = 11; // EWOULDBLOCK
+
     private const int CurrentFolder = -100; // AT_FDCWD
     private const int EmptyPath = 0x1000; // AT_EMPTY_PATH
     private const uint Type = 1; // STATX_TYPE

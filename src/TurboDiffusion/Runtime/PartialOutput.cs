@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace TurboDiffusion.Runtime;
@@ -127,7 +128,7 @@ internal sealed class PartialOutput : IDisposable
         try
         {
             foreach (string path in Directory.EnumerateFileSystemEntries(folder, Prefix + "*" + Suffix))
-                if (IsAbandoned(path)) Remove(path);
+                RemoveAbandoned(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -145,10 +146,11 @@ internal sealed class PartialOutput : IDisposable
             {
                 FileStream? stream = _isFolder ? null : Make(path, length);
                 taken = _isFolder ? LockedFolder(path) : stream;
-                // Another process may have found it before it was locked, and removed it.
+                // Another process may have found it before it was locked, and removed it; or it is about to, and has the lock.
                 if (System.IO.Path.Exists(path)) return (path, taken, stream);
             }
-            catch (IOException) when (attempt < Attempts && !System.IO.Path.Exists(path) && Directory.Exists(Folder))
+            catch (IOException e) when (
+                attempt < Attempts && (e.HResult == LibC.IsLocked || !System.IO.Path.Exists(path)) && Directory.Exists(Folder))
             {
             }
             catch
@@ -177,15 +179,23 @@ internal sealed class PartialOutput : IDisposable
         Directory.CreateDirectory(path);
         if (!OperatingSystem.IsLinux()) return null;
         SafeFileHandle handle = LibC.Open(path, LibC.ReadNonBlocking);
-        LibC.TryLock(handle, LibC.LockShared);
-        return handle;
+        // Where the file system knows no locks, nothing in it is swept.
+        if (LibC.TryLock(handle, LibC.LockShared) || Marshal.GetLastPInvokeError() != LibC.IsLocked) return handle;
+        handle.Dispose();
+        throw new IOException($"{path} is locked by another process.", LibC.IsLocked);
     }
 
-    private static bool IsAbandoned(string path)
+    private static void RemoveAbandoned(string path)
     {
-        if (!OperatingSystem.IsLinux()) return File.Exists(path) && IsClosed(path);
+        if (!OperatingSystem.IsLinux())
+        {
+            if (File.Exists(path) && IsClosed(path)) Remove(path);
+            return;
+        }
+        // Locked until it is gone: who made it at this moment finds it taken, and makes another.
         using SafeFileHandle handle = LibC.Open(path, LibC.ReadNonBlocking);
-        return !handle.IsInvalid && LibC.KindOf(handle) is FileKind.Regular or FileKind.Folder && LibC.TryLock(handle, LibC.LockExclusive);
+        if (!handle.IsInvalid && LibC.KindOf(handle) is FileKind.Regular or FileKind.Folder && LibC.TryLock(handle, LibC.LockExclusive))
+            Remove(path);
     }
 
     private static bool IsClosed(string path)
