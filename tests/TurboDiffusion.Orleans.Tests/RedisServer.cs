@@ -64,11 +64,26 @@ internal sealed class RedisServer : IAsyncDisposable
     }
 
     /// <summary>A port of this machine that is free now.</summary>
+    /// <remarks>
+    /// Below those that the system gives to clients: one of them could get it before it is listened at, or while a server that was killed
+    /// is away, also by asking for that very server (a connection to itself).
+    /// </remarks>
     public static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 32_000);
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            try
+            {
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Somebody listens there.
+            }
+        }
     }
 
     private async Task<bool> AnswersAsync()
