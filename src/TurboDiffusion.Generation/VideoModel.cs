@@ -250,6 +250,7 @@ public sealed class VideoModel : IDisposable
                     var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
                     {
                         TextEncoderWeights = textWeights,
+                        TinyVae = tinyConfig is not null,
                         Loras = [.. wanted.Select(l => l.ToString())],
                     };
                     ModelPart[] transformerParts = [.. footprint.ExpertBytes.Zip(experts, (bytes, slot) => new ModelPart(
