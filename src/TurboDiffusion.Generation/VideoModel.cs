@@ -250,6 +250,7 @@ public sealed class VideoModel : IDisposable
                     var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
                     {
                         TextEncoderWeights = textWeights,
+                        TinyVae = tinyConfig is not null,
                         Loras = [.. wanted.Select(l => l.ToString())],
                     };
                     ModelPart[] transformerParts = [.. footprint.ExpertBytes.Zip(experts, (bytes, slot) => new ModelPart(
@@ -355,6 +356,7 @@ public sealed class VideoModel : IDisposable
                 $"{Identity.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
         torch.Tensor? start = request.StartImage is { } first ? ImageReader.Read(first, request.StartImageName) : null,
             end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
+        if (start is not null && end is not null) end = ImageFitting.CropToAspectOf(end, start);
         VideoSize size = request.Size ?? Spec.Size;
         if (request.AdaptiveSize && start is not null)
             size = ImageFitting.SizeFor(Spec.ImageFit, size, (int)start.shape[^1], (int)start.shape[^2],

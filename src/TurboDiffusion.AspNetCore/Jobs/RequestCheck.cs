@@ -5,7 +5,8 @@ namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>
 /// Refuses what a model cannot make, and what is longer than the service makes, where the model's generator knows: when the video is asked
-/// for, and again when it is to be made, since a front end of a cluster may not have the model.
+/// for, and again when it is to be made, since a front end of a cluster may not have the model, and a job that waited may be begun by a
+/// service with other settings than those that it was accepted by.
 /// </summary>
 internal static class RequestCheck
 {

@@ -44,6 +44,7 @@ internal static class GenerationReport
                 Attention = Word(first.Model.Attention),
                 Weights = Word(first.Model.Weights),
                 TextEncoderWeights = Word(first.Model.TextEncoderWeights),
+                first.Model.TinyVae,
                 first.Model.Loras,
                 first.Model.Device,
                 RandomWeights = randomWeights,

@@ -93,6 +93,7 @@ internal sealed class EndToEndBenchmark(
             {
                 Model = model.Identity.ToString(),
                 Preset = model.Spec.Name,
+                TinyVae = model.Identity.TinyVae,
                 Device = GpuDevices.NameOf(model.Components.Device),
                 Size = new(plan.Width, plan.Height),
                 Frames = plan.Frames,

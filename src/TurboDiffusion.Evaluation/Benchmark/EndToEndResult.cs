@@ -32,6 +32,9 @@ internal sealed record EndToEndResult
     /// <summary>The published model that it is, or <see cref="ModelSpec.Custom"/>.</summary>
     public required string Preset { get; init; }
 
+    /// <summary>Whether a tiny autoencoder decodes and encodes, which the official code has none of.</summary>
+    public bool TinyVae { get; init; }
+
     /// <summary>The device.</summary>
     public required string Device { get; init; }
 
@@ -90,8 +93,8 @@ internal sealed record EndToEndResult
                  {
                      ("loading", GenerationStage.Loading, null), ("text", GenerationStage.EncodingText, null),
                      ("image", GenerationStage.EncodingImage, null),
-                     ("denoising", GenerationStage.Denoising, Steps * official?.Step), ("decoding", GenerationStage.Decoding,
-                         official?.Decoding),
+                     ("denoising", GenerationStage.Denoising, Steps * official?.Step),
+                     ("decoding", GenerationStage.Decoding, TinyVae ? null : official?.Decoding),
                  })
         {
             double first = First.Of(stage), warm = Median(HostMemory, r => r.Of(stage));
@@ -102,7 +105,7 @@ internal sealed record EndToEndResult
         foreach (string writer in WriterRatio.Keys)
             Row($"prompt to {writer}", null, Median(writer, r => r.Seconds), null);
         if (ProcessSeconds.Count > 0) Row($"a process of its own, from start to {ProcessOutput}", null, Median(ProcessSeconds), null);
-        Row("encoding a video of these frames", null, EncodingSeconds, official?.Encoding);
+        Row("encoding a video of these frames", null, EncodingSeconds, TinyVae ? null : official?.Encoding);
         Row("opening the files", OpeningSeconds, null, null);
         text.Append('\n');
         foreach (string writer in WriterRatio.Keys)
