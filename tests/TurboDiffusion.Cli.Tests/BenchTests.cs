@@ -118,6 +118,10 @@ public class BenchTests(Models models)
         Assert.True((double)first["loading"]! > 0 && (double)first["denoising"]! > 0);
         // The text was encoded every time: another prompt each.
         Assert.All(result["warm"]!.AsArray(), r => Assert.True((double)r!["stages"]!["encodingText"]! > 0));
+        Assert.All(result["warm"]!.AsArray(), r =>
+            Assert.InRange((double)r!["frameSeconds"]!, double.Epsilon, (double)r["stages"]!["decoding"]!));
+        Assert.Matches(
+            "With frames/ written beside it, decoding takes [0-9.]+ times as long as without a writer, and [0-9.]+ times", run.Out);
         Assert.Equal(["frames/", "host memory", "video.mp4"],
             result["warm"]!.AsArray().Select(r => (string)r!["writer"]!).Order());
         Assert.Equal(["end.json"], Directory.GetFiles(folder).Select(Path.GetFileName));
@@ -148,7 +152,7 @@ public class BenchTests(Models models)
     [InlineData(true, "| decoding | 2.00 | 0.50 |  |  |", "| encoding a video of these frames |  | 0.25 |  |  |")]
     public void The_official_full_autoencoder_is_compared_with_the_full_one_alone(bool tiny, string decoding, string encoding)
     {
-        EndToEndRun Run(double decoded) => new(EndToEndResult.HostMemory, 3, new Dictionary<GenerationStage, double>
+        EndToEndRun Run(double decoded) => new(EndToEndResult.HostMemory, 3, decoded, new Dictionary<GenerationStage, double>
         {
             [GenerationStage.Denoising] = 1, [GenerationStage.Decoding] = decoded,
         });

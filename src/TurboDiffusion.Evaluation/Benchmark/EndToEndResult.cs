@@ -71,9 +71,14 @@ internal sealed record EndToEndResult
     /// <summary>The most memory that was taken: of the GPU, or of the process.</summary>
     public required long PeakBytes { get; init; }
 
-    /// <summary>Decoding seconds with each writer over those without: 1 where writing keeps nobody waiting.</summary>
-    public IReadOnlyDictionary<string, double> WriterRatio =>
-        Warm.Select(r => r.Writer).Distinct().Where(w => w != HostMemory).ToDictionary(w => w, w => Decoding(w) / Decoding(HostMemory));
+    /// <summary>
+    /// Seconds from the start of decoding to the last frame with each writer over those without: 1 where writing keeps the decoder waiting
+    /// for nothing.
+    /// </summary>
+    public IReadOnlyDictionary<string, double> WriterRatio => Over(r => r.FrameSeconds);
+
+    /// <summary>The same to the end of writing, when the files are on the disk.</summary>
+    public IReadOnlyDictionary<string, double> WrittenRatio => Over(r => r.Of(GenerationStage.Decoding));
 
     /// <summary>Every number.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, ResultJson.Options);
@@ -110,7 +115,8 @@ internal sealed record EndToEndResult
         text.Append('\n');
         foreach (string writer in WriterRatio.Keys)
             text.Append(CultureInfo.InvariantCulture,
-                $"Decoding with {writer} written beside it takes {WriterRatio[writer]:0.00} times as long as without a writer.\n");
+                $"With {writer} written beside it, decoding takes {WriterRatio[writer]:0.00} times as long as without a writer, and "
+                    + $"{WrittenRatio[writer]:0.00} times until all is on the disk.\n");
         return text.ToString();
 
         void Row(string name, double? first, double? warm, double? theirs) => Line(
@@ -124,7 +130,8 @@ internal sealed record EndToEndResult
 
     private static string Text(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
 
-    private double Decoding(string writer) => Median(writer, r => r.Of(GenerationStage.Decoding));
+    private Dictionary<string, double> Over(Func<EndToEndRun, double> seconds) => Warm.Select(r => r.Writer).Distinct()
+        .Where(w => w != HostMemory).ToDictionary(w => w, w => Median(w, seconds) / Median(HostMemory, seconds));
 
     private double Median(string writer, Func<EndToEndRun, double> value) => Median(Warm.Where(r => r.Writer == writer).Select(value));
 
