@@ -26,6 +26,7 @@ public sealed class ScoreObserver : ITrainingObserver
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private (int Iteration, double Share) _best = (0, -1);
     private int _last = -1;
+    private double _before;
 
     /// <summary>Prepares the scenes.</summary>
     /// <param name="models">The model in training, and its text encoder where it is trained along.</param>
@@ -48,7 +49,7 @@ public sealed class ScoreObserver : ITrainingObserver
         _generate = generate(_clips);
         foreach (ScoreLine line in ScoreLine.Read(Path.Combine(runFolder, File)))
         {
-            _last = line.Iteration;
+            (_last, _before) = (line.Iteration, line.Seconds);
             if (line.Scores.All > _best.Share) _best = (line.Iteration, line.Scores.All);
         }
     }
@@ -80,7 +81,7 @@ public sealed class ScoreObserver : ITrainingObserver
             foreach (IDisposable average in averages) average.Dispose();
         }
         _last = iteration;
-        ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _clock.Elapsed.TotalSeconds, scores));
+        ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _before + _clock.Elapsed.TotalSeconds, scores));
         if (_options.Fall > 0 && _best.Share - scores.All >= _options.Fall)
             throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,
                 $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was "
