@@ -8,7 +8,7 @@ namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
 /// Scores a model in training on held-out scenes (the average of its weights, where one is kept), writes <see cref="File"/>, and keeps the
-/// best state as <see cref="BestFile"/>.
+/// best state as <see cref="BestFile"/>, its text encoder beside it where one is trained along.
 /// </summary>
 public sealed class ScoreObserver : ITrainingObserver
 {
@@ -17,6 +17,9 @@ public sealed class ScoreObserver : ITrainingObserver
 
     /// <summary>The best state's model in a run's folder.</summary>
     public const string BestFile = "best.safetensors";
+
+    /// <summary>Its text encoder, where one is trained along.</summary>
+    public const string BestTextEncoderFile = "best_text_encoder.safetensors";
 
     private readonly IReadOnlyList<TrainedModel> _models;
     private readonly ScoreOptions _options;
@@ -89,6 +92,8 @@ public sealed class ScoreObserver : ITrainingObserver
                     + $"there with a lower learning rate, or with fall at 0 to go on whatever the score."));
         if (scores.All <= _best.Share) return;
         _best = (iteration, scores.All);
-        _models[0].Export(Path.Combine(_folder, BestFile));
+        var metadata = new Dictionary<string, string> { ["iterations"] = iteration.ToString(CultureInfo.InvariantCulture) };
+        foreach ((TrainedModel model, string file) in _models.Zip([BestFile, BestTextEncoderFile]))
+            model.Export(Path.Combine(_folder, file), metadata);
     }
 }
