@@ -29,7 +29,8 @@ public sealed class ScoreObserver : ITrainingObserver
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private (int Iteration, double Share) _best = (0, -1);
     private int _last = -1;
-    private double _before;
+    // Seconds of the parts of the run before this one.
+    private readonly double _before;
 
     /// <summary>Prepares the scenes.</summary>
     /// <param name="models">The model in training, and its text encoder where it is trained along.</param>
