@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation.Benchmark;
@@ -17,8 +16,6 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>bench</c>: how long a denoising step takes on this machine, and where the speed comes from.</summary>
 internal sealed class BenchCommand : CliCommand
 {
-    private const long MaxResultBytes = 1 << 26;
-
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
     private const string MeasuredPrompt = "a red circle bounces across a night sky";
 
@@ -113,7 +110,7 @@ internal sealed class BenchCommand : CliCommand
 
         if (parsed.GetValue(_from) is { } former)
         {
-            BenchmarkResult read = Read(former);
+            BenchmarkResult read = ResultFile.Read(former, Name, BenchmarkResult.FromJson);
             Write(read);
             return Told(read, chart);
         }
@@ -149,19 +146,6 @@ internal sealed class BenchCommand : CliCommand
             Terminal.Error.WriteLine(
                 $"warning: {chart} is not drawn: dense attention with float weights, plain, which it begins with, was not measured.");
         return ExitCode.Success;
-    }
-
-    private static BenchmarkResult Read(string path)
-    {
-        try
-        {
-            return BenchmarkResult.FromJson(InputFile.ReadText(path, MaxResultBytes));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new InvalidRequestException("from",
-                $"{path} is not the JSON file of an earlier run of bench: {ErrorMessage.OneLine(e)}", e);
-        }
     }
 
     private int RunEndToEnd(ParseResult parsed, string? json, string? table)

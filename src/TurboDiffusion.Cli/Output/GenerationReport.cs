@@ -35,7 +35,7 @@ internal static class GenerationReport
         VideoResult first = videos[0];
         return Output.Json.Of(new
         {
-            Videos = videos.Select(v => new { v.Path, v.Prompt, v.Seed, v.Width, v.Height, v.Frames, v.FramesPerSecond }),
+            Videos = videos.Select(v => new { v.Path, v.Prompt, v.Seed, v.Width, v.Height, v.Frames, v.FramesPerSecond, v.Note }),
             Model = new
             {
                 first.Model.Name,
