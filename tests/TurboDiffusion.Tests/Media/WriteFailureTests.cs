@@ -141,11 +141,8 @@ public sealed class WriteFailureTests : IDisposable
     /// <summary>An ffmpeg that answers what it can do, and then does something else.</summary>
     private FFmpeg StandIn(string encode)
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "The stand-ins are shell scripts");
         string path = Path.Combine(Directory.CreateDirectory(_folder.File("bin")).FullName, "ffmpeg");
-        File.WriteAllText(path, $"#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*) exec {FFmpeg.Locate().Path} \"$@\";; esac\n{encode}\n");
-        if (OperatingSystem.IsLinux())
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        ShellScript.Write(path, $"case \"$*\" in *-version*|*-encoders*) exec {FFmpeg.Locate().Path} \"$@\";; esac\n{encode}");
         return FFmpeg.Locate(path, null) with { Patience = TimeSpan.FromSeconds(1) };
     }
 

@@ -365,15 +365,16 @@ public class VaeTests
     /// <summary>A small network with values of the size that a trained one has.</summary>
     private static WanVae Small(DecodePlan? plan = null, ScalarType dtype = ScalarType.Float32)
     {
-        manual_seed(1);
+        // Its own, as the other classes draw from that of the process meanwhile: two of these are the same.
+        using var random = new Generator(1);
         var vae = new WanVae(VaeConfig.WithDim(4), Placement.Cpu with { Dtype = dtype }) { FixedPlan = plan };
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         foreach ((string name, TorchSharp.Modules.Parameter p) in vae.named_parameters())
         {
-            double fanIn = p.shape.Skip(1).Aggregate(1L, (n, d) => n * d);
+            double fanIn = p.shape.Skip(1).Aggregate(1L, (n, d) => n * d), size = name.EndsWith("bias", StringComparison.Ordinal) ? 0.1 : 1;
             if (name.EndsWith("gamma", StringComparison.Ordinal)) p.fill_(1);
-            else p.copy_(randn_like(p) / Math.Sqrt(fanIn) * (name.EndsWith("bias", StringComparison.Ordinal) ? 0.1 : 1));
+            else p.copy_(randn(p.shape, generator: random) / Math.Sqrt(fanIn) * size);
         }
         return vae;
     }

@@ -14,11 +14,19 @@ public sealed class LowRankFactorsTests : IDisposable
     private const int In = 200, Out = 300, Rank = 4;
     private const double Alpha = 6, Scale = Alpha / Rank;
 
+    // Of a sum that is a bit off in its last place, a value at the border between two int8 values falls the other way: 1e-4 of the whole.
+    private const double Int8Limit = 1e-3;
+
     private readonly TorchSharp.DisposeScope _scope = NewDisposeScope();
 
-    public LowRankFactorsTests() => manual_seed(5);
+    // Its own: the other classes draw from that of the process meanwhile.
+    private readonly Generator _random = new(5);
 
-    public void Dispose() => _scope.Dispose();
+    public void Dispose()
+    {
+        _scope.Dispose();
+        _random.Dispose();
+    }
 
     [Theory]
     [InlineData(WeightFormat.Float)]
@@ -26,13 +34,14 @@ public sealed class LowRankFactorsTests : IDisposable
     public void The_layer_is_that_of_the_summed_weights(WeightFormat format)
     {
         (LinearLayer layer, Tensor weight, Tensor bias) = Layer(format, CPU);
-        Tensor sum = weight + Scale * layer.Factors!.Up.Weight.mm(layer.Factors.Down.Weight), x = randn(2, 150, In);
+        Tensor sum = weight + Scale * layer.Factors!.Up.Weight.mm(layer.Factors.Down.Weight), x = Normal(2, 150, In);
         LinearLayer merged = Layer(format, sum, bias, CPU);
+        double limit = format == WeightFormat.Int8 ? Int8Limit : 1e-6;
         using var noGrad = no_grad();
-        Comparison.RelativeL2(merged.call(x), layer.call(x), 1e-6, "product");
-        Tensor residual = randn(2, 150, Out), gate = randn(2, 1, Out);
+        Comparison.RelativeL2(merged.call(x), layer.call(x), limit, "product");
+        Tensor residual = Normal(2, 150, Out), gate = Normal(2, 1, Out);
         Comparison.RelativeL2(merged.MultiplyAdd(merged.Prepare(x), residual, gate),
-            layer.MultiplyAdd(layer.Prepare(x), residual, gate), 1e-6, "gate, residual");
+            layer.MultiplyAdd(layer.Prepare(x), residual, gate), limit, "gate, residual");
         if (format == WeightFormat.Float)
             Comparison.RelativeL2(Values(merged.MultiplyGelu(merged.Prepare(x))), Values(layer.MultiplyGelu(layer.Prepare(x))), 1e-6,
                 "GELU");
@@ -60,8 +69,8 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, Tensor weight, Tensor bias) = Layer(WeightFormat.Float, CPU);
         (Parameter down, Parameter up) = Recorded(layer);
-        Tensor x = randn(2, 150, In).requires_grad_(true), d = down.detach().clone().requires_grad_(true),
-            u = up.detach().clone().requires_grad_(true), again = x.detach().clone().requires_grad_(true), g = randn(2, 150, Out);
+        Tensor x = Normal(2, 150, In).requires_grad_(true), d = down.detach().clone().requires_grad_(true),
+            u = up.detach().clone().requires_grad_(true), again = x.detach().clone().requires_grad_(true), g = Normal(2, 150, Out);
         layer.call(x).mul(g).sum().backward();
         nn.functional.linear(again, weight + Scale * u.mm(d), bias).mul(g).sum().backward();
         Comparison.RelativeL2(again.grad!, x.grad!, 1e-5, "x");
@@ -77,11 +86,11 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, Tensor weight, _) = Layer(WeightFormat.Int8, CPU);
         (Parameter down, Parameter up) = Recorded(layer);
-        Tensor x = randn(150, In).requires_grad_(inputRecorded), g = randn(150, Out);
+        Tensor x = Normal(150, In).requires_grad_(inputRecorded), g = Normal(150, Out);
         layer.call(x).mul(g).sum().backward();
 
         Tensor rounded = Rounded(x.detach()), sum = Rounded(weight + Scale * up.detach().mm(down.detach())), ofSum = g.t().mm(rounded);
-        if (inputRecorded) Comparison.RelativeL2(g.mm(sum), x.grad!, 1e-5, "x");
+        if (inputRecorded) Comparison.RelativeL2(g.mm(sum), x.grad!, Int8Limit, "x");
         Comparison.RelativeL2(Scale * up.detach().t().mm(ofSum), down.grad!, 1e-5, "A");
         Comparison.RelativeL2(Scale * ofSum.mm(down.detach().t()), up.grad!, 1e-5, "B");
     }
@@ -89,8 +98,8 @@ public sealed class LowRankFactorsTests : IDisposable
     [Fact]
     public void Without_factors_int8_passes_gradients_to_its_input_alone()
     {
-        LinearLayer layer = Layer(WeightFormat.Int8, randn(Out, In), randn(Out), CPU);
-        Tensor x = randn(150, In).requires_grad_(true), residual = randn(1, 150, Out).requires_grad_(true), g = randn(1, 150, Out);
+        LinearLayer layer = Layer(WeightFormat.Int8, Normal(Out, In), Normal(Out), CPU);
+        Tensor x = Normal(150, In).requires_grad_(true), residual = Normal(1, 150, Out).requires_grad_(true), g = Normal(1, 150, Out);
         layer.MultiplyAdd(layer.Prepare(x.unsqueeze(0)), residual).mul(g).sum().backward();
         Comparison.Exact(g, residual.grad!, "residual");
         Assert.True(x.grad!.norm().item<float>() > 0);
@@ -102,16 +111,17 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, _, _) = Layer(WeightFormat.Float, CPU);
         Assert.Throws<InvalidOperationException>(() => layer.AddFactors(2, 2));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Layer(WeightFormat.Float, randn(3, 3), randn(3), CPU).AddFactors(0, 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Layer(WeightFormat.Float, Normal(3, 3), Normal(3), CPU).AddFactors(0, 1));
         Assert.Equal(["bias", "lora_down.weight", "lora_up.weight", "weight"], layer.named_parameters().Select(p => p.name).Order());
     }
 
-    private static void ValuesAreThoseWithoutGradients(WeightFormat format, Device device, ScalarType dtype, double limit)
+    private void ValuesAreThoseWithoutGradients(WeightFormat format, Device device, ScalarType dtype, double limit)
     {
         (LinearLayer first, _, _) = Layer(format, device, dtype);
-        LinearLayer second = Layer(format, randn(In, Out) * 0.1, randn(In), device, dtype);
-        Tensor x = randn(2, 150, In, dtype, device), residual = randn(2, 150, In, dtype, device), gate = randn(2, 1, In, device: device);
-        var norm = Norm.Modulated(randn(2, 1, In, device: device), randn(2, 1, In, device: device), 1e-6);
+        LinearLayer second = Layer(format, Normal(In, Out) * 0.1, Normal(In), device, dtype);
+        Tensor x = Normal(2, 150, In).to(dtype, device), residual = Normal(2, 150, In).to(dtype, device),
+            gate = Normal(2, 1, In).to(device);
+        var norm = Norm.Modulated(Normal(2, 1, In).to(device), Normal(2, 1, In).to(device), 1e-6);
         Tensor Run(Tensor input)
         {
             Operand hidden = first.MultiplyGelu(first.Prepare(input, norm));
@@ -131,6 +141,8 @@ public sealed class LowRankFactorsTests : IDisposable
         return (layer.Factors.Down.Weight, layer.Factors.Up.Weight);
     }
 
+    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
+
     private static Tensor Values(Operand operand) => ((FloatOperand)operand).Values;
 
     private static Tensor Rounded(Tensor x)
@@ -140,15 +152,15 @@ public sealed class LowRankFactorsTests : IDisposable
     }
 
     // With random factors, and the float weights that its own stand for.
-    private static (LinearLayer Layer, Tensor Weight, Tensor Bias) Layer(
+    private (LinearLayer Layer, Tensor Weight, Tensor Bias) Layer(
         WeightFormat format, Device device, ScalarType dtype = ScalarType.Float32)
     {
-        Tensor weight = randn(Out, In) * 0.1, bias = randn(Out);
+        Tensor weight = Normal(Out, In) * 0.1, bias = Normal(Out);
         LinearLayer layer = Layer(format, weight, bias, device, dtype);
         using var noGrad = no_grad();
         LowRankFactors factors = layer.AddFactors(Rank, Alpha);
-        factors.Down.Weight.copy_(randn(Rank, In) * 0.1);
-        factors.Up.Weight.copy_(randn(Out, Rank) * 0.1);
+        factors.Down.Weight.copy_(Normal(Rank, In) * 0.1);
+        factors.Up.Weight.copy_(Normal(Out, Rank) * 0.1);
         return (layer, format == WeightFormat.Int8 ? Rounded(weight) : weight, bias);
     }
 
