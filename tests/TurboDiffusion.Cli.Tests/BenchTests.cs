@@ -100,6 +100,27 @@ public class BenchTests(Models models)
         Assert.Matches(@"\| dense, int8 weights, plain \| [0-9.]+ \| [0-9.]+ \| 1 \|", run.Out);
     }
 
+    // Of two models of the same dimensions, each has its own errors, and has them again.
+    [Fact]
+    public void A_model_of_files_is_compared_with_its_own_weights()
+    {
+        string other = models.NewFolder();
+        Assert.Equal(0, CommandRun.Of("new", "small", other, "--seed", "7", "--overwrite").ExitCode);
+        string[] tables = [.. new[] { models.Folder, other, models.Folder }.Select(folder =>
+        {
+            CommandRun run = CommandRun.Of("bench", "--model", folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--patience",
+                "0", "--attention", "sagesla", "--topk", "0.5", "--compare");
+            Assert.Equal(0, run.ExitCode);
+            Assert.Contains(", 32x32, 5 frames (8 tokens), batch 1, its own weights, cpu; sparse attention keeps 0.5 of", run.Out);
+            return run.Out[run.Out.IndexOf("Relative L2", StringComparison.Ordinal)..];
+        })];
+        Assert.Equal(tables[0], tables[2]);
+        Assert.NotEqual(tables[0], tables[1]);
+        Assert.Matches(@"\| 4 \| 0\.[0-9]+ \| 0\.[0-9]+ \|", tables[0]);
+        foreach (string[] random in new string[][] { ["--preset", "small-random"], ["--lora", "4"], ["--baseline"] })
+            Assert.Contains("its own weights", CommandRun.Of(["bench", "--model", models.Folder, "--device", "cpu", .. random]).Error);
+    }
+
     [Fact]
     public void Whole_generations_are_measured_stage_by_stage_with_and_without_a_writer()
     {
