@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using TorchSharp;
 using TurboDiffusion.Cli.Output;
@@ -54,7 +55,12 @@ public class EnvironmentTests(Models models)
     public async Task Doctor_survives_a_program_without_its_libtorch()
     {
         string folder = models.NewFolder();
-        foreach (string file in Directory.GetFiles(AppContext.BaseDirectory)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        // By another process: a program that is open for writing here while a test beside starts one cannot be started.
+        using (Process copy = Process.Start("cp", ["-L", .. Directory.GetFiles(AppContext.BaseDirectory), folder]))
+        {
+            await copy.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(0, copy.ExitCode);
+        }
         // Without the package cache, from which TorchSharp would help itself.
         var environment = new Dictionary<string, string?> { ["NUGET_PACKAGES"] = "/nowhere" };
         using var doctor = CommandRun.Start(environment, folder, "doctor");

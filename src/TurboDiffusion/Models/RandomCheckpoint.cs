@@ -13,9 +13,6 @@ namespace TurboDiffusion.Models;
 /// </summary>
 public sealed class RandomCheckpoint : ICheckpoint
 {
-    // A GPU has one generator: what is drawn behind a seed is drawn before the next seed.
-    private static readonly Lock Generator = new();
-
     private readonly ulong _seed;
 
     /// <summary>Describes the weights of a module.</summary>
@@ -65,13 +62,7 @@ public sealed class RandomCheckpoint : ICheckpoint
         if (name.EndsWith("modulation", StringComparison.Ordinal)) fanIn = shape[^1];
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{_seed} {name}"));
         if (Device is not null)
-        {
-            lock (Generator)
-            {
-                Devices.Seed(Device, BitConverter.ToInt64(hash));
-                return torch.randn(shape, info.Dtype, Device).mul_(1 / Math.Sqrt(fanIn));
-            }
-        }
+            return Devices.Normal(Device, BitConverter.ToInt64(hash), info.Dtype, shape).mul_(1 / Math.Sqrt(fanIn));
         using var scope = torch.NewDisposeScope();
         return (new PhiloxNoise(BitConverter.ToUInt64(hash)).Normal(shape) / Math.Sqrt(fanIn)).to_type(info.Dtype)
             .MoveToOuterDisposeScope();

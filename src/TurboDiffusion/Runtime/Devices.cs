@@ -6,6 +6,9 @@ namespace TurboDiffusion.Runtime;
 /// <summary>Names of devices.</summary>
 public static class Devices
 {
+    // What is drawn behind a seed is drawn before the next seed.
+    private static readonly Lock OfGpus = new();
+
     /// <summary>The device of a name.</summary>
     /// <param name="name"><c>auto</c> (the first GPU, or the CPU where there is none), <c>cpu</c>, <c>cuda</c> or <c>cuda:1</c>.</param>
     /// <exception cref="InvalidRequestException">The name is none of these.</exception>
@@ -32,14 +35,26 @@ public static class Devices
                     + $"cuda:{count - 1}.");
     }
 
-    /// <summary>Seeds the generator that libtorch draws from where no other is given: the device's own.</summary>
-    /// <param name="device">Where draws are to be made.</param>
+    /// <summary>Normal values that libtorch draws on a device: of a seed, the same each time.</summary>
+    /// <remarks>
+    /// TorchSharp makes generators of the CPU alone. A GPU has one for the whole process: nobody else is to draw from it meanwhile.
+    /// </remarks>
+    /// <param name="device">Where they are made, and stay.</param>
     /// <param name="seed">The seed.</param>
-    /// <remarks>TorchSharp's <c>torch.random.manual_seed</c>, unlike PyTorch's, seeds the generator of the CPU alone.</remarks>
-    internal static void Seed(torch.Device device, long seed)
+    /// <param name="dtype">A float type.</param>
+    /// <param name="shape">The sizes.</param>
+    internal static torch.Tensor Normal(torch.Device device, long seed, torch.ScalarType dtype, params long[] shape)
     {
-        if (device.type == DeviceType.CUDA) torch.cuda.manual_seed_all(seed);
-        else torch.random.manual_seed(seed);
+        if (device.type != DeviceType.CUDA)
+        {
+            using var own = new torch.Generator(unchecked((ulong)seed));
+            return torch.randn(shape, dtype, device, generator: own);
+        }
+        lock (OfGpus)
+        {
+            torch.cuda.manual_seed_all(seed);
+            return torch.randn(shape, dtype, device);
+        }
     }
 
     /// <summary>Waits until a device has done what it was asked for; the CPU always has.</summary>

@@ -46,14 +46,23 @@ public class CheckpointDataTests
     public void A_broken_file_is_refused_in_bounded_memory_and_time(string file, string reason)
     {
         string path = Path.Combine(Folder, file);
-        long workingSet = Process.GetCurrentProcess().WorkingSet64, allocated = GC.GetAllocatedBytesForCurrentThread();
-        CheckpointException e = Assert.Throws<CheckpointException>(() => Checkpoint.Open(path));
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, 2 << 20);
-        Assert.InRange(Process.GetCurrentProcess().WorkingSet64 - workingSet, long.MinValue, 256 << 20);
+        (CheckpointException e, long managed, long native) = Refused(path);
+        Assert.InRange(managed, 0, 2 << 20);
+        // The other classes take memory of the same process meanwhile, once in a while; this one would each time.
+        for (int again = 0; again < 3 && native > 256 << 20; again++) native = Refused(path).Native;
+        Assert.InRange(native, long.MinValue, 256 << 20);
         Assert.Contains(path, e.Message);
         Assert.True(Regex.IsMatch(e.Message, reason), e.Message);
         Assert.DoesNotContain('\n', e.Message);
         Assert.False(File.Exists("/tmp/pwned-by-pickle"));
+    }
+
+    // With what it took: of this thread, and of the process.
+    private static (CheckpointException Error, long Managed, long Native) Refused(string path)
+    {
+        long workingSet = Process.GetCurrentProcess().WorkingSet64, allocated = GC.GetAllocatedBytesForCurrentThread();
+        CheckpointException e = Assert.Throws<CheckpointException>(() => Checkpoint.Open(path));
+        return (e, GC.GetAllocatedBytesForCurrentThread() - allocated, Process.GetCurrentProcess().WorkingSet64 - workingSet);
     }
 
     [Fact]

@@ -261,7 +261,7 @@ public sealed class VideoSinkTests : IDisposable
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 200; i++) sink.Write(frames);
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before, written = 200 * frames.numel();
-        Assert.True(allocated < written / 4, $"{allocated} bytes were allocated to write {written} bytes of frames");
+        Assert.True(allocated < written / 2, $"{allocated} bytes were allocated to write {written} bytes of frames");
         await sink.CompleteAsync();
     }
 
