@@ -11,7 +11,7 @@ public interface IVideoRequestCheck
     /// <param name="request">What the video shows.</param>
     /// <param name="options">Size, duration, seed and so on, as they will be given to the generator.</param>
     /// <param name="cancellationToken">Ends the check.</param>
-    /// <returns>What would be made: size, frames, rate. The seed is that of the options.</returns>
+    /// <returns>What would be made: size, frames, rate, and the note on the prompt. The seed is that of the options.</returns>
     /// <exception cref="Exception">The request cannot be met; the generator would throw the same.</exception>
     ValueTask<VideoInfo> CheckAsync(
         VideoGenerationRequest request, VideoGenerationOptions? options = null, CancellationToken cancellationToken = default);

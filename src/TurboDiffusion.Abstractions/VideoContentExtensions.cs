@@ -9,7 +9,7 @@ public static class VideoContentExtensions
 {
     private const string Key = "video";
 
-    /// <summary>Tells the size, duration and seed of a generated video.</summary>
+    /// <summary>Tells the size, duration and seed of a generated video, and the note on its prompt.</summary>
     /// <param name="content">A content of a <see cref="VideoGenerationResponse"/>.</param>
     /// <returns>What is known of the video, or <see langword="null"/>.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="content"/> is <see langword="null"/>.</exception>

@@ -28,7 +28,8 @@ public class VideoGenerationResponse
 
     /// <summary>
     /// The videos, one content each: <see cref="UriContent"/> or <see cref="DataContent"/>.
-    /// <see cref="VideoContentExtensions.GetVideoInfo"/> tells a video's size, duration and seed.
+    /// <see cref="VideoContentExtensions.GetVideoInfo"/> tells a video's size, duration and seed, and what of the
+    /// prompt it does not show.
     /// </summary>
     [AllowNull]
     public IList<AIContent> Contents

@@ -30,8 +30,7 @@ public static class VideoServiceEndpointRouteBuilderExtensions
         var options = endpoints.ServiceProvider.GetRequiredService<IOptions<VideoServiceOptions>>().Value;
         var group = endpoints.MapGroup(prefix)
             .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<ApiErrors>())
-            .AddEndpointFilter(endpoints.ServiceProvider.GetRequiredService<RequestRate>())
-            .RequireAuthorization(VideoServiceDefaults.Policy)
+            .RequireVideoServiceAccess()
             .WithMetadata(new RequestSizeLimitAttribute(VideoRequestReader.MaxBody(options)))
             .WithTags("Videos")
             .Refuses();
@@ -76,6 +75,23 @@ public static class VideoServiceEndpointRouteBuilderExtensions
 
         return group;
     }
+
+    /// <summary>
+    /// Lets in whom the API lets in, and as often: an API key, or where the service has none, a caller on the same machine, whose requests
+    /// count with those to the API (<see cref="VideoServiceOptions.MaxRequestsPerMinute"/>). One too many is answered with 429 in the API's
+    /// form, with <c>Retry-After</c>.
+    /// </summary>
+    /// <param name="endpoints">What is guarded, such as an MCP server's endpoints.</param>
+    /// <returns>The same, to add conventions to.</returns>
+    public static TBuilder RequireVideoServiceAccess<TBuilder>(this TBuilder endpoints)
+        where TBuilder : IEndpointConventionBuilder =>
+        endpoints
+            .AddEndpointFilterFactory((context, next) =>
+            {
+                var rate = context.ApplicationServices.GetRequiredService<RequestRate>();
+                return invocation => rate.InvokeAsync(invocation, next);
+            })
+            .RequireAuthorization(VideoServiceDefaults.Policy);
 
     /// <summary>
     /// Maps the page that makes, shows and keeps videos in a browser. The page itself needs no key; it asks for one where the API

@@ -33,7 +33,7 @@ public sealed class VideoServiceOptions
     /// <summary>Jobs of one API key that may wait or run.</summary>
     public int MaxJobsPerKey { get; set; } = 20;
 
-    /// <summary>Requests of one API key in a minute.</summary>
+    /// <summary>Requests of one API key in a minute, to all that is guarded alike (the API, and <c>/mcp</c> of <c>serve</c>).</summary>
     public int MaxRequestsPerMinute { get; set; } = 600;
 
     /// <summary>How often a job is begun before it counts as failed, where the process dies in the middle of it.</summary>

@@ -161,7 +161,7 @@ internal sealed class OpenAIVideoGenerator(VideoClient client, string? defaultMo
         public VideoInfo? Info => Text("size")?.Split('x') is [var w, var h]
             && int.TryParse(w, CultureInfo.InvariantCulture, out var width) && int.TryParse(h, CultureInfo.InvariantCulture, out var height)
             && Number("frames") is { } frames && Number("fps") is { } fps
-            ? new VideoInfo(width, height, (int)frames, fps, Seed) : null;
+            ? new VideoInfo(width, height, (int)frames, fps, Seed, Text("note")) : null;
 
         // All of its 63 bits.
         private long? Seed => Json.TryGetProperty("seed", out var value) && value.ValueKind == JsonValueKind.Number

@@ -116,7 +116,7 @@ internal sealed partial class EngineHost : IDisposable
         var request = translate(model.Spec);
         var plan = model.Plan(request);
         var rate = request.FramesPerSecond ?? model.Spec.FramesPerSecond;
-        return new VideoInfo(plan.Width, plan.Height, plan.Frames, rate, (long?)request.Seed);
+        return new VideoInfo(plan.Width, plan.Height, plan.Frames, rate, (long?)request.Seed, model.NoteOn(request.Prompt));
     }
 
     /// <summary>A digest of the model and of how it is run. All weights are read for it, once.</summary>

@@ -22,5 +22,7 @@ internal static class ToolText
     public const string Seed = "Random seed; reuse the seed of an earlier video, with the same description, to get it again";
     public const string EarlierVideo =
         "Id of an earlier video of this conversation, such as video-1, whose seed, size and length to reuse for a variation";
-    public const string Result = "The URI of the saved video file with its size, length and seed, or an error to correct";
+    public const string Result =
+        "The URI of the saved video file with its size, length and seed, and a note where it does not show all that was asked for; or an "
+            + "error to correct";
 }

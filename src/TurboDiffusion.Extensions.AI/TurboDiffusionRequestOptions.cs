@@ -35,10 +35,10 @@ public sealed class TurboDiffusionRequestOptions
     /// </summary>
     public IList<string>? Loras { get; set; }
 
-    /// <summary>With two experts: LoRAs for the high-noise one, likewise.</summary>
+    /// <summary>With two experts: LoRAs for the high-noise one, likewise; with one transformer, that half of LoRAs of both.</summary>
     public IList<string>? HighNoiseLoras { get; set; }
 
-    /// <summary>With two experts: LoRAs for the low-noise one, likewise.</summary>
+    /// <summary>With two experts: LoRAs for the low-noise one, likewise; with one transformer, that half of LoRAs of both.</summary>
     public IList<string>? LowNoiseLoras { get; set; }
 
     /// <summary>

@@ -316,7 +316,7 @@ public sealed class TurboDiffusionVideoGenerator : IVideoGenerator, IVideoModelF
         var mediaType = RequestTranslation.MediaType(video.Path);
         var info = new VideoInfo(video.Width, video.Height, video.Frames, video.FramesPerSecond,
             // Beyond what the options can say, where counting on from a given seed leads.
-            video.Seed <= long.MaxValue ? (long)video.Seed : null);
+            video.Seed <= long.MaxValue ? (long)video.Seed : null, video.Note);
         return asData
             ? new DataContent(InputFile.ReadBytes(video.Path, Array.MaxLength), mediaType).WithVideoInfo(info)
             // A URI of its own text: one that is made from a path is written to JSON without its scheme.

@@ -162,7 +162,9 @@ internal sealed class VideoConversation
         }
 
         var summary = "Generated, and shown to the user: " + string.Join(
-            "; ", response.Contents.Select(video => Describe(RegisterGenerated(video), video)));
+            "; ", response.Contents.Select(video => Describe(RegisterGenerated(video), video)))
+            + string.Concat(response.Contents.Select(video => video.GetVideoInfo()?.Note).OfType<string>().Distinct()
+                .Select(note => $". Note: {note}"));
         if (FunctionInvokingChatClient.CurrentContext?.CallContent.CallId is { } callId)
         {
             _results[callId] = new VideoGenerationToolResultContent(callId)

@@ -43,6 +43,11 @@ public sealed record VideoGenerationFunctionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? Seed { get; init; }
 
+    /// <summary>What of the description the video does not show, such as things that its model does not know; null: nothing.</summary>
+    [JsonPropertyName("note")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Note { get; init; }
+
     /// <summary>What the model, or its user, can correct.</summary>
     [JsonPropertyName("error")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

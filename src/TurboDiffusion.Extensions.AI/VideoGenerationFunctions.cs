@@ -138,6 +138,7 @@ public sealed class VideoGenerationFunctions
             DurationSeconds = info?.Duration.TotalSeconds,
             FramesPerSecond = info?.FramesPerSecond,
             Seed = info?.Seed,
+            Note = info?.Note,
             Info = info,
         };
 

@@ -15,6 +15,9 @@ public sealed record ModelIdentity(string Name, string Preset, string Variant, A
     /// <summary>The number format of the text encoder that was run.</summary>
     public WeightFormat TextEncoderWeights { get; init; }
 
+    /// <summary>Whether a tiny autoencoder decodes.</summary>
+    public bool TinyVae { get; init; }
+
     /// <summary>The LoRAs merged into it, each as its file's name and strength.</summary>
     public IReadOnlyList<string> Loras { get; init; } = [];
 
@@ -23,5 +26,5 @@ public sealed record ModelIdentity(string Name, string Preset, string Variant, A
         $"{Name} ({Preset}, {Variant}{string.Concat(Loras.Select(l => $", LoRA {l}"))}; {Attention.ToString().ToLowerInvariant()} "
             + $"attention, {Weights.ToString().ToLowerInvariant()} weights, "
             + $"{(TextEncoderWeights == WeightFormat.Float ? "" : $"{TextEncoderWeights.ToString().ToLowerInvariant()} text encoder, ")}"
-            + $"{Device})";
+            + $"{(TinyVae ? "tiny VAE, " : "")}{Device})";
 }

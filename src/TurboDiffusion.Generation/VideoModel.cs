@@ -90,10 +90,27 @@ public sealed class VideoModel : IDisposable
     /// <summary>Of a model that knows only a small world: prompts that show which. Null: anything can be asked for.</summary>
     public IReadOnlyList<string>? ExamplePrompts { get; private init; }
 
-    /// <summary>What is to be said, before it is made, of a prompt with words that a model of a small world does not know.</summary>
+    /// <summary>
+    /// What is to be said of a prompt, before its video is made and with it: that the model does not read its end, or that it has words
+    /// that a model of a small world does not know. Safe while a generation runs.
+    /// </summary>
     /// <param name="prompt">The prompt.</param>
-    /// <returns>Null where it knows them all, or anything can be asked for.</returns>
+    /// <returns>One line; null where all of it is read and known.</returns>
     public string? NoteOn(string prompt)
+    {
+        string[] notes = [.. new[] { NoteOnLength(prompt), NoteOnWords(prompt) }.OfType<string>()];
+        return notes.Length == 0 ? null : string.Join(' ', notes);
+    }
+
+    private string? NoteOnLength(string prompt)
+    {
+        TokenizedPrompt tokens = Components.Tokenizer.Encode(prompt);
+        int read = tokens.Length - 1;
+        return tokens.Dropped == 0 ? null
+            : $"The prompt has {read + tokens.Dropped} tokens, and the model reads {read}: its end is left out.";
+    }
+
+    private string? NoteOnWords(string prompt)
     {
         if (ExamplePrompts is not { Count: > 0 } examples || Components.Tokenizer is not SentencePieceTextTokenizer tokenizer) return null;
         IReadOnlyList<string> unknown = tokenizer.UnknownWords(prompt);
@@ -250,6 +267,7 @@ public sealed class VideoModel : IDisposable
                     var identity = new ModelIdentity(files.Name, spec.Name, variant.Name, attention.Kind, weights, device.ToString())
                     {
                         TextEncoderWeights = textWeights,
+                        TinyVae = tinyConfig is not null,
                         Loras = [.. wanted.Select(l => l.ToString())],
                     };
                     ModelPart[] transformerParts = [.. footprint.ExpertBytes.Zip(experts, (bytes, slot) => new ModelPart(
@@ -299,23 +317,18 @@ public sealed class VideoModel : IDisposable
             ModelVariant variant = _variants.Get(request.Loras);
             using var receiver = new FileReceiver(
                 request, plan, FramesPerSecond(request), variant.Identity, _download, observer, cancellationToken);
+            string? note = NoteOn(request.Prompt);
             IReadOnlyDictionary<GenerationStage, TimeSpan> times = variant.Pipeline.Run(plan, receiver, progress, cancellationToken);
             return [.. receiver.Finished.Select(v => new VideoResult(
-                v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), variant.Identity, times))];
+                v.Path, request.Prompt, v.Seed, plan.Width, plan.Height, plan.Frames, FramesPerSecond(request), variant.Identity, times)
+            {
+                Note = note,
+            })];
         }
         finally
         {
             _variants.Trim();
         }
-    }
-
-    /// <summary>How much of a prompt the model does not read: it takes a number of tokens, and the rest is left out.</summary>
-    /// <param name="prompt">Any text.</param>
-    /// <returns>Tokens that are left out, of how many; 0 where all are read.</returns>
-    public (int Dropped, int Tokens) DroppedTokens(string prompt)
-    {
-        TokenizedPrompt tokens = Components.Tokenizer.Encode(prompt);
-        return (tokens.Dropped, tokens.Length - 1 + tokens.Dropped);
     }
 
     /// <summary>Everything that <see cref="Generate"/> checks before heavy work: the request, the output, ffmpeg, memory.</summary>
@@ -355,6 +368,7 @@ public sealed class VideoModel : IDisposable
                 $"{Identity.Name} cannot be given the last frame; leave the end image out, or use Wan2.1-FLF2V or Wan2.2-I2V-A14B.");
         torch.Tensor? start = request.StartImage is { } first ? ImageReader.Read(first, request.StartImageName) : null,
             end = request.EndImage is { } last ? ImageReader.Read(last, request.EndImageName) : null;
+        if (start is not null && end is not null) end = ImageFitting.CropToAspectOf(end, start);
         VideoSize size = request.Size ?? Spec.Size;
         if (request.AdaptiveSize && start is not null)
             size = ImageFitting.SizeFor(Spec.ImageFit, size, (int)start.shape[^1], (int)start.shape[^2],

@@ -21,8 +21,8 @@ public sealed record VideoRequest
     public string StartImageName { get; init; } = "start image";
 
     /// <summary>
-    /// The last frame beside the first, as an encoded image, for models that take one (FLF2V, Wan 2.2 image to video). It is fitted to the
-    /// video's size as the start image is.
+    /// The last frame beside the first, as an encoded image, for models that take one (FLF2V, Wan 2.2 image to video). Of another
+    /// aspect ratio than the start image's, its middle is taken; then it is fitted to the video's size as that one is.
     /// </summary>
     public ReadOnlyMemory<byte>? EndImage { get; init; }
 

@@ -16,6 +16,9 @@ public sealed record VideoResult(
     string Path, string Prompt, ulong Seed, int Width, int Height, int Frames, double FramesPerSecond, ModelIdentity Model,
     IReadOnlyDictionary<GenerationStage, TimeSpan> StageTimes)
 {
+    /// <summary>What is to be said of the prompt (<see cref="VideoModel.NoteOn"/>); null: nothing.</summary>
+    public string? Note { get; init; }
+
     /// <summary>The length of the video.</summary>
     public TimeSpan Duration => TimeSpan.FromSeconds(Frames / FramesPerSecond);
 

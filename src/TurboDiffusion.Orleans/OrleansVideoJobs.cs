@@ -37,8 +37,8 @@ internal sealed class OrleansVideoJobs(
 
         var model = VideoModelCatalog.Resolve(submission.Request.Model, models, options.Value.ModelAliases);
         // A front end that is started with the model reads its headers alone.
-        await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
-        var job = submission.Accept(model, time.GetUtcNow());
+        var note = await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
+        var job = submission.Accept(model, time.GetUtcNow()) with { Note = note };
         await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
         SubmissionResult result;
         try

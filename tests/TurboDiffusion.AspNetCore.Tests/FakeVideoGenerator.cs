@@ -28,6 +28,9 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
     /// <summary>The bytes of a video by its prompt and seed.</summary>
     public Func<string, long?, byte[]> Bytes { get; set; } = Video;
 
+    /// <summary>What is said of a prompt.</summary>
+    public Func<string?, string?> Note { get; set; } = _ => null;
+
     /// <summary>Holds every run at its next step.</summary>
     public void Hold() => _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -82,7 +85,7 @@ internal sealed class FakeVideoGenerator(string name = "fake") : IVideoGenerator
         var size = options.VideoSize ?? new(64, 32);
         yield return new VideoGenerationResponseUpdate(
             [new DataContent(Bytes(request.Prompt!, options.Seed), "video/mp4")
-                .WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed))])
+                .WithVideoInfo(new VideoInfo(size.Width, size.Height, 17, 16, options.Seed, Note(request.Prompt)))])
         {
             Kind = VideoGenerationResponseUpdateKind.VideoUpdated,
             ModelId = name,

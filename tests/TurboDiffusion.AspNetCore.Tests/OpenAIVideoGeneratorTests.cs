@@ -15,6 +15,7 @@ public sealed class OpenAIVideoGeneratorTests
         // More than a double has bits for.
         const long Seed = (1L << 53) + 1;
         await using var service = await TestService.StartAsync();
+        service.Generator.Note = prompt => $"No model knows {prompt}.";
         using var generator = service.Videos.AsIVideoGenerator(pollInterval: Poll);
         var image = FakeVideoGenerator.Picture(20, 10, 200);
         var request = new VideoGenerationRequest("a cat", new DataContent(image, "image/png"))
@@ -33,7 +34,7 @@ public sealed class OpenAIVideoGeneratorTests
 
         Assert.Equal([FakeVideoGenerator.Video("a cat", Seed), FakeVideoGenerator.Video("a cat", Seed + 1)],
             response.Contents.Cast<DataContent>().Select(video => video.Data.ToArray()));
-        Assert.Equal(new VideoInfo(96, 48, 17, 16, Seed), response.Contents[0].GetVideoInfo());
+        Assert.Equal(new VideoInfo(96, 48, 17, 16, Seed, "No model knows a cat."), response.Contents[0].GetVideoInfo());
         Assert.Equal("fake", response.ModelId);
         var (asked, options) = service.Generator.Calls.First();
         Assert.Equal(23.976, options.FramesPerSecond);

@@ -48,6 +48,20 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task A_video_that_does_not_show_all_of_its_prompt_says_so()
+    {
+        await using var service = await StartAsync();
+        service.Generator.Note = prompt => prompt == "a dog" ? "The model does not know 'dog'." : null;
+        await using var page = await browser.OpenAsync(service);
+        await page.SubmitAsync("a circle");
+        await page.StatusAsync("completed");
+        await Assertions.Expect(page.Videos.First.Locator(".note")).ToBeHiddenAsync();
+        await page.SubmitAsync("a dog");
+        await page.StatusAsync("completed");
+        await Assertions.Expect(page.Videos.First.Locator(".note")).ToHaveTextAsync("The model does not know 'dog'.");
+    }
+
+    [Fact]
     public async Task A_running_video_is_cancelled_and_a_waiting_one_goes_on()
     {
         await using var service = await StartAsync();

@@ -246,6 +246,31 @@ public sealed partial class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task Requests_of_tools_and_of_the_api_count_together()
+    {
+        await using var service = await CommandProcess.ServeWithAsync(
+            [("VideoService__MaxRequestsPerMinute", "2")], "--data", _folder, "--model", CommandProcess.SmallModelFolder);
+        async Task<HttpResponseMessage> CallAsync()
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/mcp");
+            request.Headers.Accept.ParseAdd("application/json, text/event-stream");
+            request.Content = new StringContent("""{ "jsonrpc": "2.0", "id": 1, "method": "ping" }""", null, "application/json");
+            return await service.Http.SendAsync(request);
+        }
+
+        Assert.NotEqual(HttpStatusCode.TooManyRequests, (await CallAsync()).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/v1/models")).StatusCode);
+        foreach (var refused in new[] { await CallAsync(), await service.Http.GetAsync("/v1/models") })
+        {
+            Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+            Assert.NotNull(refused.Headers.RetryAfter);
+            var error = TestService.Json(await refused.Content.ReadAsStringAsync()).GetProperty("error");
+            Assert.Equal(("rate_limit_error", "rate_limit_exceeded"),
+                (error.GetProperty("type").GetString(), error.GetProperty("code").GetString()));
+        }
+    }
+
+    [Fact]
     public async Task Over_the_standard_streams_a_tool_makes_a_video_and_tells_its_progress()
     {
         await using var client = await McpClient.CreateAsync(new StdioClientTransport(new StdioClientTransportOptions

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -61,6 +62,29 @@ public sealed class SubmissionTests
             (video.GetProperty("size").GetString(), video.GetProperty("frames").GetInt32(), video.GetProperty("fps").GetDouble()));
         using var remix = await service.Http.PostAsJsonAsync($"/v1/videos/{id}/remix", new { prompt = " " });
         Assert.Equal(HttpStatusCode.BadRequest, remix.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_prompt_from_outside_the_models_world_is_told_when_it_is_accepted_and_stays_with_the_video()
+    {
+        using var generator = new TurboDiffusionVideoGenerator(new TurboDiffusionOptions { Model = "shapes", Device = "cpu" });
+        await using var service = await TestService.StartAsync(inner: generator);
+
+        async Task<JsonElement> Accepted(string prompt)
+        {
+            using var response = await service.Http.PostAsJsonAsync("/v1/videos", new { prompt, size = "64x32", frames = 5, steps = 1 });
+            return TestService.Json(await response.Content.ReadAsStringAsync());
+        }
+
+        var accepted = await Accepted("a red dog bounces");
+        Assert.Equal("queued", accepted.GetProperty("status").GetString());
+        var note = accepted.GetProperty("note").GetString();
+        Assert.StartsWith("The model shapes does not know 'dog' and draws what it does know. Ask for instance for: \"", note);
+        var id = accepted.GetProperty("id").GetString()!;
+        Assert.Equal(note, (await service.GetAsync($"/v1/videos/{id}")).GetProperty("note").GetString());
+        var video = await service.EndOfAsync(id);
+        Assert.Equal(("completed", note), (video.GetProperty("status").GetString(), video.GetProperty("note").GetString()));
+        Assert.Equal(JsonValueKind.Null, (await Accepted("a red circle bounces")).GetProperty("note").ValueKind);
     }
 
     [Fact]

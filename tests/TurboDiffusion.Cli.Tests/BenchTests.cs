@@ -3,9 +3,11 @@ using TorchSharp;
 using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation.Benchmark;
 using TurboDiffusion.Generation.Media;
+using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
+using TurboDiffusion.Pipelines;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
@@ -98,6 +100,27 @@ public class BenchTests(Models models)
         Assert.Matches(@"\| dense, int8 weights, plain \| [0-9.]+ \| [0-9.]+ \| 1 \|", run.Out);
     }
 
+    // Of two models of the same dimensions, each has its own errors, and has them again.
+    [Fact]
+    public void A_model_of_files_is_compared_with_its_own_weights()
+    {
+        string other = models.NewFolder();
+        Assert.Equal(0, CommandRun.Of("new", "small", other, "--seed", "7", "--overwrite").ExitCode);
+        string[] tables = [.. new[] { models.Folder, other, models.Folder }.Select(folder =>
+        {
+            CommandRun run = CommandRun.Of("bench", "--model", folder, "--device", "cpu", "--size", "32x32", "--frames", "5", "--patience",
+                "0", "--attention", "sagesla", "--topk", "0.5", "--compare");
+            Assert.Equal(0, run.ExitCode);
+            Assert.Contains(", 32x32, 5 frames (8 tokens), batch 1, its own weights, cpu; sparse attention keeps 0.5 of", run.Out);
+            return run.Out[run.Out.IndexOf("Relative L2", StringComparison.Ordinal)..];
+        })];
+        Assert.Equal(tables[0], tables[2]);
+        Assert.NotEqual(tables[0], tables[1]);
+        Assert.Matches(@"\| 4 \| 0\.[0-9]+ \| 0\.[0-9]+ \|", tables[0]);
+        foreach (string[] random in new string[][] { ["--preset", "small-random"], ["--lora", "4"], ["--baseline"] })
+            Assert.Contains("its own weights", CommandRun.Of(["bench", "--model", models.Folder, "--device", "cpu", .. random]).Error);
+    }
+
     [Fact]
     public void Whole_generations_are_measured_stage_by_stage_with_and_without_a_writer()
     {
@@ -116,11 +139,52 @@ public class BenchTests(Models models)
         Assert.True((double)first["loading"]! > 0 && (double)first["denoising"]! > 0);
         // The text was encoded every time: another prompt each.
         Assert.All(result["warm"]!.AsArray(), r => Assert.True((double)r!["stages"]!["encodingText"]! > 0));
+        Assert.All(result["warm"]!.AsArray(), r =>
+            Assert.InRange((double)r!["frameSeconds"]!, double.Epsilon, (double)r["stages"]!["decoding"]!));
+        Assert.Matches(
+            "With frames/ written beside it, decoding takes [0-9.]+ times as long as without a writer, and [0-9.]+ times", run.Out);
         Assert.Equal(["frames/", "host memory", "video.mp4"],
             result["warm"]!.AsArray().Select(r => (string)r!["writer"]!).Order());
         Assert.Equal(["end.json"], Directory.GetFiles(folder).Select(Path.GetFileName));
         Assert.Contains("--model", CommandRun.Of("bench", "--end-to-end", "--preset", "wan2.1-t2v-14b").Error);
         Assert.Contains("--chart", CommandRun.Of("bench", "--end-to-end", "--chart", Path.Combine(folder, "end.png")).Error);
+    }
+
+    [Fact]
+    public void Whole_generations_by_a_tiny_autoencoder_need_no_full_one_and_say_so()
+    {
+        string folder = models.NewFolder(), model = Path.Combine(folder, "model"), json = Path.Combine(folder, "end.json");
+        Assert.Equal(0, CommandRun.Of("new", "small", model, "--dim", "64", "--layers", "1").ExitCode);
+        ModelFiles files = ModelFiles.FromFolder(model);
+        Assert.Equal(0, CommandRun.Of("new", "small", files.TinyVae!, "--part", "tiny-vae", "--seed", "5", "--overwrite").ExitCode);
+        File.Delete(files.Vae);
+        string[] bench = ["bench", "--end-to-end", "--model", model, "--device", "cpu", "--size", "32x32", "--frames", "5",
+            "--repeats", "1"];
+        Assert.Equal(1, CommandRun.Of(bench).ExitCode);
+        CommandRun run = CommandRun.Of([.. bench, "--vae", "tiny", "--json", json]);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("tiny VAE", run.Out.Split('\n')[0]);
+        Assert.Matches(@"\| decoding \| [0-9.]+ \| [0-9.]+ \|", run.Out);
+        Assert.True((bool)JsonNode.Parse(File.ReadAllText(json))!["tinyVae"]!);
+    }
+
+    [Theory]
+    [InlineData(false, "| decoding | 2.00 | 0.50 | 1.82 | 3.6 |", "| encoding a video of these frames |  | 0.25 | 1.15 | 4.6 |")]
+    [InlineData(true, "| decoding | 2.00 | 0.50 |  |  |", "| encoding a video of these frames |  | 0.25 |  |  |")]
+    public void The_official_full_autoencoder_is_compared_with_the_full_one_alone(bool tiny, string decoding, string encoding)
+    {
+        EndToEndRun Run(double decoded) => new(EndToEndResult.HostMemory, 3, decoded, new Dictionary<GenerationStage, double>
+        {
+            [GenerationStage.Denoising] = 1, [GenerationStage.Decoding] = decoded,
+        });
+        string table = new EndToEndResult
+        {
+            Model = "a model", Preset = ModelSpec.T2V1_3B.Name, TinyVae = tiny, Device = "a device", Size = new(832, 480), Frames = 81,
+            Steps = 4, Version = "0", OpeningSeconds = 1, EncodingSeconds = 0.25, First = Run(2), Warm = [Run(0.5)], PeakBytes = 1,
+        }.ToMarkdown();
+        Assert.Contains(decoding, table);
+        Assert.Contains(encoding, table);
+        Assert.Contains("| denoising | 1.00 | 1.00 | 1.47 | 1.5 |", table);
     }
 
     [Theory]

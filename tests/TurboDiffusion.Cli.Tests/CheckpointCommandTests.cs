@@ -212,4 +212,16 @@ public class CheckpointCommandTests(Models models)
         Assert.Contains("BFloat16", CommandRun.Of("inspect", part).Out);
         Assert.Contains("custom VAE", CommandRun.Of("new", "small", Path.Combine(folder, "vae.safetensors"), "--part", "vae").Out);
     }
+
+    [Theory]
+    [InlineData("small", "custom tiny VAE")]
+    [InlineData("Wan2.1-T2V-1.3B", "taew2_1 tiny VAE")]
+    [InlineData("Wan2.2-TI2V-5B", "taew2_2 tiny VAE")]
+    public void New_makes_tiny_autoencoders_of_a_models_latents(string model, string made)
+    {
+        string tiny = Path.Combine(models.NewFolder(), "tiny.safetensors");
+        Assert.Contains(made, CommandRun.Of("new", model, tiny, "--part", "tiny-vae", "--dtype", "bfloat16").Out);
+        Assert.Equal(0, CommandRun.Of("inspect", tiny).ExitCode);
+        Assert.Contains("--variant", Assert.Single(CommandRun.Of("new", model, tiny, "--part", "tiny-vae", "--variant", "sla").Errors));
+    }
 }

@@ -108,11 +108,13 @@ public class GenerateTests(Models models)
     public void A_prompt_from_outside_the_models_world_gets_a_note_before_the_work_begins()
     {
         CommandRun run = CommandRun.Of("generate", "A cat surfs on a wave, it is red.", "--device", "cpu", "--size", "64x32",
-            "--frames", "5", "--steps", "1", "-o", Path.Combine(models.NewFolder(), "video.mp4"));
+            "--frames", "5", "--steps", "1", "--json", "-o", Path.Combine(models.NewFolder(), "video.mp4"));
         Assert.Equal(0, run.ExitCode);
         string note = Assert.Single(run.Error.Split('\n'), line => line.StartsWith("note:", StringComparison.Ordinal));
         Assert.All(new[] { "'cat'", "'surfs'", "'wave'" }, word => Assert.Contains(word, note));
         Assert.DoesNotContain("'red'", note);
+        Assert.Equal(note["note: ".Length..],
+            System.Text.Json.Nodes.JsonNode.Parse(run.Out)!["videos"]![0]!["note"]!.GetValue<string>());
         foreach (string example in ModelFiles.FromFolder(Path.Combine(AppContext.BaseDirectory, "models", "shapes")).ExamplePrompts!)
         {
             Assert.Contains($"\"{example}\"", note);

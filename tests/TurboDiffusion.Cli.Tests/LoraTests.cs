@@ -68,6 +68,32 @@ public class LoraTests(Models models)
         Assert.False(a.Equals(b));
     }
 
+    [Theory]
+    [InlineData("--lora-high", 1.0)]
+    [InlineData("--lora-low", 3.0)]
+    public void Merge_takes_the_half_of_the_expert_that_the_base_is(string option, double change)
+    {
+        string folder = models.NewFolder(), output = Path.Combine(folder, "out.safetensors"),
+            both = Path.Combine(folder, "both.safetensors"), baseModel = models.Transformer(AttentionKind.Sla, WeightFormat.Float);
+        const string Bias = "blocks.0.ffn.0.bias";
+        using var scope = torch.NewDisposeScope();
+        SafetensorsWriter.Write(both,
+        [
+            TensorSource.From("transformer.blocks.0.ffn.0.diff_b", torch.ones(256)),
+            TensorSource.From("transformer_2.blocks.0.ffn.0.diff_b", torch.full(256, 3.0f)),
+        ]);
+        Assert.Matches("model +LoRA of two experts\n", CommandRun.Of("inspect", both).Out);
+        CommandRun run = CommandRun.Of("merge", baseModel, output, option, both);
+        Assert.Equal(("", 0), (string.Concat(run.Errors), run.ExitCode));
+        using (ICheckpoint before = Checkpoint.Open(baseModel), after = Checkpoint.Open(output))
+            Assert.True(torch.allclose(before.Read(Bias) + change, after.Read(Bias)));
+        CommandRun unsaid = CommandRun.Of("merge", baseModel, Path.Combine(folder, "unsaid.safetensors"), "--lora", both);
+        Assert.Contains("--lora-high or --lora-low", Assert.Single(unsaid.Errors));
+        Assert.False(File.Exists(Path.Combine(folder, "unsaid.safetensors")));
+        Assert.Contains("--lora-high or --lora-low",
+            Assert.Single(CommandRun.Of(models.Generate(Path.Combine(folder, "a.gif"), "--lora", both)).Errors));
+    }
+
     [Fact]
     public void Inspect_tells_a_LoRA()
     {

@@ -104,7 +104,7 @@ public class MachineTests(Models models)
         string[] rest = models.Generate(path, "--quiet")[2..];
         CommandRun cut = CommandRun.Of(["generate", string.Join(' ', Enumerable.Repeat("a red circle", 400)), .. rest]);
         Assert.Equal(0, cut.ExitCode);
-        Assert.Matches("warning: the prompt has [0-9]+ tokens, and the model reads 511", cut.Error);
+        Assert.Matches("note: The prompt has [0-9]+ tokens, and the model reads 511", cut.Error);
         Assert.Equal("", CommandRun.Of(["generate", "a red circle", .. rest, "--overwrite"]).Error);
     }
 

@@ -6,6 +6,7 @@ using TurboDiffusion.Sampling;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Data;
 using TurboDiffusion.Training.Loops;
+using TurboDiffusion.Training.Samples;
 using Xunit;
 
 namespace TurboDiffusion.Cli.Tests;
@@ -34,6 +35,47 @@ public class TrainTests(Models models)
         CommandRun again = CommandRun.Of("train", "sla", "-c", file, "--iterations", "5");
         Assert.Equal(0, again.ExitCode);
         Assert.Contains("nothing was trained", again.Out);
+    }
+
+    // A world, a score, one iteration; what the scores then are is written by hand.
+    [Fact]
+    public void A_scored_run_says_what_it_is_worth_and_where_a_better_state_lies()
+    {
+        string folder = models.NewFolder(), file = Path.Combine(folder, "vae.json");
+        var config = new VaeTrainingConfig
+        {
+            Output = Path.Combine(folder, "run"), World = new WorldOptions { Clips = 2, Width = 64, Height = 48, Frames = 5 }, Width = 8,
+            Frames = 5, Height = 16, CropWidth = 16,
+            Scores = new ScoreOptions { Prompts = 2, TwoObjectPrompts = 0, Width = 64, Height = 48, Frames = 9, Batch = 2 },
+            Training = new TrainingOptions { Iterations = 1, SaveEvery = 0 },
+        };
+        File.WriteAllText(file, config.ToJson());
+        string scores = Path.Combine(config.Output, ScoreObserver.File), best = Path.Combine(config.Output, ScoreObserver.BestFile);
+        CommandRun run = CommandRun.Of("train", "vae", "--config", file);
+        Assert.Equal((0, ""), (run.ExitCode, string.Concat(run.Errors)));
+        Assert.Matches(@"\nscores: \d+\.\d % of 2 held-out clips are right after iteration 1, the best of the run", run.Out);
+        Assert.True(File.Exists(best));
+        Assert.True(File.Exists(Path.Combine(config.Output, RunPictures.Scores)));
+
+        CommandRun Scored(params double[] all)
+        {
+            IEnumerable<string> lines = all.Select((a, i) => FormattableString.Invariant($"{i * 50},{i * 9},130,1,1,1,1,{a}"));
+            File.WriteAllLines(scores, [File.ReadLines(scores).First(), .. lines]);
+            return CommandRun.Of("train", "vae", "--config", file);
+        }
+
+        CommandRun rises = Scored(0.65, 0.8, 0.85);
+        Assert.EndsWith("\nscores: 85.0 % of 130 held-out clips are right after iteration 100, the best of the run; "
+            + "65.0 % were after iteration 0\n", rises.Out);
+        CommandRun lower = Scored(0.65, 0.85, 0.8);
+        Assert.EndsWith("\nscores: 80.0 % of 130 held-out clips are right after iteration 100; the best is 85.0 %, after iteration 50: "
+            + $"{best}\n", lower.Out);
+        Assert.DoesNotContain("warning", lower.Error);
+        CommandRun worse = Scored(0.65, 0.7, 0.6);
+        Assert.DoesNotContain("scores:", worse.Out);
+        Assert.Contains("warning: the run ended below its start: 60.0 % of 130 held-out clips are right after iteration 100, and 65.0 % "
+            + $"were after iteration 0; the best is 70.0 %, after iteration 50: {best}\n", worse.Error);
+        Assert.Contains($"the best is 65.0 %, after iteration 0: {best}\n", Scored(0.65, 0.6).Error);
     }
 
     [Fact]

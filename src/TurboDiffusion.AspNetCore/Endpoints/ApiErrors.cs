@@ -57,6 +57,9 @@ internal sealed partial class ApiErrors(ILogger<ApiErrors> logger) : IEndpointFi
         }
     }
 
+    /// <summary>An error as the result of an endpoint.</summary>
+    public static IResult AnswerOf(ApiException error) => new Answer(error);
+
     /// <summary>Writes an error as the answer.</summary>
     public static Task WriteAsync(HttpContext http, ApiException error)
     {

@@ -37,6 +37,7 @@ internal sealed record VideoResource(
     string? Stage,
     double? SecondsLeft,
     int? QueuePosition,
+    string? Note,
     bool HasPictures)
 {
     public static VideoResource Of(VideoJob job)
@@ -72,6 +73,7 @@ internal sealed record VideoResource(
             job.Progress?.Stage,
             job.Progress?.SecondsLeft is { } left ? Math.Round(left, 1) : null,
             job.Progress?.QueuePosition,
+            job.Note,
             job.Video?.Thumbnail is not null);
     }
 }

@@ -22,8 +22,8 @@ internal sealed class LocalVideoJobs(
     public async Task<VideoJob> SubmitAsync(VideoJobSubmission submission, CancellationToken cancellationToken)
     {
         var model = models.Resolve(submission.Request.Model);
-        await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
-        var job = submission.Accept(model, time.GetUtcNow());
+        var note = await check.CheckAsync(submission, model, cancellationToken).ConfigureAwait(false);
+        var job = submission.Accept(model, time.GetUtcNow()) with { Note = note };
         await submission.SaveImagesAsync(files, job.Id, cancellationToken).ConfigureAwait(false);
         try
         {

@@ -15,8 +15,9 @@ internal sealed class SubmissionCheck(VideoModelCatalog models, IOptions<VideoSe
     /// <param name="submission">It.</param>
     /// <param name="model">The model, by its own name.</param>
     /// <param name="cancellationToken">Ends the check.</param>
+    /// <returns>What is to be said of its prompt; null where nothing is, or where the generator does not know.</returns>
     /// <exception cref="InvalidRequestException">It is not taken.</exception>
-    public async Task CheckAsync(VideoJobSubmission submission, string model, CancellationToken cancellationToken)
+    public async Task<string?> CheckAsync(VideoJobSubmission submission, string model, CancellationToken cancellationToken)
     {
         var (request, limits) = (submission.Request, options.Value);
         // Whichever way it came in: tools are no endpoint.
@@ -27,21 +28,23 @@ internal sealed class SubmissionCheck(VideoModelCatalog models, IOptions<VideoSe
         }
 
         if (models.Find(model) is not { } generator)
-            return;
+            return null;
 
         try
         {
-            await RequestCheck.CheckAsync(
+            var video = await RequestCheck.CheckAsync(
                 generator,
                 request,
                 request.ToGenerate(Image(submission.StartImage, request.StartImage), Image(submission.EndImage, request.EndImage)),
                 limits,
                 cancellationToken).ConfigureAwait(false);
+            return video?.Note;
         }
         catch (TurboDiffusionException exception)
             when (exception is not InvalidRequestException { Parameter: var parameter } || RequestTranslation.FieldOf(parameter) is null)
         {
             // The service's fault, not the request's: the model's files or the device may be back when the job runs, which tells.
+            return null;
         }
     }
 

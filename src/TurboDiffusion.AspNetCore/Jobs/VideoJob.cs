@@ -1,3 +1,5 @@
+using TurboDiffusion.Extensions.AI;
+
 namespace TurboDiffusion.AspNetCore.Jobs;
 
 /// <summary>A video that somebody asked for, from its acceptance until it is deleted.</summary>
@@ -36,6 +38,12 @@ public sealed record VideoJob
     /// <summary>The key by which the client knows a repeated request, once for each owner.</summary>
     public string? IdempotencyKey { get; init; }
 
+    /// <summary>
+    /// What the model does not take from the prompt (<see cref="VideoInfo.Note"/>): known when the job is accepted where the model is in
+    /// the process that accepts it, elsewhere with the video.
+    /// </summary>
+    public string? Note { get; init; }
+
     /// <summary>The video, once it is there.</summary>
     public StoredVideo? Video { get; init; }
 
@@ -52,8 +60,19 @@ public sealed record VideoJob
     /// <param name="video">What is stored.</param>
     /// <param name="now">When.</param>
     /// <param name="retention">How long it is kept.</param>
-    public VideoJob Completed(StoredVideo video, DateTimeOffset now, TimeSpan retention) =>
-        this with { Status = VideoJobStatus.Completed, Video = video, CompletedAt = now, ExpiresAt = now + retention, Progress = null };
+    public VideoJob Completed(StoredVideo video, DateTimeOffset now, TimeSpan retention)
+    {
+        ArgumentNullException.ThrowIfNull(video);
+        return this with
+        {
+            Status = VideoJobStatus.Completed,
+            Video = video,
+            Note = video.Info is { } info ? info.Note : Note,
+            CompletedAt = now,
+            ExpiresAt = now + retention,
+            Progress = null,
+        };
+    }
 
     /// <summary>The job without a video.</summary>
     /// <param name="error">Why.</param>

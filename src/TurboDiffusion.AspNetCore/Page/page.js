@@ -79,6 +79,7 @@ class Video {
     this.part('.stage').textContent = state.status === 'queued' ? `waiting${state.queue_position ? `, number ${state.queue_position}` : ''}`
       : [`${state.progress} %`, state.stage?.replaceAll('_', ' '), state.seconds_left != null && `about ${Math.ceil(state.seconds_left)} s left`]
         .filter(Boolean).join(', ');
+    this.part('.note').textContent = state.note ?? '';
     this.part('.error').textContent = state.error?.message ?? '';
     this.part('.download').hidden = !done;
     // The player has a button of its own.
@@ -244,7 +245,7 @@ form.addEventListener('submit', event => {
   report((async () => {
     try {
       const video = add(await json('/videos', { method: 'POST', body, headers: { 'Idempotency-Key': crypto.randomUUID?.() ?? `${Math.random()}` } }), true);
-      say(`Accepted: ${video.state.prompt}`);
+      say(`Accepted: ${video.state.prompt}. ${video.state.note ?? ''}`);
     } finally {
       one('create').disabled = false;
     }

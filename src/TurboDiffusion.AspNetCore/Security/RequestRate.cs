@@ -5,7 +5,7 @@ using TurboDiffusion.AspNetCore.Endpoints;
 
 namespace TurboDiffusion.AspNetCore.Security;
 
-/// <summary>Refuses the requests of a caller that sends too many in a minute.</summary>
+/// <summary>Refuses the requests of a caller that sends too many in a minute, whatever they are for.</summary>
 internal sealed class RequestRate : IEndpointFilter, IDisposable
 {
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
@@ -27,11 +27,11 @@ internal sealed class RequestRate : IEndpointFilter, IDisposable
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
         using var lease = _limiter.AttemptAcquire(context.HttpContext.User.Identity?.Name ?? "");
-        return lease.IsAcquired ? await next(context).ConfigureAwait(false) : throw new ApiException(
+        return lease.IsAcquired ? await next(context).ConfigureAwait(false) : ApiErrors.AnswerOf(new ApiException(
             StatusCodes.Status429TooManyRequests,
             "rate_limit_exceeded",
             "Too many requests in a minute. Wait, or watch a video's events instead of asking for it again and again.",
-            retryAfter: Window / Segments);
+            retryAfter: Window / Segments));
     }
 
     /// <inheritdoc/>

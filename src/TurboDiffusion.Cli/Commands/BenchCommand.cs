@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation.Benchmark;
@@ -17,11 +16,7 @@ namespace TurboDiffusion.Cli.Commands;
 /// <summary><c>bench</c>: how long a denoising step takes on this machine, and where the speed comes from.</summary>
 internal sealed class BenchCommand : CliCommand
 {
-    private const long MaxResultBytes = 1 << 26;
-
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
-    private const string MeasuredPrompt = "a red circle bounces across a night sky";
-
     private readonly Option<string?> _preset = Opt.Text("--preset", "MODEL",
         $"The model's dimensions: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
     private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT",
@@ -29,7 +24,7 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<int?> _frames = Opt.Number<int>("--frames", "N",
         $"The video's frames, 4k + 1. Default: the model's; on the CPU, {BenchmarkPlan.CpuFrames}.");
     private readonly Option<double?> _topK = Opt.Number<double>("--topk", "X",
-        $"sla, sagesla: the share of key blocks that is kept. Default: {AttentionOptions.DefaultTopKRatio}.");
+        $"sla, sagesla: the share of key blocks that is kept. Default: the model's, {AttentionOptions.DefaultTopKRatio} of the published.");
     private readonly Option<int?> _lora = Opt.Number<int>("--lora", "RANK",
         "Merge a LoRA of this rank into the random weights, of every linear layer of the blocks.");
     private readonly Option<AttentionKind?> _attention = Opt.Choice<AttentionKind>("--attention", "Only variants of this self-attention.");
@@ -65,7 +60,8 @@ internal sealed class BenchCommand : CliCommand
     private readonly Option<bool> _endToEnd = Opt.Flag("--end-to-end",
         "Measure whole generations of a model of files instead: loading, text, denoising, decoding, with and without a writer.");
     private readonly Option<string?> _model = Opt.Text("--model", "NAME|FOLDER",
-        "The model of --end-to-end, of the library or a folder. Default: the small model that comes with the program.", "-m");
+        "A model of the library or of a folder, with its own weights. Default: random ones; of --end-to-end, the small model that comes "
+            + "with the program.", "-m");
     private readonly Option<NamedVae?> _vae = Opt.Vae("--end-to-end: the model's tiny autoencoder decodes.");
     private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<Residency?> _residency = Opt.Residency();
@@ -76,15 +72,15 @@ internal sealed class BenchCommand : CliCommand
     public BenchCommand(Terminal terminal)
         : base(terminal, "bench", "Measure a denoising step: attention, weights and kernels side by side.")
     {
-        Add("Model and video", _preset, _size, _frames, _topK, _lora);
+        Add("Model and video", _preset, _model, _size, _frames, _topK, _lora);
         Add("Variants", _attention, _weights, _kernels, _swapped);
         Add("Measuring", _device, _card, _patience, _seconds, _seed, _profile, _compare);
-        Add("Whole generations", _endToEnd, _model, _vae, _textWeights, _residency, _repeats);
+        Add("Whole generations", _endToEnd, _vae, _textWeights, _residency, _repeats);
         Add("Plain PyTorch", _baseline, _script, _python);
         Add("Output", _json, _table, _chart, _from);
-        Details = "The weights are random and made on the device: no file is needed. Times are medians, on a GPU by CUDA events, of one "
-            + "step of one video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to the standard "
-            + "output. Files of results are replaced.";
+        Details = "Without --model the weights are random and made on the device: no file is needed. Times are medians, on a GPU by CUDA "
+            + "events, of one step of one video. Kernels are chosen by the variant, whatever TURBODIFFUSION_KERNELS says. The tables go to "
+            + "the standard output. Files of results are replaced.";
         Examples =
         [
             "bench --preset wan2.1-t2v-1.3b --size 832x480 --baseline --json bench.json --table bench.md --chart bench.png",
@@ -92,6 +88,7 @@ internal sealed class BenchCommand : CliCommand
             "bench --preset wan2.2-i2v-a14b --size 1280x720 --weights int8",
             "bench --preset wan2.2-t2v-a14b --size 1280x720 --attention sagesla --weights int8 --kernels all --lora 64",
             "bench --attention sagesla --weights int8 --kernels all --profile --compare",
+            "bench --model shapes --compare",
             "bench --preset wan2.1-t2v-14b --attention sagesla --weights int8 --kernels all --swapped",
             "bench --device cpu",
             "bench --end-to-end --model TurboWan2.1-1.3B --json end-to-end.json",
@@ -113,13 +110,14 @@ internal sealed class BenchCommand : CliCommand
 
         if (parsed.GetValue(_from) is { } former)
         {
-            BenchmarkResult read = Read(former);
+            BenchmarkResult read = ResultFile.Read(former, Name, BenchmarkResult.FromJson);
             Write(read);
             return Told(read, chart);
         }
         var plan = new BenchmarkPlan
         {
             Preset = parsed.GetValue(_preset),
+            Files = parsed.GetValue(_model) is { } model ? ModelLibrary.Find(model) : null,
             Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : null,
             Frames = parsed.GetValue(_frames),
             Device = parsed.GetValue(_device) ?? "auto",
@@ -128,7 +126,7 @@ internal sealed class BenchCommand : CliCommand
             Kernels = Only(parsed.GetValue(_kernels)),
             Swapped = parsed.GetValue(_swapped),
             Card = parsed.GetValue(_card) is { } card ? Card.Find(card) : null,
-            TopK = parsed.GetValue(_topK) ?? AttentionOptions.DefaultTopKRatio,
+            TopK = parsed.GetValue(_topK),
             LoraRank = parsed.GetValue(_lora),
             Patience = parsed.GetValue(_patience) ?? 10,
             Seconds = parsed.GetValue(_seconds) ?? double.PositiveInfinity,
@@ -149,19 +147,6 @@ internal sealed class BenchCommand : CliCommand
             Terminal.Error.WriteLine(
                 $"warning: {chart} is not drawn: dense attention with float weights, plain, which it begins with, was not measured.");
         return ExitCode.Success;
-    }
-
-    private static BenchmarkResult Read(string path)
-    {
-        try
-        {
-            return BenchmarkResult.FromJson(InputFile.ReadText(path, MaxResultBytes));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new InvalidRequestException("from",
-                $"{path} is not the JSON file of an earlier run of bench: {ErrorMessage.OneLine(e)}", e);
-        }
     }
 
     private int RunEndToEnd(ParseResult parsed, string? json, string? table)
@@ -187,7 +172,7 @@ internal sealed class BenchCommand : CliCommand
             },
             new VideoRequest
             {
-                Prompt = MeasuredPrompt,
+                Prompt = BenchmarkModel.Prompt,
                 Size = parsed.GetValue(_size) is { } size ? VideoSize.Parse(size) : null,
                 Frames = parsed.GetValue(_frames),
                 Seed = parsed.GetValue(_seed) ?? 0,
@@ -212,7 +197,7 @@ internal sealed class BenchCommand : CliCommand
             (_vae, parsed.GetValue(_vae)), (_residency, parsed.GetValue(_residency)), (_size, parsed.GetValue(_size)),
             (_frames, parsed.GetValue(_frames)), (_seed, parsed.GetValue(_seed)),
         ];
-        return ["generate", MeasuredPrompt, "--output", output, "--quiet",
+        return ["generate", BenchmarkModel.Prompt, "--output", output, "--quiet",
             .. from o in same where o.Value is not null from text in (string[])[o.Option.Name, Text(o.Value)] select text];
 
         static string Text(object value) =>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using TurboDiffusion.Cli.Output;
+using TurboDiffusion.Cli.Plots;
 using TurboDiffusion.Evaluation;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
@@ -55,6 +56,13 @@ internal sealed class EvaluateCommand : CliCommand
     private readonly Option<string?> _output = Opt.Text("--output", "FILE",
         "Every number and every clip's outcome as JSON, written anew after each row.", "-o");
     private readonly Option<string?> _table = Opt.Text("--table", "FILE", "The table as Markdown, written anew after each row.");
+    private readonly Option<string?> _chart = Opt.Text("--chart", "FILE",
+        "What is right by the share of key blocks that sparse attention keeps, as a picture (.png).");
+    private readonly Option<string[]> _from = new("--from")
+    {
+        HelpName = "FILE", AllowMultipleArgumentsPerToken = true,
+        Description = "Measure nothing: tables and chart of the JSON files of earlier runs.",
+    };
     private readonly Option<string?> _sheet = Opt.Text("--sheet", "FILE",
         "Clips with their prompts: frames in rows (.png), or moving (.gif, .mp4, .webm, a folder of PNG frames that ends in /).");
     private readonly Option<string?> _sheetOf = Opt.Text("--sheet-of", "LABEL",
@@ -72,7 +80,7 @@ internal sealed class EvaluateCommand : CliCommand
         Add("One variant, without a plan's", _label, _transformer, _sampler, _steps, _guidance, _shift, _sigmaMax, _attention,
             _topK, _weights, _textWeights);
         Add("Measuring", _prompts, _two, _reference, _latency, _batch, _seed, _device, _dtype);
-        Add("Output", _output, _table, _sheet, _sheetOf, _sheetClips, _failures);
+        Add("Output", _output, _table, _chart, _from, _sheet, _sheetOf, _sheetClips, _failures);
         Details = "Prompts are of combinations that training never shows. Shape, colour, background and motion are read from the pixels "
             + "of the clips. The table goes to the standard output. Real clips, as drawn and through the VAE, are its first rows. Files "
             + "of results are replaced.";
@@ -81,12 +89,16 @@ internal sealed class EvaluateCommand : CliCommand
             "evaluate --plan plan.json --output quality.json --table quality.md --sheet sheet.png --keep-failures failures",
             "evaluate --plan plan.json --only \"rCM 4 steps\" --prompts 0 --two-object-prompts 0 --device cpu",
             "evaluate --model shapes --steps 2 --prompts 40 --two-object-prompts 0 --latency-runs 0 --sheet sheet.gif",
+            "evaluate --from quality.json --chart topk.png",
         ];
     }
 
     /// <inheritdoc/>
     protected override int Run(ParseResult parsed)
     {
+        string? chart = parsed.GetValue(_chart);
+        if (chart is not null) ResultFile.Check(chart);
+        if (parsed.GetValue(_from) is { Length: > 0 } former) return Tell(parsed, former, chart);
         EvaluationPlan plan = Plan(parsed);
         plan.Check();
         string sheetOf = parsed.GetValue(_sheetOf) ?? plan.Variants[^1].Label;
@@ -101,7 +113,29 @@ internal sealed class EvaluateCommand : CliCommand
             display => Evaluator.Run(plan, output.Add, output.Write, new RowProgress(display), Terminal.Cancelled));
         output.Finish();
         Terminal.Out.Write(result.ToMarkdown());
+        Draw(result.Rows, chart);
         return ExitCode.Success;
+    }
+
+    private int Tell(ParseResult parsed, string[] former, string? chart)
+    {
+        Option[] taken = [_from, _table, _chart];
+        if (Options.Except(taken).FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } extra)
+            throw new InvalidRequestException("from", $"--from measures nothing; leave out {extra.Name}.");
+        string? table = parsed.GetValue(_table);
+        if (table is not null) ResultFile.Check(table);
+        EvaluationResult[] results = [.. former.Select(file => ResultFile.Read(file, Name, EvaluationResult.FromJson))];
+        string tables = string.Join('\n', results.Select(r => r.ToMarkdown()));
+        if (table is not null) ResultFile.Write(table, tables);
+        Terminal.Out.Write(tables);
+        Draw(results.SelectMany(r => r.Rows), chart);
+        return ExitCode.Success;
+    }
+
+    private void Draw(IEnumerable<EvaluationRow> rows, string? chart)
+    {
+        if (chart is not null && !SparsityChart.Draw(rows, chart))
+            Terminal.Error.WriteLine($"warning: {chart} is not drawn: no scores of sparse attention (sla, sagesla) were measured.");
     }
 
     private EvaluationPlan Plan(ParseResult parsed)

@@ -47,12 +47,8 @@ internal sealed class GenerateCommand : CliCommand
                 $"{model.Identity.Name} has no tiny autoencoder, and with --residency "
                     + $"{model.Residency.ToString().ToLowerInvariant()} the full one is not in memory while it denoises: leave out "
                     + "--preview, choose --residency resident, or name a taew2_1.safetensors as \"tinyVae\" in the model's model.json.");
-        // Notes on the prompt are for a request that can be met.
+        // A note on the prompt is for a request that can be met.
         using (torch.NewDisposeScope()) model.Check(request);
-        (int dropped, int tokens) = model.DroppedTokens(request.Prompt);
-        if (dropped > 0)
-            Terminal.Error.WriteLine(
-                $"warning: the prompt has {tokens} tokens, and the model reads {tokens - dropped}: its end is left out.");
         if (model.NoteOn(request.Prompt) is { } note) Terminal.Error.WriteLine($"note: {note}");
         IReadOnlyList<VideoResult> videos = ProgressDisplay.Run(quiet ? null : Terminal,
             display => model.Generate(request, new StageProgress(display), preview, Terminal.Cancelled));

@@ -10,8 +10,10 @@ internal sealed class LoraArguments
 
     private readonly Option<string[]> _all = Opt.Texts("--lora", Value,
         "A LoRA to merge into the transformer, in any layout; may be given several times. Default strength: 1.");
-    private readonly Option<string[]> _high = Opt.Texts("--lora-high", Value, "With two experts: a LoRA for the high-noise one.");
-    private readonly Option<string[]> _low = Opt.Texts("--lora-low", Value, "With two experts: a LoRA for the low-noise one.");
+    private readonly Option<string[]> _high = Opt.Texts("--lora-high", Value,
+        "With two experts: a LoRA for the high-noise one. With one transformer: that half of a LoRA of both.");
+    private readonly Option<string[]> _low = Opt.Texts("--lora-low", Value,
+        "With two experts: a LoRA for the low-noise one. With one transformer: that half of a LoRA of both.");
 
     /// <summary>All of them.</summary>
     public Option[] Options => [_all, _high, _low];

@@ -20,8 +20,7 @@ internal sealed class MergeCommand : WritingCommand
 
     private readonly Option<double?> _weight = Opt.Number<double>("--weight", "W",
         "How much of a tuning's change is applied. Default: 1, all of it.", "-w");
-    private readonly Option<string[]> _loras = Opt.Texts("--lora", "FILE[:STRENGTH]",
-        "A LoRA to apply to BASE; may be given several times. Default strength: 1.");
+    private readonly LoraArguments _loras = new();
 
     /// <summary>Creates the command.</summary>
     public MergeCommand(Terminal terminal)
@@ -29,15 +28,16 @@ internal sealed class MergeCommand : WritingCommand
     {
         Arguments.Add(_base);
         Arguments.Add(_others);
-        AddOptions(_weight, _loras);
+        AddOptions([_weight, .. _loras.Options]);
         Usages = [" BASE TUNED TUNED_FROM OUT", " BASE OUT --lora FILE[:STRENGTH]"];
         Details = "All are transformers of the same size, in any format and layout. Of a tuning, all three are float ones, and tensors "
             + "that only TUNED has (the projection of sparse-linear attention) are carried over. With LoRAs, the result has BASE's "
-            + "variant: int8 stays int8.";
+            + "variant: int8 stays int8. Of a LoRA of two experts, --lora-high or --lora-low says which of them BASE is.";
         Examples =
         [
             "merge rcm.safetensors sla.safetensors original.safetensors turbo.safetensors",
             "merge Wan2.1-T2V-14B.safetensors merged.safetensors --lora lightx2v_4step.safetensors --lora style.safetensors:0.8",
+            "merge wan2.2_low_noise.safetensors merged_low.safetensors --lora-low style_of_both_experts.safetensors",
         ];
     }
 
@@ -45,8 +45,8 @@ internal sealed class MergeCommand : WritingCommand
     protected override int Run(ParseResult parsed)
     {
         string[] others = parsed.GetRequiredValue(_others);
-        LoraOptions[] loras = [.. (parsed.GetValue(_loras) ?? []).Select(text => LoraOptions.Parse(text))];
-        return loras.Length > 0 ? RunLoras(parsed, others, loras) : RunTuning(parsed, others);
+        IReadOnlyList<LoraOptions> loras = _loras.Of(parsed);
+        return loras.Count > 0 ? RunLoras(parsed, others, loras) : RunTuning(parsed, others);
     }
 
     private int RunTuning(ParseResult parsed, string[] others)
@@ -66,7 +66,7 @@ internal sealed class MergeCommand : WritingCommand
         return code;
     }
 
-    private int RunLoras(ParseResult parsed, string[] others, LoraOptions[] options)
+    private int RunLoras(ParseResult parsed, string[] others, IReadOnlyList<LoraOptions> options)
     {
         if (others is not [string output] || parsed.GetValue(_weight) is not null)
             throw new InvalidRequestException("lora",

@@ -4,6 +4,7 @@ using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Clip;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.UMT5;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Models.Wan;
@@ -27,8 +28,8 @@ internal sealed class NewCommand : WritingCommand
         "Which part to write. Default: the transformer; of small, a whole model as a folder.",
         new OrderedDictionary<string, ModelKind>
         {
-            ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["text-encoder"] = ModelKind.TextEncoder,
-            ["image-encoder"] = ModelKind.ImageEncoder,
+            ["transformer"] = ModelKind.Transformer, ["vae"] = ModelKind.Vae, ["tiny-vae"] = ModelKind.TinyVae,
+            ["text-encoder"] = ModelKind.TextEncoder, ["image-encoder"] = ModelKind.ImageEncoder,
         });
 
     private readonly Option<(AttentionKind Attention, WeightFormat Weights)?> _variant =
@@ -73,7 +74,7 @@ internal sealed class NewCommand : WritingCommand
         if (!small && _sizes.FirstGiven(parsed) is { } size)
             throw new InvalidRequestException(size.Name, $"{size.Name} is a size of the small model; {name} has its own.");
         if (!small) ModelSpec.Find(name);
-        if (part is ModelKind.Vae or ModelKind.TextEncoder or ModelKind.ImageEncoder && parsed.GetValue(_variant) is not null)
+        if (part is not (null or ModelKind.Transformer) && parsed.GetValue(_variant) is not null)
             throw new InvalidRequestException("variant", "--variant is a choice of the transformer; leave it out.");
         SmallModel sizes = _sizes.Read(parsed, weights, seed);
         if (small && part is null) return WriteFolder(parsed, sizes, attention);
@@ -83,6 +84,8 @@ internal sealed class NewCommand : WritingCommand
         using torch.nn.Module module = (part, small) switch
         {
             (ModelKind.Vae, _) => new WanVae(small ? sizes.VaeConfig : ModelSpec.Find(name).Vae, Placement.Meta),
+            (ModelKind.TinyVae, _) => new TinyVideoAutoencoder(
+                small ? sizes.TinyVaeConfig : TinyVaeConfig.Of(ModelSpec.Find(name).Vae), Placement.Meta),
             (ModelKind.TextEncoder, false) => new UMT5Encoder(UMT5Config.Xxl, Placement.Meta),
             (ModelKind.ImageEncoder, false) => new ClipVisionEncoder(ModelSpec.Find(name).ImageEncoder
                 ?? throw new InvalidRequestException("part",

@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Cli.Output;
 using TurboDiffusion.Models;
 using TurboDiffusion.Training.Configuration;
 using TurboDiffusion.Training.Loops;
 using TurboDiffusion.Training.Networks;
+using TurboDiffusion.Training.Samples;
 
 namespace TurboDiffusion.Cli.Commands;
 
@@ -83,17 +85,38 @@ internal sealed class TrainCommand : CliCommand
         }
         catch (OperationCanceledException) when (File.Exists(Path.Combine(config.Output, Trainer.StateFile)))
         {
-            pictures.Draw();
             string done = report?.Last is { } last ? $" after iteration {last.Iteration}" : "";
             Terminal.Error.WriteLine($"cancelled{done}; the state is saved in {config.Output}, and the same command continues from it");
+            TellScores(config.Output, Terminal.Error);
             return ExitCode.Cancelled;
         }
-        pictures.Draw();
+        finally
+        {
+            pictures.Draw();
+        }
         using ICheckpoint model = Checkpoint.Open(Path.Combine(config.Output, config.ResultFile));
         Terminal.Out.WriteLine(report!.Last is null
             ? $"All {config.Training.Iterations} iterations were done before; nothing was trained."
             : $"{report.Summary}; {Format.Seconds(clock.Elapsed)}");
         Terminal.Out.WriteLine($"{model.Path}: {InspectionReport.Line(CheckpointInspector.Inspect(model))}");
+        TellScores(config.Output, Terminal.Out);
         return ExitCode.Success;
+    }
+
+    // What the model of a scored run is worth, and where a better one lies.
+    private void TellScores(string folder, TextWriter output)
+    {
+        if (ScoreSummary.Read(folder) is not { } scores) return;
+        (ScoreLine start, ScoreLine best, ScoreLine end) = scores;
+        string all = $"{Percent(end)} of {end.Scores.Clips} held-out clips are right after iteration {end.Iteration}",
+            better = $"the best is {Percent(best)}, after iteration {best.Iteration}: {Path.Combine(folder, ScoreObserver.BestFile)}";
+        if (scores.EndsBelowStart)
+            Terminal.Error.WriteLine(
+                $"warning: the run ended below its start: {all}, and {Percent(start)} were after iteration {start.Iteration}; {better}");
+        else if (scores.EndsAtBest)
+            output.WriteLine($"scores: {all}, the best of the run; {Percent(start)} were after iteration {start.Iteration}");
+        else output.WriteLine($"scores: {all}; {better}");
+
+        static string Percent(ScoreLine line) => string.Create(CultureInfo.InvariantCulture, $"{100 * line.Scores.All:0.0} %");
     }
 }

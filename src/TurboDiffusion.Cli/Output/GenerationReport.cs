@@ -35,7 +35,7 @@ internal static class GenerationReport
         VideoResult first = videos[0];
         return Output.Json.Of(new
         {
-            Videos = videos.Select(v => new { v.Path, v.Prompt, v.Seed, v.Width, v.Height, v.Frames, v.FramesPerSecond }),
+            Videos = videos.Select(v => new { v.Path, v.Prompt, v.Seed, v.Width, v.Height, v.Frames, v.FramesPerSecond, v.Note }),
             Model = new
             {
                 first.Model.Name,
@@ -44,6 +44,7 @@ internal static class GenerationReport
                 Attention = Word(first.Model.Attention),
                 Weights = Word(first.Model.Weights),
                 TextEncoderWeights = Word(first.Model.TextEncoderWeights),
+                first.Model.TinyVae,
                 first.Model.Loras,
                 first.Model.Device,
                 RandomWeights = randomWeights,

@@ -54,8 +54,7 @@ internal static class InspectionReport
 
     private static string Model(CheckpointReport report) => report switch
     {
-        { Lora.IsDistillation: true } => "step-distillation LoRA",
-        { Lora: not null } => "LoRA",
+        { Lora: { } lora } => $"{(lora.IsDistillation ? "step-distillation " : "")}LoRA{(lora.NamesBothExperts ? " of two experts" : "")}",
         { Layout: { } layout } => $"{report.Preset ?? "incomplete"} {Name(layout.Kind)}",
         _ => "unknown",
     };

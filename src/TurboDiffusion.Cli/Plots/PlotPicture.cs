@@ -1,4 +1,5 @@
 using ScottPlot;
+using ScottPlot.TickGenerators;
 using TurboDiffusion.Runtime;
 
 namespace TurboDiffusion.Cli.Plots;
@@ -15,6 +16,17 @@ internal static class PlotPicture
     {
         PlotFont.Use(plot);
         AtomicFile.WriteBytes(path, plot.GetImage(width, height).GetImageBytes(ImageFormat.Png));
+    }
+
+    /// <summary>Gives the horizontal axis a second scale, above the plot.</summary>
+    /// <param name="plot">The plot, its curves drawn.</param>
+    /// <param name="ticks">The marks, by the coordinates of the axis below, with units: the title stands where a name would.</param>
+    public static void AddAbove(Plot plot, IReadOnlyList<(double Place, string Label)> ticks)
+    {
+        plot.Axes.AutoScaleX();
+        AxisLimits limits = plot.Axes.GetLimits();
+        plot.Axes.SetLimitsX(limits.Left, limits.Right, plot.Axes.Top);
+        plot.Axes.Top.TickGenerator = new NumericManual([.. ticks.Select(t => t.Place)], [.. ticks.Select(t => t.Label)]);
     }
 
     /// <summary>Writes the plot of a run's course over its iterations.</summary>

@@ -6,7 +6,8 @@ namespace TurboDiffusion.Cli.Plots;
 
 /// <summary>
 /// The scores of a training as a picture: what of the held-out scenes was right, attribute by attribute, and all of it; the best state is
-/// marked. Where the curves are flat, longer training brings nothing.
+/// marked. Below are the iterations, above the time that they took, scoring included. Where the curves are flat, longer training brings
+/// nothing.
 /// </summary>
 internal static class ScorePlot
 {
@@ -37,6 +38,8 @@ internal static class ScorePlot
         var mark = plot.Add.VerticalLine(best.Iteration, 1, Colors.Gray, LinePattern.Dashed);
         mark.LegendText = string.Create(CultureInfo.InvariantCulture, $"best, {100 * best.Scores.All:0.0} at {best.Iteration}");
         plot.Axes.SetLimitsY(0, 102);
+        if (TimeTicks.Of(lines.Select(l => ((double)l.Iteration, l.Seconds))) is { Count: > 0 } times)
+            PlotPicture.AddAbove(plot, times);
         PlotPicture.WriteCourse(plot, picture, string.Create(CultureInfo.InvariantCulture, $"{title}, {best.Scores.Clips} held-out scenes"),
             "right, %", Alignment.LowerRight);
         return true;

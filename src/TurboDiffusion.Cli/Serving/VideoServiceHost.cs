@@ -64,7 +64,7 @@ internal static class VideoServiceHost
         if (role == VideoClusterRole.Worker) return app;
         app.MapVideoGeneration(Api);
         app.MapVideoGenerationPage(api: Api);
-        app.MapMcp("/mcp").RequireAuthorization(VideoServiceDefaults.Policy);
+        app.MapMcp("/mcp").RequireVideoServiceAccess();
         app.MapOpenApi();
         // No fonts and no proxy of others: the page asks this service alone.
         app.MapScalarApiReference(options => (options.DefaultFonts, options.ProxyUrl) = (false, null));

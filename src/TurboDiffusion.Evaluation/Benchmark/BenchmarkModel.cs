@@ -1,5 +1,7 @@
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Checkpoints.Lora;
+using TurboDiffusion.Generation;
+using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
 using TurboDiffusion.Models.Int8;
 using TurboDiffusion.Models.Wan;
@@ -13,11 +15,14 @@ using static TorchSharp.torch;
 namespace TurboDiffusion.Evaluation.Benchmark;
 
 /// <summary>
-/// The transformers of a target with random weights that are made where they are used, tensor by tensor, and the inputs of a
-/// step. The same seed gives the same weights in every number format: int8 ones are quantized as they are made.
+/// The transformers of a target, and the inputs of a step. Random weights are made where they are used, tensor by tensor; the same seed
+/// gives the same in every number format: int8 ones are quantized as they are made. A model of files has its own, and reads a prompt.
 /// </summary>
 internal sealed class BenchmarkModel : IDisposable
 {
+    /// <summary>What a model of files reads.</summary>
+    public const string Prompt = "a red circle bounces across a night sky";
+
     // Of a long prompt.
     private const int TextTokens = 77;
 
@@ -26,14 +31,16 @@ internal sealed class BenchmarkModel : IDisposable
 
     private readonly List<ModelSlot<WanModel>> _experts = [];
     private readonly BenchmarkTarget _target;
+    private readonly VideoModel? _files;
 
-    /// <summary>Makes the weights.</summary>
+    /// <summary>Makes the weights, or loads them.</summary>
     /// <param name="target">The model's dimensions and device.</param>
     /// <param name="attention">The self-attention.</param>
     /// <param name="weights">The number format.</param>
     /// <param name="experts">How many transformers.</param>
-    /// <param name="seed">The seed of weights and inputs.</param>
+    /// <param name="seed">The seed of random weights and inputs.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
+    /// <exception cref="TurboDiffusionException">The files cannot be run so.</exception>
     /// <param name="swapsBlocks">Whether the blocks' weights stay in host memory.</param>
     public BenchmarkModel(
         BenchmarkTarget target, AttentionOptions attention, WeightFormat weights, int experts, ulong seed,
@@ -45,29 +52,41 @@ internal sealed class BenchmarkModel : IDisposable
         Weights = weights;
         try
         {
-            for (int expert = 0; expert < experts; expert++)
+            _files = target.Files is { } files ? VideoModel.Open(files, new VideoModelOptions
             {
-                WanModel model = Make(
-                    target, attention, weights, placement, seed + (ulong)expert, swapsBlocks, cancellationToken);
-                _experts.Add(new ModelSlot<WanModel>((_, _) => model, keepLoaded: true));
-                _experts[expert].Get();
+                Device = target.Device.ToString(),
+                Attention = attention.Kind,
+                TopKRatio = attention.TopKRatio,
+                Weights = weights,
+                Residency = swapsBlocks ? Residency.Swapped : Residency.Resident,
+            }) : null;
+            for (int i = 0; i < experts; i++)
+            {
+                int expert = i;
+                _experts.Add(_files?.Components.Experts[expert] ?? new ModelSlot<WanModel>((_, stop) =>
+                    Make(target, attention, weights, placement, seed + (ulong)expert, swapsBlocks, stop), keepLoaded: true));
+                _experts[expert].Get(null, cancellationToken);
             }
             WanConfig config = target.Spec.Transformer;
             var noise = new PhiloxNoise(seed);
             long[] latents = target.LatentShape;
             Latents = Input(ScalarType.Float32, latents);
-            Embedding = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
-            if (target.Spec.TextLength > TextTokens)
-            {
-                using Tensor padding = Embedding.narrow(1, TextTokens, target.Spec.TextLength - TextTokens);
-                padding.zero_();
-            }
+            Embedding = _files is null ? Text() : Encoded(_files.Components, cancellationToken);
             Images = new EncodedImages
             {
                 Condition = config.IsImageToVideo ? Input(ScalarType.Float32, [1, config.InDim - config.OutDim, .. latents[2..]]) : null,
                 Tokens = target.Spec.ImageEncoder is { } encoder && config.HasImageBranch
                     ? Input(placement.Dtype, 1, config.NeedsEndImage ? config.ImagePositions : encoder.Tokens, config.ImageDim) : null,
             };
+
+            Tensor Text()
+            {
+                Tensor text = Input(placement.Dtype, 1, target.Spec.TextLength, config.TextDim);
+                if (target.Spec.TextLength <= TextTokens) return text;
+                using Tensor padding = text.narrow(1, TextTokens, target.Spec.TextLength - TextTokens);
+                padding.zero_();
+                return text;
+            }
 
             Tensor Input(ScalarType dtype, params long[] shape)
             {
@@ -115,10 +134,19 @@ internal sealed class BenchmarkModel : IDisposable
     public void Dispose()
     {
         foreach (ModelSlot<WanModel> expert in _experts) expert.Dispose();
+        _files?.Dispose();
         Latents?.Dispose();
         Embedding?.Dispose();
         Images.Condition?.Dispose();
         Images.Tokens?.Dispose();
+    }
+
+    private static Tensor Encoded(WanComponents components, CancellationToken cancellationToken)
+    {
+        Tensor embedding = PromptEncoding.Encode([Prompt], components.Tokenizer, components.TextEncoder.Get(null, cancellationToken),
+            components.Device, cancellationToken).DetachFromDisposeScope();
+        components.TextEncoder.Release();
+        return embedding;
     }
 
     private static WanModel Make(

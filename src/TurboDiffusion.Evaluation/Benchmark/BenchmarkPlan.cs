@@ -1,4 +1,5 @@
 using TorchSharp;
+using TurboDiffusion.Generation;
 using TurboDiffusion.Generation.Models;
 using TurboDiffusion.Generation.Planning;
 using TurboDiffusion.Models;
@@ -9,7 +10,7 @@ using TurboDiffusion.Runtime.Cuda;
 
 namespace TurboDiffusion.Evaluation.Benchmark;
 
-/// <summary>What is to be measured: one denoising step, batch 1, of a model of random weights.</summary>
+/// <summary>What is to be measured: one denoising step, batch 1, of a model of random weights, or of a model of files.</summary>
 internal sealed record BenchmarkPlan
 {
     /// <summary>The name that stands for the small model, the only one that the CPU measures.</summary>
@@ -27,10 +28,13 @@ internal sealed record BenchmarkPlan
     /// <summary>A published model's name; null: the 1.3B model on a GPU, <see cref="Small"/> on the CPU.</summary>
     public string? Preset { get; init; }
 
-    /// <summary>Width and height in pixels; null: <see cref="GpuSize"/> or <see cref="CpuSize"/>.</summary>
+    /// <summary>A model whose own weights are measured; null: random ones, of <see cref="Preset"/>.</summary>
+    public ModelFiles? Files { get; init; }
+
+    /// <summary>Width and height in pixels; null: those of <see cref="Files"/>, <see cref="GpuSize"/> or <see cref="CpuSize"/>.</summary>
     public VideoSize? Size { get; init; }
 
-    /// <summary>Frames, 4k + 1; null: the model's on a GPU, <see cref="CpuFrames"/> on the CPU.</summary>
+    /// <summary>Frames, 4k + 1; null: the model's, of random weights on the CPU <see cref="CpuFrames"/>.</summary>
     public int? Frames { get; init; }
 
     /// <summary><c>auto</c> (the first GPU), <c>cuda:N</c> or <c>cpu</c>.</summary>
@@ -51,8 +55,8 @@ internal sealed record BenchmarkPlan
     /// <summary>The card whose memory the GPU is to have: the rest of its own is taken away; null: its own.</summary>
     public Card? Card { get; init; }
 
-    /// <summary>Sparse attention's share of key blocks.</summary>
-    public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;
+    /// <summary>Sparse attention's share of key blocks; null: the model's.</summary>
+    public double? TopK { get; init; }
 
     /// <summary>The rank of a LoRA to merge into the weights, of all linear layers of the blocks; null: none.</summary>
     public int? LoraRank { get; init; }
@@ -89,10 +93,15 @@ internal sealed record BenchmarkPlan
             throw new EnvironmentException("cuda",
                 "The benchmark measures a GPU, and libtorch sees none. See turbodiffusion doctor; or --device cpu, which measures the "
                     + $"{Small} model in float32.");
+        if (Files is not null && (Preset is not null || LoraRank is not null || BaselineScript is not null))
+            throw new InvalidRequestException("model",
+                $"{Files.Name} is measured with its own weights; leave out the preset, the LoRA and the baseline, whose weights are "
+                    + "random.");
         bool small = Preset is null ? !gpu : Preset.Equals(Small, StringComparison.OrdinalIgnoreCase);
-        ModelSpec spec = small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig }
+        ModelSpec spec = Files is not null ? SpecOf(Files)
+            : small ? ModelSpec.T2V1_3B with { Name = Small, Transformer = new SmallModel().TransformerConfig }
             : ModelSpec.Find(Preset ?? ModelSpec.T2V1_3B.Name);
-        if (!gpu && !small)
+        if (!gpu && !small && Files is null)
             throw new InvalidRequestException("preset",
                 $"A step of {spec.Name} takes minutes on the CPU; leave the preset out to measure {Small}, or use a GPU.");
         if (!gpu && BaselineScript is not null)
@@ -104,14 +113,15 @@ internal sealed record BenchmarkPlan
         if (BaselineScript is not null && spec.ImageEncoder is not null)
             throw new InvalidRequestException("baseline",
                 $"The PyTorch baseline has no attention to an image encoder's tokens, which {spec.Name} has; leave the baseline out.");
-        int frames = Frames ?? (gpu ? spec.Frames : CpuFrames);
+        int frames = Frames ?? (gpu || Files is not null ? spec.Frames : CpuFrames);
         spec.Vae.CheckFrames(frames);
         if (!double.IsFinite(Patience) || Patience is < 0 or > 3600)
             throw new InvalidRequestException("patience", $"The patience is {Patience} seconds; give 0 to 3600.");
         if (!(Seconds > 0))
             throw new InvalidRequestException("seconds", $"The benchmark's time is {Seconds} seconds; give more than 0.");
         if (LoraRank is < 1 or > 4096) throw new InvalidRequestException("lora", $"The LoRA's rank is {LoraRank}; give 1 to 4096.");
-        _ = AttentionOptions.Sla(TopK);
+        double topK = TopK ?? spec.TopKRatio;
+        _ = AttentionOptions.Sla(topK);
         BenchmarkVariant[] variants = [.. (gpu ? BenchmarkVariant.Default : BenchmarkVariant.Plain).Where(v =>
             (Attention.Count == 0 || Attention.Contains(v.Attention)) && (Weights.Count == 0 || Weights.Contains(v.Weights))
             && (Kernels.Count == 0 || Kernels.Contains(v.Kernels)))];
@@ -125,9 +135,21 @@ internal sealed record BenchmarkPlan
             && KernelMachine.Best(Math.Max(device.index, 0)) is { IsKernel: false } missing)
             throw new EnvironmentException("kernels",
                 $"The CUDA kernels cannot run here: {missing.Reason}. With --kernels none, only the plain forms are measured.");
-        return new BenchmarkTarget(spec, Size ?? (gpu ? GpuSize : CpuSize), frames, device, variants)
+        return new BenchmarkTarget(spec, Size ?? (Files is not null ? spec.Size : gpu ? GpuSize : CpuSize), frames, device, variants)
         {
+            TopK = topK,
             LoraRank = LoraRank,
+            Files = Files,
+        };
+    }
+
+    // Headers alone are read.
+    private ModelSpec SpecOf(ModelFiles files)
+    {
+        using VideoModel model = VideoModel.Open(files, new VideoModelOptions { Device = Device });
+        return model.Spec with
+        {
+            Name = files.Name, Transformer = model.Components.TransformerConfig, Vae = model.Components.VaeConfig,
         };
     }
 }

@@ -11,6 +11,9 @@ internal sealed record BenchmarkResult
     /// <summary>The model's name.</summary>
     public required string Preset { get; init; }
 
+    /// <summary>Whether the weights are those of a model of files; random ones otherwise.</summary>
+    public bool OwnWeights { get; init; }
+
     /// <summary>What the model is sampled with.</summary>
     public required SamplingDefaults Sampling { get; init; }
 
@@ -66,8 +69,8 @@ internal sealed record BenchmarkResult
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"{Preset}, {Size}, {Frames} frames ({Tokens} tokens), batch 1, random weights, {Device}; sparse attention keeps {TopK:0.##} "
-                + $"of the key blocks.{(Card is null ? "" : $" Memory of {Card}.")}");
+            $"{Preset}, {Size}, {Frames} frames ({Tokens} tokens), batch 1, {(OwnWeights ? "its own" : "random")} weights, {Device}; "
+                + $"sparse attention keeps {TopK:0.##} of the key blocks.{(Card is null ? "" : $" Memory of {Card}.")}");
         if (BaselineTorch is not null) text.Append(CultureInfo.InvariantCulture, $" PyTorch {BaselineTorch}.");
         text.Append("\n\n");
         Steps(text);

@@ -42,13 +42,14 @@ internal static class BenchmarkRunner
         var result = new BenchmarkResult
         {
             Preset = target.Model,
+            OwnWeights = target.Files is not null,
             Sampling = target.Spec.Sampling,
             Size = target.Size.ToString(),
             Frames = target.Frames,
             Tokens = target.Tokens,
             Device = GpuDevices.NameOf(target.Device),
             Card = plan.Card?.Name,
-            TopK = plan.TopK,
+            TopK = target.TopK,
             Version = VideoModel.Version,
         };
         foreach (BenchmarkVariant[] group in Groups(target.Variants))
@@ -81,7 +82,7 @@ internal static class BenchmarkRunner
             try
             {
                 IReadOnlyList<PathDifference> differences = PathComparison.Run(
-                    target, AttentionOptions.Of(kind, plan.TopK), weights, plan.Seed, progress, cancellationToken);
+                    target, target.Attention(kind), weights, plan.Seed, progress, cancellationToken);
                 write(result = result with { Differences = [.. result.Differences, .. differences] });
             }
             catch (Exception e) when (e is TurboDiffusionException or ExternalException)
@@ -130,7 +131,7 @@ internal static class BenchmarkRunner
                         {
                             DeviceMemory.Release(target.Device);
                             long start = Stopwatch.GetTimestamp();
-                            model = new BenchmarkModel(target, AttentionOptions.Of(variant.Attention, plan.TopK), variant.Weights, experts,
+                            model = new BenchmarkModel(target, target.Attention(variant.Attention), variant.Weights, experts,
                                 plan.Seed, cancellationToken, variant.Swapped);
                             seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                         }

@@ -63,11 +63,13 @@ internal sealed class EndToEndBenchmark(
             };
 
             var runs = new List<EndToEndRun>();
+            // Keeps its buffers from video to video, as the model does.
+            using var frames = new FrameArrival();
             EndToEndRun Measure(string writer, Func<IReadOnlyDictionary<GenerationStage, TimeSpan>> generate)
             {
                 long start = Stopwatch.GetTimestamp();
                 IReadOnlyDictionary<GenerationStage, TimeSpan> stages = generate();
-                var run = new EndToEndRun(writer, Stopwatch.GetElapsedTime(start).TotalSeconds,
+                var run = new EndToEndRun(writer, Stopwatch.GetElapsedTime(start).TotalSeconds, frames.Seconds,
                     stages.ToDictionary(s => s.Key, s => s.Value.TotalSeconds));
                 progress.Report(FormattableString.Invariant($"{writer}: {run.Seconds:0.00} s"));
                 runs.Add(run);
@@ -76,12 +78,10 @@ internal sealed class EndToEndBenchmark(
 
             PipelineRequest plan;
             using (torch.NewDisposeScope()) plan = model.Check(Next(outputs[^1])) with { Count = 1 };
-            // As the model keeps its own, from video to video.
-            using var frames = new HostFrames();
             EndToEndRun Host() => Measure(EndToEndResult.HostMemory,
                 () => pipeline.Run(plan with { Prompt = Next("").Prompt }, frames, cancellationToken: cancellationToken));
-            EndToEndRun File(string output) =>
-                Measure(output, () => model.Generate(Next(output), cancellationToken: cancellationToken)[0].StageTimes);
+            EndToEndRun File(string output) => Measure(output,
+                () => model.Generate(Next(output), observer: frames, cancellationToken: cancellationToken)[0].StageTimes);
 
             EndToEndRun first = Host();
             for (int i = 0; i < repeats; i++) Host();
@@ -93,6 +93,7 @@ internal sealed class EndToEndBenchmark(
             {
                 Model = model.Identity.ToString(),
                 Preset = model.Spec.Name,
+                TinyVae = model.Identity.TinyVae,
                 Device = GpuDevices.NameOf(model.Components.Device),
                 Size = new(plan.Width, plan.Height),
                 Frames = plan.Frames,
@@ -157,21 +158,5 @@ internal sealed class EndToEndBenchmark(
             progress.Report($"{EndToEndResult.Mp4} is left out: {e.Message}");
             return [EndToEndResult.PngFrames];
         }
-    }
-
-    // Frames as levels in host memory: what every writer begins with.
-    private sealed class HostFrames : IVideoReceiver, IDisposable
-    {
-        private readonly FrameDownload _download = new();
-
-        public void Begin(int video, ulong seed)
-        {
-        }
-
-        public void Write(torch.Tensor frames) => _download.Add(frames)?.Dispose();
-
-        public void End() => _download.Last()?.Dispose();
-
-        public void Dispose() => _download.Dispose();
     }
 }

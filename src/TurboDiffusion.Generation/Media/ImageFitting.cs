@@ -55,7 +55,28 @@ public static class ImageFitting
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Images as an image encoder sees them: whole, at its size, and their levels 0…255 mapped to [−1, 1].</summary>
+    /// <summary>A last frame as it is taken beside a first one: its largest middle part with the first one's aspect ratio.</summary>
+    /// <param name="last">The image of the last frame, <c>[3, H, W]</c>.</param>
+    /// <param name="first">The image of the first frame, <c>[3, H, W]</c>.</param>
+    /// <returns><c>[3, h, w]</c>, all of an image with the same aspect ratio. The caller owns it.</returns>
+    /// <remarks>
+    /// Wan-Video/Wan2.1, c8a66f3, <c>wan/first_last_frame2video.py</c>, whose text says that a last frame of another size is cropped and
+    /// resized to match the first, and which shows the cropped one to the image encoder, too. This is what the text says. What its code
+    /// calls has crop width and height exchanged and no resizing, so that it pads with grey instead (open pull request 373; diffusers'
+    /// example for the model has the same lines).
+    /// </remarks>
+    public static torch.Tensor CropToAspectOf(torch.Tensor last, torch.Tensor first)
+    {
+        ArgumentNullException.ThrowIfNull(last);
+        ArgumentNullException.ThrowIfNull(first);
+        (long height, long width) = (last.shape[1], last.shape[2]);
+        double ratio = (double)first.shape[2] / first.shape[1];
+        long tall = Math.Clamp((long)Math.Round(width / ratio), 1, height), wide = Math.Clamp((long)Math.Round(height * ratio), 1, width);
+        using var scope = torch.NewDisposeScope();
+        return last.narrow(1, (height - tall) / 2, tall).narrow(2, (width - wide) / 2, wide).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Images as an image encoder sees them: at its size, not fitted to the frame; levels 0…255 mapped to [−1, 1].</summary>
     /// <param name="encoder">The encoder's sizes.</param>
     /// <param name="images">Each <c>[3, H, W]</c>, uint8, of any size.</param>
     /// <returns><c>[N, 3, size, size]</c>, float32; bicubic values may lie a little outside. The caller owns it.</returns>

@@ -65,6 +65,9 @@ public sealed record SmallModel
     /// <summary>The sizes of the video autoencoder.</summary>
     public VaeConfig VaeConfig => Like.Vae.OfWidth(VaeDim);
 
+    /// <summary>The sizes of the tiny autoencoder.</summary>
+    public TinyVaeConfig TinyVaeConfig => TinyVaeConfig.Of(Like.Vae) with { Widths = (16, 16, 8, 8), EncoderWidth = 8 };
+
     /// <summary>Writes the model's files and their description into a folder.</summary>
     /// <param name="folder">
     /// The folder. Where it is not there, or empty, it appears when it is complete; else files of the same names are replaced.
@@ -127,8 +130,7 @@ public sealed record SmallModel
             WriteTransformer(Path.Combine(folder, transformers[i]), config, Weights, Seed + (ulong)i, torch.ScalarType.Float32,
                 AttentionOptions.Sla(), null, cancellationToken);
         using (var vae = new WanVae(VaeConfig, Placement.Meta)) Write(folder, "vae.safetensors", vae, cancellationToken);
-        var tinyVae = new TinyVaeConfig(Like.Vae.ZDim, Like.Vae.PatchSize, (16, 16, 8, 8), 8);
-        using (var tiny = new TinyVideoAutoencoder(tinyVae, Placement.Meta))
+        using (var tiny = new TinyVideoAutoencoder(TinyVaeConfig, Placement.Meta))
             Write(folder, TinyVaeFile, tiny, cancellationToken);
         using (var encoder = new UMT5Encoder(text, Placement.Meta))
             Write(folder, "text_encoder.safetensors", encoder, cancellationToken);

@@ -94,7 +94,7 @@ public sealed record ModelFootprint
         ArgumentNullException.ThrowIfNull(attention);
         var placement = new Placement(torch.META, onGpu ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
         long transformer = Bytes(new WanModel(spec.Transformer, attention, weights, placement));
-        TinyVaeConfig tiny = spec.Vae.ZDim == TinyVaeConfig.Wan22.LatentChannels ? TinyVaeConfig.Wan22 : TinyVaeConfig.Wan21;
+        var tiny = TinyVaeConfig.Of(spec.Vae);
         return new ModelFootprint
         {
             Name = spec.Name,

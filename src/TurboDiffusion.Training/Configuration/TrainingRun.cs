@@ -1,5 +1,4 @@
 using System.Globalization;
-using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Training.Loops;
 
@@ -43,7 +42,6 @@ public static class TrainingRun
             ["iterations"] = trainer.Iteration.ToString(CultureInfo.InvariantCulture),
             ["seed"] = config.Training.Seed.ToString(CultureInfo.InvariantCulture),
         };
-        if (parts.Result.Module is WanModel wan) metadata = WanCheckpoint.Metadata(wan.Config, metadata);
         parts.Result.Export(Path.Combine(config.Output, config.ResultFile), metadata);
         parts.TextEncoder?.Export(Path.Combine(config.Output, TextEncoderFile));
     }

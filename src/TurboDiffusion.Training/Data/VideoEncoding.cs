@@ -55,8 +55,7 @@ public static class VideoEncoding
                     Tensor? image = model.TransformerConfig.IsImageToVideo
                         ? ImageCondition.Encode(vae, first, options.Frames, model.Device, last, cancellationToken).squeeze(0) : null;
                     Tensor? tokens = model.ImageEncoder?.Get(null, cancellationToken) is { } encoder
-                        ? ImageCondition.Tokens(encoder, stack([.. new[] { first, last }.OfType<Tensor>()]), cancellationToken).squeeze(0)
-                        : null;
+                        ? ImageCondition.Tokens(encoder, ImageCondition.Given(first, last), cancellationToken).squeeze(0) : null;
                     LatentFolder.Add(output, name, vae.Encode(video.unsqueeze(0), cancellationToken).squeeze(0), text, image, tokens);
                 }, cancellationToken);
             }

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using TurboDiffusion.Checkpoints;
+using TurboDiffusion.Models.Wan;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Training.Networks;
 using TurboDiffusion.Training.Optimization;
@@ -79,9 +80,10 @@ public sealed class TrainedModel : IDisposable
     /// LoRA in ComfyUI's layout.
     /// </summary>
     /// <param name="path">A <c>.safetensors</c> file.</param>
-    /// <param name="metadata">Free text for the file's header.</param>
+    /// <param name="metadata">Free text for the file's header, beside what a transformer's shapes do not show.</param>
     public void Export(string path, IReadOnlyDictionary<string, string>? metadata = null)
     {
+        if (Module is WanModel transformer) metadata = WanCheckpoint.Metadata(transformer.Config, metadata);
         Dictionary<string, Tensor> state = Module.state_dict();
         Tensor Source(string name) => Ema is null ? state[name] : Ema.Averages.GetValueOrDefault(name, state[name]);
         IReadOnlyList<TensorSource> sources = _factors.Count > 0 ? LoraFactors.File(_factors, Source)

@@ -6,7 +6,10 @@ namespace TurboDiffusion.Training.Samples;
 
 /// <summary>A score of a model in training: a line of a run's <see cref="ScoreObserver.File"/>.</summary>
 /// <param name="Iteration">Iterations finished; 0 is the state that the run began with.</param>
-/// <param name="Seconds">Since the run, or its last part, began.</param>
+/// <param name="Seconds">
+/// Since the run began, scoring included. A run that was continued counts on from its last score: what it did after that, and while it
+/// stood still, is not in it.
+/// </param>
 /// <param name="Scores">What of the held-out scenes was right.</param>
 public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Scores)
 {

@@ -8,7 +8,7 @@ namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
 /// Scores a model in training on held-out scenes (the average of its weights, where one is kept), writes <see cref="File"/>, and keeps the
-/// best state as <see cref="BestFile"/>.
+/// best state as <see cref="BestFile"/>, its text encoder beside it where one is trained along.
 /// </summary>
 public sealed class ScoreObserver : ITrainingObserver
 {
@@ -18,6 +18,9 @@ public sealed class ScoreObserver : ITrainingObserver
     /// <summary>The best state's model in a run's folder.</summary>
     public const string BestFile = "best.safetensors";
 
+    /// <summary>Its text encoder, where one is trained along.</summary>
+    public const string BestTextEncoderFile = "best_text_encoder.safetensors";
+
     private readonly IReadOnlyList<TrainedModel> _models;
     private readonly ScoreOptions _options;
     private readonly Func<IReadOnlyList<EvaluationPrompt>, CancellationToken, byte[][]> _generate;
@@ -26,6 +29,8 @@ public sealed class ScoreObserver : ITrainingObserver
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private (int Iteration, double Share) _best = (0, -1);
     private int _last = -1;
+    // Seconds of the parts of the run before this one.
+    private readonly double _before;
 
     /// <summary>Prepares the scenes.</summary>
     /// <param name="models">The model in training, and its text encoder where it is trained along.</param>
@@ -48,7 +53,7 @@ public sealed class ScoreObserver : ITrainingObserver
         _generate = generate(_clips);
         foreach (ScoreLine line in ScoreLine.Read(Path.Combine(runFolder, File)))
         {
-            _last = line.Iteration;
+            (_last, _before) = (line.Iteration, line.Seconds);
             if (line.Scores.All > _best.Share) _best = (line.Iteration, line.Scores.All);
         }
     }
@@ -80,7 +85,7 @@ public sealed class ScoreObserver : ITrainingObserver
             foreach (IDisposable average in averages) average.Dispose();
         }
         _last = iteration;
-        ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _clock.Elapsed.TotalSeconds, scores));
+        ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _before + _clock.Elapsed.TotalSeconds, scores));
         if (_options.Fall > 0 && _best.Share - scores.All >= _options.Fall)
             throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,
                 $"The training is stopped: {scores.All:P0} of {scores.Clips} clips are right after iteration {iteration}, and it was "
@@ -88,6 +93,8 @@ public sealed class ScoreObserver : ITrainingObserver
                     + $"there with a lower learning rate, or with fall at 0 to go on whatever the score."));
         if (scores.All <= _best.Share) return;
         _best = (iteration, scores.All);
-        _models[0].Export(Path.Combine(_folder, BestFile));
+        var metadata = new Dictionary<string, string> { ["iterations"] = iteration.ToString(CultureInfo.InvariantCulture) };
+        foreach ((TrainedModel model, string file) in _models.Zip([BestFile, BestTextEncoderFile]))
+            model.Export(Path.Combine(_folder, file), metadata);
     }
 }

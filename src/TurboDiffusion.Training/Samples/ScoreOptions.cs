@@ -2,7 +2,7 @@ namespace TurboDiffusion.Training.Samples;
 
 /// <summary>
 /// Scores of a model of the shape world in training: now and then, held-out scenes are generated and read. The best state is kept, and a
-/// run that falls is stopped.
+/// run that falls can be stopped.
 /// </summary>
 public record ScoreOptions
 {
@@ -33,6 +33,10 @@ public record ScoreOptions
     /// <summary>Frames, 4k + 1.</summary>
     public int Frames { get; init; } = 33;
 
-    /// <summary>A run is stopped when the share of clips that are right is this much below the best so far, in [0, 1]; 0: never.</summary>
+    /// <summary>
+    /// A run is stopped when the share of clips that are right is this much below the best so far, in [0, 1]; 0, the default: never. A
+    /// share of a few clips wavers by itself, and a run may dip before it rises; the best state is kept in any case, and
+    /// <see cref="ScoreSummary"/> tells where the run ended beside it.
+    /// </summary>
     public double Fall { get; init; }
 }

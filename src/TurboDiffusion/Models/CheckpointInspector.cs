@@ -99,8 +99,13 @@ public static class CheckpointInspector
             LoraMatch match = LoraMatch.Of(lora.Layers, tensors);
             if (match.Mismatched.Count == 0 && match.Changes.Count > 0) fits.Add(new LoraFit(spec.Name, match.Ignored.Count));
         }
-        return report
-            with { Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)]) };
+        return report with
+        {
+            Lora = new LoraReport(lora.Ranks, lora.Layers.Count, lora.IsDistillation, [.. fits.OrderBy(f => f.IgnoredLayers)])
+            {
+                NamesBothExperts = lora.NamesBothExperts,
+            },
+        };
     }
 
     private static string? Ambiguity(IReadOnlyList<ModelSpec> candidates)

@@ -63,7 +63,7 @@ public sealed class ClipStages
         _components.Vae.Release();
         if (_components.ImageEncoder is { } slot)
         {
-            Tensor seen = seenImages ?? stack([.. new[] { image, endImage }.OfType<Tensor>()]);
+            Tensor seen = seenImages ?? ImageCondition.Given(image, endImage);
             encoded = encoded with { Tokens = ImageCondition.Tokens(slot.Get(null, cancellationToken), seen, cancellationToken) };
             slot.Release();
         }

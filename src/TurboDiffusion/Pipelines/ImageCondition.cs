@@ -29,6 +29,12 @@ public static class ImageCondition
         return vae.Encode(image.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2), cancellationToken).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The images that are given, side by side.</summary>
+    /// <param name="image">The first frame, <c>[3, H, W]</c>.</param>
+    /// <param name="endImage">The last frame, likewise; null: not given.</param>
+    /// <returns><c>[1 or 2, 3, H, W]</c></returns>
+    internal static Tensor Given(Tensor image, Tensor? endImage) => stack([.. new[] { image, endImage }.OfType<Tensor>()]);
+
     /// <summary>What a model with an image branch sees of the images: the image encoder's tokens, of one image after the other.</summary>
     /// <param name="encoder">The image encoder.</param>
     /// <param name="images">The first image, and the last one where it is given, <c>[N, 3, H, W]</c> in [−1, 1], on any device.</param>

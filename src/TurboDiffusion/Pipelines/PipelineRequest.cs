@@ -18,7 +18,8 @@ public sealed record PipelineRequest : ClipSettings
 
     /// <summary>
     /// What an image encoder sees: the start image, and the end image where one is given, not as they were fitted to the frame but as they
-    /// were before that, brought to the encoder's size, <c>[1 or 2, 3, size, size]</c> in [−1, 1]; null: the frames.
+    /// were before that (the end image cropped to the start image's aspect ratio), brought to the encoder's size,
+    /// <c>[1 or 2, 3, size, size]</c> in [−1, 1]; null: the frames.
     /// </summary>
     public Tensor? SeenImages { get; init; }
 

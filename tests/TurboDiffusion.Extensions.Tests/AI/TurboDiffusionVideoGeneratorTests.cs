@@ -44,6 +44,21 @@ public sealed class TurboDiffusionVideoGeneratorTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task What_a_model_does_not_take_from_a_prompt_is_told_before_the_video_and_with_it()
+    {
+        using var generator = Generator();
+        var check = generator.GetService<IVideoRequestCheck>()!;
+        var cut = string.Join(' ', Enumerable.Repeat("a red circle", 400));
+
+        var video = Assert.Single((await generator.GenerateVideoAsync(cut, Options(), Token)).Contents);
+
+        var note = video.GetVideoInfo()!.Note;
+        Assert.Matches("^The prompt has [0-9]+ tokens, and the model reads 511: its end is left out.$", note);
+        Assert.Equal(note, (await check.CheckAsync(new VideoGenerationRequest(cut), Options(), Token)).Note);
+        Assert.Null((await check.CheckAsync(new VideoGenerationRequest("a red circle"), Options(), Token)).Note);
+    }
+
     // The engine counts on beyond what the options can say.
     [Fact]
     public async Task A_seed_that_the_options_cannot_say_is_not_told_as_another()

@@ -43,6 +43,26 @@ public sealed class VideoGeneratingChatClientTests
     }
 
     [Fact]
+    public async Task The_model_learns_what_the_videos_do_not_show_once()
+    {
+        var info = Videos.Info with { Note = "The model shapes does not know 'dog'." };
+        var generator = new TestVideoGenerator
+        {
+            OnGenerate = (_, _, _) =>
+                Task.FromResult(Videos.Response(Videos.Data().WithVideoInfo(info), Videos.Data().WithVideoInfo(info))),
+        };
+        var model = new ScriptedChatClient(
+            ScriptedChatClient.Call("generate_video", new { prompt = "a red dog" }), ScriptedChatClient.Say("No dog, sorry."));
+        using var client = model.AsBuilder().UseVideoGeneration(generator).UseFunctionInvocation().Build();
+
+        await client.GetResponseAsync("Film a red dog, twice.", Options(), Token);
+
+        var told = model.Requests[1][^1].Contents.OfType<FunctionResultContent>().Single().Result!.ToString();
+        Assert.EndsWith("; video-2: 64x32, 1.06 s, seed 7. Note: The model shapes does not know 'dog'.", told, StringComparison.Ordinal);
+        Assert.Single(System.Text.RegularExpressions.Regex.Matches(told!, "Note"));
+    }
+
+    [Fact]
     public async Task A_later_turn_refers_to_an_earlier_video()
     {
         var first = new ScriptedChatClient(

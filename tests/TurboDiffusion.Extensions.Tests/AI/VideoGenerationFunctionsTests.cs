@@ -35,6 +35,7 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
         Assert.Equal(_folder, Path.GetDirectoryName(path));
         Assert.Equal(64, result.RootElement.GetProperty("width").GetInt32());
         Assert.Equal(7, result.RootElement.GetProperty("seed").GetInt64());
+        Assert.False(result.RootElement.TryGetProperty("note", out _));
         Assert.False(result.RootElement.TryGetProperty("error", out _));
         Assert.Single(Directory.GetFiles(_folder));
     }
@@ -51,6 +52,24 @@ public sealed class VideoGenerationFunctionsTests : IDisposable
         Assert.Equal(
             ("video/mp4", 64, 32, 17 / 16.0, 16.0, 7L),
             (result.MediaType, result.Width, result.Height, result.DurationSeconds, result.FramesPerSecond, result.Seed));
+    }
+
+    [Fact]
+    public async Task A_model_learns_what_the_video_does_not_show()
+    {
+        const string Note = "The model shapes does not know 'dog' and draws what it does know.";
+        var model = new ScriptedChatClient(
+            ScriptedChatClient.Call("generate_video", new { prompt = "a red dog" }), ScriptedChatClient.Say("No dog, sorry."));
+        using var client = model.AsBuilder().UseFunctionInvocation().Build();
+        var video = Videos.Data().WithVideoInfo(Videos.Info with { Note = Note });
+        var functions = new VideoGenerationFunctions(Generator(video), new() { OutputDirectory = _folder });
+
+        await client.GetResponseAsync("Film a red dog.", new() { Tools = [.. functions.AsAIFunctions()] }, Token);
+
+        var told = JsonSerializer.SerializeToElement(
+            model.Requests[1][^1].Contents.OfType<FunctionResultContent>().Single().Result, AIJsonUtilities.DefaultOptions);
+        Assert.Equal(Note, told.GetProperty("note").GetString());
+        Assert.True(told.TryGetProperty("videoUri", out _));
     }
 
     [Fact]

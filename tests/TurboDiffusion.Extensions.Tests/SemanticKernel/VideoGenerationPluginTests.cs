@@ -97,7 +97,7 @@ public sealed class VideoGenerationPluginTests : IDisposable
 
         var schema = plugin["generate_video"].Metadata.ReturnParameter.Schema!.RootElement.GetProperty("properties");
         Assert.Equal(
-            ["videoUri", "mediaType", "width", "height", "durationSeconds", "framesPerSecond", "seed", "error"],
+            ["videoUri", "mediaType", "width", "height", "durationSeconds", "framesPerSecond", "seed", "note", "error"],
             schema.EnumerateObject().Select(property => property.Name));
         Assert.Equal(["prompt", "aspectRatio", "durationSeconds", "seed"],
             plugin["generate_video"].Metadata.Parameters.Select(parameter => parameter.Name));

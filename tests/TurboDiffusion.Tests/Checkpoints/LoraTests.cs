@@ -151,18 +151,40 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void A_file_of_the_second_expert_alone_goes_into_a_model_of_one_transformer()
     {
-        string low = Write("low.safetensors", ("transformer_2.head.head.diff_b", ones(64))),
-            both = Write("both.safetensors", ("transformer.head.head.diff_b", ones(64)), ("transformer_2.head.head.diff_b", ones(64) * 3));
-        foreach ((string file, int warnings) in ((string, int)[])[(low, 0), (both, 1)])
-        {
-            using var loras = LoraSet.Open([new LoraOptions(file)]);
-            ICheckpoint merged = loras.MergeInto(Base(), 0, 1);
-            Comparison.Exact(Base().Read("head.head.bias") + 1, merged.Read("head.head.bias"), file);
-            Assert.Equal(warnings, loras.Warnings.Count(w => w.Contains("two experts", StringComparison.Ordinal)));
-        }
+        string low = Write("low.safetensors", ("transformer_2.head.head.diff_b", ones(64)));
         using var second = LoraSet.Open([new LoraOptions(low)]);
+        Comparison.Exact(Base().Read("head.head.bias") + 1, second.MergeInto(Base(), 0, 1).Read("head.head.bias"), "one transformer");
         Comparison.Exact(Base().Read("head.head.bias"), second.MergeInto(Base(), 0, 2).Read("head.head.bias"), "high noise");
         Comparison.Exact(Base().Read("head.head.bias") + 1, second.MergeInto(Base(), 1, 2).Read("head.head.bias"), "low noise");
+    }
+
+    [Fact]
+    public void One_transformer_gets_the_half_of_the_expert_that_is_said()
+    {
+        string both = Write("both.safetensors", ("transformer.head.head.diff_b", ones(64)),
+            ("transformer_2.head.head.diff_b", full([64], 3.0f))),
+            other = Write("other.safetensors", ("transformer.head.head.diff_b", full([64], 10.0f)),
+            ("transformer_2.head.head.diff_b", full([64], 20.0f))),
+            low = Write("low.safetensors", ("transformer_2.head.head.diff_b", ones(64)));
+        Tensor Change(params LoraOptions[] options)
+        {
+            using var loras = LoraSet.Open(options);
+            return loras.MergeInto(Base(), 0, 1).Read("head.head.bias") - Base().Read("head.head.bias");
+        }
+
+        LoraOptions High(string path) => new(path) { Experts = LoraExperts.HighNoise };
+        LoraOptions Low(string path) => new(path) { Experts = LoraExperts.LowNoise };
+        Comparison.Exact(ones(64), Change(High(both)), "high noise");
+        Comparison.Exact(full([64], 3.0f), Change(Low(both)), "low noise");
+        Comparison.Exact(full([64], 23.0f), Change(Low(both), new LoraOptions(other)), "one says it for the others");
+        Comparison.Exact(ones(64), Change(Low(low)), "the half that there is");
+        string unsaid = Assert.Throws<InvalidRequestException>(() => Change(new LoraOptions(both))).Message;
+        Assert.Contains(both, unsaid);
+        Assert.Contains("--lora-high or --lora-low", unsaid);
+        Assert.Contains("for both", Assert.Throws<InvalidRequestException>(() => Change(High(both), Low(other))).Message);
+        Assert.Contains("layers of the other alone", Assert.Throws<CheckpointException>(() => Change(High(low))).Message);
+        using LoraFile file = LoraFile.Open(both);
+        Assert.Throws<InvalidRequestException>(() => new LoraCheckpoint(Base(), [(file, 1)]));
     }
 
     [Fact]

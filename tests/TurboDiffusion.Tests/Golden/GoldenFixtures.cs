@@ -17,6 +17,11 @@ public static class GoldenFixtures
     /// <summary>Those, and the folder of the small cases.</summary>
     public static readonly IReadOnlyList<string> Folders = [.. Given, Path.Combine(AppContext.BaseDirectory, "Golden", "Data")];
 
+    /// <summary>The paths of the cases in every folder that is there.</summary>
+    /// <param name="patterns">Of their names, such as <c>vae-*</c>.</param>
+    public static IEnumerable<string> Cases(params string[] patterns) =>
+        Folders.Where(Directory.Exists).SelectMany(f => patterns.SelectMany(p => Directory.GetFiles(f, p + ".safetensors")));
+
     /// <summary>The path of a file in the first folder that has it, or null.</summary>
     public static string? Find(params string[] parts) =>
         Folders.Select(folder => Path.Combine([folder, .. parts])).FirstOrDefault(File.Exists);

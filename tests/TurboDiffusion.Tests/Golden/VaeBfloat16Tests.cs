@@ -17,8 +17,7 @@ public class VaeBfloat16Tests
     // Of bfloat16 itself: in another order of sums, up to 0.017 of these random weights, and 47 dB. Pixels lie in [−1, 1].
     private const double RelativeLimit = 0.02, FewestDecibels = 45, Range = 2;
 
-    public static TheoryData<string> Cases =>
-        [.. GoldenFixtures.Folders.Where(Directory.Exists).SelectMany(f => Directory.GetFiles(f, "vae-*.safetensors"))];
+    public static TheoryData<string> Cases => [.. GoldenFixtures.Cases("vae-*")];
 
     [Theory]
     [MemberData(nameof(Cases))]

@@ -40,6 +40,23 @@ public class ImageFittingTests
         }
     }
 
+    [Theory]
+    [InlineData(16, 16, 32, 32, 0, 0, 32, 32)]
+    [InlineData(720, 1280, 360, 640, 0, 0, 360, 640)]
+    [InlineData(16, 16, 16, 48, 0, 16, 16, 16)]
+    [InlineData(16, 16, 48, 16, 16, 0, 16, 16)]
+    [InlineData(10, 30, 70, 30, 30, 0, 10, 30)]
+    [InlineData(480, 832, 1080, 1920, 0, 24, 1080, 1872)]
+    [InlineData(9, 16, 1, 1, 0, 0, 1, 1)]
+    public void A_last_frame_is_the_middle_that_has_the_firsts_aspect_ratio(
+        int firstRows, int firstColumns, int rows, int columns, int top, int left, int keptRows, int keptColumns)
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor last = torch.arange(3L * rows * columns).view(3, rows, columns);
+        Comparison.Exact(last[.., top..(top + keptRows), left..(left + keptColumns)],
+            ImageFitting.CropToAspectOf(last, torch.zeros(3, firstRows, firstColumns)), "the middle");
+    }
+
     [Fact]
     public void Cropping_stretches_nothing_and_keeps_the_middle()
     {

@@ -45,8 +45,12 @@ public class ClipStagesTests(SmallModelFixture models)
         byte[][] pictures = [Picture(90, 30, 1), Picture(30, 70, 2)];
         PipelineRequest plan = model.Plan(models.Request() with { StartImage = pictures[0], EndImage = pictures[1], Steps = 1 });
         ClipVisionEncoder encoder = model.Components.ImageEncoder!.Get();
-        Tensor whole = cat([.. pictures.Select(p =>
-            encoder.Encode(VideoFrames.ToModelInput(ImageReader.Read(p, "picture")).unsqueeze(0)))]).reshape(1, -1, encoder.Config.Dim);
+        Tensor first = ImageReader.Read(pictures[0], "picture");
+        // Ten rows in the middle: three times as wide as high, as the first is.
+        Tensor last = ImageReader.Read(pictures[1], "picture").narrow(1, 30, 10);
+        Comparison.Exact(ImageFitting.ToModelInput(model.Spec.ImageFit, last, new(plan.Width, plan.Height)), plan.EndImage!, "last frame");
+        Tensor whole = cat([.. new[] { first, last }.Select(p => encoder.Encode(VideoFrames.ToModelInput(p).unsqueeze(0)))])
+            .reshape(1, -1, encoder.Config.Dim);
 
         var stages = new ClipStages(model.Components, plan);
         EncodedImages seen = stages.EncodeImages(plan.StartImage!, plan.EndImage, plan.SeenImages),

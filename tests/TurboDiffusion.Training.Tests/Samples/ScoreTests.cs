@@ -79,6 +79,36 @@ public class ScoreTests
         Assert.Throws<InvalidRequestException>(() => new ScoreObserver([model], Few with { Prompts = 0 }, _ => (_, _) => [], folder.Path));
     }
 
+    [Fact]
+    public void The_seconds_of_a_run_that_is_continued_go_on()
+    {
+        using var folder = new TestFolder();
+        using var vae = Loops.SmallWorld.Vae();
+        using var model = new TrainedModel("vae", vae, new AdamWOptions());
+        File.WriteAllLines(folder.File(ScoreObserver.File), [Header, "0,2,2,1,1,1,1,0.5", "2,1000,2,1,1,1,1,0.5"]);
+        var observer = new ScoreObserver([model], Few, clips => (prompts, _) => clips.Render(prompts), folder.Path);
+        observer.Observe(At(4), Token);
+        Assert.InRange(ScoreLine.Read(folder.File(ScoreObserver.File))[^1].Seconds, 1000, 1200);
+    }
+
+    [Theory]
+    [InlineData("0.5", 0, 0, true, false)]
+    [InlineData("0.5 0.7 0.7", 1, 2, true, false)]
+    [InlineData("0.5 0.7 0.6", 1, 2, false, false)]
+    [InlineData("0.5 0.7 0.4", 1, 2, false, true)]
+    [InlineData("0.5 0.4", 0, 1, false, true)]
+    public void A_summary_is_of_the_start_the_best_and_the_end(string all, int best, int end, bool endsAtBest, bool endsBelowStart)
+    {
+        using var folder = new TestFolder();
+        Assert.Null(ScoreSummary.Read(folder.Path));
+        File.WriteAllLines(folder.File(ScoreObserver.File), [Header, .. all.Split(' ').Select((a, i) => $"{i},{i},130,1,1,1,1,{a}")]);
+        ScoreSummary read = ScoreSummary.Read(folder.Path)!;
+        Assert.Equal((0, best, end), (read.Start.Iteration, read.Best.Iteration, read.End.Iteration));
+        Assert.Equal((endsAtBest, endsBelowStart), (read.EndsAtBest, read.EndsBelowStart));
+    }
+
+    private const string Header = "iteration,seconds,clips,shape,color,background,motion,all";
+
     private static TrainingProgress At(int iteration) =>
         new(iteration, 100, "vae", new Dictionary<string, double>(), 0, 0, false, TimeSpan.Zero, TimeSpan.Zero);
 }

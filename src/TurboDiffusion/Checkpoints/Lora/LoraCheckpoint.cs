@@ -15,6 +15,7 @@ public sealed class LoraCheckpoint : CheckpointView
     /// <param name="loras">The LoRAs with their strengths; the files stay the caller's and must stay open.</param>
     /// <param name="expert">Which of two experts it is: 0 high noise, 1 low noise; null: the model has one transformer.</param>
     /// <exception cref="CheckpointException">A LoRA is of a model of other sizes, or changes nothing here.</exception>
+    /// <exception cref="InvalidRequestException">A LoRA names layers of two experts, and which one this is, is not said.</exception>
     public LoraCheckpoint(ICheckpoint inner, IReadOnlyList<(LoraFile File, double Strength)> loras, int? expert = null)
         : base(inner)
     {
@@ -22,6 +23,10 @@ public sealed class LoraCheckpoint : CheckpointView
         var warnings = new List<string>();
         foreach ((LoraFile file, double strength) in loras)
         {
+            if (expert is null && file.NamesBothExperts)
+                throw new InvalidRequestException("lora",
+                    $"{file.Path} names layers of two experts, and {inner.Path} is one transformer; give it for the expert that the "
+                        + "transformer is (--lora-high or --lora-low; LoraOptions.Experts), whose half is then taken.");
             LoraLayer[] layers = [.. file.LayersFor(expert)];
             // A file that names its experts may have nothing for this one.
             if (layers.Length == 0) continue;
@@ -42,9 +47,6 @@ public sealed class LoraCheckpoint : CheckpointView
                 if (!_changes.TryGetValue(tensor, out List<Change>? changes)) _changes.Add(tensor, changes = []);
                 changes.Add(new Change(file, layer, part, strength));
             }
-            if (expert is null && file.NamesBothExperts)
-                warnings.Add(
-                    $"{file.Path}: it names layers of two experts, and {inner.Path} is one transformer; the second's are left out.");
             if (match.IgnoredTensors + file.UnknownTensors is > 0 and var ignored)
                 warnings.Add($"{file.Path}: {ignored} of its tensors are of layers that {inner.Path} does not have, and are ignored"
                     + (match.Ignored.Count > 0 ? $": {Quoted.List([.. match.Ignored.Select(Quoted.Name)])}." : "."));

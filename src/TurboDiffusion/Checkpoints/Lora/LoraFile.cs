@@ -99,17 +99,18 @@ public sealed class LoraFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
+    /// <summary>Whether names tell layers of the second of two experts; the first's are named as those of a single transformer.</summary>
+    internal bool NamesSecondExpert => Layers.Any(l => l.OfSecondExpert);
+
     /// <summary>Whether names tell layers of both of two experts.</summary>
-    internal bool NamesBothExperts => Layers.Any(l => l.OfSecondExpert) && Layers.Any(l => !l.OfSecondExpert);
+    internal bool NamesBothExperts => NamesSecondExpert && Layers.Any(l => !l.OfSecondExpert);
 
     /// <summary>
     /// The layers for one expert (null: for a model of one transformer). Where names tell the second expert's from the first's, each gets
     /// its own.
     /// </summary>
     internal IEnumerable<LoraLayer> LayersFor(int? expert) =>
-        NamesBothExperts || expert is not null && Layers.Any(l => l.OfSecondExpert)
-            ? Layers.Where(l => l.OfSecondExpert == (expert == 1))
-            : Layers;
+        expert is not null && NamesSecondExpert ? Layers.Where(l => l.OfSecondExpert == (expert == 1)) : Layers;
 
     /// <summary>Adds a layer's change to a tensor of the base, in place.</summary>
     /// <param name="layer">The layer.</param>

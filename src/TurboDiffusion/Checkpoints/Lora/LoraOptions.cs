@@ -9,7 +9,10 @@ public sealed record LoraOptions(string Path)
     /// <summary>What the change is multiplied by; 1 as trained, negative for the opposite.</summary>
     public double Strength { get; init; } = 1;
 
-    /// <summary>Into which of two experts; a model of one transformer takes those for all.</summary>
+    /// <summary>
+    /// Into which of two experts. A model of one transformer takes those for all, and of a file that names both experts the half of the one
+    /// that is said here.
+    /// </summary>
     public LoraExperts Experts { get; init; }
 
     /// <summary>Reads <c>FILE</c> or <c>FILE:STRENGTH</c>, such as <c>style.safetensors:0.8</c>.</summary>

@@ -22,6 +22,14 @@ public sealed record TinyVaeConfig(int LatentChannels, int PatchSize, (int Level
     /// <summary>The published <c>taew2_2</c>, for Wan 2.2 TI2V-5B.</summary>
     public static TinyVaeConfig Wan22 { get; } = new(48, 2, (256, 128, 64, 64), 64);
 
+    /// <summary>The published one for the latents of a full autoencoder.</summary>
+    /// <param name="vae">The full autoencoder.</param>
+    public static TinyVaeConfig Of(VaeConfig vae)
+    {
+        ArgumentNullException.ThrowIfNull(vae);
+        return vae.ZDim == VaeConfig.Wan22.ZDim ? Wan22 : Wan21;
+    }
+
     /// <summary>Pixels per latent row, and per column.</summary>
     public int SpatialFactor => 8 * PatchSize;
 

@@ -51,21 +51,23 @@ public sealed class LoraSet : IDisposable
     /// <param name="transformer">
     /// A transformer with the official names, in any variant; the result owns it. Int8 is dequantized first.
     /// </param>
-    /// <param name="expert">Which it is: 0 high noise, 1 low noise; 0 of one.</param>
+    /// <param name="expert">Which it is: 0 high noise, 1 low noise; of one, which the LoRAs of two experts are given for says it.</param>
     /// <param name="experts">How many transformers the model has.</param>
     /// <param name="device">Where the sums are made; null: on the CPU.</param>
-    /// <exception cref="CheckpointException">A LoRA is of another model.</exception>
-    /// <exception cref="InvalidRequestException">A LoRA is for one of two experts, and the model has one transformer.</exception>
+    /// <exception cref="CheckpointException">A LoRA is of another model, or has nothing for the expert that it is given for.</exception>
+    /// <exception cref="InvalidRequestException">
+    /// The model has one transformer, and a LoRA of two experts is not given for one of them, or one of a single transformer is.
+    /// </exception>
     public ICheckpoint MergeInto(ICheckpoint transformer, int expert, int experts, Device? device = null)
     {
-        if (experts == 1 && _loras.FirstOrDefault(l => l.Options.Experts != LoraExperts.All).Options is { } misplaced)
-            throw new InvalidRequestException("lora",
-                $"{misplaced.Path} is given for the {misplaced.Experts} expert, and {transformer.Path} is a model of one transformer; "
-                    + "give it for all.");
-        (LoraFile, double)[] chosen = [.. _loras.Where(l => Serves(l.Options.Experts, expert)).Select(l => (l.File, l.Options.Strength))];
+        int? which = experts == 1 ? OnlyExpert(transformer) : expert;
+        (LoraOptions Options, LoraFile File)[] chosen = [.. _loras.Where(l => Serves(l.Options.Experts, which))];
         if (chosen.Length == 0) return transformer;
+        if (chosen.FirstOrDefault(l => l.Options.Experts != LoraExperts.All && !l.File.LayersFor(which).Any()).Options is { } empty)
+            throw new CheckpointException(empty.Path,
+                $"is given for the {Name(empty.Experts)} expert, and has layers of the other alone; give it for that one.");
         ICheckpoint inner = WanCheckpoint.Int8Layers.As(transformer, WeightFormat.Float);
-        var merged = new LoraCheckpoint(inner, chosen, experts == 1 ? null : expert) { Device = device };
+        var merged = new LoraCheckpoint(inner, [.. chosen.Select(l => (l.File, l.Options.Strength))], which) { Device = device };
         _warnings.AddRange(merged.Warnings);
         return merged;
     }
@@ -76,10 +78,30 @@ public sealed class LoraSet : IDisposable
         foreach ((_, LoraFile file) in _loras) file.Dispose();
     }
 
-    private static bool Serves(LoraExperts experts, int expert) => experts switch
+    // A single transformer may be one of two experts, which its weights do not tell; whoever gives LoRAs of both does.
+    private int? OnlyExpert(ICheckpoint transformer)
+    {
+        (LoraOptions Options, LoraFile File)[] placed = [.. _loras.Where(l => l.Options.Experts != LoraExperts.All)];
+        if (placed.FirstOrDefault(l => !l.File.NamesSecondExpert).Options is { } misplaced)
+            throw new InvalidRequestException("lora",
+                $"{misplaced.Path} is given for the {Name(misplaced.Experts)} expert and names none itself, and {transformer.Path} is a "
+                    + "model of one transformer; give it for all.");
+        return placed.Select(l => l.Options.Experts).Distinct().ToArray() switch
+        {
+            [] => null,
+            [var one] => one == LoraExperts.HighNoise ? 0 : 1,
+            _ => throw new InvalidRequestException("lora",
+                $"LoRAs are given for both of two experts, and {transformer.Path} is one transformer; give those of the expert that it "
+                    + "is."),
+        };
+    }
+
+    private static bool Serves(LoraExperts experts, int? expert) => experts switch
     {
         LoraExperts.All => true,
         LoraExperts.HighNoise => expert == 0,
         _ => expert == 1,
     };
+
+    private static string Name(LoraExperts expert) => expert == LoraExperts.HighNoise ? "high-noise" : "low-noise";
 }
