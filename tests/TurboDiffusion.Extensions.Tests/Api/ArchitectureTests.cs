@@ -141,6 +141,19 @@ public partial class ArchitectureTests
         Assert.True(seeding.Length == 0, $"Draw from a torch.Generator of one's own instead:\n{string.Join('\n', seeding)}");
     }
 
+    // What a test compares is the same every time, whatever ran before and beside it: a limit that one value in a thousand exceeds fails
+    // once in a thousand runs. Timings on a GPU, and draws that only disturb another's, are no values of a test.
+    [Fact]
+    public void Tests_draw_from_generators_of_their_own()
+    {
+        string[] drawing = [.. from path in Directory.GetFiles(Path.Combine(Repository.Root, "tests"), "*.cs", SearchOption.AllDirectories)
+                               where !path.EndsWith("Timings.cs", StringComparison.Ordinal)
+                               from Match draw in Draws().Matches(File.ReadAllText(path))
+                               where !draw.Value.Contains("generator", StringComparison.Ordinal)
+                               select $"{Path.GetRelativePath(Repository.Root, path)}: {draw.Value.Trim()}"];
+        Assert.True(drawing.Length == 0, $"Give them a torch.Generator:\n{string.Join('\n', drawing)}");
+    }
+
     [Fact]
     public void The_picture_on_the_page_is_that_of_the_references()
     {
@@ -245,4 +258,10 @@ public partial class ArchitectureTests
         // The last part of its name alone, before a type's.
         public Regex NamedNearby { get; } = new($@"(?<![\w.]){Path.GetFileName(Name)}\.[A-Z]\w*");
     }
+
+    // Of libtorch, with their arguments; "_ = randn(…)" is a draw that disturbs.
+    [GeneratedRegex(@"(?<!_ = )(?<![\w""])(torch\.)?(rand[a-z_]*|bernoulli)"
+        + @"\((?>[^()]+|\((?<depth>)|\)(?<-depth>))*\)(?(depth)(?!))"
+        + @"|\.(normal|uniform|random|bernoulli)_\([^()]*\)")]
+    private static partial Regex Draws();
 }

@@ -9,6 +9,8 @@ namespace TurboDiffusion.Tests.Checkpoints;
 
 public sealed class SafetensorsTests : IDisposable
 {
+    private readonly torch.Generator _random = new(1);
+
     private readonly TestFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -125,8 +127,8 @@ public sealed class SafetensorsTests : IDisposable
         [
             ("i8", torch.arange(5).to(torch.ScalarType.Int8)),
             ("scalar", torch.tensor(2.5)),
-            ("bf16 \"é\"", torch.randn(3, 4).to(torch.ScalarType.BFloat16)),
-            ("transposed", torch.randn(3, 4).t()),
+            ("bf16 \"é\"", torch.randn(3, 4, generator: _random).to(torch.ScalarType.BFloat16)),
+            ("transposed", torch.randn(3, 4, generator: _random).t()),
             ("empty", torch.empty(0, 3)),
             ("flag", torch.tensor(new[] { true, false })),
         ];
@@ -150,7 +152,7 @@ public sealed class SafetensorsTests : IDisposable
     public void A_checkpoint_is_copied_tensor_by_tensor_and_converted()
     {
         using var scope = torch.NewDisposeScope();
-        using var source = new MemoryCheckpoint(("w", torch.randn(8, 8)), ("n", torch.ones(2, torch.ScalarType.Int8)));
+        using var source = new MemoryCheckpoint(("w", torch.randn(8, 8, generator: _random)), ("n", torch.ones(2, torch.ScalarType.Int8)));
         string path = _folder.File("out.safetensors");
         SafetensorsWriter.Write(path, TensorSource.From(source, torch.ScalarType.BFloat16),
             cancellationToken: TestContext.Current.CancellationToken);

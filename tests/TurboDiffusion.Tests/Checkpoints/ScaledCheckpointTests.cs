@@ -14,6 +14,8 @@ namespace TurboDiffusion.Tests.Checkpoints;
 
 public sealed class ScaledCheckpointTests : IDisposable
 {
+    private readonly Generator _random = new(1);
+
     private readonly TestFolder _folder = new();
     private readonly DisposeScope _scope = NewDisposeScope();
 
@@ -57,7 +59,7 @@ public sealed class ScaledCheckpointTests : IDisposable
     [InlineData("scale_weight", 6L, 4L, 1L)]
     public void Scales_of_every_shape_are_applied(string name, params long[] shape)
     {
-        Tensor weight = randint(-127, 128, [6, 8], ScalarType.Int8), scale = rand(shape);
+        Tensor weight = randint(-127, 128, [6, 8], ScalarType.Int8, generator: _random), scale = rand(shape, generator: _random);
         using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(("l.weight", weight.alias()), ("l." + name, scale.alias()),
             ("l.bias", ones(6)), ("l.input_scale", ones(1)), ("scaled_fp8", ones(2))));
         Assert.Equal(["l.weight", "l.bias"], view.Tensors.Keys);
@@ -93,7 +95,8 @@ public sealed class ScaledCheckpointTests : IDisposable
     [Fact]
     public void Blocks_at_the_edge_are_smaller()
     {
-        Tensor weight = randint(-127, 128, [200, 130], ScalarType.Int8), scale = tensor(new float[,] { { 1, 2 }, { 3, 4 } });
+        Tensor weight = randint(-127, 128, [200, 130], ScalarType.Int8, generator: _random),
+            scale = tensor(new float[,] { { 1, 2 }, { 3, 4 } });
         using ICheckpoint view = ScaledCheckpoint.Of(new MemoryCheckpoint(
             ("l.weight", weight.alias()), ("l.weight_scale", scale.alias()), ("l.comfy_quant", Text("""{"format": "int8_blockwise"}"""))));
         Tensor value = view.Read("l.weight"), plain = weight.to_type(ScalarType.Float32);

@@ -159,7 +159,7 @@ public sealed class WriteFailureTests : IDisposable
         await using IFrameSink sink = ffmpeg is null
             ? VideoSink.Open(path, Format, Metadata, options, cancellationToken)
             : new FFmpegSink(ffmpeg, VideoTarget.Check(path, overwrite: true), Format, Metadata, options, cancellationToken);
-        using torch.Tensor video = torch.rand(frames, Height, Width, 3).mul_(noise).to(torch.uint8);
+        using torch.Tensor video = torch.rand(frames, Height, Width, 3, generator: new torch.Generator(1)).mul_(noise).to(torch.uint8);
         sink.Write(video);
         await sink.CompleteAsync(cancellationToken);
     }

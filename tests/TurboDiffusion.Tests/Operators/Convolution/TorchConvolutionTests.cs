@@ -7,6 +7,8 @@ namespace TurboDiffusion.Tests.Operators.Convolution;
 
 public class TorchConvolutionTests
 {
+    private readonly Generator _random = new(1);
+
     [Theory]
     [InlineData(3, 12)]
     [InlineData(8, 8)]
@@ -19,8 +21,8 @@ public class TorchConvolutionTests
         for (int round = 0; round < 4; round++)
         {
             using var scope = NewDisposeScope();
-            Tensor input = randn([3, inChannels, 8, 9], requires_grad: true), upstream = randn([3, outChannels, 8, 9]);
-            Tensor weight = randn([outChannels, inChannels, 3, 3], requires_grad: true), bias = randn([outChannels], requires_grad: true);
+            Tensor input = Normal(3, inChannels, 8, 9).requires_grad_(true), upstream = Normal(3, outChannels, 8, 9);
+            Tensor weight = Normal(outChannels, inChannels, 3, 3).requires_grad_(true), bias = Normal(outChannels).requires_grad_(true);
 
             LeaveNaN();
             Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1], [1, 1]);
@@ -42,7 +44,7 @@ public class TorchConvolutionTests
         for (int round = 0; round < 4; round++)
         {
             using var scope = NewDisposeScope();
-            Tensor input = randn([8, 24, 6, 14, 24]), weight = randn([24, 24, 3, 3, 3]), bias = randn([24]);
+            Tensor input = Normal(8, 24, 6, 14, 24), weight = Normal(24, 24, 3, 3, 3), bias = Normal(24);
             LeaveNaN();
             Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
             Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32,
@@ -59,4 +61,6 @@ public class TorchConvolutionTests
         using var scope = NewDisposeScope();
         for (int i = 0; i < 56; i++) full([3L << (8 + i % 14)], float.NaN);
     }
+
+    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }
