@@ -17,6 +17,7 @@ namespace TurboDiffusion.Cli.Commands;
 internal sealed class BenchCommand : CliCommand
 {
     private const string Script = "tests/TurboDiffusion.Benchmarks/baseline.py";
+
     private readonly Option<string?> _preset = Opt.Text("--preset", "MODEL",
         $"The model's dimensions: {Opt.PublishedModels}. Default: {ModelSpec.T2V1_3B.Name}; on the CPU, a small model.", "-p");
     private readonly Option<string?> _size = Opt.Text("--size", "WIDTHxHEIGHT",

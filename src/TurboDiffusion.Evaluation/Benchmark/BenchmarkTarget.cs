@@ -15,7 +15,7 @@ namespace TurboDiffusion.Evaluation.Benchmark;
 internal sealed record BenchmarkTarget(ModelSpec Spec, VideoSize Size, int Frames, Device Device, IReadOnlyList<BenchmarkVariant> Variants)
 {
     /// <summary>Sparse attention's share of key blocks.</summary>
-    public double TopK { get; init; } = AttentionOptions.DefaultTopKRatio;
+    public double TopK { get; init; } = Spec.TopKRatio;
 
     /// <summary>The model whose weights are measured; null: random ones.</summary>
     public ModelFiles? Files { get; init; }

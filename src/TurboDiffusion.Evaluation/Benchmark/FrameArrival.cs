@@ -18,11 +18,10 @@ internal sealed class FrameArrival : IVideoObserver, IVideoReceiver, IDisposable
     /// <summary>Seconds from the start of decoding to the last frame, of the last video.</summary>
     public double Seconds => Stopwatch.GetElapsedTime(_begun, _last).TotalSeconds;
 
-    void IVideoObserver.Begin(int video, ulong seed) => _begun = Stopwatch.GetTimestamp();
+    /// <inheritdoc cref="IVideoReceiver.Begin"/>
+    public void Begin(int video, ulong seed) => _begun = Stopwatch.GetTimestamp();
 
     void IVideoObserver.Write(torch.Tensor levels) => _last = Stopwatch.GetTimestamp();
-
-    void IVideoReceiver.Begin(int video, ulong seed) => _begun = Stopwatch.GetTimestamp();
 
     void IVideoReceiver.Write(torch.Tensor frames) => Take(_download.Add(frames));
 
