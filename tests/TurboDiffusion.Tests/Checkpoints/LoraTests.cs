@@ -107,7 +107,7 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void Each_layer_has_its_own_rank_and_alpha()
     {
-        Tensor down = Normal(7, 64), up = Normal(128, 7), third = Normal(1, 128), fourth = Normal(64, 1);
+        Tensor down = _random.Normal(7, 64), up = _random.Normal(128, 7), third = _random.Normal(1, 128), fourth = _random.Normal(64, 1);
         using LoraFile lora = Of(($"{Layer}.lora_down.weight", _down), ($"{Layer}.lora_up.weight", _up),
             ("blocks.0.ffn.0.lora_down.weight", down), ("blocks.0.ffn.0.lora_up.weight", up),
             ("blocks.0.ffn.0.alpha", tensor(new long[] { 14 })),
@@ -141,7 +141,8 @@ public sealed class LoraTests : IDisposable
     public void A_LoRA_of_image_to_video_goes_into_text_to_video_with_what_both_have()
     {
         using LoraFile lora = Of(($"{Layer}.lora_A.weight", _down), ($"{Layer}.lora_B.weight", _up),
-            ("patch_embedding.lora_A.weight", Normal(2, 36, 1, 2, 2)), ("patch_embedding.lora_B.weight", Normal(64, 2, 1, 1, 1)),
+            ("patch_embedding.lora_A.weight", _random.Normal(2, 36, 1, 2, 2)),
+            ("patch_embedding.lora_B.weight", _random.Normal(64, 2, 1, 1, 1)),
             ("blocks.0.cross_attn.v_img.diff_b", ones(64)));
         LoraCheckpoint merged = Merge((lora, 1));
         Assert.Equal(1, merged.ChangedTensors);
@@ -192,7 +193,7 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void A_patch_convolution_changes_the_linear_patch_embedding()
     {
-        Tensor down = Normal(2, 16, 1, 2, 2), up = Normal(64, 2, 1, 1, 1);
+        Tensor down = _random.Normal(2, 16, 1, 2, 2), up = _random.Normal(64, 2, 1, 1, 1);
         using LoraFile lora = Of(("diffusion_model.patch_embedding.lora_A.weight", down),
             ("diffusion_model.patch_embedding.lora_B.weight", up));
         Comparison.Elementwise(Base().Read("patch_embedding.weight") + up.flatten(1).mm(down.flatten(1)),
@@ -310,7 +311,7 @@ public sealed class LoraTests : IDisposable
     {
         ICheckpoint image = Random(ImageConfig);
         IReadOnlyList<long> shape = image.Tensors[native + ".weight"].Shape;
-        Tensor a = Normal(4, shape[1]), b = Normal(shape[0], 4);
+        Tensor a = _random.Normal(4, shape[1]), b = _random.Normal(shape[0], 4);
         using LoraFile lora = Of((down, a), (up, b));
         var merged = new LoraCheckpoint(image, [(lora, 0.5)]);
         Comparison.Elementwise(image.Read(native + ".weight") + 0.5 * b.mm(a), merged.Read(native + ".weight"), 1e-5, 1e-5, native);
@@ -348,7 +349,7 @@ public sealed class LoraTests : IDisposable
     [Fact]
     public void A_LoRA_of_another_model_is_refused()
     {
-        using LoraFile larger = Of(($"{Layer}.lora_A.weight", Normal(4, 128)), ($"{Layer}.lora_B.weight", Normal(128, 4))),
+        using LoraFile larger = Of(($"{Layer}.lora_A.weight", _random.Normal(4, 128)), ($"{Layer}.lora_B.weight", _random.Normal(128, 4))),
             other = Of(("double_blocks.0.img_attn.qkv.lora_A.weight", _down), ("double_blocks.0.img_attn.qkv.lora_B.weight", _up));
         Assert.Contains("other sizes", Assert.Throws<CheckpointException>(() => Merge((larger, 1))).Message);
         Assert.Contains("of another model", Assert.Throws<CheckpointException>(() => Merge((other, 1))).Message);
@@ -370,9 +371,11 @@ public sealed class LoraTests : IDisposable
     public void Matrices_that_do_not_belong_together_are_refused()
     {
         Assert.Contains("do not belong together",
-            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", Normal(4, 8)), ("x.lora_B.weight", Normal(8, 3)))).Message);
+            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", _random.Normal(4, 8)),
+                ("x.lora_B.weight", _random.Normal(8, 3)))).Message);
         Assert.Contains("do not belong together",
-            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", Normal(8)), ("x.lora_B.weight", Normal(8, 3)))).Message);
+            Assert.Throws<CheckpointException>(() => Of(("x.lora_A.weight", _random.Normal(8)),
+                ("x.lora_B.weight", _random.Normal(8, 3)))).Message);
         Assert.Contains("twice", Assert.Throws<CheckpointException>(() =>
             Of(("x.diff", ones(1)), ("diffusion_model.x.diff", ones(1)))).Message);
     }
@@ -444,6 +447,4 @@ public sealed class LoraTests : IDisposable
         SafetensorsWriter.Write(_folder.File(name), [.. tensors.Select(t => TensorSource.From(t.Name, t.Value))]);
         return _folder.File(name);
     }
-
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }

@@ -36,10 +36,10 @@ public class TinyVaeTests
     {
         using var scope = NewDisposeScope();
         using TinyVideoAutoencoder vae = Random(Small with { PatchSize = patch, LatentChannels = patch == 1 ? 16 : 48 });
-        Tensor latents = randn([2, vae.Config.LatentChannels, 4, 4, 6], generator: _random), whole = vae.DecodeWhole(latents);
+        Tensor latents = _random.Normal(2, vae.Config.LatentChannels, 4, 4, 6), whole = vae.DecodeWhole(latents);
         Assert.Equal([2, 3, 13, 4L * vae.Config.SpatialFactor, 6L * vae.Config.SpatialFactor], whole.shape);
         Comparison.Elementwise(whole, cat([.. vae.DecodeChunks(latents)], 2), 1e-5, 1e-5, "chunks");
-        Tensor video = rand(whole.shape, generator: _random) * 2 - 1, encoded = vae.Encode(video);
+        Tensor video = _random.Uniform(whole.shape) * 2 - 1, encoded = vae.Encode(video);
         Assert.Equal(latents.shape, encoded.shape);
         // The past alone is looked at: the first frames do not depend on the last ones.
         Comparison.Elementwise(encoded.narrow(2, 0, 2), vae.Encode(video.narrow(2, 0, 9)).narrow(2, 0, 2), 1e-5, 1e-5, "past");
@@ -53,7 +53,7 @@ public class TinyVaeTests
         using var scope = NewDisposeScope();
         using var model = new TinyVideoAutoencoder(Small, Placement.Meta);
         var random = new RandomCheckpoint(model, 0);
-        Tensor more = randn([36, 12, 1, 1], generator: _random);
+        Tensor more = _random.Normal(36, 12, 1, 1);
         using var file =
             new MemoryCheckpoint([.. random.Tensors.Keys.Select(n => (n, n == "decoder.13.conv.weight" ? more.alias() : random.Read(n)))]);
         using ICheckpoint trimmed = TinyVideoAutoencoder.Trimmed(file, TinyVaeConfig.FromCheckpoint(file));
@@ -69,7 +69,7 @@ public class TinyVaeTests
         using TinyVideoAutoencoder vae = Random(Small);
         using var source = new CancellationTokenSource();
         source.Cancel();
-        Assert.Throws<OperationCanceledException>(() => vae.DecodeWhole(randn([1, 16, 1, 2, 2], generator: _random), source.Token));
+        Assert.Throws<OperationCanceledException>(() => vae.DecodeWhole(_random.Normal(1, 16, 1, 2, 2), source.Token));
     }
 
     private static TinyVideoAutoencoder Random(TinyVaeConfig config)

@@ -24,7 +24,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor video = Normal(2, 3, frames, 16, 24);
+        Tensor video = _random.Normal(2, 3, frames, 16, 24);
         Tensor whole = vae.EncodeWhole(video);
         Assert.Equal([2, 16, 1 + (frames - 1) / 4, 2, 3], whole.shape);
         Comparison.Elementwise(whole, vae.Encode(video), RTol, ATol, "latents");
@@ -41,7 +41,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor latents = Normal(2, 16, latentFrames, 2, 3);
+        Tensor latents = _random.Normal(2, 16, latentFrames, 2, 3);
         Tensor whole = vae.DecodeWhole(latents);
         Assert.Equal([2, 3, 1 + 4 * (latentFrames - 1), 16, 24], whole.shape);
         Comparison.Elementwise(whole, vae.Decode(latents), RTol, ATol, "video");
@@ -120,7 +120,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small(new DecodePlan(1, tiles, tileByTile, 0));
-        Tensor latents = Normal(2, 16, 3, height, width);
+        Tensor latents = _random.Normal(2, 16, 3, height, width);
         Tensor[] chunks = [.. vae.DecodeChunks(latents)];
         Assert.Equal([1, 4, 4], chunks.Select(c => c.shape[2]));
         // Strips have other memory strides, and sums another order.
@@ -164,7 +164,7 @@ public class VaeTests
         using CausalCache whole = new(), strip = new();
         DecodeTile tile = new(4, begin, end);
         for (int chunk = 0; chunk < 3; chunk++)
-            decoder.Enlarge(decoder.Middle(Normal(1, 16, 1, 4, 9), whole, default), tile, 1, strip, default);
+            decoder.Enlarge(decoder.Middle(_random.Normal(1, 16, 1, 4, 9), whole, default), tile, 1, strip, default);
         Assert.Equal(sizeof(float) * DecodePlan.Past(vae.Config, (3, 4, 9), tile), strip.Bytes);
     }
 
@@ -263,7 +263,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor a = Normal(1, 16, 3, 2, 2), b = Normal(1, 16, 3, 2, 2);
+        Tensor a = _random.Normal(1, 16, 3, 2, 2), b = _random.Normal(1, 16, 3, 2, 2);
         (Tensor First, Tensor Second)[] pairs = [.. vae.DecodeChunks(a).Zip(vae.DecodeChunks(b))];
         Comparison.Elementwise(vae.DecodeWhole(a), cat([.. pairs.Select(p => p.First)], 2), RTol, ATol, "first video");
         Comparison.Elementwise(vae.DecodeWhole(b), cat([.. pairs.Select(p => p.Second)], 2), RTol, ATol, "second video");
@@ -274,7 +274,7 @@ public class VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor latents = Normal(1, 16, 3, 2, 2);
+        Tensor latents = _random.Normal(1, 16, 3, 2, 2);
         Tensor changed = latents.clone();
         changed.narrow(2, 2, 1).add_(1);
         Tensor before = vae.DecodeWhole(latents), after = vae.DecodeWhole(changed);
@@ -288,10 +288,10 @@ public class VaeTests
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
         foreach ((_, TorchSharp.Modules.Parameter p) in vae.named_parameters()) p.requires_grad = true;
-        Tensor video = Normal(1, 3, 9, 16, 16);
+        Tensor video = _random.Normal(1, 3, 9, 16, 16);
         (Tensor mean, Tensor logVariance) = vae.EncodePosterior(video);
         // A different weight for every element: a plain mean over the channels of the latents would hide some of them.
-        Tensor loss = (vae.DecodeWhole(mean) * Normal(video.shape)).sum() + (logVariance * Normal(logVariance.shape)).sum();
+        Tensor loss = (vae.DecodeWhole(mean) * _random.Normal(video.shape)).sum() + (logVariance * _random.Normal(logVariance.shape)).sum();
         loss.backward();
         Assert.Empty(vae.named_parameters().Where(p => p.parameter.grad is not { } g || !(g.abs().sum().item<float>() > 0))
             .Select(p => p.name));
@@ -302,7 +302,7 @@ public class VaeTests
     {
         using var outer = NewDisposeScope();
         using WanVae vae = Small();
-        Tensor video = Normal(1, 3, 5, 16, 16);
+        Tensor video = _random.Normal(1, 3, 5, 16, 16);
         vae.Encode(video).Dispose();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (NewDisposeScope())
@@ -320,7 +320,7 @@ public class VaeTests
         using var scope = NewDisposeScope();
         using WanVae vae = Small();
         using var cancellation = new CancellationTokenSource();
-        using IEnumerator<Tensor> chunks = vae.DecodeChunks(Normal(1, 16, 3, 2, 2), cancellation.Token).GetEnumerator();
+        using IEnumerator<Tensor> chunks = vae.DecodeChunks(_random.Normal(1, 16, 3, 2, 2), cancellation.Token).GetEnumerator();
         Assert.True(chunks.MoveNext());
         cancellation.Cancel();
         Assert.Throws<OperationCanceledException>(() => chunks.MoveNext());
@@ -395,6 +395,4 @@ public class VaeTests
         Assert.Contains($"{frames} is the nearest below",
             Assert.Throws<InvalidRequestException>(() => VaeConfig.Wan21.CheckFrames(frames + 3)).Message);
     }
-
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }

@@ -87,7 +87,7 @@ public class Wan22VaeTests
         using var vae = new WanVae(config, Placement.Cpu);
         StrictLoader.Load(vae, values, null, TestContext.Current.CancellationToken);
         int frames = 2 * config.TemporalFactor + 1;
-        Tensor video = rand([2, 3, frames, 2 * config.SpatialFactor, 3 * config.SpatialFactor], generator: _random) * 2 - 1,
+        Tensor video = _random.Uniform(2, 3, frames, 2 * config.SpatialFactor, 3 * config.SpatialFactor) * 2 - 1,
             latents = vae.EncodeWhole(video);
         Assert.Equal([2, 48, 3, 2, 3], latents.shape);
         Comparison.Elementwise(latents, vae.Encode(video), 1e-4, 1e-4, "encode");
@@ -101,7 +101,7 @@ public class Wan22VaeTests
     {
         using var scope = NewDisposeScope();
         using WanVae vae = Random();
-        Tensor video = rand([1, 3, 9, 32, 64], generator: _random) * 2 - 1, whole = vae.EncodeWhole(video);
+        Tensor video = _random.Uniform(1, 3, 9, 32, 64) * 2 - 1, whole = vae.EncodeWhole(video);
         Assert.Equal([1, 48, 3, 2, 4], whole.shape);
         Comparison.Elementwise(whole, vae.Encode(video), 1e-4, 1e-4, "encode");
         Tensor decoded = vae.DecodeWhole(whole);
@@ -109,7 +109,7 @@ public class Wan22VaeTests
         Comparison.Elementwise(decoded, vae.Decode(whole), 1e-4, 1e-4, "decode");
         Assert.Equal([1, 4, 4], vae.DecodeChunks(whole).Select(c => c.shape[2]));
         using WanVae strips = Random(0);
-        Tensor wide = Normal(1, 48, 2, 2, 13);
+        Tensor wide = _random.Normal(1, 48, 2, 2, 13);
         Comparison.Elementwise(vae.DecodeWhole(wide), strips.Decode(wide), 1e-4, 1e-4, "strips");
     }
 
@@ -117,7 +117,7 @@ public class Wan22VaeTests
     public void Shortcuts_are_means_and_repetitions()
     {
         using var scope = NewDisposeScope();
-        Tensor x = Normal(1, 2, 3, 4, 4), averaged = LevelShortcut.Average(x, 4, 2, 2),
+        Tensor x = _random.Normal(1, 2, 3, 4, 4), averaged = LevelShortcut.Average(x, 4, 2, 2),
             repeated = LevelShortcut.Repeat(x, 1, 2, 2, first: true);
         // Two channels of 2x2x2 in four groups of four: the first is channel 0 in frame -1 (zeros), the second channel 0 in frame 0.
         Assert.Equal([1, 4, 2, 2, 2], averaged.shape);
@@ -145,7 +145,7 @@ public class Wan22VaeTests
         int chunks = 0;
         using Hooked cancels = new(() => { if (++chunks == 2) cancellation.Cancel(); }), counts = new(() => Assert.Equal(1, chunks));
         (layers[0], layers[1]) = (cancels, counts);
-        Tensor video = rand([1, 3, 9, 32, 208], generator: _random), latents = Normal(1, 48, 3, 2, 13);
+        Tensor video = _random.Uniform(1, 3, 9, 32, 208), latents = _random.Normal(1, 48, 3, 2, 13);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Assert.Throws<OperationCanceledException>(() =>
         {
@@ -172,6 +172,4 @@ public class Wan22VaeTests
         StrictLoader.Load(vae, new RandomCheckpoint(meta, 5), null, TestContext.Current.CancellationToken);
         return vae;
     }
-
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }

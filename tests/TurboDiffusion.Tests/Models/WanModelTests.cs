@@ -24,7 +24,7 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using WanModel model = Small();
-        Tensor x = Normal(1, 16, 2, 4, 4), t = full(1, 500.0), embedding = Normal(1, 8, 32);
+        Tensor x = _random.Normal(1, 16, 2, 4, 4), t = full(1, 500.0), embedding = _random.Normal(1, 8, 32);
         using CrossContext text = model.PrepareContext(embedding);
         using var cancellation = new CancellationTokenSource();
         var finished = new List<string>();
@@ -58,7 +58,7 @@ public class WanModelTests
         var config = new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32);
         using var attention = new CrossAttention(config, WeightFormat.Float, Placement.Cpu);
         foreach ((_, var parameter) in attention.named_parameters()) parameter.normal_(0, 0.1, generator: _random);
-        Tensor text = cat([Normal(1, 3, 256), zeros(1, 5, 256)], 1);
+        Tensor text = cat([_random.Normal(1, 3, 256), zeros(1, 5, 256)], 1);
         long distinct = DenseAttention.DistinctRows(text);
         Assert.Equal(4, distinct);
         KeyValues plain = attention.Project(text).Text, padded = attention.Project(text, null, distinct).Text;
@@ -72,7 +72,7 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using WanModel model = Small();
-        Tensor x = Normal(1, 16, 2, 4, 4), t = full(1, 500.0), embedding = Normal(1, 8, 32);
+        Tensor x = _random.Normal(1, 16, 2, 4, 4), t = full(1, 500.0), embedding = _random.Normal(1, 8, 32);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (CrossContext text = model.PrepareContext(embedding))
         using (Tensor v = model.Forward(x, t, text))
@@ -85,7 +85,7 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using WanModel model = Small();
-        Tensor x = Normal(2, 16, 2, 4, 4), t = tensor(new float[] { 900, 300 }), embedding = Normal(2, 8, 32);
+        Tensor x = _random.Normal(2, 16, 2, 4, 4), t = tensor(new float[] { 900, 300 }), embedding = _random.Normal(2, 8, 32);
         Tensor both = model.Forward(x, t, model.PrepareContext(embedding));
         for (int i = 0; i < 2; i++)
             Comparison.RelativeL2(model.Forward(x.narrow(0, i, 1), t.narrow(0, i, 1), model.PrepareContext(embedding.narrow(0, i, 1))),
@@ -100,8 +100,9 @@ public class WanModelTests
     {
         using var scope = NewDisposeScope();
         using WanModel model = Small();
-        using CrossContext text = model.PrepareContext(Normal(1, 8, 32));
-        var error = Assert.Throws<ArgumentException>(() => model.Forward(Normal(1, channels, 2, height, width), full(1, 500.0), text));
+        using CrossContext text = model.PrepareContext(_random.Normal(1, 8, 32));
+        var error = Assert.Throws<ArgumentException>(() => model.Forward(_random.Normal(1, channels, 2, height, width), full(1, 500.0),
+            text));
         Assert.Contains("[B, 16, T, H, W]", error.Message);
     }
 
@@ -112,6 +113,4 @@ public class WanModelTests
         StrictLoader.Load(model, new RandomCheckpoint(model, 1));
         return model;
     }
-
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }

@@ -21,8 +21,9 @@ public class TorchConvolutionTests
         for (int round = 0; round < 4; round++)
         {
             using var scope = NewDisposeScope();
-            Tensor input = Normal(3, inChannels, 8, 9).requires_grad_(true), upstream = Normal(3, outChannels, 8, 9);
-            Tensor weight = Normal(outChannels, inChannels, 3, 3).requires_grad_(true), bias = Normal(outChannels).requires_grad_(true);
+            Tensor input = _random.Normal(3, inChannels, 8, 9).requires_grad_(true), upstream = _random.Normal(3, outChannels, 8, 9);
+            Tensor weight = _random.Normal(outChannels, inChannels, 3, 3).requires_grad_(true),
+                bias = _random.Normal(outChannels).requires_grad_(true);
 
             LeaveNaN();
             Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1], [1, 1]);
@@ -44,7 +45,7 @@ public class TorchConvolutionTests
         for (int round = 0; round < 4; round++)
         {
             using var scope = NewDisposeScope();
-            Tensor input = Normal(8, 24, 6, 14, 24), weight = Normal(24, 24, 3, 3, 3), bias = Normal(24);
+            Tensor input = _random.Normal(8, 24, 6, 14, 24), weight = _random.Normal(24, 24, 3, 3, 3), bias = _random.Normal(24);
             LeaveNaN();
             Tensor output = TorchConvolution.Run(input, weight, bias, [1, 1, 1], [0, 1, 1]);
             Tensor columns = stack([.. Enumerable.Range(0, 3).Select(k => input.narrow(2, k, 4))], 2).permute(0, 3, 1, 2, 4, 5).reshape(32,
@@ -61,6 +62,4 @@ public class TorchConvolutionTests
         using var scope = NewDisposeScope();
         for (int i = 0; i < 56; i++) full([3L << (8 + i % 14)], float.NaN);
     }
-
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
 }

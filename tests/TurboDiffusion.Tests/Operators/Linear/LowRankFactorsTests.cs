@@ -34,12 +34,12 @@ public sealed class LowRankFactorsTests : IDisposable
     public void The_layer_is_that_of_the_summed_weights(WeightFormat format)
     {
         (LinearLayer layer, Tensor weight, Tensor bias) = Layer(format, CPU);
-        Tensor sum = weight + Scale * layer.Factors!.Up.Weight.mm(layer.Factors.Down.Weight), x = Normal(2, 150, In);
+        Tensor sum = weight + Scale * layer.Factors!.Up.Weight.mm(layer.Factors.Down.Weight), x = _random.Normal(2, 150, In);
         LinearLayer merged = Layer(format, sum, bias, CPU);
         double limit = format == WeightFormat.Int8 ? Int8Limit : 1e-6;
         using var noGrad = no_grad();
         Comparison.RelativeL2(merged.call(x), layer.call(x), limit, "product");
-        Tensor residual = Normal(2, 150, Out), gate = Normal(2, 1, Out);
+        Tensor residual = _random.Normal(2, 150, Out), gate = _random.Normal(2, 1, Out);
         Comparison.RelativeL2(merged.MultiplyAdd(merged.Prepare(x), residual, gate),
             layer.MultiplyAdd(layer.Prepare(x), residual, gate), limit, "gate, residual");
         if (format == WeightFormat.Float)
@@ -69,8 +69,8 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, Tensor weight, Tensor bias) = Layer(WeightFormat.Float, CPU);
         (Parameter down, Parameter up) = Recorded(layer);
-        Tensor x = Normal(2, 150, In).requires_grad_(true), d = down.detach().clone().requires_grad_(true),
-            u = up.detach().clone().requires_grad_(true), again = x.detach().clone().requires_grad_(true), g = Normal(2, 150, Out);
+        Tensor x = _random.Normal(2, 150, In).requires_grad_(true), d = down.detach().clone().requires_grad_(true),
+            u = up.detach().clone().requires_grad_(true), again = x.detach().clone().requires_grad_(true), g = _random.Normal(2, 150, Out);
         layer.call(x).mul(g).sum().backward();
         nn.functional.linear(again, weight + Scale * u.mm(d), bias).mul(g).sum().backward();
         Comparison.RelativeL2(again.grad!, x.grad!, 1e-5, "x");
@@ -86,7 +86,7 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, Tensor weight, _) = Layer(WeightFormat.Int8, CPU);
         (Parameter down, Parameter up) = Recorded(layer);
-        Tensor x = Normal(150, In).requires_grad_(inputRecorded), g = Normal(150, Out);
+        Tensor x = _random.Normal(150, In).requires_grad_(inputRecorded), g = _random.Normal(150, Out);
         layer.call(x).mul(g).sum().backward();
 
         Tensor rounded = Rounded(x.detach()), sum = Rounded(weight + Scale * up.detach().mm(down.detach())), ofSum = g.t().mm(rounded);
@@ -98,8 +98,9 @@ public sealed class LowRankFactorsTests : IDisposable
     [Fact]
     public void Without_factors_int8_passes_gradients_to_its_input_alone()
     {
-        LinearLayer layer = Layer(WeightFormat.Int8, Normal(Out, In), Normal(Out), CPU);
-        Tensor x = Normal(150, In).requires_grad_(true), residual = Normal(1, 150, Out).requires_grad_(true), g = Normal(1, 150, Out);
+        LinearLayer layer = Layer(WeightFormat.Int8, _random.Normal(Out, In), _random.Normal(Out), CPU);
+        Tensor x = _random.Normal(150, In).requires_grad_(true), residual = _random.Normal(1, 150, Out).requires_grad_(true),
+            g = _random.Normal(1, 150, Out);
         layer.MultiplyAdd(layer.Prepare(x.unsqueeze(0)), residual).mul(g).sum().backward();
         Comparison.Exact(g, residual.grad!, "residual");
         Assert.True(x.grad!.norm().item<float>() > 0);
@@ -111,17 +112,18 @@ public sealed class LowRankFactorsTests : IDisposable
     {
         (LinearLayer layer, _, _) = Layer(WeightFormat.Float, CPU);
         Assert.Throws<InvalidOperationException>(() => layer.AddFactors(2, 2));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Layer(WeightFormat.Float, Normal(3, 3), Normal(3), CPU).AddFactors(0, 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Layer(WeightFormat.Float, _random.Normal(3, 3), _random.Normal(3),
+            CPU).AddFactors(0, 1));
         Assert.Equal(["bias", "lora_down.weight", "lora_up.weight", "weight"], layer.named_parameters().Select(p => p.name).Order());
     }
 
     private void ValuesAreThoseWithoutGradients(WeightFormat format, Device device, ScalarType dtype, double limit)
     {
         (LinearLayer first, _, _) = Layer(format, device, dtype);
-        LinearLayer second = Layer(format, Normal(In, Out) * 0.1, Normal(In), device, dtype);
-        Tensor x = Normal(2, 150, In).to(dtype, device), residual = Normal(2, 150, In).to(dtype, device),
-            gate = Normal(2, 1, In).to(device);
-        var norm = Norm.Modulated(Normal(2, 1, In).to(device), Normal(2, 1, In).to(device), 1e-6);
+        LinearLayer second = Layer(format, _random.Normal(In, Out) * 0.1, _random.Normal(In), device, dtype);
+        Tensor x = _random.Normal(2, 150, In).to(dtype, device), residual = _random.Normal(2, 150, In).to(dtype, device),
+            gate = _random.Normal(2, 1, In).to(device);
+        var norm = Norm.Modulated(_random.Normal(2, 1, In).to(device), _random.Normal(2, 1, In).to(device), 1e-6);
         Tensor Run(Tensor input)
         {
             Operand hidden = first.MultiplyGelu(first.Prepare(input, norm));
@@ -141,8 +143,6 @@ public sealed class LowRankFactorsTests : IDisposable
         return (layer.Factors.Down.Weight, layer.Factors.Up.Weight);
     }
 
-    private Tensor Normal(params long[] shape) => randn(shape, generator: _random);
-
     private static Tensor Values(Operand operand) => ((FloatOperand)operand).Values;
 
     private static Tensor Rounded(Tensor x)
@@ -155,12 +155,12 @@ public sealed class LowRankFactorsTests : IDisposable
     private (LinearLayer Layer, Tensor Weight, Tensor Bias) Layer(
         WeightFormat format, Device device, ScalarType dtype = ScalarType.Float32)
     {
-        Tensor weight = Normal(Out, In) * 0.1, bias = Normal(Out);
+        Tensor weight = _random.Normal(Out, In) * 0.1, bias = _random.Normal(Out);
         LinearLayer layer = Layer(format, weight, bias, device, dtype);
         using var noGrad = no_grad();
         LowRankFactors factors = layer.AddFactors(Rank, Alpha);
-        factors.Down.Weight.copy_(Normal(Rank, In) * 0.1);
-        factors.Up.Weight.copy_(Normal(Out, Rank) * 0.1);
+        factors.Down.Weight.copy_(_random.Normal(Rank, In) * 0.1);
+        factors.Up.Weight.copy_(_random.Normal(Out, Rank) * 0.1);
         return (layer, format == WeightFormat.Int8 ? Rounded(weight) : weight, bias);
     }
 
