@@ -5,9 +5,9 @@
 // and OUTPUTS channels to the next. A warp of a third warpgroup fills a ring of STAGES boxes with their weights, those of the next tile
 // while this one ends; two warpgroups multiply.
 //   CHANNELS       of a pixel of the input, a multiple of 32
-//   OUTPUTS        channels of a tile: 32, 96, 128 or 192
+//   OUTPUTS        channels of a tile: 32, 64, 96, 128 or 192
 //   ALTERNATE      0: each of the two warpgroups has 8 columns of every tile; 1: every other tile, and the end of one is hidden behind
-//                  the products of the next. Its sums of 256 pixels fit for 32 and 96 channels.
+//                  the products of the next. Its sums of 256 pixels fit for up to 96 channels.
 //   KERNEL_FRAMES  frames that the kernel spans
 //   KERNEL         rows and columns that it spans: 1, 2 or 3
 //   PHASES         1; or 4: of an input pixel, four of the output, enlarged twice: a kernel of 2×2 for each, those of the odd rows and
@@ -17,6 +17,7 @@
 //                  halves height and width; its weights are zeros where it has no fourth row and column
 //   STAGES         of the ring
 //   RESIDUAL       1: something is added
+//   RELU           1: what is negative then becomes zero
 #include "ptx_sm90.cuh"
 #include "vector.cuh"
 
@@ -147,7 +148,10 @@ DEVICE void finish(float (&sum)[kProducts][kSums], const Result& out, const Size
         transpose_quad(even);
         transpose_quad(odd);
 #pragma unroll
-        for (int i = 0; i < kVector; i++) v[i] += i % 2 == 0 ? even[i / 2] : odd[i / 2];
+        for (int i = 0; i < kVector; i++) {
+            v[i] += i % 2 == 0 ? even[i / 2] : odd[i / 2];
+            if (RELU && v[i] < 0) v[i] = 0;  // what is no number stays so
+        }
         if (pixel.inside) store8(out.y + pixel.at + part * kPartChannels, v);
     }
 }

@@ -47,6 +47,27 @@ public class TinyVaeTests
         Assert.Throws<ArgumentException>(() => vae.DecodeWhole(latents.narrow(1, 0, 3)));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void The_decoder_on_frames_is_the_plain_one(int patch)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        TinyVaeConfig config = new(patch == 1 ? 16 : 48, patch, (64, 32, 64, 32), 8);
+        using TinyVideoAutoencoder vae = Random(config);
+        Tensor latents = _random.Normal(1, 5, config.LatentChannels, 3, 4) * 2;
+        using var fast = new TinyFrameDecoder(vae.Decoder);
+        using FrameMemory plainPast = new(), past = new();
+        foreach ((long first, long count) in new[] { (0L, 1L), (1L, 3L), (4L, 1L) })
+        {
+            Tensor part = latents.narrow(1, first, count);
+            Comparison.Elementwise(vae.Decoder.Run(part, plainPast), fast.Run(part, past, CancellationToken.None), 1e-5, 1e-4,
+                $"{count} latent frames from {first}");
+        }
+        Assert.Throws<OperationCanceledException>(() => fast.Run(latents, past, new CancellationToken(canceled: true)));
+    }
+
     [Fact]
     public void Of_a_layer_with_more_frames_the_last_are_taken()
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using TurboDiffusion.Checkpoints;
 using TurboDiffusion.Models;
+using TurboDiffusion.Models.TinyVae;
 using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
@@ -81,7 +82,25 @@ public class VaeTimings
         Decode(vae, randn([1, 16, LatentFrames, height / 8, width / 8], device: _device), plan.ToString());
     }
 
-    private void Decode(WanVae vae, Tensor latents, string form)
+    [Theory]
+    [InlineData(480, 832)]
+    [InlineData(720, 1280)]
+    public void Tiny(int height, int width)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using TinyVideoAutoencoder vae = TinyVaeGpuTests.Random(TinyVaeConfig.Wan21, ScalarType.BFloat16, _device);
+        Tensor latents = randn([1, 16, LatentFrames, height / 8, width / 8], device: _device);
+        Tensor video = randn([1, 3, Frames, height, width], ScalarType.BFloat16, _device);
+        foreach (KernelOperator[] operators in (KernelOperator[][])[[], Enum.GetValues<KernelOperator>()])
+        {
+            using IDisposable kernels = KernelSwitch.Use(operators);
+            Decode(vae, latents, operators.Length == 0 ? "tiny, plain" : "tiny, kernels");
+        }
+        Video($"encode {width}x{height}, {Frames} frames, tiny", () => vae.Encode(video).Dispose());
+    }
+
+    private void Decode(IVideoAutoencoder vae, Tensor latents, string form)
     {
         DeviceMemory.Release(_device);
         long before = DeviceMemory.OfGpu(0).Free;

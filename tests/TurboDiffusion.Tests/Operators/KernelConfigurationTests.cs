@@ -127,7 +127,7 @@ public class KernelConfigurationTests
         CausalConvolution.Problem vae = new(4, 480, 832, 96, 96, 3, 3, bf16);
         Check(KernelForm.Sm90, CausalConvolution.Choose(Hopper, vae));
         Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
-        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { KernelFrames = 4 }, vae with { Kernel = 5 },
+        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { Outputs = 80 }, vae with { KernelFrames = 4 }, vae with { Kernel = 5 },
             vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
         CausalConvolution.Problem head = vae with { Outputs = 3 };
         Check(KernelForm.Portable, CausalHeadKernel.Choose(Hopper, head));
@@ -363,7 +363,9 @@ public class KernelConfigurationTests
     [InlineData(4, 240, 416, 192, 192, 3, 3, 1, 96, true, 6, 132)]
     [InlineData(1, 60, 104, 384, 384, 3, 3, 1, 96, true, 6, 112)]
     [InlineData(4, 240, 416, 192, 96, 1, 2, 4, 96, true, 7, 132)]
-    [InlineData(1, 16, 16, 256, 512, 3, 1, 1, 128, false, 9, 4)]
+    [InlineData(1, 16, 16, 256, 512, 3, 1, 1, 64, true, 11, 8)]
+    [InlineData(8, 120, 208, 256, 512, 3, 1, 1, 128, false, 9, 132)]
+    [InlineData(4, 240, 416, 64, 64, 2, 3, 1, 64, true, 7, 132)]
     [InlineData(4, 480, 832, 96, 32, 3, 3, 1, 32, true, 9, 132)]
     public void A_convolution_has_tiles_of_256_pixels(long frames, long height, long width, long channels, long outputs, long kernelFrames,
         long kernel, int phases, int tile, bool alternate, int stages, int threadBlocks)
@@ -373,7 +375,7 @@ public class KernelConfigurationTests
         KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
         Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"OUTPUTS={tile}",
             $"ALTERNATE={(alternate ? 1 : 0)}", $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}",
-            "FRAME_STRIDE=1", $"STAGES={stages}", "RESIDUAL=1"), c.Program);
+            "FRAME_STRIDE=1", $"STAGES={stages}", "RESIDUAL=1", "RELU=0"), c.Program);
         Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
         Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
         foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))

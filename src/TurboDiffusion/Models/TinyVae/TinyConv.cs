@@ -27,6 +27,12 @@ internal sealed class TinyConv : TinyLayer
         RegisterComponents();
     }
 
+    /// <summary><c>[O, C, rows, columns]</c></summary>
+    public Tensor Weight => _weight;
+
+    /// <summary><c>[O]</c>, or null.</summary>
+    public Tensor? Bias => _bias;
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, FrameMemory? memory) =>
         OfFrames(input, x => TorchConvolution.Run(x, _weight, _bias, [_stride, _stride], [_padding, _padding]));

@@ -19,6 +19,9 @@ internal sealed class TinyMemoryBlock : TinyLayer
         RegisterComponents();
     }
 
+    /// <summary>Its three convolutions, of which the first reads a frame and, after it, the one before.</summary>
+    public IEnumerable<TinyConv> Convolutions => _convolutions.Layers.OfType<TinyConv>();
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, FrameMemory? memory)
     {

@@ -15,6 +15,9 @@ internal sealed class TinyStack : nn.Module
         for (int i = 0; i < layers.Length; i++) register_module(i.ToString(CultureInfo.InvariantCulture), layers[i]);
     }
 
+    /// <summary>The layers, in their order.</summary>
+    public IReadOnlyList<TinyLayer> Layers => _layers;
+
     /// <summary>Runs them, freeing what lies between.</summary>
     public Tensor Run(Tensor input, FrameMemory? memory, CancellationToken cancellationToken = default)
     {

@@ -26,6 +26,9 @@ internal sealed class TinyTime : TinyLayer
     /// <summary>Each <paramref name="frames"/> become one; their channels lie one after another.</summary>
     public static TinyTime Pool(long channels, long frames, Placement placement) => new(channels, 1, frames, placement);
 
+    /// <summary>The weights that make each of the frames of one: <c>[C, C]</c>, outputs first.</summary>
+    public IEnumerable<Tensor> Growths => _convolution.Weight.flatten(1).chunk(_grow, 0);
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, FrameMemory? memory)
     {

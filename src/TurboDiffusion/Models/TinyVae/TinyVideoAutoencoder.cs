@@ -16,6 +16,10 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     // The first latent frame becomes four frames too, of which the last alone is kept.
     private const int Dropped = TinyVaeConfig.TemporalFactor - 1;
 
+    // Of latent frames that go through together: memory, and number, beyond which they are no faster.
+    private const long GroupBytes = 640L << 20;
+    private const int MostTogether = 8;
+
     [ComponentName(Name = "encoder")]
     private readonly TinyStack _encoder;
 
@@ -54,6 +58,9 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     /// <summary>The sizes.</summary>
     public TinyVaeConfig Config { get; }
 
+    /// <summary>The decoder's layers.</summary>
+    internal TinyStack Decoder => _decoder;
+
     /// <inheritdoc/>
     public Tensor Encode(Tensor video, CancellationToken cancellationToken = default)
     {
@@ -85,12 +92,29 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     public IEnumerable<Tensor> DecodeGroups(IEnumerable<Tensor> groups, CancellationToken cancellationToken = default)
     {
         using var memory = new FrameMemory();
-        bool first = true;
-        foreach (Tensor latents in groups)
+        TinyFrameDecoder? inFrames = null;
+        try
         {
-            CheckLatents(latents);
-            for (long frame = 0; frame < latents.shape[2]; frame++, first = false)
-                yield return Decode(latents.narrow(2, frame, 1), memory, first, cancellationToken);
+            bool first = true;
+            foreach (Tensor latents in groups)
+            {
+                CheckLatents(latents);
+                if (first) inFrames = InFrames(latents);
+                long together = inFrames is null ? 1 : Together(latents.shape);
+                for (long frame = 0; frame < latents.shape[2]; frame += together)
+                {
+                    using Tensor video =
+                        Decode(latents, frame, Math.Min(together, latents.shape[2] - frame), memory, inFrames, first, cancellationToken);
+                    long size = first ? 1 : TinyVaeConfig.TemporalFactor;
+                    for (long at = 0; at < video.shape[2]; at += size, size = TinyVaeConfig.TemporalFactor)
+                        yield return Frames(video, at, size);
+                    first = false;
+                }
+            }
+        }
+        finally
+        {
+            inFrames?.Dispose();
         }
     }
 
@@ -102,7 +126,7 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     public Tensor DecodeWhole(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return Decode(latents, null, true, cancellationToken);
+        return Decode(latents, 0, latents.shape[2], null, null, true, cancellationToken);
     }
 
     /// <summary>
@@ -120,11 +144,35 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         });
     }
 
-    private Tensor Decode(Tensor latents, FrameMemory? memory, bool first, CancellationToken cancellationToken)
+    // What decodes clips as this one frame by frame, where that is the fastest.
+    private TinyFrameDecoder? InFrames(Tensor latents)
+    {
+        using var scope = NewDisposeScope();
+        return TinyFrameDecoder.Serves(latents.narrow(2, 0, 1).to(_placement.Dtype, _placement.Device), Config)
+            ? new TinyFrameDecoder(_decoder)
+            : null;
+    }
+
+    // Latent frames that go through together: the coarsest level of one is too little for a GPU.
+    private long Together(long[] latents)
+    {
+        long pixels = latents[3] * latents[4] * Config.SpatialFactor * Config.SpatialFactor / (Config.PatchSize * Config.PatchSize);
+        return Math.Clamp(GroupBytes / (TinyVaeConfig.TemporalFactor * pixels * TinyFrameDecoder.BytesOfPixel(Config)), 1, MostTogether);
+    }
+
+    private static Tensor Frames(Tensor video, long first, long count)
+    {
+        using var scope = NewDisposeScope();
+        return video.narrow(2, first, count).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Decode(Tensor latents, long frame, long count, FrameMemory? memory, TinyFrameDecoder? inFrames, bool first,
+        CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
         using IDisposable noGrad = no_grad();
-        Tensor frames = _decoder.Run(latents.to(_placement.Dtype, _placement.Device).transpose(1, 2), memory, cancellationToken);
+        Tensor x = latents.narrow(2, frame, count).to(_placement.Dtype, _placement.Device).transpose(1, 2);
+        Tensor frames = inFrames?.Run(x, memory!, cancellationToken) ?? _decoder.Run(x, memory, cancellationToken);
         if (first) frames = frames.narrow(1, Dropped, frames.shape[1] - Dropped);
         if (Config.PatchSize > 1)
         {

@@ -15,6 +15,9 @@ internal static class CausalConvolution
     // fit in their place: the kernel then spans one row and column.
     private const int Granularity = 32;
 
+    /// <summary>The fewest channels that the kernel gives.</summary>
+    public const int FewestOutputs = Granularity;
+
     /// <summary>What a launch depends on.</summary>
     /// <param name="Frames">Frames of the output.</param>
     /// <param name="Height">Rows of the input.</param>
@@ -30,7 +33,8 @@ internal static class CausalConvolution
     /// <summary>How the result ends.</summary>
     /// <param name="Bias">Float32 <c>[O]</c>.</param>
     /// <param name="Residual">Added to it, as the result; or null.</param>
-    public readonly record struct Epilogue(Tensor Bias, Tensor? Residual);
+    /// <param name="Relu">Whether what is negative then becomes zero.</param>
+    public readonly record struct Epilogue(Tensor Bias, Tensor? Residual, bool Relu = false);
 
     /// <summary>Which form runs.</summary>
     /// <param name="offered">What the machine offers.</param>
@@ -40,7 +44,7 @@ internal static class CausalConvolution
         .Require(p.Dtype == ScalarType.BFloat16, "the kernel takes bfloat16")
         .Require(p is { KernelFrames: >= 1 and <= 3, Kernel: >= 1 and <= 3 }, "the kernel spans 1 to 3 frames, rows and columns")
         .Require(p.Channels > 0 && p.Channels % 32 == 0 && Sm90CausalConvolutionKernel.Tiles(p.Outputs).Any(),
-            "the kernel takes multiples of 32 channels, and gives 32 or multiples of 96 or 128")
+            "the kernel takes multiples of 32 channels, and gives 32 or multiples of 64 or 96")
         .Require(p is { Frames: > 0 and <= Sm90CausalConvolutionKernel.MostFrames, Height: > 0 and < 1 << 15, Width: > 0 and < 1 << 15 },
             "the number of frames, rows or columns is out of the kernel's range");
 
@@ -154,6 +158,7 @@ internal static class CausalConvolution
         Tensor weight = packed.to_type(ScalarType.Float32).permute(3, 4, 0, 2, 1);
         Tensor y = TorchConvolution.Run(x, weight, epilogue.Bias, [frameStride, 1, 1], [0, pad, pad]).squeeze(0).permute(1, 2, 3, 0);
         if (epilogue.Residual is { } residual) y = y + residual;
+        if (epilogue.Relu) y = y.relu();
         return y.contiguous().MoveToOuterDisposeScope();
     }
 
@@ -180,7 +185,7 @@ internal static class CausalConvolution
 
     private static long MissingInputs(long channels) => -channels & (Granularity - 1);
 
-    private static long MissingOutputs(long outputs) => Math.Max(0, Granularity - outputs);
+    private static long MissingOutputs(long outputs) => Math.Max(0, FewestOutputs - outputs);
 
     private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed)
     {

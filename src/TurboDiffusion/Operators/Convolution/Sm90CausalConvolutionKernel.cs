@@ -16,14 +16,16 @@ internal static unsafe class Sm90CausalConvolutionKernel
     private const int Slice = 32;
     private const int NarrowOutputs = 32, MostSums = 192;
 
-    private static readonly int[] Widths = [192, 128, 96];
+    private static readonly int[] Widths = [192, 128, 96, 64];
 
     /// <summary>What a launch depends on.</summary>
     /// <param name="Of">The convolution.</param>
     /// <param name="Phases">1; or 4, output pixels of an input pixel.</param>
     /// <param name="Residual">Whether something is added.</param>
     /// <param name="FrameStride">1; or 2, frames of the input for each of the output.</param>
-    public readonly record struct Launch(CausalConvolution.Problem Of, int Phases, bool Residual, int FrameStride = 1);
+    /// <param name="Relu">Whether what is negative becomes zero.</param>
+    public readonly record struct Launch(
+        CausalConvolution.Problem Of, int Phases, bool Residual, int FrameStride = 1, bool Relu = false);
 
     /// <summary>Choices that change its speed and not its result; the head of the source says what they are.</summary>
     /// <param name="Outputs">Channels of a tile.</param>
@@ -32,7 +34,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     {
         // Of tiles of so many channels, the time of a product relative to those of 192, measured on an H200 over 192 and 384 channels:
         // 1005 µs at 192, 945 µs at 96; 4268 µs at 192, 4263 µs at 128, 4038 µs at 96.
-        private double RelativeTime => Outputs switch { 192 or 128 => 1, 96 => 0.945, _ => 1.5 };
+        // Those of 64 and 32 read more of shared memory for a product than it needs time: assumed.
+        private double RelativeTime => Outputs switch { 192 or 128 => 1, 96 => 0.945, 64 => 1.1, _ => 1.5 };
 
         /// <summary>Those that can be the fastest.</summary>
         /// <param name="launch">The launch.</param>
@@ -73,7 +76,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
             new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"OUTPUTS={t.Outputs}",
                 $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
                 $"PHASES={launch.Phases}", $"FRAME_STRIDE={launch.FrameStride}", $"STAGES={stages}",
-                $"RESIDUAL={(launch.Residual ? 1 : 0)}"),
+                $"RESIDUAL={(launch.Residual ? 1 : 0)}", $"RELU={(launch.Relu ? 1 : 0)}"),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
                 stages * StageBytes(launch, t) + Alignment));
     }
@@ -101,12 +104,14 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <param name="packed"><c>[4, columns, rows, O, C]</c>: of the even rows, the even columns first.</param>
     /// <param name="bias">Float32 <c>[O]</c>.</param>
     /// <param name="tuning">Null is the problem's.</param>
+    /// <param name="relu">Whether what is negative becomes zero.</param>
     /// <returns><c>[N, 2·H, 2·W, O]</c>, bfloat16.</returns>
-    public static Tensor RunEnlarged(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
+    public static Tensor RunEnlarged(
+        IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null, bool relu = false)
     {
         (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
         Tensor y = empty([frames.Count, 2 * height, 2 * width, bias.shape[0]], ScalarType.BFloat16, packed.device);
-        CausalConvolution.Epilogue epilogue = new(bias, null);
+        CausalConvolution.Epilogue epilogue = new(bias, null, relu);
         Queue([.. frames.Select(frame => Address(frame, height, width, channels))], (height, width, channels), null, packed,
             Of(frames.Count, height, width, packed, 4, epilogue, 1), epilogue, y, tuning);
         return y;
@@ -138,7 +143,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
     private static Launch Of(
         int count, long height, long width, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, int frameStride) =>
         new(new(count, height, width, packed.shape[4], packed.shape[3], packed.shape[0] / phases, packed.shape[1], ScalarType.BFloat16),
-            phases, epilogue.Residual is not null, frameStride);
+            phases, epilogue.Residual is not null, frameStride, epilogue.Relu);
 
     // rowPitch: values from a row of a frame to the next; null: they lie side by side.
     private static void Queue(IReadOnlyList<nint> frames, (long Height, long Width, long Channels) size, long? rowPitch, Tensor packed,

@@ -134,8 +134,33 @@ internal static class UpsampleConvolution
     public static Tensor RunKernel(Tensor x, Tensor packed, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        Tensor[] parts = [.. x.permute(0, 2, 3, 1).contiguous().unbind(0).Chunk(Sm90CausalConvolutionKernel.MostFrames)
-            .Select(frames => Sm90CausalConvolutionKernel.RunEnlarged(frames, packed, bias))];
-        return (parts is [var only] ? only : cat(parts, 0)).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+        return RunKernel(x.permute(0, 2, 3, 1).contiguous().unbind(0), packed, bias, relu: false).permute(0, 3, 1, 2)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Runs it on frames that lie channels last: as the kernel; elsewhere, <see cref="RunFolded"/> of the same weights is its plain form.
+    /// </summary>
+    /// <param name="frames"><c>[H, W, C]</c> each, contiguous.</param>
+    /// <param name="packed">From <see cref="Pack"/>.</param>
+    /// <param name="bias">Float32 <c>[O]</c>.</param>
+    /// <param name="relu">Whether what is negative becomes zero.</param>
+    /// <returns><c>[N, 2·H, 2·W, O]</c>, contiguous.</returns>
+    public static Tensor RunFrames(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
+    {
+        using var scope = NewDisposeScope();
+        if (Choose(frames[0].permute(2, 0, 1).unsqueeze(0), bias.shape[0]).Form == KernelForm.Sm90)
+            return RunKernel(frames, packed, bias, relu).MoveToOuterDisposeScope();
+        Tensor folded = packed.permute(0, 3, 4, 2, 1).flatten(0, 1), x = stack([.. frames], 0).permute(0, 3, 1, 2);
+        Tensor y = RunFolded(x, folded, bias.to_type(x.dtype)).permute(0, 2, 3, 1).contiguous();
+        return (relu ? y.relu() : y).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor RunKernel(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] parts = [.. frames.Chunk(Sm90CausalConvolutionKernel.MostFrames)
+            .Select(part => Sm90CausalConvolutionKernel.RunEnlarged(part, packed, bias, relu: relu))];
+        return (parts is [var only] ? only : cat(parts, 0)).MoveToOuterDisposeScope();
     }
 }

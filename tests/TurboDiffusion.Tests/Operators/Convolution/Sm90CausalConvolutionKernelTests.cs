@@ -18,6 +18,8 @@ public class Sm90CausalConvolutionKernelTests
     [KernelCase(2, 5, 33, 32, 192, 3, 1, 1, false)]
     [KernelCase(1, 16, 31, 64, 256, 1, 1, 0, true)]
     [KernelCase(2, 15, 33, 64, 32, 3, 3, 1, false)]
+    [KernelCase(2, 17, 20, 64, 64, 2, 3, 1, true, true)]
+    [KernelCase(1, 15, 17, 32, 64, 1, 3, 0, false, true)]
     [KernelCase(4, 480, 832, 96, 32, 3, 3, 2, false, GpuOnly = true)]
     [KernelCase(4, 480, 832, 96, 96, 3, 3, 2, true, GpuOnly = true)]
     [KernelCase(2, 120, 208, 192, 384, 1, 1, 0, false, GpuOnly = true)]
@@ -25,12 +27,14 @@ public class Sm90CausalConvolutionKernelTests
     [KernelCase(4, 61, 104, 192, 192, 3, 3, 2, true, GpuOnly = true)]
     [KernelCase(8, 60, 104, 384, 384, 3, 3, 2, false, GpuOnly = true)]
     [KernelCase(2, 120, 208, 384, 768, 3, 1, 1, false, GpuOnly = true)]
+    [KernelCase(8, 240, 416, 64, 64, 2, 3, 1, true, true, GpuOnly = true)]
+    [KernelCase(2, 60, 104, 256, 256, 2, 3, 0, true, true, GpuOnly = true)]
     public void Sums_agree_with_the_plain_form(TestMachine machine, int frames, long height, long width, long channels, long outputs,
-        int kernelFrames, int kernel, int past, bool hasResidual)
+        int kernelFrames, int kernel, int past, bool hasResidual, bool relu = false)
     {
         using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
-        Case c = new(on.Device, frames, height, width, channels, outputs, kernelFrames, kernel, past, hasResidual);
+        Case c = new(on.Device, frames, height, width, channels, outputs, kernelFrames, kernel, past, hasResidual, relu);
         Tensor expected = CausalConvolution.RunPlain([.. c.Frames.Select(Wide)], frames, Wide(c.Packed), c.WideEpilogue);
         foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(c.Launch))
         {
@@ -45,11 +49,13 @@ public class Sm90CausalConvolutionKernelTests
     [Theory]
     [KernelCase(1, 1, 1, 32, 96)]
     [KernelCase(2, 17, 19, 64, 96)]
+    [KernelCase(1, 5, 17, 64, 64, true)]
     [KernelCase(1, 8, 17, 64, 192, GpuOnly = true)]
     [KernelCase(4, 61, 104, 192, 96, GpuOnly = true)]
     [KernelCase(4, 60, 104, 384, 192, GpuOnly = true)]
+    [KernelCase(4, 240, 416, 64, 64, true, GpuOnly = true)]
     public void Four_pixels_of_each_agree_with_the_enlarged_frame(TestMachine machine, int frames, long height, long width, long channels,
-        long outputs)
+        long outputs, bool relu = false)
     {
         using TestDevice on = TestDevice.Of(machine, KernelForm.Sm90);
         using var scope = NewDisposeScope();
@@ -60,12 +66,13 @@ public class Sm90CausalConvolutionKernelTests
         // Of the same weights, summed and rounded.
         Tensor expected = UpsampleConvolution.RunFolded(Wide(x), Wide(folded), Wide(bias));
         Comparison.RelativeL2(UpsampleConvolution.RunPlain(Wide(x), Wide(weight), Wide(bias)), expected, 4e-3, "folded");
+        if (relu) expected = expected.relu();
         Tensor[] pixels = [.. x.permute(0, 2, 3, 1).contiguous().unbind(0)];
         foreach (Sm90CausalConvolutionKernel.Tuning tuning in Sm90CausalConvolutionKernel.Tuning.All(
-                     new(new(frames, height, width, channels, outputs, 1, 2, ScalarType.BFloat16), 4, Residual: false)))
+                     new(new(frames, height, width, channels, outputs, 1, 2, ScalarType.BFloat16), 4, Residual: false, Relu: relu)))
         {
             KernelConformance.PoisonMemory(on.Device);
-            Tensor actual = Sm90CausalConvolutionKernel.RunEnlarged(pixels, packed, Wide(bias), tuning).permute(0, 3, 1, 2);
+            Tensor actual = Sm90CausalConvolutionKernel.RunEnlarged(pixels, packed, Wide(bias), tuning, relu).permute(0, 3, 1, 2);
             Comparison.RelativeL2(expected, actual, 4e-3, $"kernel, {tuning}");
         }
     }
@@ -119,7 +126,7 @@ public class Sm90CausalConvolutionKernelTests
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
 
     private sealed class Case(Device device, int frames, long height, long width, long channels, long outputs, int kernelFrames,
-        int kernel, int past, bool hasResidual)
+        int kernel, int past, bool hasResidual, bool relu = false)
     {
         private readonly Tensor _bias = Wide(KernelConformance.Random(device, 1, ScalarType.BFloat16, outputs));
 
@@ -134,11 +141,11 @@ public class Sm90CausalConvolutionKernelTests
             KernelConformance.Random(device, 3, ScalarType.BFloat16, outputs, channels, kernelFrames, kernel, kernel)
                 / Math.Sqrt(kernelFrames * kernel * kernel * channels));
 
-        public CausalConvolution.Epilogue Epilogue => new(_bias, _residual);
+        public CausalConvolution.Epilogue Epilogue => new(_bias, _residual, relu);
 
-        public CausalConvolution.Epilogue WideEpilogue => new(_bias, _residual is null ? null : Wide(_residual));
+        public CausalConvolution.Epilogue WideEpilogue => new(_bias, _residual is null ? null : Wide(_residual), relu);
 
         public Sm90CausalConvolutionKernel.Launch Launch => new(
-            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), 1, hasResidual);
+            new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), 1, hasResidual, Relu: relu);
     }
 }
