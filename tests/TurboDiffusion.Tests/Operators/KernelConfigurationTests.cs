@@ -127,8 +127,9 @@ public class KernelConfigurationTests
         CausalConvolution.Problem vae = new(4, 480, 832, 96, 96, 3, 3, bf16);
         Check(KernelForm.Sm90, CausalConvolution.Choose(Hopper, vae));
         Check(KernelForm.Plain, CausalConvolution.Choose(Ada, vae));
-        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { Outputs = 80 }, vae with { KernelFrames = 4 }, vae with { Kernel = 5 },
-            vae with { Dtype = f32 }, vae with { Frames = 9 }], p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
+        Assert.All([vae with { Channels = 16 }, vae with { Outputs = 3 }, vae with { Outputs = 80 },
+            vae with { KernelFrames = 4 }, vae with { Kernel = 5 }, vae with { Dtype = f32 }, vae with { Frames = 9 }],
+            p => Check(KernelForm.Plain, CausalConvolution.Choose(Hopper, p)));
         CausalConvolution.Problem head = vae with { Outputs = 3 };
         Check(KernelForm.Portable, CausalHeadKernel.Choose(Hopper, head));
         Check(KernelForm.Portable, CausalHeadKernel.Choose(Ada, head));
