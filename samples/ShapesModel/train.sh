@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Trains the shapes model from nothing: VAE, teacher, student (guided, then rCM), SLA tuning, int8. Every stage continues where it was stopped.
+# Trains the shapes model from nothing: VAE, teacher, student (guided, then rCM), SLA tuning, merging, int8.
+# Every stage continues where it was stopped.
 #   train.sh WORK [STAGE ...]     WORK: a folder for data, runs and the models; stages: all, by default
 # Wants one NVIDIA GPU. TURBODIFFUSION names the command, by default the one of this repository.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$1; shift
-stages=${*:-vae world teacher distil assemble}
+stages=${*:-vae world teacher distil merge assemble}
 mkdir -p "$work"
 cd "$work"
 turbodiffusion() { ${TURBODIFFUSION:-dotnet run -c Release --project "$here/../../src/TurboDiffusion.Cli" --} "$@"; }
+# take_back SHARE NAME: the tuned student, without a share of what distribution matching moved, as runs/NAME.safetensors.
+take_back() {
+  turbodiffusion merge runs/sla/model.safetensors runs/guided/model.safetensors runs/rcm/best.safetensors "runs/$2-float32.safetensors" \
+    --weight "$1" --overwrite
+  turbodiffusion convert "runs/$2-float32.safetensors" "runs/$2.safetensors" --dtype bfloat16 --overwrite
+}
 
 for stage in $stages; do
   echo "== $stage $(date +%T)"
@@ -33,14 +40,23 @@ for stage in $stages; do
       turbodiffusion train rcm --config "$here/guided.json"
       turbodiffusion train rcm --config "$here/rcm.json"
       turbodiffusion train sla --config "$here/sla.json" ;;
+    # Half of what distribution matching moved: nearer to real clips in four steps, less right in two (docs/quality.md).
+    merge)
+      take_back 0.5 turbo ;;
     assemble)
       mkdir -p shapes
-      turbodiffusion convert runs/sla/model.safetensors runs/turbo-bf16.safetensors --dtype bfloat16 --overwrite
-      turbodiffusion quantize runs/turbo-bf16.safetensors shapes/transformer.safetensors --overwrite
+      turbodiffusion quantize runs/turbo.safetensors shapes/transformer.safetensors --overwrite
       turbodiffusion convert runs/vae-5/model.safetensors shapes/vae.safetensors --dtype bfloat16 --overwrite
       turbodiffusion convert runs/teacher-1/text_encoder.safetensors shapes/text_encoder.safetensors --dtype bfloat16 --overwrite
       cp data/spiece.model shapes/
       cp "$here/model.json" shapes/ ;;
+    # Not needed for the model: the rows of quality.json, with other shares and with the student alone.
+    quality)
+      for share in 20 25 30 40; do take_back 0.$share "turbo-$share"; done
+      turbodiffusion merge runs/rcm/best.safetensors runs/guided/model.safetensors runs/rcm/best.safetensors runs/halfway.safetensors \
+        --weight 0.5 --overwrite
+      cp "$here/quality.json" .
+      turbodiffusion evaluate --plan quality.json --output scores.json --table scores.md ;;
     *) echo "unknown stage $stage" >&2; exit 2 ;;
   esac
 done

@@ -57,8 +57,9 @@ public sealed class EvaluationPlanTests : IDisposable
     {
         EvaluationPlan plan = EvaluationPlan.Load(Path.Combine(Repository.Root, "samples", "ShapesModel", "quality.json"));
         plan.Check();
-        // Teacher, guided student, student by steps and in int8, the latter and turbo by the share of key blocks, and turbo by steps.
-        Assert.Equal(3 + 3 + 5 + 2 * 5 + 6, plan.Variants.Count);
+        // Teacher, guided student and student by steps; halfway between the two, this and turbo by the share of key blocks; turbo by steps
+        // and by the share taken back.
+        Assert.Equal(3 + 3 + 4 + 2 + 2 * 5 + 6 + 6, plan.Variants.Count);
         Assert.All(plan.Variants, v => Assert.True(v is { Transformer: not null, Sampler: not null, Steps: not null, Guidance: not null,
             Attention: not null, Weights: not null }));
     }
