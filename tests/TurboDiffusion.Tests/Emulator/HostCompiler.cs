@@ -54,7 +54,8 @@ internal static partial class HostCompiler
             #include "{KernelSources.File(program.Name)}"
             EMULATED_KERNEL({program.Name}, ({Bound().Match(kernel).Groups[1].Value}), ({Blocks(kernel)}))
             """;
-        string hash = Hash([MachineHash.Value, .. program.Constants, .. sources.SelectMany(s => new[] { s.Key, s.Value })]);
+        string hash = Hash([MachineHash.Value, .. program.Constants.Select(c => c.ToString()),
+            .. sources.SelectMany(s => new[] { s.Key, s.Value })]);
         string name = $"{program.Name}-{hash}";
         return Make(name + ".so", target =>
         {

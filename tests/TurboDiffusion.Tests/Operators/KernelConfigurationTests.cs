@@ -20,7 +20,7 @@ public class KernelConfigurationTests
     public void Quantization_takes_a_thread_block_per_128_rows()
     {
         KernelConfiguration c = BlockInt8QuantizeKernel.Configure(new(32760, 1536, ScalarType.BFloat16, Normalises: true));
-        Assert.Equal(new KernelProgram("block_int8_quantize", "ELEMENT=bf16", "NORMALISE=1"), c.Program);
+        Assert.Equal(new KernelProgram("block_int8_quantize", ("ELEMENT", "bf16"), ("NORMALISE", 1)), c.Program);
         Assert.Equal(new KernelLaunch(256, 1, 512, 0), c.Launch);
     }
 
@@ -34,7 +34,7 @@ public class KernelConfigurationTests
         var problem = new BlockInt8QuantizeKernel.Problem(32760, columns, ScalarType.BFloat16, Normalises: true);
         Assert.True(Sm90BlockInt8QuantizeKernel.Suits(problem));
         KernelConfiguration c = Sm90BlockInt8QuantizeKernel.Configure(problem);
-        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", $"CLUSTER={cluster}", $"BLOCKS={blocks}"), c.Program);
+        Assert.Equal(new KernelProgram("sm90_block_int8_quantize", ("CLUSTER", cluster), ("BLOCKS", blocks)), c.Program);
         Assert.Equal(new KernelLaunch(256 * cluster, 1, 512, blocks << 15), c.Launch);
         Assert.All([problem with { Columns = 8960 }, problem with { Normalises = false }, problem with { Dtype = ScalarType.Float32 }],
             p => Assert.False(Sm90BlockInt8QuantizeKernel.Suits(p)));
@@ -49,7 +49,7 @@ public class KernelConfigurationTests
     public void A_token_is_shared_evenly_among_whole_warps(int width, int threads, int vectors)
     {
         KernelConfiguration c = RmsNormRotaryKernel.Configure(new(32760, width, 8, ScalarType.Float32));
-        Assert.Equal(new KernelProgram("rms_norm_rotary", "ELEMENT=float", $"THREADS={threads}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelProgram("rms_norm_rotary", ("ELEMENT", "float"), ("THREADS", threads), ("VECTORS", vectors)), c.Program);
         Assert.Equal(new KernelLaunch(32760, 2, threads, 0), c.Launch);
         Assert.True(threads * vectors * 8 >= width);
     }
@@ -60,7 +60,7 @@ public class KernelConfigurationTests
     public void The_portable_matrix_product_uses_as_much_shared_memory_as_the_GPU_has(int shared, int stages, int bytes)
     {
         KernelConfiguration c = Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), shared);
-        Assert.Equal(new KernelProgram("int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", $"STAGES={stages}", "GROUP=16"), c.Program);
+        Assert.Equal(new KernelProgram("int8_matmul", ("OUTPUT", "bf16"), ("EPILOGUE", 1), ("STAGES", stages), ("GROUP", 16)), c.Program);
         Assert.Equal(new KernelLaunch(256 * 70, 1, 256, bytes), c.Launch);
     }
 
@@ -73,7 +73,8 @@ public class KernelConfigurationTests
         int cluster)
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(m, n, 1536), HopperShared, 132);
-        Assert.Equal(new KernelProgram("sm90_int8_matmul", "OUTPUT=bf16", "EPILOGUE=1", "STAGES=4", "GROUP=16", $"CLUSTER={cluster}"),
+        Assert.Equal(new KernelProgram("sm90_int8_matmul", ("OUTPUT", "bf16"), ("EPILOGUE", 1), ("STAGES", 4), ("GROUP", 16),
+            ("CLUSTER", cluster)),
             c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (192 << 10) + (32 << 10) + (1 << 10)), c.Launch);
     }
@@ -87,7 +88,7 @@ public class KernelConfigurationTests
     public void Results_leave_by_way_of_shared_memory_beside_the_ring()
     {
         KernelConfiguration c = Sm90Int8MatmulKernel.Configure(Gelu(32760, 8960, 1536), HopperShared, 132);
-        Assert.Contains("STAGES=4", c.Program.Constants);
+        Assert.Contains(("STAGES", 4), c.Program.Constants);
         Assert.Equal(225 << 10, c.Launch.SharedBytes);
     }
 
@@ -265,7 +266,7 @@ public class KernelConfigurationTests
     public void Attention_takes_a_thread_block_per_query_block_and_head(int queryBlock, int keyBlock, int blocks, int threads, int bytes)
     {
         KernelConfiguration c = SageSparseAttentionKernel.Configure(new(32760, 12, 128, queryBlock, keyBlock, ScalarType.BFloat16));
-        Assert.Equal(new KernelProgram("sage_sparse_attention", $"QUERY_BLOCK={queryBlock}", $"KEY_BLOCK={keyBlock}"), c.Program);
+        Assert.Equal(new KernelProgram("sage_sparse_attention", ("QUERY_BLOCK", queryBlock), ("KEY_BLOCK", keyBlock)), c.Program);
         Assert.Equal(new KernelLaunch(blocks, 12, threads, bytes), c.Launch);
     }
 
@@ -279,7 +280,7 @@ public class KernelConfigurationTests
     public void Queries_take_a_thread_block_per_block_and_as_many_heads_as_divide_all(int all, int block, int heads, int groups,
         int threads) => Assert.Equal(
         new KernelConfiguration(
-            new KernelProgram("sage_queries", $"BLOCK={block}", $"HEADS={heads}", "ELEMENT=i8", "FEATURES=1", "NORMALIZE=1"),
+            new KernelProgram("sage_queries", ("BLOCK", block), ("HEADS", heads), ("ELEMENT", "i8"), ("FEATURES", 1), ("NORMALIZE", 1)),
             new KernelLaunch((32760 + block - 1) / block, groups, threads, 0)),
         SageQueriesKernel.Configure(new(1, 32760, all), block, true));
 
@@ -293,8 +294,8 @@ public class KernelConfigurationTests
     {
         (KernelConfiguration c, int blocks) = SageKeysKernel.Configure(new(1, length, heads), 128, true, true, 132, sharedKilobytes << 10);
         Assert.Equal(perChunk, blocks);
-        Assert.Equal(new KernelProgram("sage_keys", "BLOCK=128", $"VALUE_TILES={tiles}", "VALUES=1", "ELEMENT=i8",
-            "STATE=1", "NORMALIZE=1"), c.Program);
+        Assert.Equal(new KernelProgram("sage_keys", ("BLOCK", 128), ("VALUE_TILES", tiles), ("VALUES", 1), ("ELEMENT", "i8"),
+            ("STATE", 1), ("NORMALIZE", 1)), c.Program);
         Assert.Equal(new KernelLaunch(chunks, heads, 512, (1 + tiles) << 15), c.Launch);
     }
 
@@ -304,7 +305,7 @@ public class KernelConfigurationTests
         KernelLaunch launch = new(256, 12, 384, (6 << 15) + (17 << 10));
         foreach (bool chosen in new[] { false, true })
             Assert.Equal(new KernelConfiguration(
-                new KernelProgram("sm90_int8_attention", "STAGES=6", $"CHOSEN={(chosen ? 1 : 0)}"), launch),
+                new KernelProgram("sm90_int8_attention", ("STAGES", 6), ("CHOSEN", chosen)), launch),
                 Sm90Int8AttentionKernel.Configure(new(1, 32760, 12), chosen, HopperShared));
     }
 
@@ -316,14 +317,14 @@ public class KernelConfigurationTests
         int length, int heads, int keys, int stages, int threadBlocks)
     {
         KernelConfiguration c = Sm90CrossAttentionKernel.Configure(new(1, length, heads), keys, 132);
-        Assert.Equal(new KernelProgram("sm90_cross_attention", $"STAGES={stages}", "QUERIES=3"), c.Program);
+        Assert.Equal(new KernelProgram("sm90_cross_attention", ("STAGES", stages), ("QUERIES", 3)), c.Program);
         Assert.Equal(new KernelLaunch(threadBlocks, 1, 384, (stages + 3 << 15) + (1 << 10)), c.Launch);
         Assert.InRange(c.Launch.SharedBytes, 1, HopperShared - (1 << 10));
     }
 
     [Fact]
     public void Hopper_attention_in_bfloat16_takes_a_thread_block_per_query_block() => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("sm90_sla_attention", "STAGES=6"),
+        new KernelConfiguration(new KernelProgram("sm90_sla_attention", ("STAGES", 6)),
             new KernelLaunch(256, 12, 384, (7 << 15) + (1 << 10))),
         Sm90SlaAttentionKernel.Configure(new(1, 32760, 12), 227 << 10));
 
@@ -334,7 +335,7 @@ public class KernelConfigurationTests
     [InlineData(591, 32)]
     [InlineData(2048, 64)]
     public void Few_programs_choose_among_any_number_of_blocks(int columns, int items) => Assert.Equal(
-        new KernelConfiguration(new KernelProgram("block_top_k", $"ITEMS={items}"), new KernelLaunch(2, 1, 128, 0)),
+        new KernelConfiguration(new KernelProgram("block_top_k", ("ITEMS", items)), new KernelLaunch(2, 1, 128, 0)),
             BlockTopKKernel.Configure(5, columns));
 
     [Theory]
@@ -345,7 +346,7 @@ public class KernelConfigurationTests
     public void Threads_share_a_pixel_evenly(long channels, int lanes, int vectors)
     {
         KernelConfiguration c = CausalRmsSiluKernel.Configure(new(4, 1000, channels, ScalarType.BFloat16));
-        Assert.Equal(new KernelProgram("causal_rms_silu", $"LANES={lanes}", $"VECTORS={vectors}"), c.Program);
+        Assert.Equal(new KernelProgram("causal_rms_silu", ("LANES", lanes), ("VECTORS", vectors)), c.Program);
         Assert.Equal(new KernelLaunch((1000 * lanes + 255) / 256, 1, 256, 0), c.Launch);
     }
 
@@ -353,7 +354,7 @@ public class KernelConfigurationTests
     public void A_head_has_a_thread_block_per_tile_of_all_frames_and_fits_an_Ada()
     {
         KernelConfiguration c = CausalHeadKernel.Configure(new(4, 481, 832, 96, 3, 3, 3, ScalarType.BFloat16));
-        Assert.Equal(new KernelProgram("causal_head", "CHANNELS=96", "OUTPUTS=3"), c.Program);
+        Assert.Equal(new KernelProgram("causal_head", ("CHANNELS", 96), ("OUTPUTS", 3)), c.Program);
         Assert.Equal(new KernelLaunch(31 * 52, 1, 256, 99072), c.Launch);
         Assert.InRange(c.Launch.SharedBytes, 1, AdaShared);
     }
@@ -374,9 +375,9 @@ public class KernelConfigurationTests
         var launch = new Sm90CausalConvolutionKernel.Launch(
             new(frames, height, width, channels, outputs, kernelFrames, kernel, ScalarType.BFloat16), phases, Residual: true);
         KernelConfiguration c = Sm90CausalConvolutionKernel.Configure(launch, HopperShared, 132);
-        Assert.Equal(new KernelProgram("sm90_causal_convolution", $"CHANNELS={channels}", $"OUTPUTS={tile}",
-            $"ALTERNATE={(alternate ? 1 : 0)}", $"KERNEL_FRAMES={kernelFrames}", $"KERNEL={kernel}", $"PHASES={phases}",
-            "FRAME_STRIDE=1", $"STAGES={stages}", "RESIDUAL=1", "RELU=0"), c.Program);
+        Assert.Equal(new KernelProgram("sm90_causal_convolution", ("CHANNELS", channels), ("OUTPUTS", tile),
+            ("ALTERNATE", alternate), ("KERNEL_FRAMES", kernelFrames), ("KERNEL", kernel), ("PHASES", phases),
+            ("FRAME_STRIDE", 1), ("STAGES", stages), ("RESIDUAL", 1), ("RELU", 0)), c.Program);
         Assert.Equal((threadBlocks, 384), (c.Launch.GridX, c.Launch.Threads));
         Assert.InRange(c.Launch.SharedBytes + 16 * stages, 100 << 10, HopperShared);
         foreach (Sm90CausalConvolutionKernel.Tuning t in Sm90CausalConvolutionKernel.Tuning.All(launch))
@@ -390,7 +391,7 @@ public class KernelConfigurationTests
     [InlineData(1, 5, 64, 8, 4, 8, 1)]
     public void Statistics_take_two_thread_blocks_a_multiprocessor(int batch, int length, int heads, int share, int vectors, int chunk,
         int chunks) => Assert.Equal(
-        (new KernelConfiguration(new KernelProgram("sage_statistics", $"SHARE={share}", $"VECTORS={vectors}"),
+        (new KernelConfiguration(new KernelProgram("sage_statistics", ("SHARE", share), ("VECTORS", vectors)),
             new KernelLaunch(chunks, batch, 256, 0)), chunk),
         SageStatisticsKernel.Configure(new(batch, length, heads), 132));
 

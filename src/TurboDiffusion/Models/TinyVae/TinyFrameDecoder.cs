@@ -1,5 +1,4 @@
 using TurboDiffusion.Operators.Convolution;
-using TurboDiffusion.Runtime.Cuda;
 using static TorchSharp.torch;
 
 namespace TurboDiffusion.Models.TinyVae;
@@ -41,15 +40,11 @@ internal sealed class TinyFrameDecoder : IDisposable
     public static bool Serves(Tensor latents, TinyVaeConfig config)
     {
         (int a, int b, int c, int d) = config.Widths;
-        KernelChoice offered = KernelMachine.Offer(KernelOperator.CausalConvolution, latents),
-            enlarging = KernelMachine.Offer(KernelOperator.UpsampleConvolution, latents);
-        CausalConvolution.Problem Of(long channels, long outputs, int frames, int kernel) =>
-            new(1, latents.shape[3] * config.SpatialFactor, latents.shape[4] * config.SpatialFactor, channels, outputs, frames, kernel,
-                latents.dtype);
+        (long height, long width) = (latents.shape[3] * config.SpatialFactor, latents.shape[4] * config.SpatialFactor);
         return latents.shape[0] == 1
-            && new[] { a, b, c }.All(width => CausalConvolution.Choose(offered, Of(width, width, 2, Kernel)).IsKernel)
-            && new[] { (a, b), (b, c), (c, d) }.All(of => UpsampleConvolution.Choose(
-                enlarging, CausalConvolution.Choose(offered, Of(of.Item1, of.Item2, 1, 2))).Form == KernelForm.Sm90);
+            && new[] { a, b, c }.All(of => CausalConvolution.IsFastest(latents, (1, height, width), (of, of, 2, Kernel)))
+            && new[] { (a, b), (b, c), (c, d) }.All(of =>
+                UpsampleConvolution.IsFastest(latents, (height / 2, width / 2), of.Item1, of.Item2));
     }
 
     /// <summary>Bytes that a pixel of the output takes on the way: what the last convolution reads and gives.</summary>

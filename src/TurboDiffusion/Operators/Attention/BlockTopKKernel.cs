@@ -22,7 +22,7 @@ internal static unsafe class BlockTopKKernel
     /// <param name="rows">Rows of scores.</param>
     /// <param name="columns">Key blocks.</param>
     public static KernelConfiguration Configure(long rows, long columns) => new(
-        new KernelProgram(Name, $"ITEMS={Items(columns)}"),
+        new KernelProgram(Name, ("ITEMS", Items(columns))),
         new KernelLaunch((int)((rows + Threads / Warp - 1) / (Threads / Warp)), 1, Threads, 0));
 
     /// <summary>Scores of a lane: few numbers for all columns.</summary>

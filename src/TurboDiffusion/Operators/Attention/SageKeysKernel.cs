@@ -50,8 +50,8 @@ internal static unsafe class SageKeysKernel
         int perChunk = (int)Math.Clamp((blocks * size.Sequences + multiprocessors - 1) / multiprocessors, 1, MaxBlocksPerChunk);
         int valueTiles = 3 * tile + StaticSharedBytes <= sharedBytes ? 2 : 1;
         return (new KernelConfiguration(
-            new KernelProgram(Name, $"BLOCK={block}", $"VALUE_TILES={valueTiles}", $"VALUES={(int8Values ? 2 : values ? 1 : 0)}",
-                $"ELEMENT={SageOperand.Element(element)}", $"STATE={(state ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+            new KernelProgram(Name, ("BLOCK", block), ("VALUE_TILES", valueTiles), ("VALUES", int8Values ? 2 : values ? 1 : 0),
+                ("ELEMENT", SageOperand.Element(element)), ("STATE", state), ("NORMALIZE", normalize)),
             new KernelLaunch((int)((blocks + perChunk - 1) / perChunk), (int)size.Sequences, Threads, (int)((1 + valueTiles) * tile))),
                 perChunk);
     }

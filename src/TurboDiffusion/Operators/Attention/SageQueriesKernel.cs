@@ -29,8 +29,8 @@ internal static unsafe class SageQueriesKernel
         int heads = MostHeads;
         while (size.Heads % heads != 0) heads--;
         return new(
-            new KernelProgram(Name, $"BLOCK={block}", $"HEADS={heads}", $"ELEMENT={SageOperand.Element(element)}",
-                $"FEATURES={(features ? 1 : 0)}", $"NORMALIZE={(normalize ? 1 : 0)}"),
+            new KernelProgram(Name, ("BLOCK", block), ("HEADS", heads), ("ELEMENT", SageOperand.Element(element)),
+                ("FEATURES", features), ("NORMALIZE", normalize)),
             new KernelLaunch((int)size.Blocks(block), (int)size.Sequences / heads, ThreadsPerToken * block, 0));
     }
 

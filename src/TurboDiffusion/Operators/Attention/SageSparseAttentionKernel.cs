@@ -25,7 +25,7 @@ internal static unsafe class SageSparseAttentionKernel
     /// <summary>How a problem is run.</summary>
     /// <param name="problem">The problem.</param>
     public static KernelConfiguration Configure(Problem problem) => new(
-        new KernelProgram(Name, $"QUERY_BLOCK={problem.QueryBlock}", $"KEY_BLOCK={problem.KeyBlock}"),
+        new KernelProgram(Name, ("QUERY_BLOCK", problem.QueryBlock), ("KEY_BLOCK", problem.KeyBlock)),
         new KernelLaunch((int)((problem.Length + problem.QueryBlock - 1) / problem.QueryBlock), (int)problem.Sequences,
             problem.QueryBlock / WarpRows * Warp, Stages * 3 * problem.KeyBlock * HeadDim));
 

@@ -29,7 +29,7 @@ internal static unsafe class SageStatisticsKernel
         long places = (long)multiprocessors * ThreadBlocksPerMultiprocessor;
         int chunk = (int)Math.Max(Warps, (size.Batch * size.Length + places - 1) / places);
         return (new KernelConfiguration(
-            new KernelProgram(Name, $"SHARE={share}", $"VECTORS={(vectors + share - 1) / share}"),
+            new KernelProgram(Name, ("SHARE", share), ("VECTORS", (vectors + share - 1) / share)),
             new KernelLaunch((int)size.Blocks(chunk), (int)size.Batch, Threads, 0)), chunk);
     }
 

@@ -41,7 +41,7 @@ internal static unsafe class Sm90CrossAttentionKernel
     public static KernelConfiguration Configure(SageOperand.Size size, long keys, int multiprocessors)
     {
         int stages = (int)((keys + KeyBlock - 1) / KeyBlock);
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}", $"QUERIES={Queries}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("STAGES", stages), ("QUERIES", Queries)),
             new KernelLaunch((int)Math.Min(multiprocessors, size.Blocks(QueryBlock) * size.Sequences), 1, Threads,
                 stages * StageBytes + Queries * QueryBytes + Alignment));
     }

@@ -29,7 +29,7 @@ internal static unsafe class Sm90Int8AttentionKernel
     {
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"STAGES={stages}", $"CHOSEN={(chosen ? 1 : 0)}"),
+            new KernelProgram(Name, ("STAGES", stages), ("CHOSEN", chosen)),
             new KernelLaunch((int)size.Blocks(Warpgroups * QueryBlock), (int)size.Sequences, Threads,
                 stages * StageBytes + QueryBytes + Alignment));
     }

@@ -24,7 +24,7 @@ internal static unsafe class Sm90SlaAttentionKernel
     public static KernelConfiguration Configure(SageOperand.Size size, int sharedBytes)
     {
         int stages = Math.Clamp((sharedBytes - StaticSharedBytes - Alignment - QueryBytes) / StageBytes, 2, MaxStages);
-        return new KernelConfiguration(new KernelProgram(Name, $"STAGES={stages}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("STAGES", stages)),
             new KernelLaunch((int)size.Blocks(QueryBlock), (int)size.Sequences, Threads, stages * StageBytes + QueryBytes + Alignment));
     }
 

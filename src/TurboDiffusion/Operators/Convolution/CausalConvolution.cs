@@ -71,6 +71,14 @@ internal static class CausalConvolution
         return Choose(video, extent, (channels, w[0] + MissingOutputs(w[0]), w[2], gathers ? 1 : w[3])).IsKernel;
     }
 
+    /// <summary>As above, of frames of a size.</summary>
+    /// <param name="like">A tensor of the input's element type, where it is.</param>
+    /// <param name="size">Frames of the output, rows, columns.</param>
+    /// <param name="weight">Channels of the input and the output, frames, and rows and columns, of the kernel.</param>
+    public static bool IsFastest(
+        Tensor like, (long Frames, long Height, long Width) size, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) =>
+        Choose(like, [size.Frames, size.Height, size.Width], weight).IsKernel;
+
     /// <summary>A layer's weights for the chunks of a clip, for frames from <see cref="Fill"/>.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
     /// <param name="bias"><c>[O]</c></param>

@@ -29,7 +29,7 @@ internal static unsafe class CausalHeadKernel
         // The pixels of a tile and around it, the weights, and the sums of its pixels.
         long shared = sizeof(ushort) * p.Channels * (Around * Around + CausalHead.Taps * CausalHead.Columns)
             + sizeof(float) * Threads * (CausalHead.Delays * p.Outputs | 1);
-        return new KernelConfiguration(new KernelProgram(Name, $"CHANNELS={p.Channels}", $"OUTPUTS={p.Outputs}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("CHANNELS", p.Channels), ("OUTPUTS", p.Outputs)),
             new KernelLaunch((int)(Tiles(p.Height) * Tiles(p.Width)), 1, Threads, (int)shared));
     }
 

@@ -16,7 +16,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
     private const int Slice = 32;
     private const int NarrowOutputs = 32, MostSums = 192;
 
-    private static readonly int[] Widths = [192, 128, 96, 64];
+    private static readonly int[] Widths = [192, 128, 96, 64, NarrowOutputs];
 
     /// <summary>What a launch depends on.</summary>
     /// <param name="Of">The convolution.</param>
@@ -42,14 +42,24 @@ internal static unsafe class Sm90CausalConvolutionKernel
         public static IEnumerable<Tuning> All(Launch launch) =>
             from outputs in Tiles(launch.Of.Outputs)
             from alternate in new[] { true, false }
-            where !alternate || Products(alternate) * outputs / 2 <= MostSums
+            where Fits(outputs, alternate)
             select new Tuning(outputs, alternate);
 
         /// <summary>A launch's: the shortest time, and alternating warpgroups where their sums fit.</summary>
         /// <param name="launch">The launch.</param>
         /// <param name="multiprocessors">Of the GPU.</param>
-        public static Tuning Of(Launch launch, int multiprocessors) => All(launch).OrderBy(t => t.Time(launch, multiprocessors))
-            .ThenByDescending(t => t.Alternate).First();
+        public static Tuning Of(Launch launch, int multiprocessors)
+        {
+            Tuning best = default;
+            double shortest = double.PositiveInfinity;
+            foreach (int outputs in Widths)
+            {
+                if (!Divides(outputs, launch.Of.Outputs)) continue;
+                Tuning tuning = new(outputs, Fits(outputs, alternate: true));
+                if (tuning.Time(launch, multiprocessors) is var time && time < shortest) (best, shortest) = (tuning, time);
+            }
+            return best;
+        }
 
         /// <summary>Waves of tiles times the time of one, in that of a channel of a tile of 192.</summary>
         /// <param name="launch">The launch.</param>
@@ -60,8 +70,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     /// <summary>The widths of tiles that a number of channels can be divided into.</summary>
     /// <param name="outputs">Channels of the output.</param>
-    public static IEnumerable<int> Tiles(long outputs) =>
-        outputs == NarrowOutputs ? [NarrowOutputs] : Widths.Where(w => outputs > 0 && outputs % w == 0);
+    public static IEnumerable<int> Tiles(long outputs) => Widths.Where(width => Divides(width, outputs));
 
     /// <summary>How a problem is run: a thread block per multiprocessor, with as deep a ring as shared memory holds.</summary>
     /// <param name="launch">The launch.</param>
@@ -73,10 +82,10 @@ internal static unsafe class Sm90CausalConvolutionKernel
         Tuning t = tuning ?? Tuning.Of(launch, multiprocessors);
         int stages = Stages(launch, t, sharedBytes);
         return new KernelConfiguration(
-            new KernelProgram(Name, $"CHANNELS={launch.Of.Channels}", $"OUTPUTS={t.Outputs}",
-                $"ALTERNATE={(t.Alternate ? 1 : 0)}", $"KERNEL_FRAMES={launch.Of.KernelFrames}", $"KERNEL={launch.Of.Kernel}",
-                $"PHASES={launch.Phases}", $"FRAME_STRIDE={launch.FrameStride}", $"STAGES={stages}",
-                $"RESIDUAL={(launch.Residual ? 1 : 0)}", $"RELU={(launch.Relu ? 1 : 0)}"),
+            new KernelProgram(Name, ("CHANNELS", launch.Of.Channels), ("OUTPUTS", t.Outputs),
+                ("ALTERNATE", t.Alternate), ("KERNEL_FRAMES", launch.Of.KernelFrames), ("KERNEL", launch.Of.Kernel),
+                ("PHASES", launch.Phases), ("FRAME_STRIDE", launch.FrameStride), ("STAGES", stages),
+                ("RESIDUAL", launch.Residual), ("RELU", launch.Relu)),
             new KernelLaunch((int)Math.Min(Units(launch, t.Outputs), multiprocessors), 1, Threads,
                 stages * StageBytes(launch, t) + Alignment));
     }
@@ -185,6 +194,12 @@ internal static unsafe class Sm90CausalConvolutionKernel
         void** arguments = stackalloc void*[] { maps, weights, &result, &extent };
         on.Launch(program, grid, arguments);
     }
+
+    private static bool Divides(int width, long outputs) =>
+        width == NarrowOutputs ? outputs == width : outputs > 0 && outputs % width == 0;
+
+    // Whether a warpgroup has registers for its sums.
+    private static bool Fits(int outputs, bool alternate) => Products(alternate) * outputs / 2 <= MostSums;
 
     private static int Products(bool alternate) => (alternate ? 2 : 1) * TileRows / BoxColumns;
 

@@ -33,11 +33,16 @@ internal static class UpsampleConvolution
     /// <param name="outputs">Channels of the output.</param>
     public static KernelChoice Choose(Tensor x, long outputs)
     {
-        if (x.device_type == DeviceType.CPU && !is_grad_enabled()) return new KernelChoice(KernelForm.Portable, "folded on the CPU");
         long[] s = x.shape;
-        KernelChoice convolution = CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
-            new(Math.Min(s[0], Sm90CausalConvolutionKernel.MostFrames), s[2], s[3], s[1], outputs, 1, 2, x.dtype));
-        return Choose(KernelMachine.Offer(KernelOperator.UpsampleConvolution, x), convolution);
+        return Choose(x, s[0], s[2], s[3], s[1], outputs);
+    }
+
+    private static KernelChoice Choose(Tensor like, long frames, long height, long width, long channels, long outputs)
+    {
+        if (like.device_type == DeviceType.CPU && !is_grad_enabled()) return new KernelChoice(KernelForm.Portable, "folded on the CPU");
+        KernelChoice convolution = CausalConvolution.Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, like),
+            new(Math.Min(frames, Sm90CausalConvolutionKernel.MostFrames), height, width, channels, outputs, 1, 2, like.dtype));
+        return Choose(KernelMachine.Offer(KernelOperator.UpsampleConvolution, like), convolution);
     }
 
     /// <summary>Which form runs on a GPU.</summary>
@@ -45,6 +50,14 @@ internal static class UpsampleConvolution
     /// <param name="convolution">The form of the folded convolution, from <see cref="CausalConvolution"/>.</param>
     public static KernelChoice Choose(KernelChoice offered, KernelChoice convolution) =>
         offered.RequireForSm90(convolution.IsKernel, convolution.Reason);
+
+    /// <summary>Whether frames that lie channels last are best enlarged where they lie: <see cref="RunFrames"/>.</summary>
+    /// <param name="like">A tensor of the frames' element type, where they are.</param>
+    /// <param name="size">Rows and columns of a frame.</param>
+    /// <param name="channels">Of the frames.</param>
+    /// <param name="outputs">Of the output.</param>
+    public static bool IsFastest(Tensor like, (long Height, long Width) size, long channels, long outputs) =>
+        Choose(like, 1, size.Height, size.Width, channels, outputs).Form == KernelForm.Sm90;
 
     /// <summary>A layer's weights for the frames of a clip, in the form that runs for such frames; in no dispose scope.</summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
@@ -149,7 +162,8 @@ internal static class UpsampleConvolution
     public static Tensor RunFrames(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
     {
         using var scope = NewDisposeScope();
-        if (Choose(frames[0].permute(2, 0, 1).unsqueeze(0), bias.shape[0]).Form == KernelForm.Sm90)
+        long[] s = frames[0].shape;
+        if (IsFastest(frames[0], (s[0], s[1]), s[2], bias.shape[0]))
             return Launch(frames, packed, bias, relu).MoveToOuterDisposeScope();
         Tensor folded = packed.permute(0, 3, 4, 2, 1).flatten(0, 1), x = stack([.. frames], 0).permute(0, 3, 1, 2);
         Tensor y = RunFolded(x, folded, bias.to_type(x.dtype)).permute(0, 2, 3, 1).contiguous();

@@ -33,7 +33,7 @@ internal static unsafe class BlockInt8QuantizeKernel
     /// <summary>How a problem is run.</summary>
     /// <param name="problem">The problem.</param>
     public static KernelConfiguration Configure(Problem problem) => new(
-        new KernelProgram(Name, $"ELEMENT={KernelOperand.Element(problem.Dtype)}", $"NORMALISE={(problem.Normalises ? 1 : 0)}"),
+        new KernelProgram(Name, ("ELEMENT", KernelOperand.Element(problem.Dtype)), ("NORMALISE", problem.Normalises)),
         new KernelLaunch((int)BlockInt8.Blocks(problem.Rows), 1, Threads, 0));
 
     /// <summary>Quantizes a matrix.</summary>

@@ -79,8 +79,8 @@ internal static unsafe class Int8MatmulKernel
     /// <summary>The constants that both sources take.</summary>
     /// <param name="problem">The problem.</param>
     /// <param name="stages">Of the ring.</param>
-    public static string[] Constants(Problem problem, int stages) =>
-        [$"OUTPUT={KernelOperand.Element(problem.Output)}", $"EPILOGUE={(int)problem.Kind}", $"STAGES={stages}", $"GROUP={Group}"];
+    public static KernelConstant[] Constants(Problem problem, int stages) =>
+        [("OUTPUT", KernelOperand.Element(problem.Output)), ("EPILOGUE", (int)problem.Kind), ("STAGES", stages), ("GROUP", Group)];
 
     /// <summary>sum + bias.</summary>
     /// <param name="a">Activations, int8 <c>[M, K]</c> and their scales.</param>

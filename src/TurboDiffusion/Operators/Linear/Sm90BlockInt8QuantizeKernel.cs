@@ -28,7 +28,7 @@ internal static class Sm90BlockInt8QuantizeKernel
         int columnBlocks = (int)BlockInt8.Blocks(problem.Columns), cluster = 1;
         while (cluster < LargestCluster && cluster * GoodColumnBlocks < columnBlocks) cluster *= 2;
         int held = (columnBlocks + cluster - 1) / cluster;
-        return new KernelConfiguration(new KernelProgram(Name, $"CLUSTER={cluster}", $"BLOCKS={held}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("CLUSTER", cluster), ("BLOCKS", held)),
             new KernelLaunch(checked((int)BlockInt8.Blocks(problem.Rows) * cluster), 1, Threads, held * ColumnBlockBytes));
     }
 }

@@ -41,7 +41,7 @@ internal static class Sm90Int8MatmulKernel
             * ((BlockInt8.Blocks(problem.N) + ColumnBlocks - 1) / ColumnBlocks);
         int clusters = (int)Math.Min(units, Math.Max(multiprocessors / sharing, 1));
         return new KernelConfiguration(
-            new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), $"CLUSTER={sharing}"]),
+            new KernelProgram(Name, [.. Int8MatmulKernel.Constants(problem, stages), ("CLUSTER", sharing)]),
             new KernelLaunch(clusters * sharing, 1, Threads, stages * stageBytes + SentBytes + Alignment));
     }
 }

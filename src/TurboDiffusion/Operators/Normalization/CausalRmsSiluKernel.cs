@@ -34,7 +34,7 @@ internal static unsafe class CausalRmsSiluKernel
     public static KernelConfiguration Configure(Problem p)
     {
         (int lanes, int vectors) = Share(p.Channels);
-        return new KernelConfiguration(new KernelProgram(Name, $"LANES={lanes}", $"VECTORS={vectors}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("LANES", lanes), ("VECTORS", vectors)),
             new KernelLaunch((int)((p.Pixels * lanes + Threads - 1) / Threads), 1, Threads, 0));
     }
 

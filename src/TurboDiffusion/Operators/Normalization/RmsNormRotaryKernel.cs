@@ -40,7 +40,7 @@ internal static unsafe class RmsNormRotaryKernel
         int threads = (vectors + perThread - 1) / perThread;
         threads = (threads + Warp - 1) / Warp * Warp;
         return new KernelConfiguration(
-            new KernelProgram(Name, $"ELEMENT={KernelOperand.Element(problem.Dtype)}", $"THREADS={threads}", $"VECTORS={perThread}"),
+            new KernelProgram(Name, ("ELEMENT", KernelOperand.Element(problem.Dtype)), ("THREADS", threads), ("VECTORS", perThread)),
             new KernelLaunch((int)problem.Tokens, 2, threads, 0));
     }
 

@@ -17,7 +17,7 @@ internal static unsafe class RmsSiluKernel
     public static KernelConfiguration Configure(CausalRmsSiluKernel.Problem p)
     {
         (int lanes, int vectors) = CausalRmsSiluKernel.Share(p.Channels);
-        return new KernelConfiguration(new KernelProgram(Name, $"LANES={lanes}", $"VECTORS={vectors}"),
+        return new KernelConfiguration(new KernelProgram(Name, ("LANES", lanes), ("VECTORS", vectors)),
             new KernelLaunch((int)((p.Pixels * lanes + Threads - 1) / Threads), (int)p.Frames, Threads, 0));
     }
 

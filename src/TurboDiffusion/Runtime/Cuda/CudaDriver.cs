@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace TurboDiffusion.Runtime.Cuda;
@@ -52,11 +53,23 @@ internal static unsafe partial class CudaDriver
     /// <exception cref="EnvironmentException">The call failed.</exception>
     public static void Check(int result, string call, string? remedy = null)
     {
-        if (result == 0) return;
-        throw new EnvironmentException("cuda",
-            $"{call} failed with CUDA error {result} ({NameOf(result)}); "
-                + $"{remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
+        if (result != 0) throw Failed(result, call, remedy);
     }
+
+    /// <summary>As above, of a call whose description costs something.</summary>
+    /// <param name="result">What it returned.</param>
+    /// <param name="call">Its name, and on what.</param>
+    /// <param name="remedy">What the user can do; null is to run without kernels.</param>
+    /// <exception cref="EnvironmentException">The call failed.</exception>
+    public static void Check(
+        int result, [InterpolatedStringHandlerArgument(nameof(result))] ref CudaCall call, string? remedy = null)
+    {
+        if (result != 0) throw Failed(result, call.End(), remedy);
+    }
+
+    private static EnvironmentException Failed(int result, string call, string? remedy) => new("cuda",
+        $"{call} failed with CUDA error {result} ({NameOf(result)}); "
+            + $"{remedy ?? $"set {KernelSwitch.Variable}=off to run without kernels"}.");
 
     /// <summary>The name of an error.</summary>
     /// <param name="result">What a call returned.</param>

@@ -5,8 +5,8 @@ namespace TurboDiffusion.Runtime.Cuda;
 
 /// <summary>One kernel with its constants: what is compiled, cached and loaded as a unit.</summary>
 /// <param name="Name">The stem of its source file, and the name of its function.</param>
-/// <param name="Constants">Preprocessor definitions, <c>NAME=value</c>, in a fixed order.</param>
-internal sealed record KernelProgram(string Name, params string[] Constants)
+/// <param name="Constants">Preprocessor definitions, in a fixed order.</param>
+internal sealed record KernelProgram(string Name, params KernelConstant[] Constants)
 {
     /// <summary>The compiler's options.</summary>
     /// <param name="architecture">Such as <c>sm_90a</c>.</param>
@@ -37,8 +37,15 @@ internal sealed record KernelProgram(string Name, params string[] Constants)
     public override string ToString() => $"{Name}({string.Join(", ", Constants)})";
 
     /// <inheritdoc/>
-    public bool Equals(KernelProgram? other) => other is not null && Name == other.Name && Constants.SequenceEqual(other.Constants);
+    public bool Equals(KernelProgram? other) =>
+        other is not null && Name == other.Name && Constants.AsSpan().SequenceEqual(other.Constants);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => Constants.Aggregate(Name.GetHashCode(StringComparison.Ordinal), HashCode.Combine);
+    public override int GetHashCode()
+    {
+        var hash = default(HashCode);
+        hash.Add(Name);
+        foreach (KernelConstant constant in Constants) hash.Add(constant);
+        return hash.ToHashCode();
+    }
 }

@@ -8,7 +8,7 @@ public class KernelCompilationTests
 {
     private static readonly Dictionary<string, string> Sources = new() { ["k.cu"] = "#include \"a.cuh\"", ["a.cuh"] = "int a;" };
 
-    private static readonly KernelProgram Program = new("k", "A=1", "B=2");
+    private static readonly KernelProgram Program = new("k", ("A", 1), ("B", 2));
 
     [Fact]
     public void The_cache_key_changes_with_everything_that_the_machine_code_depends_on()
@@ -16,24 +16,24 @@ public class KernelCompilationTests
         string[] keys =
         [
             Program.Key("sm_90a", 13000, Sources),
-            new KernelProgram("j", "A=1", "B=2").Key("sm_90a", 13000, Sources),
-            new KernelProgram("k", "A=1", "B=3").Key("sm_90a", 13000, Sources),
-            new KernelProgram("k", "A=1B=2").Key("sm_90a", 13000, Sources),
+            new KernelProgram("j", ("A", 1), ("B", 2)).Key("sm_90a", 13000, Sources),
+            new KernelProgram("k", ("A", 1), ("B", 3)).Key("sm_90a", 13000, Sources),
+            new KernelProgram("k", ("A", "1B=2")).Key("sm_90a", 13000, Sources),
             Program.Key("sm_80", 13000, Sources),
             Program.Key("sm_90a", 13010, Sources),
             Program.Key("sm_90a", 13000, new Dictionary<string, string>(Sources) { ["k.cu"] = "" }),
             Program.Key("sm_90a", 13000, new Dictionary<string, string>(Sources) { ["a.cuh"] = "int b;" }),
         ];
         Assert.Equal(keys.Length, keys.Distinct().Count());
-        Assert.Equal(keys[0], new KernelProgram("k", "A=1", "B=2").Key("sm_90a", 13000, Sources));
+        Assert.Equal(keys[0], new KernelProgram("k", ("A", 1), ("B", 2)).Key("sm_90a", 13000, Sources));
     }
 
     [Fact]
     public void Programs_are_equal_by_name_and_constants()
     {
-        Assert.Equal(Program, new KernelProgram("k", "A=1", "B=2"));
-        Assert.Equal(Program.GetHashCode(), new KernelProgram("k", "A=1", "B=2").GetHashCode());
-        Assert.NotEqual(Program, new KernelProgram("k", "A=1"));
+        Assert.Equal(Program, new KernelProgram("k", ("A", 1), ("B", 2)));
+        Assert.Equal(Program.GetHashCode(), new KernelProgram("k", ("A", 1), ("B", 2)).GetHashCode());
+        Assert.NotEqual(Program, new KernelProgram("k", ("A", 1)));
     }
 
     [Fact]
