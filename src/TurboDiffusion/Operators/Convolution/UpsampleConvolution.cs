@@ -134,7 +134,7 @@ internal static class UpsampleConvolution
     public static Tensor RunKernel(Tensor x, Tensor packed, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        return RunKernel(x.permute(0, 2, 3, 1).contiguous().unbind(0), packed, bias, relu: false).permute(0, 3, 1, 2)
+        return Launch(x.permute(0, 2, 3, 1).contiguous().unbind(0), packed, bias, relu: false).permute(0, 3, 1, 2)
             .MoveToOuterDisposeScope();
     }
 
@@ -150,13 +150,13 @@ internal static class UpsampleConvolution
     {
         using var scope = NewDisposeScope();
         if (Choose(frames[0].permute(2, 0, 1).unsqueeze(0), bias.shape[0]).Form == KernelForm.Sm90)
-            return RunKernel(frames, packed, bias, relu).MoveToOuterDisposeScope();
+            return Launch(frames, packed, bias, relu).MoveToOuterDisposeScope();
         Tensor folded = packed.permute(0, 3, 4, 2, 1).flatten(0, 1), x = stack([.. frames], 0).permute(0, 3, 1, 2);
         Tensor y = RunFolded(x, folded, bias.to_type(x.dtype)).permute(0, 2, 3, 1).contiguous();
         return (relu ? y.relu() : y).MoveToOuterDisposeScope();
     }
 
-    private static Tensor RunKernel(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
+    private static Tensor Launch(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
     {
         using var scope = NewDisposeScope();
         Tensor[] parts = [.. frames.Chunk(Sm90CausalConvolutionKernel.MostFrames)
