@@ -50,13 +50,22 @@ for stage in $stages; do
       turbodiffusion convert runs/teacher-1/text_encoder.safetensors shapes/text_encoder.safetensors --dtype bfloat16 --overwrite
       cp data/spiece.model shapes/
       cp "$here/model.json" shapes/ ;;
-    # Not needed for the model: the rows of quality.json, with other shares and with the student alone.
+    # Not needed for the model: the rows of docs/quality.md, with other shares, with the student alone, with the paper's merge of two
+    # separate updates, and with blocks of 64.
     quality)
+      turbodiffusion train sla --config "$here/sla-teacher.json"
+      turbodiffusion train sla --config "$here/sla-64.json"
+      turbodiffusion merge runs/rcm/best.safetensors runs/sla-teacher/model.safetensors runs/teacher/model.safetensors \
+        runs/merged.safetensors --overwrite
       for share in 20 25 30 40; do take_back 0.$share "turbo-$share"; done
       turbodiffusion merge runs/rcm/best.safetensors runs/guided/model.safetensors runs/rcm/best.safetensors runs/halfway.safetensors \
         --weight 0.5 --overwrite
-      cp "$here/quality.json" .
-      turbodiffusion evaluate --plan quality.json --output scores.json --table scores.md ;;
+      mkdir -p shapes-64
+      cp shapes/* shapes-64/
+      sed 's/"topKRatio"/"attentionBlock": 64, "topKRatio"/' shapes/model.json > shapes-64/model.json
+      cp "$here/quality.json" "$here/quality-64.json" .
+      turbodiffusion evaluate --plan quality.json --output scores.json --table scores.md
+      turbodiffusion evaluate --plan quality-64.json --output scores-64.json --table scores-64.md ;;
     *) echo "unknown stage $stage" >&2; exit 2 ;;
   esac
 done

@@ -60,25 +60,26 @@ public class SparsityChartTests(Models models)
             Assert.Single(CommandRun.Of("evaluate", "--from", files[0]).Errors));
     }
 
-    // The picture of the page is drawn from these files.
+    // The picture of the page is drawn from this file: a column for each of its curves.
     [Fact]
-    public void The_page_and_the_files_of_its_curve_have_the_same_numbers()
+    public void The_page_and_the_file_of_its_curves_have_the_same_numbers()
     {
         string docs = Path.Combine(Repository.Root, "docs");
         string[] page = File.ReadAllLines(Path.Combine(docs, "quality.md"));
-        EvaluationRow[] rows = [.. new[] { "topk.json", "topk-before.json" }
-            .SelectMany(f => EvaluationResult.FromJson(File.ReadAllText(Path.Combine(docs, "pictures", f))).Rows)];
-        EvaluationRow[] sparse = [.. rows.Where(r => r.Variant!.TopK is not null)];
-        Assert.Equal(10, sparse.Length);
-        Assert.Equal(3, SparsityChart.Curves(rows).Count);
-        foreach (EvaluationRow row in sparse)
-        {
-            string beginning = FormattableString.Invariant($"| {row.Variant!.TopK} |");
-            Assert.Contains(
-                FormattableString.Invariant($"{100 * row.OneObject!.All:0.0} / {100 * row.TwoObjects!.All:0.0}, {row.Frechet:0.000}"),
-                Assert.Single(page, line => line.StartsWith(beginning, StringComparison.Ordinal)));
-        }
+        IReadOnlyList<SparsityChart.Curve> curves =
+            SparsityChart.Curves(EvaluationResult.FromJson(File.ReadAllText(Path.Combine(docs, "pictures", "topk.json"))).Rows);
+        Assert.Equal(["not tuned", "turbo", "merged as in the paper"], curves.Select(c => c.Name.Replace(", 4 steps, SLA", "")));
+        double[] shares = [.. curves[0].Rows.Select(r => r.Share)];
+        Assert.All(curves, curve => Assert.Equal(shares, curve.Rows.Select(r => r.Share)));
+        int header = Array.FindIndex(page, line => line.StartsWith("| share of the key blocks |", StringComparison.Ordinal));
+        Assert.Equal(
+            shares.Select((share, i) => string.Create(CultureInfo.InvariantCulture,
+                $"| {share} | {string.Join(" | ", curves.Select(c => Cell(c.Rows[i].Row)))} |")),
+            page.Skip(header + 2).TakeWhile(line => line.StartsWith('|')));
     }
+
+    private static string Cell(EvaluationRow row) => FormattableString.Invariant(
+        $"{100 * row.OneObject!.All:0.0} / {100 * row.TwoObjects!.All:0.0}, {row.Frechet:0.000}");
 
     private static AttributeScores Right(double all) => new(100, all, 1, 1, 1, all);
 

@@ -36,6 +36,17 @@ public class ShapesModelTests
         Assert.Equal(all.Length, all.Select(c => c.Training.Seed).Distinct().Count());
     }
 
+    // The two tunings that the embedded model's is compared with differ from it in one thing each.
+    [Fact]
+    public void What_is_compared_is_tuned_alike()
+    {
+        SlaConfig sla = Load<SlaConfig>("sla") with { Scores = null }, ofTeacher = Load<SlaConfig>("sla-teacher"),
+            smaller = Load<SlaConfig>("sla-64");
+        Assert.Equal(sla with { Output = ofTeacher.Output, Teacher = Load<RcmConfig>("rcm").Teacher }, ofTeacher);
+        Assert.Equal(sla with { Output = smaller.Output, KeyBlock = 64 }, smaller);
+        Assert.Equal(3, new[] { sla.Output, ofTeacher.Output, smaller.Output }.Distinct().Count());
+    }
+
     private static T Load<T>(string name)
         where T : RunConfig => RunConfig.Load<T>(Path.Combine(Repository.Root, "samples", "ShapesModel", $"{name}.json"));
 }
