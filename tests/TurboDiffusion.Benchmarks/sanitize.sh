@@ -4,7 +4,8 @@
 #   sanitize.sh                                 the tests that 'dotnet build -c Release tests/TurboDiffusion.Tests' built
 #   sanitize.sh PROGRAM [ARGUMENT ...]          the tests as PROGRAM starts them; options of xUnit follow its arguments
 # TOOLS="memcheck racecheck initcheck synccheck" chooses other tools. Ends with 1 if a tool found something, or if no test ran.
-# The kernels of cuDNN and cuBLAS, which the plain forms run, are left out: racecheck reports hazards in cuDNN's own.
+# The kernels of cuDNN and cuBLAS, which the plain forms run, are left out: racecheck reports hazards in cuDNN's own, and ends at one of
+# them with an error of the sanitizer; it looks at the kernels of native/ alone, each named as its file.
 # Racecheck does not follow what TMA and wgmma do by themselves: barriers between them and ordinary accesses are outside its sight.
 set -uo pipefail
 
@@ -18,13 +19,22 @@ fi
 export TURBODIFFUSION_KERNELS=on
 # One allocation per tensor: in the allocator's pool, what lies past a tensor's end is no error.
 export PYTORCH_NO_CUDA_MEMORY_CACHING=1
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+others=(--kernel-regex-exclude kns=xmma --kernel-regex-exclude kns=cudnn --kernel-regex-exclude kns=cutlass)
+case $(compute-sanitizer --help 2>&1) in *--kernel-name\ *) named=--kernel-name ;; *) named=--kernel-regex ;; esac
+mapfile -t own < <(find "$here/../../native" -name '*.cu' -printf '%f\n' | sort | sed 's/\.cu$//')
+[ ${#own[@]} -gt 0 ] || { echo "There is no kernel in $here/../../native." >&2; exit 1; }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 for tool in ${TOOLS:-memcheck racecheck}; do
   echo "== $tool"
-  compute-sanitizer --tool "$tool" --target-processes all --kernel-regex-exclude kns=xmma --kernel-regex-exclude kns=cudnn \
-    --kernel-regex-exclude kns=cutlass --error-exitcode 1 "$@" \
+  kernels=("${others[@]}")
+  if [ "$tool" = racecheck ]; then
+    kernels=()
+    for kernel in "${own[@]}"; do kernels+=("$named" "kns=$kernel"); done
+  fi
+  compute-sanitizer --tool "$tool" --target-processes all "${kernels[@]}" --error-exitcode 1 "$@" \
     -trait Category=Gpu -class '*KernelTests' -parallel none 2>&1 | tee "$log"
   [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
   # All skipped is not all clean.
