@@ -203,8 +203,7 @@ public sealed class WanPipeline : IDisposable
         using IDisposable timing = clock.Begin(GenerationStage.Denoising, stages.Sampler.Timesteps.Count, clock.Plan.Denoise);
         Tensor latents = stages.Denoise(text, [seed], images, slot => Load(slot, clock.Plan.LoadExpert, clock, cancellationToken),
             clock.Steps(), cancellationToken, Previews(stages.Sampler.Timesteps.Count, receiver, clock, cancellationToken));
-        // Asked for behind steps that still run, a decoding takes longer (1.15 s a video in place of 1.06, Wan2.1-1.3B at 832x480 on an
-        // H200), and the time of one stage would be counted as another's.
+        // The time of one stage would be counted as another's.
         Devices.Synchronize(latents.device);
         return latents;
     }
