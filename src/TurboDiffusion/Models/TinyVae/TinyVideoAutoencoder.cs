@@ -148,6 +148,7 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     private TinyFrameDecoder? InFrames(Tensor latents)
     {
         using var scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
         return TinyFrameDecoder.Serves(latents.narrow(2, 0, 1).to(_placement.Dtype, _placement.Device), Config)
             ? new TinyFrameDecoder(_decoder)
             : null;
