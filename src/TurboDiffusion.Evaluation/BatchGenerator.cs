@@ -35,7 +35,7 @@ public sealed class BatchGenerator(WanComponents components, ClipSettings settin
     {
         using var scope = NewDisposeScope();
         int frameBytes = settings.Height * settings.Width * 3, done = 0;
-        byte[][] clips = [.. Enumerable.Range(0, (int)latents.shape[0]).Select(_ => new byte[settings.Frames * frameBytes])];
+        byte[][] clips = [.. Enumerable.Range(0, (int)latents.size(0)).Select(_ => new byte[settings.Frames * frameBytes])];
         foreach (Tensor chunk in _stages.Decode(latents, cancellationToken))
         {
             using var perChunk = NewDisposeScope();
@@ -43,9 +43,9 @@ public sealed class BatchGenerator(WanComponents components, ClipSettings settin
             {
                 Tensor frames = VideoFrames.FromModelOutput(chunk);
                 byte[] bytes = frames.data<byte>().ToArray();
-                int length = (int)frames.shape[1] * frameBytes;
+                int length = (int)frames.size(1) * frameBytes;
                 for (int i = 0; i < clips.Length; i++) Array.Copy(bytes, i * length, clips[i], done * frameBytes, length);
-                done += (int)frames.shape[1];
+                done += (int)frames.size(1);
             }
         }
         return clips;

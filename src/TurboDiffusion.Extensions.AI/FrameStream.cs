@@ -31,7 +31,7 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
         var (middle, before) = (preview.FrameCount / 2, 0);
         foreach (var frames in preview.Frames())
         {
-            if (before + frames.shape[2] > middle)
+            if (before + frames.size(2) > middle)
             {
                 var levels = VideoFrames.FromModelOutput(frames.narrow(2, middle - before, 1).squeeze(0));
                 yield(new VideoGenerationResponseUpdate([Encode(levels[0], $"step_{preview.Step}.png")])
@@ -42,7 +42,7 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
                 return;
             }
 
-            before += (int)frames.shape[2];
+            before += (int)frames.size(2);
             frames.Dispose();
         }
     }
@@ -53,7 +53,7 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
     {
         using var scope = torch.NewDisposeScope();
         var finished = new List<AIContent>();
-        for (var i = 0; i < levels.shape[0]; i++, _next++)
+        for (var i = 0; i < levels.size(0); i++, _next++)
         {
             // Previews lie evenly between the first frame and the last.
             var preview = _shown < previews && _next >= (long)_shown * (totalFrames - 1) / Math.Max(1, previews - 1);
@@ -77,7 +77,7 @@ internal sealed class FrameStream(int previews, bool allFrames, bool steps, int 
     /// <summary>Encodes one frame <c>[H, W, 3]</c>, uint8, as PNG, quickly: the GPU computes the next frames meanwhile.</summary>
     private static DataContent Encode(torch.Tensor frame, string name)
     {
-        var (height, width) = ((int)frame.shape[0], (int)frame.shape[1]);
+        var (height, width) = ((int)frame.size(0), (int)frame.size(1));
         var opaque = torch.full([height, width, 1], 255, torch.uint8);
         var rgba = torch.cat([frame, opaque], dim: 2);
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);

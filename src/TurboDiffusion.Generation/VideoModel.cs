@@ -371,7 +371,7 @@ public sealed class VideoModel : IDisposable
         if (start is not null && end is not null) end = ImageFitting.CropToAspectOf(end, start);
         VideoSize size = request.Size ?? Spec.Size;
         if (request.AdaptiveSize && start is not null)
-            size = ImageFitting.SizeFor(Spec.ImageFit, size, (int)start.shape[^1], (int)start.shape[^2],
+            size = ImageFitting.SizeFor(Spec.ImageFit, size, (int)start.size(-1), (int)start.size(-2),
                 Components.VaeConfig.SpatialFactor * WanConfig.PatchSize);
         ModelVariant variant = _variants.Get(request.Loras);
         SamplingDefaults sampling = variant.Spec.Sampling;

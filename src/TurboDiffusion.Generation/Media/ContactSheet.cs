@@ -30,7 +30,7 @@ public sealed class ContactSheet
         ArgumentOutOfRangeException.ThrowIfZero(clips.Count);
         long[] first = clips[0].shape;
         foreach (torch.Tensor clip in clips)
-            if (clip.dtype != torch.uint8 || clip.dim() != 4 || clip.shape[0] < 1 || clip.shape[3] != 3 || !clip.shape.SequenceEqual(first))
+            if (clip.dtype != torch.uint8 || clip.dim() != 4 || clip.size(0) < 1 || clip.size(3) != 3 || !clip.shape.SequenceEqual(first))
                 throw new ArgumentException(
                     $"A clip is {clip.dtype} [{string.Join(", ", clip.shape)}]; expected Byte [T, H, W, 3], as the first, "
                         + $"[{string.Join(", ", first)}].",
@@ -38,7 +38,7 @@ public sealed class ContactSheet
         (_clips, _caption) = (clips, caption);
     }
 
-    private int Length => (int)_clips[0].shape[0];
+    private int Length => (int)_clips[0].size(0);
 
     /// <summary>Writes a PNG, whole or not at all: a row of frames for each clip. Needs no ffmpeg.</summary>
     /// <param name="path">The file; an existing one is replaced.</param>
@@ -64,7 +64,7 @@ public sealed class ContactSheet
         using var scope = torch.NewDisposeScope();
         torch.Tensor first = Frame(0);
         IFrameSink sink = VideoSink.Open(
-            path, new VideoFormat((int)first.shape[1], (int)first.shape[0], framesPerSecond), metadata,
+            path, new VideoFormat((int)first.size(1), (int)first.size(0), framesPerSecond), metadata,
             new VideoOptions { Overwrite = true }, cancellationToken);
         try
         {
@@ -85,17 +85,17 @@ public sealed class ContactSheet
     {
         torch.Tensor grid = Grid([.. _clips.Select((clip, i) => Captioned(clip[frame], i))], Math.Min(Columns, _clips.Count));
         // Videos have even sizes.
-        torch.Tensor even = Paper((grid.shape[0] + 1) / 2 * 2, (grid.shape[1] + 1) / 2 * 2);
-        even.narrow(0, 0, grid.shape[0]).narrow(1, 0, grid.shape[1]).copy_(grid);
+        torch.Tensor even = Paper((grid.size(0) + 1) / 2 * 2, (grid.size(1) + 1) / 2 * 2);
+        even.narrow(0, 0, grid.size(0)).narrow(1, 0, grid.size(1)).copy_(grid);
         return even;
     }
 
     private torch.Tensor Captioned(torch.Tensor picture, int clip) =>
-        _caption is null ? picture : torch.cat([picture, _caption(clip, (int)picture.shape[1])], dim: 0);
+        _caption is null ? picture : torch.cat([picture, _caption(clip, (int)picture.size(1))], dim: 0);
 
     private static torch.Tensor Grid(torch.Tensor[] pictures, int columns)
     {
-        (long height, long width) = (pictures[0].shape[0], pictures[0].shape[1]);
+        (long height, long width) = (pictures[0].size(0), pictures[0].size(1));
         int rows = (pictures.Length + columns - 1) / columns;
         torch.Tensor paper = Paper(rows * (height + Gap) - Gap, columns * (width + Gap) - Gap);
         for (int i = 0; i < pictures.Length; i++)

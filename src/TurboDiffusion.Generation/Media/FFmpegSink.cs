@@ -48,7 +48,7 @@ internal sealed class FFmpegSink : IFrameSink
         _format.Check(frames);
         using var scope = torch.NewDisposeScope();
         torch.Tensor bytes = frames.cpu().contiguous();
-        for (long t = 0; t < bytes.shape[0]; t++)
+        for (long t = 0; t < bytes.size(0); t++)
         {
             _abort.Token.ThrowIfCancellationRequested();
             try

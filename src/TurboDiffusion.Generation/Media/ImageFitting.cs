@@ -69,8 +69,8 @@ public static class ImageFitting
     {
         ArgumentNullException.ThrowIfNull(last);
         ArgumentNullException.ThrowIfNull(first);
-        (long height, long width) = (last.shape[1], last.shape[2]);
-        double ratio = (double)first.shape[2] / first.shape[1];
+        (long height, long width) = (last.size(1), last.size(2));
+        double ratio = (double)first.size(2) / first.size(1);
         long tall = Math.Clamp((long)Math.Round(width / ratio), 1, height), wide = Math.Clamp((long)Math.Round(height * ratio), 1, width);
         using var scope = torch.NewDisposeScope();
         return last.narrow(1, (height - tall) / 2, tall).narrow(2, (width - wide) / 2, wide).MoveToOuterDisposeScope();
@@ -91,7 +91,7 @@ public static class ImageFitting
     // The middle of the image at the smallest size that covers the frame.
     private static torch.Tensor Covering(torch.Tensor image, VideoSize size)
     {
-        (long height, long width) = (image.shape[1], image.shape[2]);
+        (long height, long width) = (image.size(1), image.size(2));
         double scale = Math.Max((double)size.Width / width, (double)size.Height / height);
         int wide = Math.Max(size.Width, (int)Math.Round(width * scale, MidpointRounding.ToEven)),
             tall = Math.Max(size.Height, (int)Math.Round(height * scale, MidpointRounding.ToEven));

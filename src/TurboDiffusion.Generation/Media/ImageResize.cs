@@ -46,8 +46,8 @@ public static class ImageResize
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         using var scope = torch.NewDisposeScope();
-        torch.Tensor x = Levels(image.to(torch.float32).matmul(Filter(image.shape[2], width, kernel, radius).t()));
-        return Levels(Filter(image.shape[1], height, kernel, radius).matmul(x)).to(torch.uint8).MoveToOuterDisposeScope();
+        torch.Tensor x = Levels(image.to(torch.float32).matmul(Filter(image.size(2), width, kernel, radius).t()));
+        return Levels(Filter(image.size(1), height, kernel, radius).matmul(x)).to(torch.uint8).MoveToOuterDisposeScope();
     }
 
     private static torch.Tensor Filter(long inSize, int outSize, Func<double, double> kernel, double radius)

@@ -26,7 +26,7 @@ internal static class PngFile
     public static SKData Encode(torch.Tensor picture)
     {
         using var scope = torch.NewDisposeScope();
-        (int height, int width) = ((int)picture.shape[0], (int)picture.shape[1]);
+        (int height, int width) = ((int)picture.size(0), (int)picture.size(1));
         torch.Tensor opaque = torch.full([height, width, 1], 255, torch.uint8), rgba = torch.cat([picture.cpu(), opaque], dim: 2);
         var info = new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using SKImage? image = SKImage.FromPixelCopy(info, MemoryMarshal.AsBytes(rgba.bytes));

@@ -50,7 +50,7 @@ internal sealed partial class PngFolderSink : IFrameSink
         _format.Check(frames);
         using var scope = torch.NewDisposeScope();
         torch.Tensor bytes = frames.cpu().contiguous();
-        for (long t = 0; t < bytes.shape[0]; t++)
+        for (long t = 0; t < bytes.size(0); t++)
         {
             _cancellationToken.ThrowIfCancellationRequested();
             byte[] pixels = ArrayPool<byte>.Shared.Rent(_format.FrameBytes);

@@ -45,8 +45,8 @@ public sealed record VideoFormat
     /// <summary>Checks that frames are <c>[T, Height, Width, 3]</c>, uint8.</summary>
     internal void Check(torch.Tensor frames)
     {
-        if (frames.dtype != torch.uint8 || frames.dim() != 4 || frames.shape[1] != Height || frames.shape[2] != Width
-            || frames.shape[3] != 3)
+        if (frames.dtype != torch.uint8 || frames.dim() != 4 || frames.size(1) != Height || frames.size(2) != Width
+            || frames.size(3) != 3)
             throw new ArgumentException($"The frames are {frames.dtype} [{string.Join(", ", frames.shape)}]; expected Byte [T, {Height}, "
                 + $"{Width}, 3].", nameof(frames));
     }

@@ -50,7 +50,7 @@ public sealed class CaptionedLatents : ILatentData, IDisposable
     }
 
     /// <summary>The number of videos.</summary>
-    public long Count => _latents.shape[0];
+    public long Count => _latents.size(0);
 
     /// <summary>Channels, frames, rows and columns of a video's latents.</summary>
     public IReadOnlyList<long> LatentShape => _latents.shape[1..];
@@ -68,7 +68,7 @@ public sealed class CaptionedLatents : ILatentData, IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor chosen = tensor(RandomIndices.Draw(random, count, Count)),
-            caption = tensor(RandomIndices.Draw(random, count, _captions.shape[1]));
+            caption = tensor(RandomIndices.Draw(random, count, _captions.size(1)));
         Tensor ids = cat([_captions[chosen, caption], _negative.unsqueeze(0)]);
         // The empty prompt is encoded with the others, as one more row.
         Tensor text = _encoder.Encode(ids, ids.gt(0).to_type(ScalarType.Int64));

@@ -26,7 +26,7 @@ public sealed class MemoryClips : IClipData
     public ClipBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _videos.shape[0])
+        return new ClipBatch(stack([.. RandomIndices.Draw(random, count, _videos.size(0))
             .Select(i => _crop.Cut(_videos[i], _crop.Place(_videos.shape.AsSpan(1), random)))]).MoveToOuterDisposeScope());
     }
 }

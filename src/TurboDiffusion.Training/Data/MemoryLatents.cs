@@ -14,7 +14,7 @@ public sealed class MemoryLatents(Tensor latents, Tensor text, Tensor negative) 
     public LatentBatch Draw(int count, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        Tensor chosen = tensor(RandomIndices.Draw(random, count, latents.shape[0])).to(latents.device);
+        Tensor chosen = tensor(RandomIndices.Draw(random, count, latents.size(0))).to(latents.device);
         return new LatentBatch(
             latents.index_select(0, chosen).to_type(ScalarType.Float32).MoveToOuterDisposeScope(),
             new Condition(text.index_select(0, chosen).to_type(ScalarType.Float32).MoveToOuterDisposeScope()),

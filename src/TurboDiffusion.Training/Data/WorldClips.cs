@@ -95,7 +95,7 @@ public sealed class WorldClips : IClipData, IDisposable
         using var scope = NewDisposeScope();
         var videos = new List<Tensor>();
         var discs = new List<float>();
-        foreach (long clip in RandomIndices.Draw(random, count, _videos.shape[0]))
+        foreach (long clip in RandomIndices.Draw(random, count, _videos.size(0)))
         {
             Scene scene = Scene(_world, (int)clip);
             int shown = (int)RandomIndices.Draw(random, 1, scene.Objects.Count)[0];

@@ -21,7 +21,7 @@ public sealed class ContinuousConsistencyLoss(IVelocityNetwork student, IVelocit
     public LossResult Compute(Tensor clean, Guidance guidance, int iteration, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        Tensor time = TrigFlow.FromLevel(times.Sample(random, clean.shape[0])).to(clean.device);
+        Tensor time = TrigFlow.FromLevel(times.Sample(random, clean.size(0))).to(clean.device);
         Tensor noisy = TrigFlow.Mix(clean, random.Normal(clean.shape).to(clean.device), time);
         Tensor cos = TrigFlow.Broadcast(time).cos(), sin = TrigFlow.Broadcast(time).sin();
 

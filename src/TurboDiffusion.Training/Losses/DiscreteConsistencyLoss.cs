@@ -19,7 +19,7 @@ public sealed class DiscreteConsistencyLoss(IVelocityNetwork student, IVelocityN
         int skip = options.DiscreteSkip;
         double step = 1.0 / options.DiscreteSteps;
         Tensor noise = random.Normal(clean.shape).to(clean.device);
-        Tensor start = random.Uniform(clean.shape[0]).to(clean.device).to_type(ScalarType.Float64) * (1 - skip * step);
+        Tensor start = random.Uniform(clean.size(0)).to(clean.device).to_type(ScalarType.Float64) * (1 - skip * step);
         Tensor[] time = [.. Enumerable.Range(0, skip + 1)
             .Select(k => TrigFlow.FromLevel(ShiftedUniformTimes.Apply(1 - (start + k * step), options.DiscreteShift)))];
 

@@ -20,7 +20,7 @@ public sealed class FlowMatchingLoss(IVelocityNetwork network, ITimeDistribution
     public LossResult Compute(Tensor clean, Condition condition, Condition negative, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        long batch = clean.shape[0];
+        long batch = clean.size(0);
         Tensor level = times.Sample(random, batch).to(clean.device).to_type(ScalarType.Float32);
         Tensor dropped = random.Uniform(batch).to(clean.device).lt(conditionDropout);
         Tensor noise = random.Normal(clean.shape).to(clean.device);

@@ -18,7 +18,7 @@ public sealed class GuidedVelocityLoss(IVelocityNetwork student, IVelocityNetwor
     public LossResult Compute(Tensor clean, Guidance guidance, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        Tensor time = TrigFlow.FromLevel(times.Sample(random, clean.shape[0])).to(clean.device);
+        Tensor time = TrigFlow.FromLevel(times.Sample(random, clean.size(0))).to(clean.device);
         Tensor noisy = TrigFlow.Mix(clean, random.Normal(clean.shape).to(clean.device), time), target;
         using (no_grad()) target = TrigFlow.Predict(teacher, noisy, time, guidance).Velocity;
         Tensor error = TrigFlow.Predict(student, noisy, time, guidance.Positive).Velocity - target;

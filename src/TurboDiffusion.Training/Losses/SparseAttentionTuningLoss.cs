@@ -19,7 +19,7 @@ public sealed class SparseAttentionTuningLoss(IVelocityNetwork student, IVelocit
     public LossResult Compute(Tensor clean, Condition condition, IRandomSource random)
     {
         using var scope = NewDisposeScope();
-        Tensor level = times.Sample(random, clean.shape[0]).to(clean.device).to_type(ScalarType.Float32);
+        Tensor level = times.Sample(random, clean.size(0)).to(clean.device).to_type(ScalarType.Float32);
         Tensor t = TrigFlow.Broadcast(level), noisy = (1 - t) * clean + t * random.Normal(clean.shape).to(clean.device), target;
         using (no_grad()) target = teacher.Predict(noisy, 1000 * level, condition);
         Tensor error = student.Predict(noisy, 1000 * level, condition) - target;

@@ -43,9 +43,9 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
 
         Tensor divergence = (mean.square() + logVariance.exp() - 1 - logVariance).mean([1, 2, 3, 4]) / 2;
         Tensor loss = options.Pixels * Mean(error, objects) + options.Divergence * divergence;
-        foreach (long axis in (long[])[2, 3, 4])
-            if (error.shape[axis] > 1)
-                loss += options.Differences * Mean(error.diff(1, axis), objects?.narrow(axis, 1, error.shape[axis] - 1));
+        foreach (int axis in (int[])[2, 3, 4])
+            if (error.size(axis) > 1)
+                loss += options.Differences * Mean(error.diff(1, axis), objects?.narrow(axis, 1, error.size(axis) - 1));
         return new LossResult(loss, new Dictionary<string, Tensor>
         {
             ["reconstruction"] = reconstruction.detach(),
@@ -70,9 +70,9 @@ public sealed class VaeLoss(WanVae vae, VaeLossOptions options)
 
     private static void CheckHalved(Tensor video)
     {
-        if (video.shape[3] % 16 != 0 || video.shape[4] % 16 != 0)
+        if (video.size(3) % 16 != 0 || video.size(4) % 16 != 0)
             throw new InvalidRequestException("halved",
-                $"The clips are of {video.shape[4]}x{video.shape[3]} pixels; to be halved as latents too, width and height must be "
+                $"The clips are of {video.size(4)}x{video.size(3)} pixels; to be halved as latents too, width and height must be "
                     + "multiples of 16.");
     }
 

@@ -26,15 +26,15 @@ public static class LatentStandardization
     {
         using var scope = NewDisposeScope();
         // In float64, and a clip at a time: a data set has 10⁸ values a channel.
-        Tensor sums = zeros(2, latents.shape[1], dtype: ScalarType.Float64);
-        for (long clip = 0; clip < latents.shape[0]; clip++)
+        Tensor sums = zeros(2, latents.size(1), dtype: ScalarType.Float64);
+        for (long clip = 0; clip < latents.size(0); clip++)
         {
             using var step = NewDisposeScope();
             Tensor values = latents[clip].to(CPU).to_type(ScalarType.Float64).flatten(1);
             sums.add_(stack([values.mean([1]), values.square().mean([1])]));
         }
-        Tensor mean = sums[0] / latents.shape[0], deviation =
-            (sums[1] / latents.shape[0] - mean.square()).clamp_min(0).sqrt().clamp_min(SmallestDeviation);
+        Tensor mean = sums[0] / latents.size(0), deviation =
+            (sums[1] / latents.size(0) - mean.square()).clamp_min(0).sqrt().clamp_min(SmallestDeviation);
         return (mean.to_type(ScalarType.Float32).MoveToOuterDisposeScope(),
             deviation.to_type(ScalarType.Float32).MoveToOuterDisposeScope());
     }
@@ -53,7 +53,7 @@ public static class LatentStandardization
         using var noGradient = no_grad();
         Tensor picture = vae.DecodeWhole(latents).to_type(ScalarType.Float32);
         var changes = new List<Tensor>();
-        for (int channel = 0; channel < latents.shape[1]; channel++)
+        for (int channel = 0; channel < latents.size(1); channel++)
         {
             using var step = NewDisposeScope();
             Tensor without = latents.clone();

@@ -86,7 +86,7 @@ internal static class VaeInitialization
         weight.narrow(0, 0, Colors).fill_(0);
         weight.narrow(0, config.ZDim, config.ZDim).fill_(0);
         // What the norm makes of a colour: √channels over the usual length of a position's channels.
-        float length = MathF.Sqrt(ConstantValue * ConstantValue + Colors), normed = MathF.Sqrt(weight.shape[1]) / length;
+        float length = MathF.Sqrt(ConstantValue * ConstantValue + Colors), normed = MathF.Sqrt(weight.size(1)) / length;
         for (int z = 0; z < config.ZDim; z++)
         {
             bias[z].fill_(config.LatentMean[z]);
@@ -103,7 +103,7 @@ internal static class VaeInitialization
         (weight, bias) = (parameters["decoder.head.2.weight"], parameters["decoder.head.2.bias"]);
         weight.fill_(0);
         bias.fill_(0);
-        normed = MathF.Sqrt(weight.shape[1]) / length;
+        normed = MathF.Sqrt(weight.size(1)) / length;
         for (int c = 0; c < Colors; c++)
         {
             Center(weight, c, c).fill_(1 / normed);
@@ -114,7 +114,7 @@ internal static class VaeInitialization
         {
             Parameter matrix = parameters[name + ".weight"];
             matrix.fill_(0);
-            for (int c = 0; c < matrix.shape[0]; c++) matrix[c, c].fill_(1);
+            for (int c = 0; c < matrix.size(0); c++) matrix[c, c].fill_(1);
             parameters[name + ".bias"].fill_(0);
         }
     }
@@ -136,11 +136,11 @@ internal static class VaeInitialization
     // Every channel goes on to the channel of the same number; of a convolution that doubles frames, to both of its halves.
     private static void PassOn(Parameter weight, Parameter bias, float[] kernel)
     {
-        long inputs = weight.shape[1];
+        long inputs = weight.size(1);
         Tensor taps = tensor(kernel).to(weight.device).to_type(weight.dtype).view(weight.shape[2..]);
-        for (long row = 0; row < weight.shape[0]; row++)
+        for (long row = 0; row < weight.size(0); row++)
         {
-            long channel = weight.shape[0] == 2 * inputs && kernel.Length == 3 ? row % inputs : row;
+            long channel = weight.size(0) == 2 * inputs && kernel.Length == 3 ? row % inputs : row;
             if (channel >= inputs) continue;
             weight[row].mul_(channel < Carriers ? 0 : RandomShare);
             weight[row, channel].add_(taps);

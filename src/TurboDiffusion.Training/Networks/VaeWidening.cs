@@ -28,37 +28,37 @@ public static class VaeWidening
         {
             using var each = NewDisposeScope();
             Tensor old = from[name].to(parameter.device).to_type(parameter.dtype);
-            int groups = Groups(name, parameter.shape[0]);
+            int groups = Groups(name, parameter.size(0));
             if (name.EndsWith("gamma", StringComparison.Ordinal))
             {
                 // x / ‖x‖ · √C: the length is that of the old channels, the factor that of all.
                 parameter.fill_(1);
-                parameter.narrow(0, 0, old.shape[0]).copy_(old * Math.Sqrt((double)old.shape[0] / parameter.shape[0]));
+                parameter.narrow(0, 0, old.size(0)).copy_(old * Math.Sqrt((double)old.size(0) / parameter.size(0)));
                 continue;
             }
             parameter.fill_(0);
-            Tensor rows = parameter.view([groups, parameter.shape[0] / groups, .. parameter.shape[1..]]),
-                oldRows = old.view([groups, old.shape[0] / groups, .. old.shape[1..]]);
-            Tensor kept = rows.narrow(1, 0, oldRows.shape[1]);
+            Tensor rows = parameter.view([groups, parameter.size(0) / groups, .. parameter.shape[1..]]),
+                oldRows = old.view([groups, old.size(0) / groups, .. old.shape[1..]]);
+            Tensor kept = rows.narrow(1, 0, oldRows.size(1));
             if (parameter.dim() > 1)
             {
                 // The default bound of PyTorch's convolutions.
                 double bound = 1 / Math.Sqrt(parameter.shape[1..].Aggregate(1L, (a, b) => a * b));
                 kept.copy_((random.Uniform(kept.shape) * 2 - 1) * bound);
-                kept = kept.narrow(2, 0, oldRows.shape[2]);
+                kept = kept.narrow(2, 0, oldRows.size(2));
             }
             kept.copy_(oldRows);
-            if (groups == 3) WidenScores(rows, oldRows.shape[1], random);
+            if (groups == 3) WidenScores(rows, oldRows.size(1), random);
         }
     }
 
     // Scores are divided by √C; of new queries and keys, one has to be other than zero for the other to learn.
     private static void WidenScores(Tensor rows, long old, IRandomSource random)
     {
-        rows[0].mul_(Math.Sqrt((double)rows.shape[1] / old));
-        if (rows.dim() == 2 || rows.shape[1] == old) return;
-        Tensor keys = rows[1].narrow(0, old, rows.shape[1] - old);
-        keys.copy_((random.Uniform(keys.shape) * 2 - 1) / Math.Sqrt(keys.shape[1]));
+        rows[0].mul_(Math.Sqrt((double)rows.size(1) / old));
+        if (rows.dim() == 2 || rows.size(1) == old) return;
+        Tensor keys = rows[1].narrow(0, old, rows.size(1) - old);
+        keys.copy_((random.Uniform(keys.shape) * 2 - 1) / Math.Sqrt(keys.size(1)));
     }
 
     // Outputs that are several layers in one, each with all channels: queries, keys and values; the two frames made of one.

@@ -23,15 +23,15 @@ public static class WeightInitialization
     {
         foreach ((string name, Parameter parameter) in model.named_parameters())
         {
-            if (name.EndsWith("modulation", StringComparison.Ordinal)) Normal(parameter, 1 / Math.Sqrt(parameter.shape[^1]), random);
+            if (name.EndsWith("modulation", StringComparison.Ordinal)) Normal(parameter, 1 / Math.Sqrt(parameter.size(-1)), random);
             else if (name.StartsWith("head.head.", StringComparison.Ordinal) || name.Contains(".proj_l.", StringComparison.Ordinal)
                 || name == "img_emb.emb_pos")
                 Fill(parameter, 0);
             else if (parameter.dim() == 1) Fill(parameter, name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0);
             else if (name.StartsWith("text_embedding.", StringComparison.Ordinal)
                 || name.StartsWith("time_embedding.", StringComparison.Ordinal))
-                Normal(parameter, Math.Max(0.02, 1 / Math.Sqrt(parameter.shape[1])), random);
-            else Uniform(parameter, Math.Sqrt(6.0 / (parameter.shape[0] + parameter.shape[1])), random);
+                Normal(parameter, Math.Max(0.02, 1 / Math.Sqrt(parameter.size(1))), random);
+            else Uniform(parameter, Math.Sqrt(6.0 / (parameter.size(0) + parameter.size(1))), random);
         }
     }
 

@@ -29,7 +29,7 @@ public sealed class Muon : IOptimizer
         _options = options;
         _others = new AdamW(parameters.Where(p => !IsMatrix(p.Key, p.Value)).ToDictionary(), options);
         _groups = [.. parameters.Where(p => IsMatrix(p.Key, p.Value))
-            .GroupBy(p => (Rows: p.Value.shape[0], Columns: p.Value.numel() / p.Value.shape[0])).Select(g => new Group([.. g]))];
+            .GroupBy(p => (Rows: p.Value.size(0), Columns: p.Value.numel() / p.Value.size(0))).Select(g => new Group([.. g]))];
     }
 
     /// <inheritdoc/>
@@ -65,14 +65,14 @@ public sealed class Muon : IOptimizer
     // Tables of embeddings are looked up, not multiplied with. A convolution is a matrix with a row for each channel that it gives.
     private static bool IsMatrix(string name, Tensor value) =>
         value.dim() == 2 && name.Contains("blocks.", StringComparison.Ordinal) && !name.Contains("embedding", StringComparison.Ordinal)
-        || value.dim() > 3 && value.shape[0] > 1 && value.shape[1] > 1 && name.Contains(".residual.", StringComparison.Ordinal);
+        || value.dim() > 3 && value.size(0) > 1 && value.size(1) > 1 && name.Contains(".residual.", StringComparison.Ordinal);
 
     /// <summary>Matrices with the same left and right singular vectors, and singular values of about 1.</summary>
     /// <param name="matrices"><c>[N, rows, columns]</c>.</param>
     internal static Tensor Orthogonalize(Tensor matrices)
     {
         using var scope = NewDisposeScope();
-        bool tall = matrices.shape[1] > matrices.shape[2];
+        bool tall = matrices.size(1) > matrices.size(2);
         Tensor x = tall ? matrices.transpose(1, 2) : matrices;
         if (x.device_type == DeviceType.CUDA) x = x.to_type(ScalarType.BFloat16);
         x = x / (x.norm(-1, true).norm(-2, true) + 1e-7);
@@ -117,7 +117,7 @@ public sealed class Muon : IOptimizer
             momentum.mul_(decay).add_(gradients);
             // One step ahead along the momentum, as Nesterov.
             Tensor update = Orthogonalize(gradients.add_(momentum, alpha: decay));
-            double size = UpdateSize * Math.Sqrt(Math.Max(masters.shape[1], masters.shape[2]));
+            double size = UpdateSize * Math.Sqrt(Math.Max(masters.size(1), masters.size(2)));
             masters.mul_(1 - rate * weightDecay).add_(update, alpha: -rate * size);
             if (index is not null)
             {

@@ -42,7 +42,7 @@ public sealed class ReconstructionSamples : ITrainingObserver, IDisposable
         var vae = (WanVae)_model.Module;
         var rows = new List<Tensor>();
         Device device = _model.Parameters.Values.First().device;
-        for (long i = 0; i < _clips.shape[0]; i++)
+        for (long i = 0; i < _clips.size(0); i++)
         {
             Tensor clip = _clips.narrow(0, i, 1).to(device);
             rows.Add(VideoFrames.FromModelOutput(clip)[0]);

@@ -76,8 +76,8 @@ internal sealed class ScaledCheckpoint : CheckpointView
         (long[] blocks, long[] broadcast) = Expansion(weight.shape, scale.shape)!.Value;
         // In place: a weight of 14B takes 283 MB. A last block may be a part of one.
         if (blocks is [var rows, var columns])
-            weight.mul_(scale.reshape(broadcast).repeat_interleave(rows, 0).narrow(0, 0, weight.shape[0])
-                .repeat_interleave(columns, 1).narrow(1, 0, weight.shape[1]));
+            weight.mul_(scale.reshape(broadcast).repeat_interleave(rows, 0).narrow(0, 0, weight.size(0))
+                .repeat_interleave(columns, 1).narrow(1, 0, weight.size(1)));
         else
             weight.view(blocks).mul_(scale.reshape(broadcast));
         return weight.MoveToOuterDisposeScope();

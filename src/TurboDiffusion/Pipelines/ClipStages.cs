@@ -120,7 +120,7 @@ public sealed class ClipStages
             _settings.Width)).DetachFromDisposeScope();
         using CrossContext context = model.PrepareContext(text.Prompts, null, cancellationToken);
         context.DetachFromDisposeScope();
-        for (long first = 0; first < start.shape[2]; first += framesPerGroup)
+        for (long first = 0; first < start.size(2); first += framesPerGroup)
         {
             using Tensor group = DenoiseGroup(first);
             yield return group;
@@ -132,13 +132,13 @@ public sealed class ClipStages
             using IDisposable? stage = denoising?.Invoke();
             using IDisposable noGradient = no_grad();
             using var scope = NewDisposeScope();
-            Tensor of = start.narrow(2, first, Math.Min(framesPerGroup, start.shape[2] - first)).contiguous().to(_components.Device);
-            Tensor Times(double timestep) => full([of.shape[0]], timestep, ScalarType.Float32, of.device);
+            Tensor of = start.narrow(2, first, Math.Min(framesPerGroup, start.size(2) - first)).contiguous().to(_components.Device);
+            Tensor Times(double timestep) => full([of.size(0)], timestep, ScalarType.Float32, of.device);
             Tensor clean = DenoisingLoop.Run(Sampler, of, (x, timestep, _, cancelled) =>
                 model.ForwardCausal(x.to_type(ScalarType.Float32), Times(timestep), context, cache, cancellationToken: cancelled),
                 noise, progress, cancellationToken).to_type(ScalarType.Float32);
             // The last group's keys serve nobody.
-            if (first + framesPerGroup < start.shape[2])
+            if (first + framesPerGroup < start.size(2))
                 model.ForwardCausal(clean, Times(0), context, cache, keep: true, cancellationToken);
             return clean.DetachFromDisposeScope();
         }

@@ -76,14 +76,14 @@ public sealed class Denoiser : IDisposable
     /// <summary>Latents with the given first frame in its place; the latents themselves where none is given.</summary>
     /// <param name="latents"><c>[B, C, T, H, W]</c></param>
     public Tensor WithFirstFrame(Tensor latents) => _images.FirstFrame is null ? latents
-        : cat([_images.FirstFrame.to(latents.dtype, latents.device), latents.narrow(2, 1, latents.shape[2] - 1)], dim: 2);
+        : cat([_images.FirstFrame.to(latents.dtype, latents.device), latents.narrow(2, 1, latents.size(2) - 1)], dim: 2);
 
     // One for each clip; with a clean first frame, one for each token, frame by frame.
     private Tensor Timesteps(Tensor latents, double timestep)
     {
-        Tensor ofClips = full([latents.shape[0]], timestep, ScalarType.Float32, latents.device);
+        Tensor ofClips = full([latents.size(0)], timestep, ScalarType.Float32, latents.device);
         if (_images.FirstFrame is null) return ofClips;
-        long tokens = Patches.Count(latents.shape), first = tokens / latents.shape[2];
+        long tokens = Patches.Count(latents.shape), first = tokens / latents.size(2);
         Tensor ofTokens = ofClips.unsqueeze(1).repeat(1, tokens);
         ofTokens.narrow(1, 0, first).zero_();
         return ofTokens;

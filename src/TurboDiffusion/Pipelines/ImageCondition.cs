@@ -44,7 +44,7 @@ public static class ImageCondition
     {
         using var scope = NewDisposeScope();
         Tensor tokens = encoder.Encode(images, cancellationToken);
-        return tokens.reshape(1, -1, tokens.shape[2]).MoveToOuterDisposeScope();
+        return tokens.reshape(1, -1, tokens.size(2)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes the first frame, or the first and the last.</summary>
@@ -61,12 +61,12 @@ public static class ImageCondition
         using var scope = NewDisposeScope();
         Tensor[] given = [.. new[] { image, endImage }.OfType<Tensor>()
             .Select(i => i.to(ScalarType.Float32, device).unsqueeze(0).unsqueeze(2))];
-        Tensor between = zeros([1, 3, frames - given.Length, image.shape[1], image.shape[2]], ScalarType.Float32, device);
+        Tensor between = zeros([1, 3, frames - given.Length, image.size(1), image.size(2)], ScalarType.Float32, device);
         Tensor latents = vae.Encode(cat([given[0], between, .. given[1..]], dim: 2), cancellationToken);
         Tensor mask = zeros([1, MaskChannels, .. latents.shape[2..]], ScalarType.Float32, device);
         mask.narrow(2, 0, 1).fill_(1);
         // The last of the last four frames.
-        if (endImage is not null) mask.narrow(1, MaskChannels - 1, 1).narrow(2, mask.shape[2] - 1, 1).fill_(1);
+        if (endImage is not null) mask.narrow(1, MaskChannels - 1, 1).narrow(2, mask.size(2) - 1, 1).fill_(1);
         return cat([mask, latents], dim: 1).MoveToOuterDisposeScope();
     }
 }

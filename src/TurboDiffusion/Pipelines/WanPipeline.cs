@@ -215,7 +215,7 @@ public sealed class WanPipeline : IDisposable
         return (step, latents) =>
         {
             Tensor shown = _components.PreviewsEveryFrame ? latents : latents.narrow(2, 0, 1);
-            int frames = (int)_components.VaeConfig.Frames(shown.shape[2]);
+            int frames = (int)_components.VaeConfig.Frames(shown.size(2));
             receiver.Preview(new ClipPreview(clock.Video, step, steps, latents, frames, () =>
             {
                 if (slot == _components.Vae) Load(slot, clock.Plan.LoadVae, clock, cancellationToken);
@@ -261,7 +261,7 @@ public sealed class WanPipeline : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 receiver.Write(chunk);
-                done += (int)chunk.shape[2];
+                done += (int)chunk.size(2);
                 // The last frame counts when its video is complete.
                 if (done == frames) receiver.End();
                 clock.Report(done);

@@ -127,7 +127,7 @@ public sealed class LoraFile : IDisposable
             return;
         }
         torch.Tensor down = Float(LoraPart.Down).flatten(1), up = Float(LoraPart.Up).flatten(1);
-        target.view(up.shape[0], -1).addmm_(up, down, beta: 1, alpha: (float)(strength * Scale(layer)));
+        target.view(up.size(0), -1).addmm_(up, down, beta: 1, alpha: (float)(strength * Scale(layer)));
     }
 
     // α / rank, or 1 where the file gives no α.

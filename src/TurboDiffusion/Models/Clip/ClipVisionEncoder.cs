@@ -70,7 +70,7 @@ public sealed class ClipVisionEncoder : nn.Module
         using var scope = NewDisposeScope();
         using IDisposable noGrad = no_grad();
         Tensor patches = _patchEmbedding.call(Normalized(images).to(_placement.Dtype));
-        Tensor x = cat([_classEmbedding.expand(images.shape[0], -1, -1), patches], dim: 1) + _positionEmbedding;
+        Tensor x = cat([_classEmbedding.expand(images.size(0), -1, -1), patches], dim: 1) + _positionEmbedding;
         x = _preNorm.call(x);
         foreach (ClipBlock block in _blocks.Take(Config.NumLayers - 1))
         {
@@ -125,7 +125,7 @@ public sealed class ClipVisionEncoder : nn.Module
         public override Tensor forward(Tensor input)
         {
             using var scope = NewDisposeScope();
-            (long n, long rows, long columns) = (input.shape[0], input.shape[2] / _patch, input.shape[3] / _patch);
+            (long n, long rows, long columns) = (input.size(0), input.size(2) / _patch, input.size(3) / _patch);
             Tensor patches = input.reshape(n, 3, rows, _patch, columns, _patch).permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, -1);
             return nn.functional.linear(patches, _weight.flatten(1)).MoveToOuterDisposeScope();
         }

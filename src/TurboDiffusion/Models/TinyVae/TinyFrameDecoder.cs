@@ -31,7 +31,7 @@ internal sealed class TinyFrameDecoder : IDisposable
             [.. level.OfType<TinyMemoryBlock>().Select(Block.Of)], [.. Enlargements((TinyTime)level[4], (TinyConv)level[5])]))];
         var last = (TinyConv)layers[^1];
         _last = Prepare(last);
-        _outputs = last.Weight.shape[0];
+        _outputs = last.Weight.size(0);
     }
 
     /// <summary>Whether it runs for a clip: one of a batch, on Hopper, with as many channels as the kernel takes.</summary>
@@ -40,8 +40,8 @@ internal sealed class TinyFrameDecoder : IDisposable
     public static bool Serves(Tensor latents, TinyVaeConfig config)
     {
         (int a, int b, int c, int d) = config.Widths;
-        (long height, long width) = (latents.shape[3] * config.SpatialFactor, latents.shape[4] * config.SpatialFactor);
-        return latents.shape[0] == 1
+        (long height, long width) = (latents.size(3) * config.SpatialFactor, latents.size(4) * config.SpatialFactor);
+        return latents.size(0) == 1
             && new[] { a, b, c }.All(of => CausalConvolution.IsFastest(latents, (1, height, width), (of, of, 2, Kernel)))
             && new[] { (a, b), (b, c), (c, d) }.All(of =>
                 UpsampleConvolution.IsFastest(latents, (height / 2, width / 2), of.Item1, of.Item2));
@@ -69,7 +69,7 @@ internal sealed class TinyFrameDecoder : IDisposable
             Tensor[] grown = [.. _levels[i].Enlargements.Select(w => UpsampleConvolution.RunFrames(x.unbind(0), w.Packed, w.Bias, last))];
             cancellationToken.ThrowIfCancellationRequested();
             // A frame's own come one after another. The last convolution reads them where they are.
-            if (last) frames = [.. Enumerable.Range(0, (int)x.shape[0]).SelectMany(t => grown.Select(y => y[t]))];
+            if (last) frames = [.. Enumerable.Range(0, (int)x.size(0)).SelectMany(t => grown.Select(y => y[t]))];
             else x = Then(x, grown is [var only] ? only : stack(grown, 1).flatten(0, 1));
         }
         return Convolve(frames, _last, relu: false).narrow(3, 0, _outputs).permute(0, 3, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();
@@ -101,7 +101,7 @@ internal sealed class TinyFrameDecoder : IDisposable
     private static ConvolutionWeights Prepare(Tensor weight, Tensor? bias)
     {
         using var scope = NewDisposeScope();
-        return CausalConvolution.Prepare(weight, bias ?? weight.new_zeros(weight.shape[0]));
+        return CausalConvolution.Prepare(weight, bias ?? weight.new_zeros(weight.size(0)));
     }
 
     // Of each frame that one becomes: (3×3) ∘ (1×1) ∘ enlargement.
@@ -114,7 +114,7 @@ internal sealed class TinyFrameDecoder : IDisposable
         {
             Tensor both = einsum("okij,kc->ocij", wide, growth.to_type(ScalarType.Float32));
             Tensor packed = UpsampleConvolution.Pack(both).to_type(convolution.Weight.dtype);
-            return ConvolutionWeights.Of(packed, both.new_zeros(both.shape[0]), ScalarType.Float32);
+            return ConvolutionWeights.Of(packed, both.new_zeros(both.size(0)), ScalarType.Float32);
         })];
     }
 
@@ -136,7 +136,7 @@ internal sealed class TinyFrameDecoder : IDisposable
             using var scope = NewDisposeScope();
             TinyConv[] convolutions = [.. block.Convolutions];
             // Channels of two frames, side by side, are two frames.
-            Tensor side = convolutions[0].Weight.detach(), two = side.unflatten(1, [2, side.shape[1] / 2]).flip(1).transpose(1, 2);
+            Tensor side = convolutions[0].Weight.detach(), two = side.unflatten(1, [2, side.size(1) / 2]).flip(1).transpose(1, 2);
             return new(block, TinyFrameDecoder.Prepare(two, convolutions[0].Bias), TinyFrameDecoder.Prepare(convolutions[1]),
                 TinyFrameDecoder.Prepare(convolutions[2]));
         }

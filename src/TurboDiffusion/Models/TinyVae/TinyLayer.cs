@@ -13,6 +13,6 @@ internal abstract class TinyLayer() : nn.Module<Tensor, FrameMemory?, Tensor>(na
     {
         using var scope = NewDisposeScope();
         Tensor output = run(input.flatten(0, 1));
-        return output.reshape([input.shape[0], -1, .. output.shape[1..]]).MoveToOuterDisposeScope();
+        return output.reshape([input.size(0), -1, .. output.shape[1..]]).MoveToOuterDisposeScope();
     }
 }

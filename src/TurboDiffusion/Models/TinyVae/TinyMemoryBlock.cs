@@ -26,7 +26,7 @@ internal sealed class TinyMemoryBlock : TinyLayer
     public override Tensor forward(Tensor input, FrameMemory? memory)
     {
         using var scope = NewDisposeScope();
-        long frames = input.shape[1];
+        long frames = input.size(1);
         Tensor before = cat([memory?.Before(this) ?? zeros_like(input.narrow(1, 0, 1)), input.narrow(1, 0, frames - 1)], dim: 1);
         memory?.Keep(this, input.narrow(1, frames - 1, 1));
         return (_convolutions.Run(cat([input, before], dim: 2), memory) + input).relu().MoveToOuterDisposeScope();

@@ -35,6 +35,6 @@ internal sealed class TinyTime : TinyLayer
         using var scope = NewDisposeScope();
         long[] s = input.shape;
         Tensor output = _convolution.forward(input.reshape(s[0], s[1] / _pool, s[2] * _pool, s[3], s[4]), memory);
-        return output.reshape(s[0], output.shape[1] * _grow, s[2], s[3], s[4]).MoveToOuterDisposeScope();
+        return output.reshape(s[0], output.size(1) * _grow, s[2], s[3], s[4]).MoveToOuterDisposeScope();
     }
 }

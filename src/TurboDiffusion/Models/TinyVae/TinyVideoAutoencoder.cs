@@ -70,12 +70,12 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         using var memory = new FrameMemory();
         var latents = new List<Tensor>();
         // The end is filled up with its last frame.
-        for (long first = 0; first < video.shape[2]; first += TinyVaeConfig.TemporalFactor)
+        for (long first = 0; first < video.size(2); first += TinyVaeConfig.TemporalFactor)
         {
-            Tensor frames = video.narrow(2, first, Math.Min(TinyVaeConfig.TemporalFactor, video.shape[2] - first));
-            if (frames.shape[2] < TinyVaeConfig.TemporalFactor)
-                frames = cat([frames, frames.narrow(2, frames.shape[2] - 1, 1).expand(-1, -1,
-                    TinyVaeConfig.TemporalFactor - frames.shape[2], -1, -1)], dim: 2);
+            Tensor frames = video.narrow(2, first, Math.Min(TinyVaeConfig.TemporalFactor, video.size(2) - first));
+            if (frames.size(2) < TinyVaeConfig.TemporalFactor)
+                frames = cat([frames, frames.narrow(2, frames.size(2) - 1, 1).expand(-1, -1,
+                    TinyVaeConfig.TemporalFactor - frames.size(2), -1, -1)], dim: 2);
             latents.Add(_encoder.Run(ToInput(frames), memory, cancellationToken));
         }
         return cat(latents, dim: 1).transpose(1, 2).to_type(ScalarType.Float32).contiguous().MoveToOuterDisposeScope();
@@ -101,12 +101,12 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
                 CheckLatents(latents);
                 if (first) inFrames = InFrames(latents);
                 long together = inFrames is null ? 1 : Together(latents.shape);
-                for (long frame = 0; frame < latents.shape[2]; frame += together)
+                for (long frame = 0; frame < latents.size(2); frame += together)
                 {
                     using Tensor video =
-                        Decode(latents, frame, Math.Min(together, latents.shape[2] - frame), memory, inFrames, first, cancellationToken);
+                        Decode(latents, frame, Math.Min(together, latents.size(2) - frame), memory, inFrames, first, cancellationToken);
                     long size = first ? 1 : TinyVaeConfig.TemporalFactor;
-                    for (long at = 0; at < video.shape[2]; at += size, size = TinyVaeConfig.TemporalFactor)
+                    for (long at = 0; at < video.size(2); at += size, size = TinyVaeConfig.TemporalFactor)
                         yield return Frames(video, at, size);
                     first = false;
                 }
@@ -126,7 +126,7 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
     public Tensor DecodeWhole(Tensor latents, CancellationToken cancellationToken = default)
     {
         CheckLatents(latents);
-        return Decode(latents, 0, latents.shape[2], null, null, true, cancellationToken);
+        return Decode(latents, 0, latents.size(2), null, null, true, cancellationToken);
     }
 
     /// <summary>
@@ -174,11 +174,11 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         using IDisposable noGrad = no_grad();
         Tensor x = latents.narrow(2, frame, count).to(_placement.Dtype, _placement.Device).transpose(1, 2);
         Tensor frames = inFrames?.Run(x, memory!, cancellationToken) ?? _decoder.Run(x, memory, cancellationToken);
-        if (first) frames = frames.narrow(1, Dropped, frames.shape[1] - Dropped);
+        if (first) frames = frames.narrow(1, Dropped, frames.size(1) - Dropped);
         if (Config.PatchSize > 1)
         {
             Tensor pixels = nn.functional.pixel_shuffle(frames.flatten(0, 1), Config.PatchSize);
-            frames = pixels.reshape([frames.shape[0], frames.shape[1], .. pixels.shape[1..]]);
+            frames = pixels.reshape([frames.size(0), frames.size(1), .. pixels.shape[1..]]);
         }
         return (frames.clamp(0, 1) * 2 - 1).transpose(1, 2).contiguous().MoveToOuterDisposeScope();
     }
@@ -189,7 +189,7 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
         Tensor frames = ((video + 1) / 2).to_type(_placement.Dtype).transpose(1, 2);
         if (Config.PatchSize == 1) return frames;
         Tensor patches = nn.functional.pixel_unshuffle(frames.flatten(0, 1), Config.PatchSize);
-        return patches.reshape([frames.shape[0], frames.shape[1], .. patches.shape[1..]]);
+        return patches.reshape([frames.size(0), frames.size(1), .. patches.shape[1..]]);
     }
 
     private void CheckVideo(Tensor video)
@@ -226,7 +226,7 @@ public sealed class TinyVideoAutoencoder : nn.Module, IVideoAutoencoder
             using var scope = NewDisposeScope();
             Tensor tensor = Inner.Read(name);
             long rows = Tensors[name].Shape is [var first, ..] ? first : 0;
-            return (tensor.dim() > 0 && rows < tensor.shape[0] ? tensor.narrow(0, tensor.shape[0] - rows, rows).clone() : tensor)
+            return (tensor.dim() > 0 && rows < tensor.size(0) ? tensor.narrow(0, tensor.size(0) - rows, rows).clone() : tensor)
                 .MoveToOuterDisposeScope();
         }
     }

@@ -53,7 +53,7 @@ public sealed class StreamedUMT5Encoder : ITextEncoder
         using var scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         Tensor padding = mask.to(_placement.Device).eq(0).unsqueeze(1).unsqueeze(1);
-        Tensor buckets = RelativePosition.Buckets(ids.shape[1], Config).to(_placement.Device);
+        Tensor buckets = RelativePosition.Buckets(ids.size(1), Config).to(_placement.Device);
         Tensor x = Tokens(ids);
         using (var block = new UMT5Block(Config, _weights, _placement))
         {

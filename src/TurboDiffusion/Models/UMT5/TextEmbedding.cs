@@ -27,7 +27,7 @@ internal static class TextEmbedding
         long length = Math.Max(1, mask.gt(0).sum(1).max().item<long>());
         Tensor shortMask = mask.narrow(1, 0, length);
         Tensor embedding = ZeroPastEnd(encode(ids.narrow(1, 0, length), shortMask), shortMask);
-        return nn.functional.pad(embedding, [0, 0, 0, ids.shape[1] - length]).MoveToOuterDisposeScope();
+        return nn.functional.pad(embedding, [0, 0, 0, ids.size(1) - length]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Refuses ids and masks that are not both <c>[B, L]</c>.</summary>

@@ -72,7 +72,7 @@ public sealed class UMT5Encoder : nn.Module, ITextEncoder
         TextEmbedding.Check(ids, mask);
         using var scope = NewDisposeScope();
         Tensor padding = mask.to(_placement.Device).eq(0).unsqueeze(1).unsqueeze(1);
-        Tensor buckets = RelativePosition.Buckets(ids.shape[1], Config).to(_placement.Device);
+        Tensor buckets = RelativePosition.Buckets(ids.size(1), Config).to(_placement.Device);
         Tensor x = _tokens.forward(ids.to(_placement.Device));
         foreach (UMT5Block block in _blocks)
         {

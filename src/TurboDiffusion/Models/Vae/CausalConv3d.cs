@@ -51,7 +51,7 @@ internal sealed class CausalConv3d : VaeLayer
     public ScalarType Dtype => _weight.dtype;
 
     // Rows, and columns, that the kernel spans.
-    private long Size => _weight.shape[3];
+    private long Size => _weight.size(3);
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor input, CausalCache? cache)
@@ -63,10 +63,10 @@ internal sealed class CausalConv3d : VaeLayer
         {
             if (cache?.Past(this) is { } past) x = cat([past, x], dim: 2);
             else if (!_valid) x = nn.functional.pad(x, [0, 0, 0, 0, _overlap, 0]);
-            cache?.Keep(this, x.narrow(2, x.shape[2] - _overlap, _overlap));
+            cache?.Keep(this, x.narrow(2, x.size(2) - _overlap, _overlap));
         }
-        if (x.shape[2] < _kernelFrames)
-            return x.new_empty([x.shape[0], _bias.shape[0], 0, x.shape[3], x.shape[4]]).MoveToOuterDisposeScope();
+        if (x.size(2) < _kernelFrames)
+            return x.new_empty([x.size(0), _bias.size(0), 0, x.size(3), x.size(4)]).MoveToOuterDisposeScope();
         return TorchConvolution.Run(x, _weight, _bias, _stride, _padding).MoveToOuterDisposeScope();
     }
 
@@ -87,7 +87,7 @@ internal sealed class CausalConv3d : VaeLayer
 
     /// <summary>Whether <see cref="AfterNormInWindows"/> does it: the chunk of a single video, three frames of 3×3.</summary>
     internal bool TakesWindows(Tensor input, CausalCache? cache) =>
-        cache is not null && input.shape[0] == 1 && _kernelFrames == 3 && _stride[0] == 1 && _padding[1] == 1 && !_valid;
+        cache is not null && input.size(0) == 1 && _kernelFrames == 3 && _stride[0] == 1 && _padding[1] == 1 && !_valid;
 
     /// <summary>
     /// <see cref="AfterNorm"/> of one video's chunk with its frames as channels: a convolution of two dimensions over each frame and
@@ -114,7 +114,7 @@ internal sealed class CausalConv3d : VaeLayer
 
     // Whether few channels are best computed in one pass.
     private bool TakesHead(Tensor input, CausalCache? cache) =>
-        cache is not null && input.shape[0] == 1 && _stride[0] == 1 && !_valid && CausalHead.IsFastest(input, _weight);
+        cache is not null && input.size(0) == 1 && _stride[0] == 1 && !_valid && CausalHead.IsFastest(input, _weight);
 
     /// <summary><see cref="AfterNorm"/> of a chunk, to few channels; kept are not frames, but what they add to those to come.</summary>
     /// <param name="norm">The norm.</param>
@@ -133,7 +133,7 @@ internal sealed class CausalConv3d : VaeLayer
     /// <summary>Whether a chunk had better go through frame by frame: <see cref="CausalConvolution"/>.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
     /// <param name="cache">The clip's past, or null.</param>
-    internal bool TakesFrames(Tensor input, CausalCache? cache) => cache is not null && input.shape[0] == 1 && ReadsFrames(input);
+    internal bool TakesFrames(Tensor input, CausalCache? cache) => cache is not null && input.size(0) == 1 && ReadsFrames(input);
 
     /// <summary>Whether chunks of single clips go through frame by frame.</summary>
     /// <param name="input"><c>[B, C, T, H, W]</c></param>
@@ -192,7 +192,7 @@ internal sealed class CausalConv3d : VaeLayer
     {
         using var scope = NewDisposeScope();
         Tensor x = CausalConvolution.Fill(ChannelsLast(input), Size);
-        return Video(Convolve(x.shape[0] > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
+        return Video(Convolve(x.size(0) > 0 ? x.unbind(0) : [], null, cache, x)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The convolution of a chunk's frames.</summary>
@@ -214,8 +214,8 @@ internal sealed class CausalConv3d : VaeLayer
         IReadOnlyList<Tensor> all = cache.Advance(this, frames, (int)_overlap, scope);
         int stride = (int)_stride[0], count = _valid ? Math.Max(0, ((int)(all.Count - _kernelFrames) / stride) + 1) : frames.Count;
         Tensor y = count > 0
-            ? CausalConvolution.RunLayer(all, count, weights, _bias.shape[0], residual, stride)
-            : chunk.new_empty([0, chunk.shape[1], chunk.shape[2], _bias.shape[0]]);
+            ? CausalConvolution.RunLayer(all, count, weights, _bias.size(0), residual, stride)
+            : chunk.new_empty([0, chunk.size(1), chunk.size(2), _bias.size(0)]);
         return y.MoveToOuterDisposeScope();
     }
 

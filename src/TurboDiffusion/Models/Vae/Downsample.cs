@@ -35,7 +35,7 @@ internal sealed class Downsample : VaeLayer
     public override Tensor forward(Tensor input, CausalCache? cache)
     {
         using var scope = NewDisposeScope();
-        Tensor x = FrameConv2d.Unfold(_resample["1"].OfHalved(FrameConv2d.Fold(input), cache), input.shape[0]);
+        Tensor x = FrameConv2d.Unfold(_resample["1"].OfHalved(FrameConv2d.Fold(input), cache), input.size(0));
         if (_timeConv is not null)
         {
             bool first = cache?.HasBegun(_timeConv) != true;

@@ -17,8 +17,8 @@ internal static class LevelShortcut
     public static Tensor Average(Tensor x, long channels, long frames, long size)
     {
         using var scope = NewDisposeScope();
-        Tensor padded = nn.functional.pad(x, [0, 0, 0, 0, (frames - x.shape[2] % frames) % frames, 0]);
-        (long b, long c, long t, long h, long w) = (x.shape[0], x.shape[1], padded.shape[2] / frames, x.shape[3] / size, x.shape[4] / size);
+        Tensor padded = nn.functional.pad(x, [0, 0, 0, 0, (frames - x.size(2) % frames) % frames, 0]);
+        (long b, long c, long t, long h, long w) = (x.size(0), x.size(1), padded.size(2) / frames, x.size(3) / size, x.size(4) / size);
         return padded.reshape(b, c, t, frames, h, size, w, size).permute(0, 1, 3, 5, 7, 2, 4, 6)
             .reshape(b, channels, c * frames * size * size / channels, t, h, w).mean([2]).MoveToOuterDisposeScope();
     }
@@ -32,7 +32,7 @@ internal static class LevelShortcut
     public static Tensor Repeat(Tensor x, long channels, long frames, long size, bool first)
     {
         using var scope = NewDisposeScope();
-        (long b, long c, long t, long h, long w) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3], x.shape[4]);
+        (long b, long c, long t, long h, long w) = (x.size(0), x.size(1), x.size(2), x.size(3), x.size(4));
         Tensor spread = x.repeat_interleave(channels * frames * size * size / c, 1).reshape(b, channels, frames, size, size, t, h, w)
             .permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, channels, t * frames, h * size, w * size);
         return (first ? spread.narrow(2, frames - 1, t * frames - frames + 1) : spread).MoveToOuterDisposeScope();

@@ -51,7 +51,7 @@ internal sealed class ResidualBranch : VaeLayer
         using var scope = NewDisposeScope();
         if (_conv1.TakesFrames(input, cache) && _conv2.TakesFrames(skip, cache))
             return AddInFrames(input, skip, cache!).MoveToOuterDisposeScope();
-        if (!_conv1.TakesWindows(input, cache) || !BiasResidual.IsOnePass(skip, skip.shape[1]))
+        if (!_conv1.TakesWindows(input, cache) || !BiasResidual.IsOnePass(skip, skip.size(1)))
             return (forward(input, cache) + skip).MoveToOuterDisposeScope();
         Tensor hidden = _conv1.AfterNormInWindows(_norm1, input, cache!, biased: false);
         Tensor output = _conv2.AfterNormInWindows(_norm2, hidden, cache!, _conv1.WideBias(cache!), biased: false);

@@ -36,6 +36,6 @@ internal sealed class SpatialAttention : VaeLayer
         Tensor pixels = _norm.forward(frames).flatten(2).transpose(1, 2);
         Tensor[] qkv = _toQkv.OfPixels(pixels).chunk(3, -1);
         Tensor output = _proj.OfPixels(WideAttention.Run(qkv[0], qkv[1], qkv[2])).transpose(1, 2).reshape(frames.shape);
-        return (FrameConv2d.Unfold(output, input.shape[0]) + input).MoveToOuterDisposeScope();
+        return (FrameConv2d.Unfold(output, input.size(0)) + input).MoveToOuterDisposeScope();
     }
 }

@@ -49,11 +49,11 @@ internal sealed class Upsample : VaeLayer
         if (_timeConv is not null)
         {
             bool first = Begins(cache);
-            Tensor later = first ? x.narrow(2, 1, x.shape[2] - 1) : x;
+            Tensor later = first ? x.narrow(2, 1, x.size(2) - 1) : x;
             Tensor doubled = Interleave(_timeConv.forward(later, cache));
             x = first ? cat([x.narrow(2, 0, 1), doubled], dim: 2) : doubled;
         }
-        return FrameConv2d.Unfold(_resample["1"].OfEnlarged(FrameConv2d.Fold(x), cache), input.shape[0]).MoveToOuterDisposeScope();
+        return FrameConv2d.Unfold(_resample["1"].OfEnlarged(FrameConv2d.Fold(x), cache), input.size(0)).MoveToOuterDisposeScope();
     }
 
     /// <summary>

@@ -100,7 +100,7 @@ internal sealed class VaeDecoder : nn.Module<Tensor, CausalCache?, CancellationT
     {
         using var scope = NewDisposeScope();
         (VaeLayer[] before, VaeLayer[] after) = tile is { } strip
-            ? Cropped(strip, features.shape[strip.Axis])
+            ? Cropped(strip, features.size(strip.Axis))
             : (_beforeTime, _afterTime);
         Tensor x = VaeLayers.Run(before, features, cache, cancellationToken);
         return VaeLayers.RunFewFrames(after, x, together, cache, cancellationToken).MoveToOuterDisposeScope();

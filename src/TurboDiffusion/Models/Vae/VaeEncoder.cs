@@ -71,7 +71,7 @@ internal sealed class VaeEncoder : nn.Module<Tensor, CausalCache?, CancellationT
         using var scope = NewDisposeScope();
         // On a GPU, as many frames as make a convolution's input, which may be windows of three, no larger than this: more are fewer
         // launches. On the CPU one by one.
-        long ofFrame = _dim * video.shape[3] * video.shape[4] * video.element_size();
+        long ofFrame = _dim * video.size(3) * video.size(4) * video.element_size();
         int together = video.device_type == TorchSharp.DeviceType.CUDA
             ? (int)Math.Max(1, LargestInput / (_conv1.ReadsFrames(video) ? ofFrame : 3 * ofFrame))
             : 1;

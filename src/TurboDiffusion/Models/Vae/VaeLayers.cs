@@ -32,7 +32,7 @@ internal static class VaeLayers
     public static Tensor RunFewFrames(
         IReadOnlyList<VaeLayer> layers, Tensor input, int together, CausalCache? cache, CancellationToken cancellationToken)
     {
-        if (cache is null || input.shape[2] <= together) return Run(layers, input, cache, cancellationToken);
+        if (cache is null || input.size(2) <= together) return Run(layers, input, cache, cancellationToken);
         using var scope = NewDisposeScope();
         Tensor[] parts = [.. input.split(together, 2).Select(part => Run(layers, part, cache, cancellationToken))];
         return cat(parts, dim: 2).MoveToOuterDisposeScope();

@@ -81,9 +81,9 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         CheckVideo(video);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var clips = new ClipCaches(video.shape[0]);
+        using var clips = new ClipCaches(video.size(0));
         var features = new List<Tensor>();
-        for (long start = 0, length = 1; start < video.shape[2]; start += length, length = Config.TemporalFactor)
+        for (long start = 0, length = 1; start < video.size(2); start += length, length = Config.TemporalFactor)
             features.Add(clips.Run(Patchify(video.narrow(2, start, length)).to_type(_encoder.Dtype),
                 (chunk, caches) => _encoder.forward(chunk, caches[0], cancellationToken)));
         return Normalise(Posterior(cat(features, dim: 2)).Mean).MoveToOuterDisposeScope();
@@ -170,11 +170,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
                 if (clips is null)
                 {
                     tiles = TilesOf(latents, plan);
-                    clips = new ClipCaches(latents.shape[0], tiles.Count);
+                    clips = new ClipCaches(latents.size(0), tiles.Count);
                 }
                 // All at once: every copy of a number to the GPU waits for what the GPU has been given so far.
                 using Tensor features = ToDecoder(latents);
-                for (long frame = 0; frame < latents.shape[2]; frame++)
+                for (long frame = 0; frame < latents.size(2); frame++)
                     yield return DecodeChunk(features.narrow(2, frame, 1), clips, tiles, plan.Frames, cancellationToken);
             }
         }
@@ -231,7 +231,7 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
         using var noGrad = no_grad();
         using var weights = new CausalCache();
         IReadOnlyList<DecodeTile> tiles = TilesOf(latents, plan);
-        int clips = (int)latents.shape[0], chunks = (int)latents.shape[2];
+        int clips = (int)latents.size(0), chunks = (int)latents.size(2);
         var strips = new Tensor[chunks, clips, tiles.Count];
         for (int clip = 0; clip < clips; clip++)
         {
@@ -280,11 +280,11 @@ public sealed class WanVae : nn.Module<Tensor, Tensor>, IVideoAutoencoder
     }
 
     private DecodePlan PlanDecoding(Tensor latents) => FixedPlan ?? DecodePlan.Within(
-        Config, (latents.shape[2], latents.shape[3], latents.shape[4]), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
+        Config, (latents.size(2), latents.size(3), latents.size(4)), ScalarTypes.Bytes(_fromLatent.Dtype), DecodeBudget,
         latents.device_type == TorchSharp.DeviceType.CUDA, _decoder.ReadsFrames(latents));
 
     private static IReadOnlyList<DecodeTile> TilesOf(Tensor latents, DecodePlan plan) =>
-        plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.shape[3], latents.shape[4], plan.Tiles);
+        plan.Tiles == 1 ? [] : DecodeTile.Divide(latents.size(3), latents.size(4), plan.Tiles);
 
     // [B, 3, T, H, W] to [B, 3·p², T, H/p, W/p]: the column within the patch is slower than the row.
     private Tensor Patchify(Tensor video)

@@ -57,7 +57,7 @@ public sealed class CrossAttention : AttentionLayer
         {
             // In int8, a padding row that shares its block with the text is rounded more coarsely than the others, and stands for all.
             foreach (Tensor x in new[] { ofText.Keys, ofText.Values })
-                x.narrow(1, rows - 1, 1).copy_(x.narrow(1, x.shape[1] - 1, 1));
+                x.narrow(1, rows - 1, 1).copy_(x.narrow(1, x.size(1) - 1, 1));
         }
         KeyValues? ofImage = image is null || _imageKeyLayer is null ? null
             : KeysAndValues(image, _imageKeyLayer, _imageKeyNorm!, _imageValueLayer!);
@@ -77,7 +77,7 @@ public sealed class CrossAttention : AttentionLayer
         Tensor queries = Heads(QueryNorm.call(q)), heads = DenseAttention.Attend(
             queries, context.Text.Keys, context.Text.Values, context.Text.Distinct);
         // One image may serve a batch.
-        if (context.Image?.Expand(queries.shape[0]) is { } image) heads += DenseAttention.Attend(queries, image.Keys, image.Values);
+        if (context.Image?.Expand(queries.size(0)) is { } image) heads += DenseAttention.Attend(queries, image.Keys, image.Values);
         observe?.Invoke("cross_attn.attn_op", () => heads);
         return OutputLayer.Prepare(heads.flatten(2)).MoveToOuterDisposeScope();
     }

@@ -42,7 +42,7 @@ public sealed class ImageEmbedding : nn.Module<Tensor, Tensor>
     /// <exception cref="ArgumentException">The width or the number of tokens is another.</exception>
     public override Tensor forward(Tensor input)
     {
-        if (input.dim() != 3 || input.shape[2] != _config.ImageDim || _positions is not null && input.shape[1] != _config.ImagePositions)
+        if (input.dim() != 3 || input.size(2) != _config.ImageDim || _positions is not null && input.size(1) != _config.ImagePositions)
             throw new ArgumentException($"The image tokens have the shape [{string.Join(", ", input.shape)}]; the model takes [B, "
                 + $"{(_positions is null ? "S" : _config.ImagePositions)}, {_config.ImageDim}].");
         using var scope = NewDisposeScope();

@@ -19,7 +19,7 @@ public readonly record struct KeyValues(Tensor Keys, Tensor Values) : IDisposabl
 
     /// <summary>The same for every member of a batch, where they are of one.</summary>
     internal KeyValues Expand(long batch) =>
-        Keys.shape[0] == batch ? this
+        Keys.size(0) == batch ? this
             : this with { Keys = Keys.expand(batch, -1, -1, -1), Values = Values.expand(batch, -1, -1, -1) };
 
     internal void DetachFromDisposeScope()

@@ -23,7 +23,7 @@ public static class Patches
     {
         using var scope = NewDisposeScope();
         const int p = WanConfig.PatchSize;
-        (long b, long c, long t, long h, long w) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3], x.shape[4]);
+        (long b, long c, long t, long h, long w) = (x.size(0), x.size(1), x.size(2), x.size(3), x.size(4));
         return x.reshape(b, c, t, h / p, p, w / p, p).permute(0, 2, 3, 5, 1, 4, 6)
             .reshape(b, Count(t, h, w), c * p * p).MoveToOuterDisposeScope();
     }
@@ -39,7 +39,7 @@ public static class Patches
     {
         using var scope = NewDisposeScope();
         const int p = WanConfig.PatchSize;
-        return patches.reshape(patches.shape[0], frames, height / p, width / p, p, p, channels).permute(0, 6, 1, 2, 4, 3, 5)
-            .reshape(patches.shape[0], channels, frames, height, width).MoveToOuterDisposeScope();
+        return patches.reshape(patches.size(0), frames, height / p, width / p, p, p, channels).permute(0, 6, 1, 2, 4, 3, 5)
+            .reshape(patches.size(0), channels, frames, height, width).MoveToOuterDisposeScope();
     }
 }

@@ -23,5 +23,5 @@ internal readonly record struct TokenTimes(Tensor Values, Tensor? Rows)
     /// <param name="vectors"><c>[B, 1, dim]</c> or <c>[U, 1, dim]</c>.</param>
     /// <returns><c>[B, 1, dim]</c> or <c>[B, L, dim]</c>.</returns>
     public Tensor Spread(Tensor vectors) =>
-        Rows is null ? vectors : vectors.squeeze(1).index_select(0, Rows.flatten()).reshape(Rows.shape[0], Rows.shape[1], vectors.shape[2]);
+        Rows is null ? vectors : vectors.squeeze(1).index_select(0, Rows.flatten()).reshape(Rows.size(0), Rows.size(1), vectors.size(2));
 }

@@ -172,7 +172,7 @@ public sealed class WanModel : nn.Module
         ArgumentNullException.ThrowIfNull(cache);
         using RotaryEmbedding rotary = Rotations(x.shape, cache.Frames);
         Tensor velocity = Run(x, timesteps, context, null, cancellationToken, null, rotary, block => cache.Attention(block, keep));
-        if (keep) cache.Add(x.shape[2] / WanConfig.PatchFrames);
+        if (keep) cache.Add(x.size(2) / WanConfig.PatchFrames);
         return velocity;
     }
 
@@ -190,7 +190,7 @@ public sealed class WanModel : nn.Module
         Tensor x, Tensor timesteps, CrossContext context, int framesPerGroup, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(framesPerGroup);
-        using Tensor mask = CausalMask.Of(x.shape[2], framesPerGroup, Patches.Count(1, x.shape[3], x.shape[4]), _placement.Device);
+        using Tensor mask = CausalMask.Of(x.size(2), framesPerGroup, Patches.Count(1, x.size(3), x.size(4)), _placement.Device);
         return Run(x, timesteps, context, null, cancellationToken, null, null, _ => CausalMask.Attention(mask));
     }
 
@@ -201,20 +201,20 @@ public sealed class WanModel : nn.Module
         using var scope = NewDisposeScope();
         Tensor input = condition is null ? x : cat([x, condition.to(x.dtype, x.device)], dim: 1);
         CheckInput(input);
-        (long frames, long height, long width) = (input.shape[2], input.shape[3], input.shape[4]);
+        (long frames, long height, long width) = (input.size(2), input.size(3), input.size(4));
 
         Tensor hidden = _patchEmbedding.call(Patches.From(input).to(_placement.Dtype, _placement.Device));
         observe?.Invoke("patch_embedding", () => hidden);
-        TokenTimes times = CheckedTimes(timesteps, hidden.shape[1]);
+        TokenTimes times = CheckedTimes(timesteps, hidden.size(1));
         Tensor time = _timeEmbedding.call(times.Values);
         observe?.Invoke("time_embedding", () => time);
         Tensor projected = _timeProjection.call(time);
         observe?.Invoke("time_projection", () => projected.flatten(1));
         using RotaryEmbedding? own = rotary is null ? Rotations(input.shape) : null;
         RotaryEmbedding rotations = rotary ?? own!;
-        if (rotations.Cosines.shape[1] != hidden.shape[1])
-            throw new ArgumentException($"The rotations are those of {rotations.Cosines.shape[1]} positions; the latents have "
-                + $"{hidden.shape[1]}.", nameof(rotary));
+        if (rotations.Cosines.size(1) != hidden.size(1))
+            throw new ArgumentException($"The rotations are those of {rotations.Cosines.size(1)} positions; the latents have "
+                + $"{hidden.size(1)}.", nameof(rotary));
         observe?.Invoke("rotary", () => rotations.Cosines);
 
         for (int i = 0; i < _blocks.Count; i++)
@@ -321,15 +321,15 @@ public sealed class WanModel : nn.Module
         (name, value) => observe($"blocks.{block}.{name}", value);
 
     private TokenTimes CheckedTimes(Tensor timesteps, long tokens) =>
-        timesteps.dim() == 1 || timesteps.dim() == 2 && timesteps.shape[1] == tokens
+        timesteps.dim() == 1 || timesteps.dim() == 2 && timesteps.size(1) == tokens
             ? TokenTimes.Of(timesteps.to(_placement.Device))
             : throw new ArgumentException($"The timesteps have the shape [{string.Join(", ", timesteps.shape)}]; give [B], or [B, "
                 + $"{tokens}] with one for each token.");
 
     private void CheckInput(Tensor input)
     {
-        if (input.dim() != 5 || input.shape[1] != Config.InDim || input.shape[3] % WanConfig.PatchSize != 0
-            || input.shape[4] % WanConfig.PatchSize != 0)
+        if (input.dim() != 5 || input.size(1) != Config.InDim || input.size(3) % WanConfig.PatchSize != 0
+            || input.size(4) % WanConfig.PatchSize != 0)
             throw new ArgumentException(
                 $"The transformer got latents of shape [{string.Join(", ", input.shape)}]; it takes [B, {Config.InDim}, T, H, W] with H "
                     + "and W even" +

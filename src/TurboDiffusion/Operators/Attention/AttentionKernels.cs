@@ -30,7 +30,7 @@ internal static class AttentionKernels
         /// <param name="headDim">D.</param>
         /// <param name="options">Block sizes.</param>
         public static Problem Of(Tensor q, long headDim, AttentionOptions options) =>
-            new(q.shape[0], q.shape[1], q.shape[2] / headDim, headDim, options.QueryBlock, options.KeyBlock, q.dtype,
+            new(q.size(0), q.size(1), q.size(2) / headDim, headDim, options.QueryBlock, options.KeyBlock, q.dtype,
                 Kind: options.Kind);
     }
 
@@ -106,9 +106,9 @@ internal static class AttentionKernels
     public static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        if (!BlockTopKKernel.Supports(pooledK.shape[2]))
+        if (!BlockTopKKernel.Supports(pooledK.size(2)))
             return BlockSelection.Choose(pooledQ, pooledK, options).to_type(ScalarType.Int32).MoveToOuterDisposeScope();
-        return BlockTopKKernel.Run(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
+        return BlockTopKKernel.Run(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.size(2))).MoveToOuterDisposeScope();
     }
 
     /// <summary><see cref="BlockSelection.Scores"/> on a GPU, whose bfloat16 products are summed in float32 and rounded once.</summary>

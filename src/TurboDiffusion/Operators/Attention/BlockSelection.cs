@@ -30,7 +30,7 @@ public static class BlockSelection
     internal static Tensor Choose(Tensor pooledQ, Tensor pooledK, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        return Highest(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.shape[2])).MoveToOuterDisposeScope();
+        return Highest(Scores(pooledQ, pooledK), options.KeptBlocks((int)pooledK.size(2))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Pooled q · pooled kᵀ.</summary>
@@ -78,7 +78,7 @@ public static class BlockSelection
     public static Tensor MeanPool(Tensor x, int block)
     {
         using var scope = NewDisposeScope();
-        long length = x.shape[1], blocks = (length + block - 1) / block, last = length - (blocks - 1) * block;
+        long length = x.size(1), blocks = (length + block - 1) / block, last = length - (blocks - 1) * block;
         Tensor sums = Blocks(x.to_type(ScalarType.Float32), block).sum(dim: 3);
         Tensor counts = full([blocks, 1], (double)block, ScalarType.Float32, x.device);
         counts[blocks - 1] = (double)last;
@@ -92,9 +92,9 @@ public static class BlockSelection
     internal static Tensor Blocks(Tensor x, int block)
     {
         using var scope = NewDisposeScope();
-        long length = x.shape[1], blocks = (length + block - 1) / block;
+        long length = x.size(1), blocks = (length + block - 1) / block;
         Tensor heads = x.transpose(1, 2);
         if (blocks * block != length) heads = nn.functional.pad(heads, [0, 0, 0, blocks * block - length]);
-        return heads.reshape(x.shape[0], x.shape[2], blocks, block, x.shape[3]).MoveToOuterDisposeScope();
+        return heads.reshape(x.size(0), x.size(2), blocks, block, x.size(3)).MoveToOuterDisposeScope();
     }
 }

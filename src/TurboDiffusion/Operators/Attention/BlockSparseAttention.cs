@@ -22,13 +22,13 @@ public static class BlockSparseAttention
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor kept, AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        Tensor queries = BlockSelection.Blocks(q.to_type(ScalarType.Float32) / Math.Sqrt(q.shape[3]), options.QueryBlock);
+        Tensor queries = BlockSelection.Blocks(q.to_type(ScalarType.Float32) / Math.Sqrt(q.size(3)), options.QueryBlock);
         Tensor keys = BlockSelection.Blocks(k.to_type(ScalarType.Float32), options.KeyBlock);
         Tensor values = BlockSelection.Blocks(v.to_type(ScalarType.Float32), options.KeyBlock);
-        return OverQueryBlocks(queries, kept, q.shape[1], options, (rows, flatBlocks, hidden) =>
+        return OverQueryBlocks(queries, kept, q.size(1), options, (rows, flatBlocks, hidden) =>
         {
-            Tensor scores = rows.matmul(Gather(keys, flatBlocks, rows.shape[0]).transpose(-1, -2));
-            return scores.masked_fill(hidden, double.NegativeInfinity).softmax(-1).matmul(Gather(values, flatBlocks, rows.shape[0]));
+            Tensor scores = rows.matmul(Gather(keys, flatBlocks, rows.size(0)).transpose(-1, -2));
+            return scores.masked_fill(hidden, double.NegativeInfinity).softmax(-1).matmul(Gather(values, flatBlocks, rows.size(0)));
         }).MoveToOuterDisposeScope();
     }
 
@@ -53,15 +53,15 @@ public static class BlockSparseAttention
         Tensor queries = BlockSelection.Blocks(qInt8.transpose(1, 2).to_type(ScalarType.Float32), options.QueryBlock);
         Tensor keys = BlockSelection.Blocks(kInt8.transpose(1, 2).to_type(ScalarType.Float32), options.KeyBlock);
         Tensor values = BlockSelection.Blocks(vFp8, options.KeyBlock);
-        Tensor queryScales = qScale.flatten() / Math.Sqrt(q.shape[3]), keyScales = kScale.flatten();
+        Tensor queryScales = qScale.flatten() / Math.Sqrt(q.size(3)), keyScales = kScale.flatten();
         long next = 0;
-        Tensor output = OverQueryBlocks(queries, kept, q.shape[1], options, (rows, flatBlocks, hidden) =>
+        Tensor output = OverQueryBlocks(queries, kept, q.size(1), options, (rows, flatBlocks, hidden) =>
         {
-            Tensor rowScales = queryScales.narrow(0, next, rows.shape[0]).reshape(-1, 1, 1);
-            next += rows.shape[0];
-            Tensor columnScales = keyScales.index_select(0, flatBlocks).reshape(rows.shape[0], 1, -1)
+            Tensor rowScales = queryScales.narrow(0, next, rows.size(0)).reshape(-1, 1, 1);
+            next += rows.size(0);
+            Tensor columnScales = keyScales.index_select(0, flatBlocks).reshape(rows.size(0), 1, -1)
                 .repeat_interleave(options.KeyBlock, dim: 2);
-            Tensor scores = rows.matmul(Gather(keys, flatBlocks, rows.shape[0]).transpose(-1, -2)) * (rowScales * columnScales);
+            Tensor scores = rows.matmul(Gather(keys, flatBlocks, rows.size(0)).transpose(-1, -2)) * (rowScales * columnScales);
             scores = scores.masked_fill(hidden, double.NegativeInfinity);
             // Online softmax, block after block as the kernel runs it: P is taken against the highest score so far, rounded
             // to fp8 in [0, 1], and rescaled as later blocks raise the maximum. Normalised by the rounded P's own sum.
@@ -69,7 +69,7 @@ public static class BlockSparseAttention
             Tensor highest = blocks.amax([-1], keepdim: true).cummax(2).values;
             Tensor rescale = (highest - highest.narrow(2, -1, 1)).exp();
             Tensor p = (Fp8.Round((blocks - highest).exp()) * rescale).flatten(2);
-            return p.matmul(Gather(values, flatBlocks, rows.shape[0])) / p.sum(dim: -1, keepdim: true);
+            return p.matmul(Gather(values, flatBlocks, rows.size(0))) / p.sum(dim: -1, keepdim: true);
         });
         return (output * vScale.transpose(1, 2)).MoveToOuterDisposeScope();
     }
@@ -79,21 +79,21 @@ public static class BlockSparseAttention
     private static Tensor OverQueryBlocks(
         Tensor queries, Tensor kept, long length, AttentionOptions options, Func<Tensor, Tensor, Tensor, Tensor> attend)
     {
-        long batch = queries.shape[0], heads = queries.shape[1], blocks = queries.shape[2], dim = queries.shape[4];
+        long batch = queries.size(0), heads = queries.size(1), blocks = queries.size(2), dim = queries.size(4);
         long keyBlocks = (length + options.KeyBlock - 1) / options.KeyBlock;
         Tensor rows = queries.reshape(-1, options.QueryBlock, dim);
         // The flat index of key block j of (batch, head) n is n·keyBlocks + j.
         Tensor headStart = arange(batch * heads, ScalarType.Int64, kept.device).reshape(batch, heads, 1, 1) * keyBlocks;
-        Tensor flat = (kept + headStart).reshape(rows.shape[0], -1);
+        Tensor flat = (kept + headStart).reshape(rows.size(0), -1);
         Tensor position = (kept.unsqueeze(-1) * options.KeyBlock + arange(options.KeyBlock, ScalarType.Int64, kept.device))
-            .reshape(rows.shape[0], 1, -1);
+            .reshape(rows.size(0), 1, -1);
         Tensor padded = position.ge(length);
         var outputs = new List<Tensor>();
-        long atOnce = Math.Clamp(KeysAtOnce / (kept.shape[3] * options.KeyBlock), 1, QueryBlocksAtOnce);
-        for (long start = 0; start < rows.shape[0]; start += atOnce)
+        long atOnce = Math.Clamp(KeysAtOnce / (kept.size(3) * options.KeyBlock), 1, QueryBlocksAtOnce);
+        for (long start = 0; start < rows.size(0); start += atOnce)
         {
             using var step = NewDisposeScope();
-            long count = Math.Min(atOnce, rows.shape[0] - start);
+            long count = Math.Min(atOnce, rows.size(0) - start);
             outputs.Add(attend(rows.narrow(0, start, count), flat.narrow(0, start, count).flatten(), padded.narrow(0, start, count))
                 .MoveToOuterDisposeScope());
         }
@@ -102,5 +102,5 @@ public static class BlockSparseAttention
 
     // [B, H, blocks, block, D] and flat block indices [n·kept] to [n, kept·block, D].
     private static Tensor Gather(Tensor blocks, Tensor flat, long n) =>
-        blocks.flatten(0, 2).index_select(0, flat).reshape(n, -1, blocks.shape[4]);
+        blocks.flatten(0, 2).index_select(0, flat).reshape(n, -1, blocks.size(4));
 }

@@ -45,7 +45,7 @@ internal static unsafe class BlockTopKKernel
         (KernelProgram program, KernelLaunch launch) = Configure(rows, shape[3]);
         Tensor input = scores.contiguous(), indices = empty([shape[0], shape[1], shape[2], kept], ScalarType.Int32, scores.device);
         void* source = KernelOperand.Address(input, ScalarType.BFloat16, shape),
-            target = KernelOperand.Address(indices, ScalarType.Int32, indices.shape);
+            target = KernelOperand.Address(indices, ScalarType.Int32);
         int rowCount = (int)rows, columns = (int)shape[3], count = kept;
         void** arguments = stackalloc void*[] { &source, &target, &rowCount, &columns, &count };
         KernelDevice.Of(scores.device).Launch(program, launch, arguments);

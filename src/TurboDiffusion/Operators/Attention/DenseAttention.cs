@@ -36,7 +36,7 @@ public sealed class DenseAttention : AttentionOperator
     /// </param>
     /// <returns><c>[B, L, H, D]</c></returns>
     internal static Tensor Attend(Tensor q, Tensor k, Tensor v, long? distinct) => distinct is { } rows
-        && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.CrossAttention, q), q.shape[3], q.dtype, rows).IsKernel
+        && Sm90CrossAttentionKernel.Choose(KernelMachine.Offer(KernelOperator.CrossAttention, q), q.size(3), q.dtype, rows).IsKernel
             ? Sm90CrossAttentionKernel.Run(q, k, v, rows)
             : Attend(q, k, v);
 
@@ -53,7 +53,7 @@ public sealed class DenseAttention : AttentionOperator
     internal static long DistinctRows(Tensor x)
     {
         using var scope = NewDisposeScope();
-        long rows = x.shape[1];
+        long rows = x.size(1);
         Tensor equal = x.eq(x.narrow(1, rows - 1, 1)).flatten(2).all(2).all(0);
         bool[] equalsLast = [.. equal.cpu().data<bool>()];
         return Array.FindLastIndex(equalsLast, e => !e) + 2 is var distinct && distinct > rows ? rows : distinct;

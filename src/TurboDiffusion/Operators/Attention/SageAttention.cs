@@ -32,7 +32,7 @@ public sealed class SageAttention : AttentionOperator
     {
         using var scope = NewDisposeScope();
         Tensor flat = q.flatten(2);
-        KernelChoice choice = AttentionKernels.Choose(flat, q.shape[3], Options, null);
+        KernelChoice choice = AttentionKernels.Choose(flat, q.size(3), Options, null);
         return (choice.IsKernel
             ? AttentionKernels.Attend(flat, k.flatten(2), v.flatten(2), null, Options, null, choice.Form)
             : AttendPlain(q, k, v).to_type(q.dtype)).MoveToOuterDisposeScope();
@@ -56,22 +56,22 @@ public sealed class SageAttention : AttentionOperator
         (Tensor vInt8, Tensor vScales, Tensor channels) = SageQuantization.QuantizeValuesInt8(v, Options.KeyBlock);
         // Products of int8 values summed over D ≤ 1024 channels stay below 2²⁴: float32 holds them exactly.
         Tensor queries = BlockSelection.Blocks(qInt8.transpose(1, 2).to_type(ScalarType.Float32), Options.QueryBlock)
-            * (qScales / Math.Sqrt(q.shape[3])).unsqueeze(-1).unsqueeze(-1);
+            * (qScales / Math.Sqrt(q.size(3))).unsqueeze(-1).unsqueeze(-1);
         Tensor keys = Scaled(kInt8, kScales).transpose(-1, -2), values = Scaled(vInt8, vScales);
-        Tensor padded = arange(keys.shape[3], device: q.device).ge(q.shape[1]);
+        Tensor padded = arange(keys.size(3), device: q.device).ge(q.size(1));
         var outputs = new List<Tensor>();
-        long rows = q.shape[0] * q.shape[2] * Options.QueryBlock * keys.shape[3], atOnce = Math.Max(1, ScoresAtOnce / rows);
-        for (long start = 0; start < queries.shape[2]; start += atOnce)
+        long rows = q.size(0) * q.size(2) * Options.QueryBlock * keys.size(3), atOnce = Math.Max(1, ScoresAtOnce / rows);
+        for (long start = 0; start < queries.size(2); start += atOnce)
         {
             using var step = NewDisposeScope();
-            Tensor part = queries.narrow(2, start, Math.Min(atOnce, queries.shape[2] - start)).flatten(2, 3);
+            Tensor part = queries.narrow(2, start, Math.Min(atOnce, queries.size(2) - start)).flatten(2, 3);
             Tensor blocks = part.matmul(keys).masked_fill(padded, double.NegativeInfinity).unflatten(3, [-1, Options.KeyBlock]);
             // P is rounded against the highest score of its block, which the block's own factor undoes.
             Tensor highest = blocks.amax([-1], keepdim: true), factor = (highest - highest.amax([3], keepdim: true)).exp();
             Tensor p = (((blocks - highest).exp() * Int8Max).round() * factor).flatten(3);
             outputs.Add((p.matmul(values) / p.sum(dim: 3, keepdim: true)).MoveToOuterDisposeScope());
         }
-        return (cat(outputs, 2).narrow(2, 0, q.shape[1]) * channels.unsqueeze(2)).transpose(1, 2).MoveToOuterDisposeScope();
+        return (cat(outputs, 2).narrow(2, 0, q.size(1)) * channels.unsqueeze(2)).transpose(1, 2).MoveToOuterDisposeScope();
     }
 
     // [B, H, L, D] with a scale per block of keys, in float32 and padded with zeros: [B, H, blocks · block, D].

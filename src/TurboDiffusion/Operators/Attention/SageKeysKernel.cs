@@ -96,22 +96,22 @@ internal static unsafe class SageKeysKernel
         void* meanAddress = KernelOperand.Address(mean, ScalarType.BFloat16, batch, 1, headCount, HeadDim);
         var keys = new KeyTargets
         {
-            Values = KernelOperand.Address(values, element, values.shape),
-            Scales = KernelOperand.Address(scales, ScalarType.Float32, scales.shape),
-            Pooled = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape),
+            Values = KernelOperand.Address(values, element),
+            Scales = KernelOperand.Address(scales, ScalarType.Float32),
+            Pooled = KernelOperand.Address(pooled, ScalarType.BFloat16),
         };
         var source = new ValueOperand
         {
             X = SageOperand.Address(v, size),
-            Values = quantized is { } q ? KernelOperand.Address(q.Values, ScalarType.Byte, q.Values.shape) : null,
+            Values = quantized is { } q ? KernelOperand.Address(q.Values, ScalarType.Byte) : null,
             Scales = quantized is { } s ? KernelOperand.Address(s.Scales, ScalarType.Float32, scales.shape) : null,
             Channels = channels is null ? null : KernelOperand.Address(channels, ScalarType.Float32, batch, headCount, HeadDim),
-            Stride = (int)v.stride()[1],
+            Stride = (int)v.stride(1),
         };
         var targets = new StateTargets
         {
-            Products = KernelOperand.Address(products, ScalarType.Float32, products.shape),
-            Sums = KernelOperand.Address(sums, ScalarType.Float32, sums.shape),
+            Products = KernelOperand.Address(products, ScalarType.Float32),
+            Sums = KernelOperand.Address(sums, ScalarType.Float32),
         };
         int length = (int)size.Length, heads = (int)headCount;
         void** arguments = stackalloc void*[] { &tokens, &meanAddress, &keys, &source, &targets, &length, &heads, &blocksPerChunk };

@@ -35,7 +35,7 @@ internal static unsafe class SageOperand
         public long Blocks(long block) => (Length + block - 1) / block;
 
         /// <summary>That of a tensor <c>[B, L, H·128]</c>.</summary>
-        public static Size Of(Tensor x) => new(x.shape[0], x.shape[1], x.shape[2] / HeadDim);
+        public static Size Of(Tensor x) => new(x.size(0), x.size(1), x.size(2) / HeadDim);
     }
 
     /// <summary>
@@ -60,7 +60,7 @@ internal static unsafe class SageOperand
             Weight = weight is null ? null : KernelOperand.Address(weight, ScalarType.BFloat16, size.Width),
             Cosines = weight is null ? null : Table(transform.Rotary.Cosines),
             Sines = weight is null ? null : Table(transform.Rotary.Sines),
-            Stride = (int)x.stride()[1],
+            Stride = (int)x.stride(1),
         };
     }
 
@@ -69,7 +69,7 @@ internal static unsafe class SageOperand
     public static void* Address(Tensor x, Size size)
     {
         if (x.dtype != ScalarType.BFloat16 || !KernelDevice.Takes(x.device)
-            || !x.shape.AsSpan().SequenceEqual([size.Batch, size.Length, size.Width]))
+            || x.ndim != 3 || x.size(0) != size.Batch || x.size(1) != size.Length || x.size(2) != size.Width)
             throw new ArgumentException(
                 $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "
                     + $"[{size.Batch}, {size.Length}, {size.Width}] on a GPU.", nameof(x));
@@ -84,7 +84,7 @@ internal static unsafe class SageOperand
     {
         long[] strides = x.stride();
         return strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue
-            && (x.shape[0] == 1 || strides[0] == x.shape[1] * strides[1])
+            && (x.size(0) == 1 || strides[0] == x.size(1) * strides[1])
             && (long)NativeTensor.DataPointer(x) % (Vector * sizeof(short)) == 0;
     }
 

@@ -83,7 +83,7 @@ public static class SageQuantization
         Tensor channels = ValueChannels(v), inverses = where(channels.gt(0), 1 / channels, zeros_like(channels));
         Tensor blocks = BlockSelection.Blocks(v.to_type(ScalarType.Float32), block) * inverses.unsqueeze(2).unsqueeze(2);
         Tensor scales = blocks.abs().amax([3, 4]).clamp_min(1e-12) / Int8Max;
-        Tensor values = RoundAway(blocks / scales.unsqueeze(-1).unsqueeze(-1)).flatten(2, 3).narrow(2, 0, v.shape[1]);
+        Tensor values = RoundAway(blocks / scales.unsqueeze(-1).unsqueeze(-1)).flatten(2, 3).narrow(2, 0, v.size(1));
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope(), channels.MoveToOuterDisposeScope());
     }
 
@@ -103,7 +103,7 @@ public static class SageQuantization
         Tensor blocks = BlockSelection.Blocks(x.to_type(ScalarType.Float32), block);
         Tensor scales = blocks.abs().amax([3, 4]) / Int8Max + ScaleOffset;
         Tensor scaled = blocks / scales.unsqueeze(-1).unsqueeze(-1);
-        Tensor values = RoundAway(scaled).flatten(2, 3).narrow(2, 0, x.shape[1]);
+        Tensor values = RoundAway(scaled).flatten(2, 3).narrow(2, 0, x.size(1));
         return (values.MoveToOuterDisposeScope(), scales.MoveToOuterDisposeScope());
     }
 

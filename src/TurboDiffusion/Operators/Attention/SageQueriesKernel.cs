@@ -52,10 +52,10 @@ internal static unsafe class SageQueriesKernel
         Tensor pooled = empty([size.Batch, size.Heads, launch.GridX, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
         Tensor phi = empty([size.Batch, size.Heads, features ? size.Length : 0, SageOperand.HeadDim], ScalarType.BFloat16, q.device);
         SageOperand.Tokens tokens = SageOperand.Of(q, inverse, inverse is null ? null : transform.QueryWeight, transform);
-        void* valuesAddress = KernelOperand.Address(values, element, values.shape);
-        void* scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
-        void* pooledAddress = KernelOperand.Address(pooled, ScalarType.BFloat16, pooled.shape);
-        void* featuresAddress = KernelOperand.Address(phi, ScalarType.BFloat16, phi.shape);
+        void* valuesAddress = KernelOperand.Address(values, element);
+        void* scalesAddress = KernelOperand.Address(scales, ScalarType.Float32);
+        void* pooledAddress = KernelOperand.Address(pooled, ScalarType.BFloat16);
+        void* featuresAddress = KernelOperand.Address(phi, ScalarType.BFloat16);
         int length = (int)size.Length, heads = (int)size.Heads;
         void** arguments = stackalloc void*[] { &tokens, &valuesAddress, &scalesAddress, &pooledAddress, &featuresAddress,
             &length, &heads };

@@ -40,20 +40,20 @@ internal static unsafe class SageSparseAttentionKernel
         AttentionOptions options)
     {
         using var scope = NewDisposeScope();
-        long batch = v.shape[0], tokens = v.shape[1], headCount = v.shape[2];
+        long batch = v.size(0), tokens = v.size(1), headCount = v.size(2);
         (KernelProgram program, KernelLaunch launch) =
-            Configure(new Problem(tokens, batch * headCount, v.shape[3], options.QueryBlock, options.KeyBlock, v.dtype));
+            Configure(new Problem(tokens, batch * headCount, v.size(3), options.QueryBlock, options.KeyBlock, v.dtype));
         Tensor y = empty([batch, tokens, headCount, HeadDim], ScalarType.Float32, v.device);
         // Held until the launch is queued.
         Tensor queries = q.Values.contiguous(), keys = k.Values.contiguous(), values = v.contiguous(), blocks = kept.contiguous();
-        long keyBlocks = (tokens + options.KeyBlock - 1) / options.KeyBlock, keptBlocks = kept.shape[3];
+        long keyBlocks = (tokens + options.KeyBlock - 1) / options.KeyBlock, keptBlocks = kept.size(3);
         void* qValues = KernelOperand.Address(queries, ScalarType.Int8, batch, headCount, tokens, HeadDim);
         void* kValues = KernelOperand.Address(keys, ScalarType.Int8, batch, headCount, tokens, HeadDim);
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, launch.GridX);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* vAddress = KernelOperand.Address(values, ScalarType.BFloat16, batch, tokens, headCount, HeadDim);
         void* keptAddress = KernelOperand.Address(blocks, ScalarType.Int32, batch, headCount, launch.GridX, keptBlocks);
-        void* yAddress = KernelOperand.Address(y, ScalarType.Float32, y.shape);
+        void* yAddress = KernelOperand.Address(y, ScalarType.Float32);
         int length = (int)tokens, heads = (int)headCount, count = (int)keptBlocks;
         float factor = 1 / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[] { &qValues, &qScales, &kValues, &kScales, &vAddress, &keptAddress, &yAddress, &length, &heads,

@@ -21,15 +21,15 @@ internal static unsafe class SageStateKernel
     /// <returns>M, bfloat16 <c>[B, H, outputs, features]</c>, and z, float32 <c>[B, H, features]</c>.</returns>
     public static (Tensor Mix, Tensor FeatureSums) Run(Tensor products, Tensor sums, Tensor weight)
     {
-        long batch = products.shape[0], headCount = products.shape[1], parts = products.shape[2];
+        long batch = products.size(0), headCount = products.size(1), parts = products.size(2);
         (KernelProgram program, KernelLaunch launch) = Configure(batch * headCount);
         Tensor mix = empty([batch, headCount, HeadDim, HeadDim], ScalarType.BFloat16, products.device);
         Tensor total = empty([batch, headCount, HeadDim], ScalarType.Float32, products.device);
         void* productsAddress = KernelOperand.Address(products, ScalarType.Float32, batch, headCount, parts, HeadDim, HeadDim);
         void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32, batch, headCount, parts, HeadDim);
         void* weightAddress = KernelOperand.Address(weight, ScalarType.Float32, HeadDim, HeadDim);
-        void* mixAddress = KernelOperand.Address(mix, ScalarType.BFloat16, mix.shape);
-        void* totalAddress = KernelOperand.Address(total, ScalarType.Float32, total.shape);
+        void* mixAddress = KernelOperand.Address(mix, ScalarType.BFloat16);
+        void* totalAddress = KernelOperand.Address(total, ScalarType.Float32);
         int chunks = (int)parts;
         void** arguments = stackalloc void*[] { &productsAddress, &sumsAddress, &weightAddress, &mixAddress, &totalAddress, &chunks };
         KernelDevice.Of(products.device).Launch(program, launch, arguments);

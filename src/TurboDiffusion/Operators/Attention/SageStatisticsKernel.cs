@@ -48,9 +48,9 @@ internal static unsafe class SageStatisticsKernel
         Tensor sums = empty([size.Batch, launch.GridX, size.Width], ScalarType.Float32, q.device);
         SageOperand.Tokens queries = SageOperand.Of(q, null, transform.QueryWeight, transform),
             keys = SageOperand.Of(k, null, transform.KeyWeight, transform);
-        void* queryAddress = KernelOperand.Address(query, ScalarType.Float32, query.shape);
-        void* keyAddress = KernelOperand.Address(key, ScalarType.Float32, key.shape);
-        void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32, sums.shape);
+        void* queryAddress = KernelOperand.Address(query, ScalarType.Float32);
+        void* keyAddress = KernelOperand.Address(key, ScalarType.Float32);
+        void* sumsAddress = KernelOperand.Address(sums, ScalarType.Float32);
         int width = (int)size.Width, length = (int)size.Length;
         float eps = (float)transform.Eps, factor = 1f / length;
         void** arguments = stackalloc void*[] { &queries, &keys, &queryAddress, &keyAddress, &sumsAddress, &width, &length, &eps, &chunk,

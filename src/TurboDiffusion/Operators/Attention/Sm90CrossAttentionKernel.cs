@@ -67,7 +67,7 @@ internal static unsafe class Sm90CrossAttentionKernel
         Describe(qMap, queries, size, QueryBlock);
         Describe(kMap, keys, of, KeyBlock);
         Describe(vMap, values, of, KeyBlock);
-        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16);
         int length = (int)size.Length, heads = (int)size.Heads, rows = (int)of.Length, count = (int)distinct,
             sequences = (int)size.Sequences;
         float bonus = (float)(Math.Log(rows - distinct + 1) * Math.Sqrt(HeadDim)), factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
@@ -77,6 +77,6 @@ internal static unsafe class Sm90CrossAttentionKernel
         return y.MoveToOuterDisposeScope();
 
         void Describe(byte* map, Tensor x, SageOperand.Size s, int box) => TensorMap.Describe(
-            on, map, SageOperand.Address(x, s), s.Batch * s.Length, s.Heads * Row, box, sizeof(short) * x.stride()[1]);
+            on, map, SageOperand.Address(x, s), s.Batch * s.Length, s.Heads * Row, box, sizeof(short) * x.stride(1));
     }
 }

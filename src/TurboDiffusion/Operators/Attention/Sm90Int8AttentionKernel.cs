@@ -55,7 +55,7 @@ internal static unsafe class Sm90Int8AttentionKernel
 
     private static Tensor Run(SageQueriesKernel.Result q, SageKeysKernel.Result k, Tensor? channels, Choice? choice)
     {
-        long batch = q.Values.shape[0], headCount = q.Values.shape[1], tokens = q.Values.shape[2];
+        long batch = q.Values.size(0), headCount = q.Values.size(1), tokens = q.Values.size(2);
         var size = new SageOperand.Size(batch, tokens, headCount);
         Device device = q.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
@@ -80,7 +80,7 @@ internal static unsafe class Sm90Int8AttentionKernel
                 rows, sizeof(short) * HeadDim);
             TensorMap.Describe(on, mixMap, KernelOperand.Address(c.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
                 size.Sequences * HeadDim, sizeof(short) * HeadDim);
-            count = (int)c.Kept.shape[3];
+            count = (int)c.Kept.size(3);
             keptAddress = KernelOperand.Address(c.Kept, ScalarType.Int32, batch, headCount, queryBlocks, count);
             sums = KernelOperand.Address(c.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
             bias = KernelOperand.Address(c.Bias, ScalarType.Float32, HeadDim);
@@ -89,7 +89,7 @@ internal static unsafe class Sm90Int8AttentionKernel
         void* qScales = KernelOperand.Address(q.Scales, ScalarType.Float32, batch, headCount, queryBlocks);
         void* kScales = KernelOperand.Address(k.Scales, ScalarType.Float32, batch, headCount, keyBlocks);
         void* valueScales = KernelOperand.Address(vScales, ScalarType.Float32, batch, headCount, keyBlocks);
-        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16);
         int length = (int)tokens, heads = (int)headCount;
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]

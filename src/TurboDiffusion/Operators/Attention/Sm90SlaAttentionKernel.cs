@@ -57,16 +57,16 @@ internal static unsafe class Sm90SlaAttentionKernel
         TensorMap.Describe(on, kMap, KernelOperand.Address(k.Values, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows, Row,
             KeyBlock);
         TensorMap.Describe(on, vMap, SageOperand.Address(v, size), batch * tokens, headCount * Row, KeyBlock,
-            sizeof(short) * v.stride()[1]);
+            sizeof(short) * v.stride(1));
         TensorMap.Describe(on, featureMap, KernelOperand.Address(q.Features, ScalarType.BFloat16, batch, headCount, tokens, HeadDim), rows,
             Row);
         TensorMap.Describe(on, mixMap, KernelOperand.Address(state.Mix, ScalarType.BFloat16, batch, headCount, HeadDim, HeadDim),
             size.Sequences * HeadDim, Row);
-        void* keptAddress = KernelOperand.Address(kept, ScalarType.Int32, batch, headCount, launch.GridX, kept.shape[3]);
+        void* keptAddress = KernelOperand.Address(kept, ScalarType.Int32, batch, headCount, launch.GridX, kept.size(3));
         void* sums = KernelOperand.Address(state.FeatureSums, ScalarType.Float32, batch, headCount, HeadDim);
         void* biasAddress = KernelOperand.Address(bias, ScalarType.Float32, HeadDim);
-        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
-        int length = (int)tokens, heads = (int)headCount, count = (int)kept.shape[3];
+        void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16);
+        int length = (int)tokens, heads = (int)headCount, count = (int)kept.size(3);
         float factor = MathF.Log2(MathF.E) / MathF.Sqrt(HeadDim);
         void** arguments = stackalloc void*[]
         {

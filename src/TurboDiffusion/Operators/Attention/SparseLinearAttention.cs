@@ -41,7 +41,7 @@ public class SparseLinearAttention : AttentionOperator
     {
         using var scope = NewDisposeScope();
         Tensor flat = q.flatten(2);
-        KernelChoice choice = AttentionKernels.Choose(flat, q.shape[3], Options, null);
+        KernelChoice choice = AttentionKernels.Choose(flat, q.size(3), Options, null);
         return (choice.IsKernel
             ? InKernels(flat, k.flatten(2), v.flatten(2), null, choice.Form)
             : (AttendSparse(q, k, v) + _linear.call(q, k, v)).to_type(q.dtype)).MoveToOuterDisposeScope();

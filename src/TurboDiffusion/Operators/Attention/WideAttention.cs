@@ -27,7 +27,7 @@ internal static class WideAttention
     /// <param name="v">As q.</param>
     /// <returns><c>[N, L, D]</c> in q's dtype.</returns>
     public static Tensor Run(Tensor q, Tensor k, Tensor v) =>
-        q.device_type == DeviceType.CUDA && q.dtype == ScalarType.BFloat16 && q.shape[2] > WidestOfTorch && !is_grad_enabled()
+        q.device_type == DeviceType.CUDA && q.dtype == ScalarType.BFloat16 && q.size(2) > WidestOfTorch && !is_grad_enabled()
             ? RunInParts(q, k, v, PartBytes)
             : RunPlain(q, k, v);
 
@@ -48,8 +48,8 @@ internal static class WideAttention
     {
         using var scope = NewDisposeScope();
         ScalarType dtype = q.dtype == ScalarType.Float32 ? ScalarType.Float32 : ScalarType.Float16;
-        Tensor queries = q.to_type(dtype) * (1 / Math.Sqrt(q.shape[2])), keys = k.to_type(dtype).transpose(1, 2), values = v.to_type(dtype);
-        long perRow = k.shape[0] * k.shape[1] * queries.element_size();
+        Tensor queries = q.to_type(dtype) * (1 / Math.Sqrt(q.size(2))), keys = k.to_type(dtype).transpose(1, 2), values = v.to_type(dtype);
+        long perRow = k.size(0) * k.size(1) * queries.element_size();
         Tensor[] parts = [.. queries.split(RowsOfPart(perRow, partBytes), 1).Select(part =>
         {
             using var ofPart = NewDisposeScope();

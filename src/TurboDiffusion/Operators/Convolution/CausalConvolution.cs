@@ -88,7 +88,7 @@ internal static class CausalConvolution
         Tensor alone = weight.detach();
         long[] s = alone.shape;
         if (Gathers(s[1], s[3])) alone = alone.permute(0, 3, 4, 1, 2).reshape(s[0], s[3] * s[4] * s[1], s[2], 1, 1);
-        (long inputs, long outputs) = (MissingInputs(alone.shape[1]), MissingOutputs(s[0]));
+        (long inputs, long outputs) = (MissingInputs(alone.size(1)), MissingOutputs(s[0]));
         if (inputs + outputs == 0) return ConvolutionWeights.Of(Pack(alone), bias, ScalarType.Float32);
         Tensor filled = nn.functional.pad(alone, [0, 0, 0, 0, 0, 0, 0, inputs, 0, outputs]);
         return ConvolutionWeights.Of(Pack(filled), nn.functional.pad(bias.detach(), [0, outputs]), ScalarType.Float32);
@@ -100,7 +100,7 @@ internal static class CausalConvolution
     /// <returns><c>[T, H, W, C']</c>, contiguous; x itself where it has enough.</returns>
     public static Tensor Fill(Tensor x, long kernel)
     {
-        (long frames, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        (long frames, long height, long width, long channels) = (x.size(0), x.size(1), x.size(2), x.size(3));
         if (!Gathers(channels, kernel)) return MissingInputs(channels) is > 0 and long more ? nn.functional.pad(x, [0, more]) : x;
         using var scope = NewDisposeScope();
         long before = kernel / 2, wide = (width + kernel - 1) * channels, line = kernel * channels;
@@ -124,7 +124,7 @@ internal static class CausalConvolution
         int frameStride = 1)
     {
         using var scope = NewDisposeScope();
-        if (outputs == weights.Bias.shape[0])
+        if (outputs == weights.Bias.size(0))
             return Run(frames, count, weights.Packed, new(weights.Bias, residual), frameStride).MoveToOuterDisposeScope();
         Tensor y = Run(frames, count, weights.Packed, new(weights.Bias, null), frameStride).narrow(3, 0, outputs);
         return (residual is null ? y.contiguous() : y + residual).MoveToOuterDisposeScope();
@@ -160,7 +160,7 @@ internal static class CausalConvolution
     public static Tensor RunPlain(IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         using var scope = NewDisposeScope();
-        long all = packed.shape[0] + (count - 1) * frameStride, pad = packed.shape[1] / 2;
+        long all = packed.size(0) + (count - 1) * frameStride, pad = packed.size(1) / 2;
         Tensor x = stack([.. frames], 0).to_type(ScalarType.Float32);
         x = cat([x.new_zeros([all - frames.Count, .. x.shape[1..]]), x], 0).permute(3, 0, 1, 2).unsqueeze(0);
         Tensor weight = packed.to_type(ScalarType.Float32).permute(3, 4, 0, 2, 1);
@@ -180,7 +180,7 @@ internal static class CausalConvolution
         IReadOnlyList<Tensor> frames, int count, Tensor packed, Epilogue epilogue, int frameStride = 1)
     {
         const int most = Sm90CausalConvolutionKernel.MostFrames;
-        int known = frames.Count - count * frameStride, past = (int)packed.shape[0] - frameStride;
+        int known = frames.Count - count * frameStride, past = (int)packed.size(0) - frameStride;
         for (int first = 0; first < count; first += most)
         {
             int part = Math.Min(most, count - first), begin = Math.Max(known + first * frameStride - past, 0);

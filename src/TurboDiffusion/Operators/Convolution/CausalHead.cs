@@ -64,7 +64,7 @@ internal static class CausalHead
     public static (Tensor Y, Tensor Next) Run(Tensor x, Prepared layer, Tensor? past)
     {
         long[] s = x.shape;
-        return Choose(x, new(s[0], s[1], s[2], s[3], layer.Bias.shape[0], 3, 3, x.dtype)).IsKernel
+        return Choose(x, new(s[0], s[1], s[2], s[3], layer.Bias.size(0), 3, 3, x.dtype)).IsKernel
             ? CausalHeadKernel.Run(x, layer, past)
             : RunPlain(x, layer, past);
     }
@@ -73,7 +73,7 @@ internal static class CausalHead
     public static (Tensor Y, Tensor Next) RunPlain(Tensor x, Prepared layer, Tensor? past)
     {
         using var scope = NewDisposeScope();
-        (long frames, long outputs) = (x.shape[0], layer.Bias.shape[0]);
+        (long frames, long outputs) = (x.size(0), layer.Bias.size(0));
         Tensor z = nn.functional.silu(nn.functional.normalize(x.to_type(ScalarType.Float32), p: 2, dim: 3, eps: Eps) * layer.Gamma);
         // [T, delays · O, H, W]
         Tensor added = TorchConvolution.Run(z.permute(0, 3, 1, 2), Unpack(layer.Packed).to_type(ScalarType.Float32)
@@ -97,7 +97,7 @@ internal static class CausalHead
     public static Tensor Pack(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        (long outputs, long channels) = (weight.shape[0], weight.shape[1]);
+        (long outputs, long channels) = (weight.size(0), weight.size(1));
         // The last frame of the kernel is a frame's own.
         Tensor columns = weight.flip(2).permute(2, 0, 1, 3, 4).reshape(Delays * outputs, channels, 3, 3);
         Tensor filled = nn.functional.pad(columns, [0, 0, 0, 0, 0, 0, 0, Columns - Delays * outputs]);
@@ -109,7 +109,7 @@ internal static class CausalHead
 
     // [16, C, 3, 3], of packed weights.
     private static Tensor Unpack(Tensor packed) =>
-        packed.permute(5, 3, 1, 6, 4, 7, 2, 0).reshape(Columns, packed.shape[1] * Depth, 3, 3);
+        packed.permute(5, 3, 1, 6, 4, 7, 2, 0).reshape(Columns, packed.size(1) * Depth, 3, 3);
 
     private static KernelChoice Choose(Tensor x, CausalConvolution.Problem p) =>
         CausalHeadKernel.Choose(KernelMachine.Offer(KernelOperator.CausalHead, x), p);

@@ -41,18 +41,18 @@ internal static unsafe class CausalHeadKernel
     public static (Tensor Y, Tensor Next) Run(Tensor x, CausalHead.Prepared layer, Tensor? past)
     {
         using var scope = NewDisposeScope();
-        (long count, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
-        long outputs = layer.Bias.shape[0];
+        (long count, long height, long width, long channels) = (x.size(0), x.size(1), x.size(2), x.size(3));
+        long outputs = layer.Bias.size(0);
         (KernelProgram program, KernelLaunch launch) = Configure(new(count, height, width, channels, outputs, 3, 3, x.dtype));
         Tensor y = empty([outputs, count, height, width], ScalarType.BFloat16, x.device),
             next = empty([CausalHead.Delays - 1, outputs, height, width], ScalarType.Float32, x.device);
-        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, x.shape),
+        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16),
             gamma = KernelOperand.Address(layer.Gamma, ScalarType.Float32, channels),
             weights = KernelOperand.Address(layer.Packed, ScalarType.BFloat16, CausalHead.PackedShape(channels)),
             bias = KernelOperand.Address(layer.Bias, ScalarType.Float32, outputs),
             before = past is null ? null : KernelOperand.Address(past, ScalarType.Float32, next.shape),
-            after = KernelOperand.Address(next, ScalarType.Float32, next.shape),
-            to = KernelOperand.Address(y, ScalarType.BFloat16, y.shape);
+            after = KernelOperand.Address(next, ScalarType.Float32),
+            to = KernelOperand.Address(y, ScalarType.BFloat16);
         var frames = new Frames { Count = (int)count, Height = (int)height, Width = (int)width };
         void** arguments = stackalloc void*[] { &xAddress, &gamma, &weights, &bias, &before, &after, &to, &frames };
         KernelDevice.Of(x.device).Launch(program, launch, arguments);

@@ -41,7 +41,7 @@ internal static class DownsampleConvolution
         using var scope = NewDisposeScope();
         long[] s = x.shape;
         bool isKernel = s[2] % 2 == 0 && s[3] % 2 == 0 && Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, x),
-            Halved(s[2], s[3], s[1], bias.shape[0], x.dtype)).IsKernel;
+            Halved(s[2], s[3], s[1], bias.size(0), x.dtype)).IsKernel;
         return new(isKernel, isKernel
             ? ConvolutionWeights.Of(Pack(weight.detach()), bias, ScalarType.Float32)
             : ConvolutionWeights.Of(weight.detach(), bias, bias.dtype));
@@ -72,7 +72,7 @@ internal static class DownsampleConvolution
     public static Tensor Pack(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        (long outputs, long channels) = (weight.shape[0], weight.shape[1]);
+        (long outputs, long channels) = (weight.size(0), weight.size(1));
         // A fourth row and column of zeros; then pairs of rows, which of two, pairs of columns, which of two.
         return nn.functional.pad(weight, [0, 1, 0, 1]).reshape(outputs, channels, 2, 2, 2, 2).permute(3, 4, 2, 0, 5, 1)
             .reshape(2, 2, 2, outputs, 2 * channels).contiguous().MoveToOuterDisposeScope();

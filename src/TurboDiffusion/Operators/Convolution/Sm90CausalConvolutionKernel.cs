@@ -101,8 +101,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     public static Tensor Run(IReadOnlyList<Tensor> frames, int count, Tensor packed, CausalConvolution.Epilogue epilogue,
         Tuning? tuning = null, int frameStride = 1)
     {
-        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
-        Tensor y = empty([count, height, width, epilogue.Bias.shape[0]], ScalarType.BFloat16, packed.device);
+        (long height, long width, long channels) = (frames[0].size(0), frames[0].size(1), frames[0].size(2));
+        Tensor y = empty([count, height, width, epilogue.Bias.size(0)], ScalarType.BFloat16, packed.device);
         Queue([.. frames.Select(frame => Address(frame, height, width, channels))], (height, width, channels), null, packed,
             Of(count, height, width, packed, 1, epilogue, frameStride), epilogue, y, tuning);
         return y;
@@ -118,8 +118,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     public static Tensor RunEnlarged(
         IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null, bool relu = false)
     {
-        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
-        Tensor y = empty([frames.Count, 2 * height, 2 * width, bias.shape[0]], ScalarType.BFloat16, packed.device);
+        (long height, long width, long channels) = (frames[0].size(0), frames[0].size(1), frames[0].size(2));
+        Tensor y = empty([frames.Count, 2 * height, 2 * width, bias.size(0)], ScalarType.BFloat16, packed.device);
         CausalConvolution.Epilogue epilogue = new(bias, null, relu);
         Queue([.. frames.Select(frame => Address(frame, height, width, channels))], (height, width, channels), null, packed,
             Of(frames.Count, height, width, packed, 4, epilogue, 1), epilogue, y, tuning);
@@ -136,8 +136,8 @@ internal static unsafe class Sm90CausalConvolutionKernel
     /// <returns><c>[N, H/2, W/2, O]</c>, bfloat16.</returns>
     public static Tensor RunHalved(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, Tuning? tuning = null)
     {
-        (long height, long width, long channels) = (frames[0].shape[0], frames[0].shape[1], frames[0].shape[2]);
-        Tensor y = empty([frames.Count, height / 2, width / 2, bias.shape[0]], ScalarType.BFloat16, packed.device);
+        (long height, long width, long channels) = (frames[0].size(0), frames[0].size(1), frames[0].size(2));
+        Tensor y = empty([frames.Count, height / 2, width / 2, bias.size(0)], ScalarType.BFloat16, packed.device);
         CausalConvolution.Epilogue epilogue = new(bias, null);
         nint row = (nint)(sizeof(ushort) * width * channels);
         Queue([.. frames.Select(frame => Address(frame, height, width, channels)).SelectMany(even => new[] { even, even + row })],
@@ -151,7 +151,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
 
     private static Launch Of(
         int count, long height, long width, Tensor packed, int phases, CausalConvolution.Epilogue epilogue, int frameStride) =>
-        new(new(count, height, width, packed.shape[4], packed.shape[3], packed.shape[0] / phases, packed.shape[1], ScalarType.BFloat16),
+        new(new(count, height, width, packed.size(4), packed.size(3), packed.size(0) / phases, packed.size(1), ScalarType.BFloat16),
             phases, epilogue.Residual is not null, frameStride, epilogue.Relu);
 
     // rowPitch: values from a row of a frame to the next; null: they lie side by side.
@@ -185,7 +185,7 @@ internal static unsafe class Sm90CausalConvolutionKernel
             Residual = epilogue.Residual is { } residual
                 ? KernelOperand.Address(residual, ScalarType.BFloat16, count, size.Height, size.Width, outputs)
                 : null,
-            Y = KernelOperand.Address(y, ScalarType.BFloat16, y.shape),
+            Y = KernelOperand.Address(y, ScalarType.BFloat16),
         };
         var extent = new Extent
         {

@@ -20,8 +20,8 @@ internal static class TorchConvolution
     /// <returns><c>[N, O, …]</c></returns>
     public static Tensor Run(Tensor input, Tensor weight, Tensor? bias, long[] stride, long[] padding)
     {
-        (long outChannels, long inChannels) = (weight.shape[0], weight.shape[1]);
-        bool fills = input.device_type == DeviceType.CPU && input.shape[0] > 1;
+        (long outChannels, long inChannels) = (weight.size(0), weight.size(1));
+        bool fills = input.device_type == DeviceType.CPU && input.size(0) > 1;
         long moreIn = fills ? -inChannels & (CpuChannels - 1) : 0, moreOut = fills && (input.requires_grad || weight.requires_grad)
             ? -outChannels & (CpuChannels - 1)
             : 0;

@@ -67,7 +67,7 @@ internal static class UpsampleConvolution
     {
         using var scope = NewDisposeScope();
         Tensor alone = weight.detach();
-        KernelForm form = Choose(x, bias.shape[0]).Form;
+        KernelForm form = Choose(x, bias.size(0)).Form;
         return new(form, form switch
         {
             KernelForm.Plain => ConvolutionWeights.Of(alone, bias, bias.dtype),
@@ -121,7 +121,7 @@ internal static class UpsampleConvolution
     public static Tensor RunFolded(Tensor x, Tensor folded, Tensor bias)
     {
         using var scope = NewDisposeScope();
-        (long n, long h, long w, long o) = (x.shape[0], x.shape[2], x.shape[3], bias.shape[0]);
+        (long n, long h, long w, long o) = (x.size(0), x.size(2), x.size(3), bias.size(0));
         Tensor four = TorchConvolution.Run(x, folded, bias.repeat(4), [1, 1], [1, 1]).permute(0, 2, 3, 1).contiguous();
         // [N, H + 1, W + 1, 2, 2, O]: an odd row's value lies a row further down, an odd column's a column further on.
         long column = 4 * o, row = (w + 1) * column;
@@ -135,7 +135,7 @@ internal static class UpsampleConvolution
     public static Tensor Pack(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        return Fold(weight).contiguous().view(4, weight.shape[0], weight.shape[1], 2, 2).permute(0, 4, 3, 1, 2).contiguous()
+        return Fold(weight).contiguous().view(4, weight.size(0), weight.size(1), 2, 2).permute(0, 4, 3, 1, 2).contiguous()
             .MoveToOuterDisposeScope();
     }
 
@@ -163,7 +163,7 @@ internal static class UpsampleConvolution
     {
         using var scope = NewDisposeScope();
         long[] s = frames[0].shape;
-        if (IsFastest(frames[0], (s[0], s[1]), s[2], bias.shape[0]))
+        if (IsFastest(frames[0], (s[0], s[1]), s[2], bias.size(0)))
             return Launch(frames, packed, bias, relu).MoveToOuterDisposeScope();
         Tensor folded = packed.permute(0, 3, 4, 2, 1).flatten(0, 1), x = stack([.. frames], 0).permute(0, 3, 1, 2);
         Tensor y = RunFolded(x, folded, bias.to_type(x.dtype)).permute(0, 2, 3, 1).contiguous();

@@ -64,7 +64,7 @@ public static class BlockInt8
     internal static (Tensor Values, Tensor Scales) QuantizePlain(Tensor x)
     {
         using var scope = NewDisposeScope();
-        long rows = x.shape[0], columns = x.shape[1], rowBlocks = Blocks(rows), columnBlocks = Blocks(columns);
+        long rows = x.size(0), columns = x.size(1), rowBlocks = Blocks(rows), columnBlocks = Blocks(columns);
         Tensor blocks = nn.functional.pad(x.to_type(ScalarType.Float32),
             [0, columnBlocks * BlockSize - columns, 0, rowBlocks * BlockSize - rows])
             .reshape(rowBlocks, BlockSize, columnBlocks, BlockSize);
@@ -81,7 +81,7 @@ public static class BlockInt8
     public static Tensor Dequantize(Tensor values, Tensor scales)
     {
         using var scope = NewDisposeScope();
-        long rows = values.shape[0], columns = values.shape[1];
+        long rows = values.size(0), columns = values.size(1);
         Tensor perRow = scales.repeat_interleave(BlockSize, dim: 0).narrow(0, 0, rows);
         if (columns % BlockSize == 0)
             return (values.reshape(rows, -1, BlockSize).to_type(ScalarType.Float32) * perRow.unsqueeze(-1))
@@ -91,5 +91,5 @@ public static class BlockInt8
     }
 
     private static KernelChoice Choose(Tensor x, bool normalises) => BlockInt8QuantizeKernel.Choose(
-        KernelMachine.Offer(KernelOperator.BlockInt8Quantize, x), new(x.numel() / x.shape[^1], x.shape[^1], x.dtype, normalises));
+        KernelMachine.Offer(KernelOperator.BlockInt8Quantize, x), new(x.numel() / x.size(-1), x.size(-1), x.dtype, normalises));
 }

@@ -40,7 +40,7 @@ internal static unsafe class BlockInt8QuantizeKernel
     /// <param name="x"><c>[M, K]</c></param>
     /// <returns>int8 <c>[M, K]</c> and float32 scales <c>[⌈M/128⌉, ⌈K/128⌉]</c>.</returns>
     public static (Tensor Values, Tensor Scales) Run(Tensor x) =>
-        Run(x, new Problem(x.shape[0], x.shape[1], x.dtype, Normalises: false), KernelForm.Portable, null, null, x.shape[0], 0, 0);
+        Run(x, new Problem(x.size(0), x.size(1), x.dtype, Normalises: false), KernelForm.Portable, null, null, x.size(0), 0, 0);
 
     /// <summary>Normalises and quantizes.</summary>
     /// <param name="x"><c>[B, L, K]</c></param>
@@ -50,7 +50,7 @@ internal static unsafe class BlockInt8QuantizeKernel
     public static (Tensor Values, Tensor Scales) Run(Tensor x, Norm norm, KernelForm form)
     {
         using var scope = NewDisposeScope();
-        long batch = x.shape[0], length = x.shape[1], columns = x.shape[2];
+        long batch = x.size(0), length = x.size(1), columns = x.size(2);
         // Weights that are those of every token: one batch.
         if (norm.Scale.dim() == 1) (batch, length) = (1, batch * length);
         Tensor Factors(Tensor t) => t.to_type(ScalarType.Float32).reshape(batch, 1, columns).contiguous();
@@ -74,8 +74,8 @@ internal static unsafe class BlockInt8QuantizeKernel
         Tensor values = empty(problem.Rows, problem.Columns, ScalarType.Int8, x.device);
         Tensor scales = empty(BlockInt8.Blocks(problem.Rows), BlockInt8.Blocks(problem.Columns), ScalarType.Float32, x.device);
         void* source = KernelOperand.Address(input, problem.Dtype, problem.Rows, problem.Columns);
-        void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8, values.shape),
-            scalesAddress = KernelOperand.Address(scales, ScalarType.Float32, scales.shape);
+        void* valuesAddress = KernelOperand.Address(values, ScalarType.Int8),
+            scalesAddress = KernelOperand.Address(scales, ScalarType.Float32);
         int rows = (int)problem.Rows, columns = (int)problem.Columns, perBatch = (int)rowsPerBatch;
         void** arguments = stackalloc void*[] { &source, &scale, &shift, &valuesAddress, &scalesAddress, &rows, &columns, &perBatch,
             &offset, &eps };

@@ -42,7 +42,7 @@ public sealed class Int8Linear : LinearLayer
         Int8Operand operand;
         using (no_grad())
         {
-            (Tensor values, Tensor scales) = BlockInt8.Quantize(x.reshape(-1, x.shape[^1]));
+            (Tensor values, Tensor scales) = BlockInt8.Quantize(x.reshape(-1, x.size(-1)));
             operand = new Int8Operand(values, scales, x.shape[..^1], x.dtype);
         }
         bool recorded = is_grad_enabled() && x.requires_grad;
@@ -81,7 +81,7 @@ public sealed class Int8Linear : LinearLayer
     internal override Tensor MultiplyAdd(Operand x, Tensor residual, Tensor? gate = null)
     {
         // The end of the product takes one gate for all tokens of a clip, and records nothing.
-        if (IsRecorded(x) || gate is not null && gate.shape[1] > 1) return base.MultiplyAdd(x, residual, gate);
+        if (IsRecorded(x) || gate is not null && gate.size(1) > 1) return base.MultiplyAdd(x, residual, gate);
         using var scope = NewDisposeScope();
         Int8Operand a = Of<Int8Operand>(x);
         return Int8Matmul.MultiplyAdd((a.Values, a.Scales), Weights(), _bias, residual, gate).MoveToOuterDisposeScope();
@@ -110,7 +110,7 @@ public sealed class Int8Linear : LinearLayer
     private bool IsRecorded(Operand x) => x is RecordedInt8Operand || Factors is not null && is_grad_enabled();
 
     private static Tensor Dequantize(Int8Operand x) =>
-        BlockInt8.Dequantize(x.Values, x.Scales).to_type(x.Dtype).reshape([.. x.Leading, x.Values.shape[1]]);
+        BlockInt8.Dequantize(x.Values, x.Scales).to_type(x.Dtype).reshape([.. x.Leading, x.Values.size(1)]);
 
     // The value, with the gradient of the other beside its own.
     private static Tensor StraightThrough(Tensor value, Tensor gradient) => value + (gradient - gradient.detach());

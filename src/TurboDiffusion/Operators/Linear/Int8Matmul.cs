@@ -103,7 +103,7 @@ internal static class Int8Matmul
     }
 
     private static Int8MatmulKernel.Problem ProblemOf(Tensor a, Tensor b, ScalarType dtype, Int8MatmulKernel.Epilogue epilogue) =>
-        new(a.shape[0], b.shape[0], a.shape[1], dtype, epilogue);
+        new(a.size(0), b.size(0), a.size(1), dtype, epilogue);
 
     private static KernelChoice Choose(Tensor a, Int8MatmulKernel.Problem problem) =>
         Int8MatmulKernel.Choose(KernelMachine.Offer(KernelOperator.Int8Matmul, a), problem);

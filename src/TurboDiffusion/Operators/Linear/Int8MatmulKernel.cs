@@ -94,9 +94,9 @@ internal static unsafe class Int8MatmulKernel
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, KernelForm form,
         int? cluster = null)
     {
-        Tensor y = empty(a.Values.shape[0], b.Values.shape[0], output, a.Values.device);
+        Tensor y = empty(a.Values.size(0), b.Values.size(0), output, a.Values.device);
         Launch(a, b, bias, output, Epilogue.Bias, form, cluster,
-            new Targets { Y = KernelOperand.Address(y, output, y.shape) });
+            new Targets { Y = KernelOperand.Address(y, output) });
         return y;
     }
 
@@ -112,14 +112,14 @@ internal static unsafe class Int8MatmulKernel
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType dtype, KernelForm form,
         int? cluster = null)
     {
-        long m = a.Values.shape[0], n = b.Values.shape[0];
+        long m = a.Values.size(0), n = b.Values.size(0);
         Device device = a.Values.device;
         Tensor values = empty(m, n, ScalarType.Int8, device),
             scales = empty(BlockInt8.Blocks(m), BlockInt8.Blocks(n), ScalarType.Float32, device);
         Launch(a, b, bias, dtype, Epilogue.GeluQuantize, form, cluster, new Targets
         {
-            Values = KernelOperand.Address(values, ScalarType.Int8, values.shape),
-            Scales = KernelOperand.Address(scales, ScalarType.Float32, scales.shape),
+            Values = KernelOperand.Address(values, ScalarType.Int8),
+            Scales = KernelOperand.Address(scales, ScalarType.Float32),
         });
         return (values, scales);
     }
@@ -144,8 +144,8 @@ internal static unsafe class Int8MatmulKernel
         {
             Y = KernelOperand.Address(y, residual.dtype, residual.shape),
             Residual = KernelOperand.Address(added, residual.dtype, residual.shape),
-            Gate = gates is null ? null : KernelOperand.Address(gates, ScalarType.Float32, residual.shape[0], 1, residual.shape[2]),
-            RowsPerBatch = (int)residual.shape[1],
+            Gate = gates is null ? null : KernelOperand.Address(gates, ScalarType.Float32, residual.size(0), 1, residual.size(2)),
+            RowsPerBatch = (int)residual.size(1),
         });
         return y.MoveToOuterDisposeScope();
     }
@@ -154,7 +154,7 @@ internal static unsafe class Int8MatmulKernel
         (Tensor Values, Tensor Scales) a, (Tensor Values, Tensor Scales) b, Tensor? bias, ScalarType output, Epilogue kind,
         KernelForm form, int? cluster, Targets targets)
     {
-        long rows = a.Values.shape[0], columns = b.Values.shape[0], depth = a.Values.shape[1];
+        long rows = a.Values.size(0), columns = b.Values.size(0), depth = a.Values.size(1);
         Device device = a.Values.device;
         IKernelDevice on = KernelDevice.Of(device);
         var problem = new Problem(rows, columns, depth, output, kind);

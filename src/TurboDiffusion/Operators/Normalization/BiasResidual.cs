@@ -17,7 +17,7 @@ internal static class BiasResidual
     /// <param name="residual">As x.</param>
     /// <returns>As x.</returns>
     public static Tensor Run(Tensor x, Tensor bias, Tensor residual) =>
-        Choose(x, x.shape[^1]).IsKernel ? BiasResidualKernel.Run(x, bias, residual) : RunPlain(x, bias, residual);
+        Choose(x, x.size(-1)).IsKernel ? BiasResidualKernel.Run(x, bias, residual) : RunPlain(x, bias, residual);
 
     /// <summary>The plain form of <see cref="Run"/>.</summary>
     public static Tensor RunPlain(Tensor x, Tensor bias, Tensor residual)

@@ -37,13 +37,13 @@ internal static unsafe class BiasResidualKernel
     public static Tensor Run(Tensor x, Tensor bias, Tensor residual)
     {
         Tensor y = empty_like(x);
-        (KernelProgram program, KernelLaunch launch) = Configure(new(x.numel(), x.shape[^1], x.dtype));
+        (KernelProgram program, KernelLaunch launch) = Configure(new(x.numel(), x.size(-1), x.dtype));
         void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, residual.shape),
-            biasAddress = KernelOperand.Address(bias, ScalarType.Float32, x.shape[^1]);
+            biasAddress = KernelOperand.Address(bias, ScalarType.Float32, x.size(-1));
         void* residualAddress = KernelOperand.Address(residual, ScalarType.BFloat16, x.shape);
         void* yAddress = KernelOperand.Address(y, ScalarType.BFloat16, x.shape);
         ulong vectors = (ulong)(x.numel() / Vector);
-        int ofPixel = (int)(x.shape[^1] / Vector);
+        int ofPixel = (int)(x.size(-1) / Vector);
         void** arguments = stackalloc void*[] { &xAddress, &biasAddress, &residualAddress, &yAddress, &vectors, &ofPixel };
         KernelDevice.Of(x.device).Launch(program, launch, arguments);
         return y;

@@ -29,7 +29,7 @@ internal static class CausalRmsSilu
         Tensor input = x.to_type(ScalarType.Float32);
         if (bias is not null) input = input + bias;
         Tensor z = nn.functional.silu(nn.functional.normalize(input, p: 2, dim: 3, eps: Eps) * gamma).to_type(x.dtype);
-        long frames = x.shape[0];
+        long frames = x.size(0);
         Tensor all = cat([past ?? z.new_zeros([2, .. z.shape[1..]]), z], dim: 0);
         Tensor windows = cat([all.narrow(0, 0, frames), all.narrow(0, 1, frames), z], dim: 3);
         return (windows.MoveToOuterDisposeScope(), all.narrow(0, frames, 2).clone().MoveToOuterDisposeScope());

@@ -51,16 +51,16 @@ internal static unsafe class CausalRmsSiluKernel
     public static (Tensor Windows, Tensor Past) Run(Tensor x, Tensor gamma, Tensor? bias, Tensor? past)
     {
         using var scope = NewDisposeScope();
-        (long frames, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        (long frames, long height, long width, long channels) = (x.size(0), x.size(1), x.size(2), x.size(3));
         (KernelProgram program, KernelLaunch launch) = Configure(new(frames, height * width, channels, x.dtype));
         Tensor windows = empty([frames, height, width, 3 * channels], ScalarType.BFloat16, x.device);
         Tensor next = empty([2, height, width, channels], ScalarType.BFloat16, x.device);
-        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, x.shape),
+        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16),
             gammaAddress = KernelOperand.Address(gamma, ScalarType.Float32, channels);
         void* biasAddress = bias is null ? null : KernelOperand.Address(bias, ScalarType.Float32, channels);
         void* pastAddress = past is null ? null : KernelOperand.Address(past, ScalarType.BFloat16, next.shape);
-        void* windowsAddress = KernelOperand.Address(windows, ScalarType.BFloat16, windows.shape);
-        void* nextAddress = KernelOperand.Address(next, ScalarType.BFloat16, next.shape);
+        void* windowsAddress = KernelOperand.Address(windows, ScalarType.BFloat16);
+        void* nextAddress = KernelOperand.Address(next, ScalarType.BFloat16);
         int count = (int)frames;
         ulong pixels = (ulong)(height * width);
         void** arguments = stackalloc void*[] { &xAddress, &gammaAddress, &biasAddress, &pastAddress, &windowsAddress, &nextAddress,

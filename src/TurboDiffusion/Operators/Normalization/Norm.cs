@@ -19,7 +19,7 @@ internal readonly record struct Norm(Tensor Scale, Tensor Shift, double Offset, 
     public static Norm Modulated(Tensor scale, Tensor shift, double eps) => new(scale, shift, 1, eps);
 
     /// <summary>Whether each token has a scale and shift of its own, rather than all of a clip the same.</summary>
-    public bool IsPerToken => Scale.dim() == 3 && Scale.shape[1] > 1;
+    public bool IsPerToken => Scale.dim() == 3 && Scale.size(1) > 1;
 
     /// <summary>The normalised numbers.</summary>
     /// <param name="x"><c>[B, L, features]</c></param>
@@ -29,7 +29,7 @@ internal readonly record struct Norm(Tensor Scale, Tensor Shift, double Offset, 
     {
         using var scope = NewDisposeScope();
         Tensor input = x.to_type(dtype);
-        long[] features = [x.shape[^1]];
+        long[] features = [x.size(-1)];
         return (Offset == 0
             ? nn.functional.layer_norm(input, features, Scale.to_type(dtype), Shift.to_type(dtype), Eps)
             : Shift.to_type(dtype).addcmul(nn.functional.layer_norm(input, features, eps: Eps), (Scale + Offset).to_type(dtype), 1))

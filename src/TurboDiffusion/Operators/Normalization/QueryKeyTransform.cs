@@ -15,7 +15,7 @@ internal readonly record struct QueryKeyTransform(Tensor QueryWeight, Tensor Key
     /// <param name="q"><c>[B, L, H·D]</c></param>
     public KernelChoice Choose(Tensor q) => RmsNormRotaryKernel.Choose(
         KernelMachine.Offer(KernelOperator.RmsNormRotary, q),
-        new(q.shape[0] * q.shape[1], q.shape[2], Rotary.HeadDim, q.dtype, SameDtype: QueryWeight.dtype == q.dtype
+        new(q.size(0) * q.size(1), q.size(2), Rotary.HeadDim, q.dtype, SameDtype: QueryWeight.dtype == q.dtype
             && KeyWeight.dtype == q.dtype));
 
     /// <summary>Normalises q and k over their whole width and rotates them.</summary>

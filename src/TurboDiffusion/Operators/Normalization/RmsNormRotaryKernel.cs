@@ -58,7 +58,7 @@ internal static unsafe class RmsNormRotaryKernel
         Tensor q, Tensor k, Tensor queryWeight, Tensor keyWeight, Tensor? cosines, Tensor? sines, long headDim, double eps)
     {
         using var scope = NewDisposeScope();
-        long batch = q.shape[0], tokens = q.shape[1], channels = q.shape[2];
+        long batch = q.size(0), tokens = q.size(1), channels = q.size(2);
         var problem = new Problem(batch * tokens, channels, headDim, q.dtype);
         (KernelProgram program, KernelLaunch launch) = Configure(problem);
         Tensor queries = empty([batch, tokens, channels / headDim, headDim], q.dtype, q.device), keys = empty_like(queries);
@@ -66,7 +66,7 @@ internal static unsafe class RmsNormRotaryKernel
         {
             X = KernelOperand.Address(x, problem.Dtype, batch, tokens, channels),
             Weight = KernelOperand.Address(weight, problem.Dtype, channels),
-            Y = KernelOperand.Address(y, problem.Dtype, y.shape),
+            Y = KernelOperand.Address(y, problem.Dtype),
         };
         Operand first = Of(q.contiguous(), queryWeight, queries), second = Of(k.contiguous(), keyWeight, keys);
         void* cosinesAddress = Table(cosines), sinesAddress = Table(sines);

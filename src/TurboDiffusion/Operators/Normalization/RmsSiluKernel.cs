@@ -28,11 +28,11 @@ internal static unsafe class RmsSiluKernel
     public static Tensor[] Run(Tensor x, Tensor gamma)
     {
         using var scope = NewDisposeScope();
-        (long frames, long height, long width, long channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]);
+        (long frames, long height, long width, long channels) = (x.size(0), x.size(1), x.size(2), x.size(3));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(frames, MostFrames);
         (KernelProgram program, KernelLaunch launch) = Configure(new(frames, height * width, channels, x.dtype));
         Tensor[] z = [.. Enumerable.Range(0, (int)frames).Select(_ => empty([height, width, channels], ScalarType.BFloat16, x.device))];
-        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16, x.shape),
+        void* xAddress = KernelOperand.Address(x, ScalarType.BFloat16),
             gammaAddress = KernelOperand.Address(gamma, ScalarType.Float32, channels);
         void** addresses = stackalloc void*[MostFrames];
         for (int i = 0; i < MostFrames; i++)

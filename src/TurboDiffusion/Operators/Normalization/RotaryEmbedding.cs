@@ -27,7 +27,7 @@ public sealed class RotaryEmbedding : IDisposable
     internal Tensor Sines => _sines;
 
     /// <summary>D.</summary>
-    internal long HeadDim => _cosines.shape[^1] * 2;
+    internal long HeadDim => _cosines.size(-1) * 2;
 
     /// <summary>The rotations of a grid of patches.</summary>
     /// <param name="headDim">D, even.</param>

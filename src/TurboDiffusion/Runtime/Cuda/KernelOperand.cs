@@ -28,14 +28,32 @@ internal static unsafe class KernelOperand
     /// <exception cref="ArgumentException">It is not that, not contiguous, or not aligned.</exception>
     public static void* Address(Tensor tensor, ScalarType dtype, params ReadOnlySpan<long> shape)
     {
-        if (tensor.dtype != dtype || !tensor.shape.AsSpan().SequenceEqual(shape))
+        if (tensor.dtype != dtype || !Has(tensor, shape))
             throw new ArgumentException(
                 $"A kernel got {tensor.dtype} [{string.Join(", ", tensor.shape)}] where it takes {dtype} "
                     + $"[{string.Join(", ", shape.ToArray())}].", nameof(tensor));
+        return Address(tensor, dtype);
+    }
+
+    /// <summary>The address of a tensor's data, whose shape is known.</summary>
+    /// <param name="tensor">A tensor on a GPU.</param>
+    /// <param name="dtype">The element type it must have.</param>
+    /// <exception cref="ArgumentException">It is not that, not contiguous, or not aligned.</exception>
+    public static void* Address(Tensor tensor, ScalarType dtype)
+    {
         void* address = NativeTensor.DataPointer(tensor);
-        if (!KernelDevice.Takes(tensor.device) || !tensor.is_contiguous() || (long)address % Alignment != 0)
-            throw new ArgumentException($"A kernel takes contiguous tensors on a GPU, aligned to {Alignment} bytes; it got one on "
-                + $"{tensor.device} with strides [{string.Join(", ", tensor.stride())}].", nameof(tensor));
+        if (tensor.dtype != dtype || !KernelDevice.Takes(tensor.device) || !tensor.is_contiguous() || (long)address % Alignment != 0)
+            throw new ArgumentException($"A kernel takes contiguous tensors of {dtype} on a GPU, aligned to {Alignment} bytes; it got one "
+                + $"of {tensor.dtype} on {tensor.device} with strides [{string.Join(", ", tensor.stride())}].", nameof(tensor));
         return address;
+    }
+
+    // Asks for one size after the other: Tensor.shape, an array that libtorch has filled, takes 1.8 µs, and a size 0.02.
+    private static bool Has(Tensor tensor, ReadOnlySpan<long> shape)
+    {
+        if (tensor.ndim != shape.Length) return false;
+        for (int i = 0; i < shape.Length; i++)
+            if (tensor.size(i) != shape[i]) return false;
+        return true;
     }
 }
