@@ -23,15 +23,30 @@ public sealed record ScoreLine(int Iteration, double Seconds, AttributeScores Sc
         : [];
 
     /// <summary>Adds a line, after a header where the file is new.</summary>
-    internal static void Append(string path, ScoreLine line)
+    internal static void Append(string path, ScoreLine line) =>
+        Write(path, () => File.AppendAllText(path, File.Exists(path) ? line.Text : Header + "\n" + line.Text));
+
+    /// <summary>Drops the lines past a run's saved state: it was stopped without saving, and comes there again.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="iteration">Iterations finished so far.</param>
+    /// <returns>The lines that stay.</returns>
+    internal static IReadOnlyList<ScoreLine> Keep(string path, int iteration)
     {
-        AttributeScores s = line.Scores;
-        string text = string.Create(CultureInfo.InvariantCulture,
-            $"{line.Iteration},{line.Seconds:0},{s.Clips},{s.Shape:0.####},{s.Color:0.####},"
-                + $"{s.Background:0.####},{s.Motion:0.####},{s.All:0.####}\n");
+        IReadOnlyList<ScoreLine> all = Read(path), kept = [.. all.Where(line => line.Iteration <= iteration)];
+        if (kept.Count < all.Count)
+            Write(path, () => AtomicFile.WriteText(path, Header + "\n" + string.Concat(kept.Select(line => line.Text))));
+        return kept;
+    }
+
+    private string Text => string.Create(CultureInfo.InvariantCulture,
+        $"{Iteration},{Seconds:0},{Scores.Clips},{Scores.Shape:0.####},{Scores.Color:0.####},"
+            + $"{Scores.Background:0.####},{Scores.Motion:0.####},{Scores.All:0.####}\n");
+
+    private static void Write(string path, Action write)
+    {
         try
         {
-            File.AppendAllText(path, File.Exists(path) ? text : Header + "\n" + text);
+            write();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

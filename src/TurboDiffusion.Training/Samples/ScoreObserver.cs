@@ -28,9 +28,8 @@ public sealed class ScoreObserver : ITrainingObserver
     private readonly string _folder;
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private (int Iteration, double Share) _best = (0, -1);
-    private int _last = -1;
     // Seconds of the parts of the run before this one.
-    private readonly double _before;
+    private double _before;
 
     /// <summary>Prepares the scenes.</summary>
     /// <param name="models">The model in training, and its text encoder where it is trained along.</param>
@@ -51,17 +50,17 @@ public sealed class ScoreObserver : ITrainingObserver
         _clips = new HeldOutClips(options.Prompts, options.TwoObjectPrompts, options.Seed,
             new ClipSize(options.Width, options.Height, options.Frames, 8));
         _generate = generate(_clips);
+        // Also of iterations that come again: their best state is kept.
         foreach (ScoreLine line in ScoreLine.Read(Path.Combine(runFolder, File)))
-        {
-            (_last, _before) = (line.Iteration, line.Seconds);
             if (line.Scores.All > _best.Share) _best = (line.Iteration, line.Scores.All);
-        }
     }
 
     /// <inheritdoc/>
     public void Begin(int iteration, CancellationToken cancellationToken)
     {
-        if (iteration != _last) Score(iteration, cancellationToken);
+        ScoreLine? last = ScoreLine.Keep(Path.Combine(_folder, File), iteration).LastOrDefault();
+        _before = last?.Seconds ?? 0;
+        if (last?.Iteration != iteration) Score(iteration, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -84,7 +83,6 @@ public sealed class ScoreObserver : ITrainingObserver
         {
             foreach (IDisposable average in averages) average.Dispose();
         }
-        _last = iteration;
         ScoreLine.Append(Path.Combine(_folder, File), new ScoreLine(iteration, _before + _clock.Elapsed.TotalSeconds, scores));
         if (_options.Fall > 0 && _best.Share - scores.All >= _options.Fall)
             throw new InvalidRequestException("scores", string.Create(CultureInfo.InvariantCulture,

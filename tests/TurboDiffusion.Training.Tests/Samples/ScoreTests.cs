@@ -87,8 +87,27 @@ public class ScoreTests
         using var model = new TrainedModel("vae", vae, new AdamWOptions());
         File.WriteAllLines(folder.File(ScoreObserver.File), [Header, "0,2,2,1,1,1,1,0.5", "2,1000,2,1,1,1,1,0.5"]);
         var observer = new ScoreObserver([model], Few, clips => (prompts, _) => clips.Render(prompts), folder.Path);
+        observer.Begin(2, Token);
         observer.Observe(At(4), Token);
         Assert.InRange(ScoreLine.Read(folder.File(ScoreObserver.File))[^1].Seconds, 1000, 1200);
+    }
+
+    [Fact]
+    public void What_was_scored_after_the_last_save_is_scored_again()
+    {
+        using var folder = new TestFolder();
+        using var vae = Loops.SmallWorld.Vae();
+        using var model = new TrainedModel("vae", vae, new AdamWOptions());
+        File.WriteAllLines(folder.File(ScoreObserver.File), [Header, "0,2,2,1,1,1,1,0.5", "2,10,2,1,1,1,1,0.5", "4,1000,2,1,1,1,1,0.5"]);
+        var observer = new ScoreObserver([model], Few, clips => (prompts, _) => clips.Render(prompts), folder.Path);
+        observer.Begin(2, Token);
+        observer.Observe(At(4), Token);
+        IReadOnlyList<ScoreLine> lines = ScoreLine.Read(folder.File(ScoreObserver.File));
+        Assert.Equal([0, 2, 4], lines.Select(l => l.Iteration));
+        Assert.InRange(lines[^1].Seconds, 10, 200);
+        // Between two scores: of the state that the run goes on from there is none yet.
+        observer.Begin(1, Token);
+        Assert.Equal([0, 1], ScoreLine.Read(folder.File(ScoreObserver.File)).Select(l => l.Iteration));
     }
 
     [Theory]
