@@ -8,10 +8,11 @@
 # them with an error of the sanitizer; it looks at the kernels of native/ alone, each named as its file.
 # Racecheck does not follow what TMA and wgmma do by themselves: barriers between them and ordinary accesses are outside its sight.
 set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on PATH; it comes with the CUDA toolkit (…/cuda/bin)." >&2; exit 1; }
 if [ $# -eq 0 ]; then
-  tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/TurboDiffusion.Tests/bin/Release/net10.0/TurboDiffusion.Tests.dll
+  tests=$(dirname "$here")/TurboDiffusion.Tests/bin/Release/net10.0/TurboDiffusion.Tests.dll
   [ -f "$tests" ] || { echo "There is no $tests: dotnet build -c Release tests/TurboDiffusion.Tests" >&2; exit 1; }
   set -- dotnet "$tests"
 fi
@@ -19,7 +20,6 @@ fi
 export TURBODIFFUSION_KERNELS=on
 # One allocation per tensor: in the allocator's pool, what lies past a tensor's end is no error.
 export PYTORCH_NO_CUDA_MEMORY_CACHING=1
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 others=(--kernel-regex-exclude kns=xmma --kernel-regex-exclude kns=cudnn --kernel-regex-exclude kns=cutlass)
 case $(compute-sanitizer --help 2>&1) in *--kernel-name\ *) named=--kernel-name ;; *) named=--kernel-regex ;; esac
 mapfile -t own < <(find "$here/../../native" -name '*.cu' -printf '%f\n' | sort | sed 's/\.cu$//')

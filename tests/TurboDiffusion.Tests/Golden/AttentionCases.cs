@@ -14,8 +14,7 @@ public sealed class SlaCase : IGoldenRunner
 
     public void Run(GoldenCase golden)
     {
-        AttentionOptions options = AttentionOptions.Sla(golden.Config.GetProperty("topk_ratio").GetDouble(),
-            golden.Config.GetProperty("block_q").GetInt32(), golden.Config.GetProperty("block_k").GetInt32());
+        AttentionOptions options = AttentionGoldens.Options(golden);
         Tensor q = golden.Input("q").requires_grad_(), k = golden.Input("k").requires_grad_(), v = golden.Input("v").requires_grad_();
         using var attention = new SparseLinearAttention(options, (int)q.shape[3], Placement.Cpu);
         AttentionGoldens.LoadProjection(attention, golden);
@@ -50,8 +49,7 @@ public sealed class SageSlaCase : IGoldenRunner
 
     public void Run(GoldenCase golden)
     {
-        AttentionOptions options = AttentionOptions.SageSla(golden.Config.GetProperty("topk_ratio").GetDouble(),
-            golden.Config.GetProperty("block_q").GetInt32(), golden.Config.GetProperty("block_k").GetInt32());
+        AttentionOptions options = AttentionGoldens.Options(golden);
         Tensor q = golden.Input("q"), k = golden.Input("k"), v = golden.Input("v");
         Assert.True(golden.Tolerance.GetProperty("quant_exact").GetBoolean());
         (Tensor qInt8, Tensor qScale) = SageQuantization.QuantizeQueries(q, options.QueryBlock);
@@ -121,6 +119,15 @@ public sealed class Int8LinearCase : IGoldenRunner
 
 internal static class AttentionGoldens
 {
+    /// <summary>The operator of a case, its share and its blocks.</summary>
+    public static AttentionOptions Options(GoldenCase golden)
+    {
+        double ratio = golden.Config.GetProperty("topk_ratio").GetDouble();
+        int queryBlock = golden.Config.GetProperty("block_q").GetInt32(), keyBlock = golden.Config.GetProperty("block_k").GetInt32();
+        return golden.Kind == "sagesla" ? AttentionOptions.SageSla(ratio, queryBlock, keyBlock)
+            : AttentionOptions.Sla(ratio, queryBlock, keyBlock);
+    }
+
     public static void LoadProjection(SparseLinearAttention attention, GoldenCase golden)
     {
         using (no_grad())

@@ -35,11 +35,7 @@ public class AttentionGpuTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using var golden = new GoldenCase(path);
-        bool sage = golden.Kind == "sagesla";
-        double ratio = golden.Config.GetProperty("topk_ratio").GetDouble();
-        int queryBlock = golden.Config.GetProperty("block_q").GetInt32(), keyBlock = golden.Config.GetProperty("block_k").GetInt32();
-        AttentionOptions options = sage ? AttentionOptions.SageSla(ratio, queryBlock, keyBlock)
-            : AttentionOptions.Sla(ratio, queryBlock, keyBlock);
+        AttentionOptions options = AttentionGoldens.Options(golden);
         Tensor q = Narrow(golden.Input("q"), device), k = Narrow(golden.Input("k"), device), v = Narrow(golden.Input("v"), device);
         KernelChoice choice = AttentionKernels.Choose(
             new KernelChoice(form, "asked for"), AttentionKernels.Problem.Of(q.flatten(2), q.shape[3], options));
@@ -52,7 +48,8 @@ public class AttentionGpuTests
         double official = Comparison.RelativeL2(truth, golden.Output("o").to(device), 1, "official");
         Tensor o = AttentionKernels.Attend(q.flatten(2), k.flatten(2), v.flatten(2), null, options, (weight, bias), form);
         // A case that no kernel wrote is nearer to float32 than bfloat16 and these formats allow.
-        double error = Comparison.RelativeL2(truth, o, Math.Max(official, sage ? 0.036 : 4e-3), Path.GetFileName(path));
+        double allowed = options.Kind == AttentionKind.SageSla ? 0.036 : 4e-3;
+        double error = Comparison.RelativeL2(truth, o, Math.Max(official, allowed), Path.GetFileName(path));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{Path.GetFileName(path)}, {form}: error against float32 {error:G3}, of the case's output {official:G3}"));
     }

@@ -66,10 +66,11 @@ internal sealed class TinyFrameDecoder : IDisposable
         {
             foreach (Block block in _levels[i].Blocks) x = Then(x, block.Run(x, memory));
             bool last = i == _levels.Length - 1;
-            Tensor[] grown = [.. _levels[i].Enlargements.Select(w => UpsampleConvolution.RunFrames(x.unbind(0), w.Packed, w.Bias, last))];
+            Tensor[] small = x.unbind(0);
+            Tensor[] grown = [.. _levels[i].Enlargements.Select(w => UpsampleConvolution.RunFrames(small, w.Packed, w.Bias, last))];
             cancellationToken.ThrowIfCancellationRequested();
             // A frame's own come one after another. The last convolution reads them where they are.
-            if (last) frames = [.. Enumerable.Range(0, (int)x.size(0)).SelectMany(t => grown.Select(y => y[t]))];
+            if (last) frames = [.. Enumerable.Range(0, small.Length).SelectMany(t => grown.Select(y => y[t]))];
             else x = Then(x, grown is [var only] ? only : stack(grown, 1).flatten(0, 1));
         }
         return Convolve(frames, _last, relu: false).narrow(3, 0, _outputs).permute(0, 3, 1, 2).unsqueeze(0).MoveToOuterDisposeScope();

@@ -69,7 +69,7 @@ internal static unsafe class SageOperand
     public static void* Address(Tensor x, Size size)
     {
         if (x.dtype != ScalarType.BFloat16 || !KernelDevice.Takes(x.device)
-            || x.ndim != 3 || x.size(0) != size.Batch || x.size(1) != size.Length || x.size(2) != size.Width)
+            || !KernelOperand.HasShape(x, size.Batch, size.Length, size.Width))
             throw new ArgumentException(
                 $"The attention kernels got {x.dtype} [{string.Join(", ", x.shape)}] on {x.device} where they take BFloat16 "
                     + $"[{size.Batch}, {size.Length}, {size.Width}] on a GPU.", nameof(x));
@@ -82,9 +82,9 @@ internal static unsafe class SageOperand
 
     private static bool IsRows(Tensor x)
     {
-        long[] strides = x.stride();
-        return strides[2] == 1 && strides[1] % Vector == 0 && strides[1] is > 0 and < int.MaxValue
-            && (x.size(0) == 1 || strides[0] == x.size(1) * strides[1])
+        long tokens = x.stride(1);
+        return x.stride(2) == 1 && tokens % Vector == 0 && tokens is > 0 and < int.MaxValue
+            && (x.size(0) == 1 || x.stride(0) == x.size(1) * tokens)
             && (long)NativeTensor.DataPointer(x) % (Vector * sizeof(short)) == 0;
     }
 

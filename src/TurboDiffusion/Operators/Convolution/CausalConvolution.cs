@@ -64,11 +64,10 @@ internal static class CausalConvolution
     public static bool IsFastest(Tensor video, Tensor weight)
     {
         long[] s = video.shape, w = weight.shape;
-        // Also of no frames: all chunks of a clip go the same way.
-        long[] extent = [Math.Max(s[2], 1), s[3], s[4]];
         bool gathers = Gathers(w[1], w[3]);
         long channels = gathers ? Granularity : w[1] + MissingInputs(w[1]);
-        return Choose(video, extent, (channels, w[0] + MissingOutputs(w[0]), w[2], gathers ? 1 : w[3])).IsKernel;
+        // Also of no frames: all chunks of a clip go the same way.
+        return IsFastest(video, (Math.Max(s[2], 1), s[3], s[4]), (channels, w[0] + MissingOutputs(w[0]), w[2], gathers ? 1 : w[3]));
     }
 
     /// <summary>As above, of frames of a size.</summary>
@@ -77,7 +76,7 @@ internal static class CausalConvolution
     /// <param name="weight">Channels of the input and the output, frames, and rows and columns, of the kernel.</param>
     public static bool IsFastest(
         Tensor like, (long Frames, long Height, long Width) size, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) =>
-        Choose(like, [size.Frames, size.Height, size.Width], weight).IsKernel;
+        Choose(like, size, weight).IsKernel;
 
     /// <summary>A layer's weights for the chunks of a clip, for frames from <see cref="Fill"/>.</summary>
     /// <param name="weight"><c>[O, C, frames, rows, columns]</c></param>
@@ -195,16 +194,13 @@ internal static class CausalConvolution
 
     private static long MissingOutputs(long outputs) => Math.Max(0, FewestOutputs - outputs);
 
-    private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed)
-    {
-        long[] s = frames[0].shape, w = packed.shape;
-        return Choose(frames[0], [count, s[0], s[1]], (w[4], w[3], w[0], w[1]));
-    }
+    private static KernelChoice Choose(IReadOnlyList<Tensor> frames, int count, Tensor packed) => Choose(
+        frames[0], (count, frames[0].size(0), frames[0].size(1)), (packed.size(4), packed.size(3), packed.size(0), packed.size(1)));
 
     // One launch gives so many frames of a longer chunk.
     private static KernelChoice Choose(
-        Tensor input, long[] extent, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) => Choose(
-        KernelMachine.Offer(KernelOperator.CausalConvolution, input),
-        new(Math.Min(extent[0], Sm90CausalConvolutionKernel.MostFrames), extent[1], extent[2], weight.Channels, weight.Outputs,
-            weight.KernelFrames, weight.Kernel, input.dtype));
+        Tensor like, (long Frames, long Height, long Width) size, (long Channels, long Outputs, long KernelFrames, long Kernel) weight) =>
+        Choose(KernelMachine.Offer(KernelOperator.CausalConvolution, like),
+            new(Math.Min(size.Frames, Sm90CausalConvolutionKernel.MostFrames), size.Height, size.Width, weight.Channels, weight.Outputs,
+                weight.KernelFrames, weight.Kernel, like.dtype));
 }

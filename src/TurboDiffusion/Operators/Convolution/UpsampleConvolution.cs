@@ -31,11 +31,7 @@ internal static class UpsampleConvolution
     /// </summary>
     /// <param name="x"><c>[N, C, H, W]</c></param>
     /// <param name="outputs">Channels of the output.</param>
-    public static KernelChoice Choose(Tensor x, long outputs)
-    {
-        long[] s = x.shape;
-        return Choose(x, s[0], s[2], s[3], s[1], outputs);
-    }
+    public static KernelChoice Choose(Tensor x, long outputs) => Choose(x, x.size(0), x.size(2), x.size(3), x.size(1), outputs);
 
     private static KernelChoice Choose(Tensor like, long frames, long height, long width, long channels, long outputs)
     {
@@ -162,8 +158,7 @@ internal static class UpsampleConvolution
     public static Tensor RunFrames(IReadOnlyList<Tensor> frames, Tensor packed, Tensor bias, bool relu)
     {
         using var scope = NewDisposeScope();
-        long[] s = frames[0].shape;
-        if (IsFastest(frames[0], (s[0], s[1]), s[2], bias.size(0)))
+        if (IsFastest(frames[0], (frames[0].size(0), frames[0].size(1)), frames[0].size(2), bias.size(0)))
             return Launch(frames, packed, bias, relu).MoveToOuterDisposeScope();
         Tensor folded = packed.permute(0, 3, 4, 2, 1).flatten(0, 1), x = stack([.. frames], 0).permute(0, 3, 1, 2);
         Tensor y = RunFolded(x, folded, bias.to_type(x.dtype)).permute(0, 2, 3, 1).contiguous();
