@@ -11,8 +11,9 @@ namespace TurboDiffusion.Checkpoints;
 /// complete: an error or a cancellation leaves nothing, and leaves an existing file as it was.
 /// </summary>
 /// <remarks>
-/// Tensors are ordered by element size, largest first, so that each is aligned to its element; the header is padded
-/// with spaces to a multiple of 8 bytes.
+/// In the file, tensors are ordered by element size, largest first, so that each is aligned to its element; the header is padded
+/// with spaces to a multiple of 8 bytes. They are made in the order in which they are given: what one knows of another, such as the
+/// scales of an int8 weight, is made once.
 /// </remarks>
 public static class SafetensorsWriter
 {
@@ -20,7 +21,7 @@ public static class SafetensorsWriter
 
     /// <summary>Writes a file.</summary>
     /// <param name="path">The file; an existing one is replaced.</param>
-    /// <param name="tensors">What to write; tensors of one element size keep their order.</param>
+    /// <param name="tensors">What to write, made in this order; in the file, tensors of one element size keep it.</param>
     /// <param name="metadata">Free text for the header's <c>__metadata__</c>.</param>
     /// <param name="progress">Told after each tensor how many bytes of data are written, and of how many.</param>
     /// <param name="cancellationToken">Checked before each tensor.</param>
@@ -39,19 +40,26 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(tensors);
         TensorSource[] ordered = [.. tensors.OrderByDescending(t => ScalarTypes.Bytes(t.Info.Dtype))];
         byte[] header = Header(ordered, metadata);
-        long total = ordered.Sum(t => t.Info.ByteCount), done = 0;
+        var places = new Dictionary<string, long>();
+        long end = header.Length, done = 0;
+        foreach (TensorSource source in ordered)
+        {
+            places.Add(source.Info.Name, end);
+            end += source.Info.ByteCount;
+        }
 
         AtomicFile.Write(Path.GetFullPath(path), file =>
         {
             file.Write(header);
-            foreach (TensorSource source in ordered)
+            foreach (TensorSource source in tensors)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                file.Position = places[source.Info.Name];
                 WriteTensor(file, source);
-                progress?.Report((done += source.Info.ByteCount, total));
+                progress?.Report((done += source.Info.ByteCount, end - header.Length));
             }
             cancellationToken.ThrowIfCancellationRequested();
-        }, header.Length + total);
+        }, end);
     }
 
     private static byte[] Header(TensorSource[] tensors, IReadOnlyDictionary<string, string>? metadata)

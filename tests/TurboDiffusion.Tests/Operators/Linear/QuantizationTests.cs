@@ -7,6 +7,7 @@ using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Operators.Linear;
 using TurboDiffusion.Operators.Normalization;
 using TurboDiffusion.Runtime;
+using TurboDiffusion.Tests.Checkpoints;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -115,6 +116,26 @@ public class QuantizationTests
         Assert.True(values.equal(expected).all().item<bool>() && scales.equal(expectedScales).all().item<bool>());
         Assert.Equal(expectedScales.shape, scales.shape);
         Assert.Equal([name + "weight", name + "weight"], file.Names);
+    }
+
+    [Fact]
+    public void A_quantized_file_is_written_from_each_float_weight_read_once()
+    {
+        using var folder = new TestFolder();
+        using var shapes = new WanModel(new WanConfig(256, 640, 2, 1, textDim: 32, freqDim: 32), AttentionOptions.Dense, WeightFormat.Float,
+            Placement.Meta);
+        using var file = new CountedReads(new RandomCheckpoint(shapes, 4));
+        using var quantized = new QuantizedCheckpoint(file, WanCheckpoint.Int8Layers);
+        string path = folder.File("int8.safetensors");
+        SafetensorsWriter.Write(path, TensorSource.From(quantized), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(file.Tensors.Keys.Order(), file.Names.Order());
+        using ICheckpoint written = Checkpoint.Open(path);
+        Assert.Equal(quantized.Tensors.Keys.Order(), written.Tensors.Keys.Order());
+        foreach (string tensor in written.Tensors.Keys)
+        {
+            using Tensor expected = quantized.Read(tensor), actual = written.Read(tensor);
+            Comparison.Exact(expected, actual, tensor);
+        }
     }
 
     private sealed class CountedReads(ICheckpoint inner) : CheckpointView(inner)
