@@ -12,6 +12,9 @@ namespace TurboDiffusion.Checkpoints;
 internal sealed class SafetensorsHeader
 {
     // The format's own limit on the header; a larger claim is refused before anything is allocated.
+    /// <summary>The name in a header that is no tensor's.</summary>
+    public const string MetadataName = "__metadata__";
+
     private const long MaxHeaderBytes = 100_000_000;
     private const int MaxTensors = 100_000;
     private const int MaxDimensions = 16;
@@ -62,7 +65,7 @@ internal sealed class SafetensorsHeader
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Bad("has a header that is not a JSON object");
             while (NextProperty(ref reader) is { } name)
             {
-                if (name == "__metadata__") ReadMetadata(ref reader);
+                if (name == MetadataName) ReadMetadata(ref reader);
                 else ranges.Add(ReadEntry(ref reader, name));
                 if (ranges.Count > MaxTensors) throw Bad($"names more than {MaxTensors} tensors");
             }

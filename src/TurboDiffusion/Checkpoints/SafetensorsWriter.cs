@@ -39,14 +39,15 @@ public static class SafetensorsWriter
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
         TensorSource[] ordered = [.. tensors.OrderByDescending(t => ScalarTypes.Bytes(t.Info.Dtype))];
-        byte[] header = Header(ordered, metadata);
-        var places = new Dictionary<string, long>();
-        long end = header.Length, done = 0;
-        foreach (TensorSource source in ordered)
+        var offsets = new Dictionary<string, long>();
+        long total = 0, done = 0;
+        foreach (TensorInfo info in ordered.Select(t => t.Info))
         {
-            places.Add(source.Info.Name, end);
-            end += source.Info.ByteCount;
+            if (info.Name == SafetensorsHeader.MetadataName || !offsets.TryAdd(info.Name, total))
+                throw new ArgumentException($"The name {Quoted.Name(info.Name)} is used twice or reserved.", nameof(tensors));
+            total += info.ByteCount;
         }
+        byte[] header = Header(ordered, offsets, metadata);
 
         AtomicFile.Write(Path.GetFullPath(path), file =>
         {
@@ -54,15 +55,16 @@ public static class SafetensorsWriter
             foreach (TensorSource source in tensors)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                file.Position = places[source.Info.Name];
+                file.Position = header.Length + offsets[source.Info.Name];
                 WriteTensor(file, source);
-                progress?.Report((done += source.Info.ByteCount, end - header.Length));
+                progress?.Report((done += source.Info.ByteCount, total));
             }
             cancellationToken.ThrowIfCancellationRequested();
-        }, end);
+        }, header.Length + total);
     }
 
-    private static byte[] Header(TensorSource[] tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Header(
+        TensorSource[] tensors, IReadOnlyDictionary<string, long> offsets, IReadOnlyDictionary<string, string>? metadata)
     {
         using var json = new MemoryStream();
         // The relaxed encoder writes é as é; quotes, backslashes and control characters are still escaped.
@@ -71,20 +73,17 @@ public static class SafetensorsWriter
             writer.WriteStartObject();
             if (metadata is { Count: > 0 })
             {
-                writer.WriteStartObject("__metadata__");
+                writer.WriteStartObject(SafetensorsHeader.MetadataName);
                 foreach ((string key, string value) in metadata) writer.WriteString(key, value);
                 writer.WriteEndObject();
             }
-            var names = new HashSet<string>();
-            long offset = 0;
             foreach (TensorInfo info in tensors.Select(t => t.Info))
             {
-                if (info.Name == "__metadata__" || !names.Add(info.Name))
-                    throw new ArgumentException($"The name {Quoted.Name(info.Name)} is used twice or reserved.", nameof(tensors));
+                long offset = offsets[info.Name];
                 writer.WriteStartObject(info.Name);
                 writer.WriteString("dtype", SafetensorsDtype.Format(info.Dtype));
                 WriteNumbers(writer, "shape", info.Shape);
-                WriteNumbers(writer, "data_offsets", [offset, offset += info.ByteCount]);
+                WriteNumbers(writer, "data_offsets", [offset, offset + info.ByteCount]);
                 writer.WriteEndObject();
             }
             writer.WriteEndObject();

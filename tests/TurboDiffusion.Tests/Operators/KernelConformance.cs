@@ -33,6 +33,12 @@ internal static class KernelConformance
             _ = full([size / 4], float.NaN, ScalarType.Float32, device);
     }
 
+    /// <summary>
+    /// In float32 on the CPU, for the plain form of a convolution: on a GPU that is cuDNN's, in TF32, and the sanitizers end at its
+    /// kernels.
+    /// </summary>
+    public static Tensor Exact(Tensor x) => x.to_type(ScalarType.Float32).cpu();
+
     /// <summary>Fresh numbers that are the same in every run.</summary>
     public static Tensor Random(Device device, ulong seed, ScalarType dtype, params long[] shape) =>
         randn(shape, generator: new Generator(seed)).to(dtype, device);

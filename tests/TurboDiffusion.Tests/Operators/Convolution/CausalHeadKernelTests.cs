@@ -2,6 +2,7 @@ using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Operators.Normalization;
 using Xunit;
 using static TorchSharp.torch;
+using static TurboDiffusion.Tests.Operators.KernelConformance;
 
 namespace TurboDiffusion.Tests.Operators.Convolution;
 
@@ -24,16 +25,15 @@ public class CausalHeadKernelTests
         Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(on.Device, seed, ScalarType.BFloat16, shape);
         Tensor weight = Draw(1, outputs, channels, 3, 3, 3) / Math.Sqrt(27 * channels), bias = Draw(2, outputs),
             gamma = Draw(3, channels).to_type(ScalarType.Float32) * Math.Sqrt(channels);
-        // The plain form is computed on the CPU: on a GPU its convolution is cuDNN's, in TF32, and the sanitizers end at its kernels.
         using CausalHead.Prepared layer = CausalHead.Prepare(weight, bias, gamma),
-            plain = CausalHead.Prepare(weight.cpu(), bias.cpu(), gamma.cpu());
+            plain = CausalHead.Prepare(Exact(weight), Exact(bias), Exact(gamma));
         (Tensor? expectedPast, Tensor? past) = (null, null);
         foreach (long count in new[] { 1, frames, 2 })
         {
             Tensor x = Draw((ulong)(4 + count), count, height, width, channels) * 3;
             // A pixel of zeros has no direction.
             x[0, 0, 0] = 0;
-            (Tensor expected, expectedPast) = CausalHead.RunPlain(x.to_type(ScalarType.Float32).cpu(), plain, expectedPast);
+            (Tensor expected, expectedPast) = CausalHead.RunPlain(Exact(x), plain, expectedPast);
             KernelConformance.PoisonMemory(on.Device);
             (Tensor actual, past) = CausalHeadKernel.Run(x, layer, past);
             Assert.Equal([outputs, count, height, width], actual.shape);

@@ -2,6 +2,7 @@ using TurboDiffusion.Operators.Convolution;
 using TurboDiffusion.Runtime.Cuda;
 using Xunit;
 using static TorchSharp.torch;
+using static TurboDiffusion.Tests.Operators.KernelConformance;
 
 namespace TurboDiffusion.Tests.Operators.Convolution;
 
@@ -124,9 +125,6 @@ public class Sm90CausalConvolutionKernelTests
     }
 
     private static Tensor Wide(Tensor x) => x.to_type(ScalarType.Float32);
-
-    // A GPU's float32 convolution is cuDNN's, in TF32, and the sanitizers end at its kernels.
-    private static Tensor Exact(Tensor x) => Wide(x).cpu();
 
     private sealed class Case(Device device, int frames, long height, long width, long channels, long outputs, int kernelFrames,
         int kernel, int past, bool hasResidual, bool relu = false)
