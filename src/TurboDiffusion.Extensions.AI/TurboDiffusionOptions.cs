@@ -34,8 +34,8 @@ public sealed class TurboDiffusionOptions
     public WeightFormat? TextEncoderWeights { get; set; }
 
     /// <summary>
-    /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU,
-    /// float32 on the CPU.
+    /// The element type of float weights: <c>Float32</c>, <c>BFloat16</c> or <c>Float16</c>; <see langword="null"/> is bfloat16 on a GPU;
+    /// float32 on the CPU, but for the autoencoder where the CPU multiplies bfloat16 (AVX512-BF16 or AMX).
     /// </summary>
     public torch.ScalarType? Dtype { get; set; }
 

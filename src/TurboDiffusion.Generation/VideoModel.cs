@@ -139,6 +139,7 @@ public sealed class VideoModel : IDisposable
         torch.Device device = Devices.Parse(options.Device);
         torch.ScalarType dtype = options.Dtype ?? Devices.DefaultDtype(device);
         var placement = new Placement(device, dtype);
+        Placement ofVae = placement with { Dtype = options.Dtype ?? Devices.ConvolutionDtype(device) };
         List<IDisposable> opened = [], aside = [];
         try
         {
@@ -175,7 +176,7 @@ public sealed class VideoModel : IDisposable
 
             var notes = new List<string>();
             ModelSlot<IVideoAutoencoder>? previewSlot =
-                preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, placement, notes);
+                preview is null || tinyConfig is not null ? null : PreviewSlot(preview, vaeConfig, ofVae, notes);
             var footprint = new ModelFootprint
             {
                 Name = files.Name,
@@ -184,7 +185,8 @@ public sealed class VideoModel : IDisposable
                 ExpertBytes = [.. transformers.Select(t => WeightBytes(WanCheckpoint.As(t, config, attention, weights), dtype))],
                 BlockBytes = WanModel.BlockBytes(config, attention, weights, dtype),
                 Vae = vaeConfig,
-                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), dtype),
+                VaeBytes = WeightBytes(tinyConfig is null ? vae : TinyVideoAutoencoder.Trimmed(vae, tinyConfig), ofVae.Dtype),
+                VaeDtype = ofVae.Dtype,
                 ImageEncoderBytes = imageEncoder is null ? 0 : WeightBytes(imageEncoder, dtype),
                 TextEncoder = textConfig,
                 TextEncoderBytes = textBytes,
@@ -196,11 +198,11 @@ public sealed class VideoModel : IDisposable
                 Weights = weights,
                 Dtype = dtype,
                 OnGpu = device.type == DeviceType.CUDA,
-                DecodesInFrames = tinyConfig is null && CausalConvolution.ServesLayers(device, dtype),
+                DecodesInFrames = tinyConfig is null && CausalConvolution.ServesLayers(device, ofVae.Dtype),
             };
             Residency residency = options.Residency ?? Automatic(footprint, spec, device, notes);
             bool stays = residency == Residency.Resident, swaps = residency == Residency.Swapped;
-            long decodeBudget = ModelFootprint.DecodeBudget(residency, placement.ElementSize);
+            long decodeBudget = ModelFootprint.DecodeBudget(residency, ofVae.ElementSize);
             var shared = new WanComponents
             {
                 Name = files.Name,
@@ -212,8 +214,8 @@ public sealed class VideoModel : IDisposable
                 TransformerConfig = config,
                 Boundary = CheckedBoundary(options.Boundary ?? spec.Boundary),
                 Vae = new ModelSlot<IVideoAutoencoder>((progress, ct) => tinyConfig is null
-                    ? Filled(new WanVae(vaeConfig, placement) { DecodeBudget = decodeBudget }, vae, progress, ct)
-                    : Filled(new TinyVideoAutoencoder(tinyConfig, placement), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
+                    ? Filled(new WanVae(vaeConfig, ofVae) { DecodeBudget = decodeBudget }, vae, progress, ct)
+                    : Filled(new TinyVideoAutoencoder(tinyConfig, ofVae), TinyVideoAutoencoder.Trimmed(vae, tinyConfig), progress, ct),
                         stays),
                 VaeConfig = vaeConfig,
                 ImageEncoder = imageConfig is null ? null : new ModelSlot<ClipVisionEncoder>((progress, ct) =>
@@ -226,7 +228,7 @@ public sealed class VideoModel : IDisposable
             [
                 .. shared.ImageEncoder is { } clip
                     ? [new ModelPart(WeightBytes(imageEncoder!, dtype), clip.KeepsLoaded, () => clip.IsLoaded)] : Array.Empty<ModelPart>(),
-                new(WeightBytes(vae, dtype), shared.Vae.KeepsLoaded, () => shared.Vae.IsLoaded),
+                new(footprint.VaeBytes, shared.Vae.KeepsLoaded, () => shared.Vae.IsLoaded),
                 // A text encoder that does not stay is streamed, block by block.
                 new(shared.TextEncoder.KeepsLoaded ? textBytes : 0, shared.TextEncoder.KeepsLoaded,
                     () => shared.TextEncoder.IsLoaded),
@@ -234,8 +236,8 @@ public sealed class VideoModel : IDisposable
             ModelVariant own = Variant(options.Loras);
             // What changes the video: not the GPU's number, nor what stays in memory.
             string settings = string.Create(CultureInfo.InvariantCulture,
-                $"{Version} {device.type} {dtype} {weights} {textWeights} {attention.Kind} {attention.TopKRatio} {attention.QueryBlock} "
-                    + $"{attention.KeyBlock} {shared.Boundary} {string.Join(' ', own.Identity.Loras)} "
+                $"{Version} {device.type} {dtype} {ofVae.Dtype} {weights} {textWeights} {attention.Kind} {attention.TopKRatio} "
+                    + $"{attention.QueryBlock} {attention.KeyBlock} {shared.Boundary} {string.Join(' ', own.Identity.Loras)} "
                     + $"{Environment.GetEnvironmentVariable(KernelSwitch.Variable)}");
             return new VideoModel(new ModelVariants(own, options.Loras, options.MaxLoraSets, Variant), opened,
                 files.Defaults?.RandomWeights ?? false, parts, placement, files.Tokenizer, settings)

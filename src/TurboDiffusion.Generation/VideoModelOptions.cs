@@ -12,7 +12,10 @@ public sealed record VideoModelOptions
     /// <summary><c>auto</c>, <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
     public string Device { get; init; } = "auto";
 
-    /// <summary>The element type of the weights; null: bfloat16 on a GPU, float32 on the CPU.</summary>
+    /// <summary>
+    /// The element type of the weights; null: bfloat16 on a GPU; float32 on the CPU, but for the autoencoder where the CPU multiplies
+    /// bfloat16 (<see cref="Runtime.Devices.ConvolutionDtype"/>).
+    /// </summary>
     public torch.ScalarType? Dtype { get; init; }
 
     /// <summary>

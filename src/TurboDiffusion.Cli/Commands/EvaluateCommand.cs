@@ -51,7 +51,7 @@ internal sealed class EvaluateCommand : CliCommand
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
         "Default: auto, the first GPU or else the CPU.");
     private readonly Option<string?> _dtype = Opt.Text("--dtype", string.Join('|', Opt.Dtypes.Keys),
-        "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.");
+        "The type of float weights. Default: bfloat16 on a GPU; float32 on the CPU, the VAE aside where it multiplies bfloat16.");
 
     private readonly Option<string?> _output = Opt.Text("--output", "FILE",
         "Every number and every clip's outcome as JSON, written anew after each row.", "-o");

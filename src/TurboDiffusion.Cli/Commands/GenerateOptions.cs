@@ -99,8 +99,9 @@ internal sealed class GenerateOptions
     private readonly Option<WeightFormat?> _textWeights = Opt.TextEncoderWeights();
     private readonly Option<string?> _device = Opt.Text("--device", "auto|cpu|cuda|cuda:N",
         "Default: auto, the first GPU or else the CPU.");
-    private readonly Option<torch.ScalarType?> _dtype =
-        Opt.Choice("--dtype", "The type of float weights. Default: bfloat16 on a GPU, float32 on the CPU.", Opt.Dtypes);
+    private readonly Option<torch.ScalarType?> _dtype = Opt.Choice("--dtype",
+        "The type of float weights. Default: bfloat16 on a GPU; float32 on the CPU, the VAE aside where it multiplies bfloat16.",
+        Opt.Dtypes);
     private readonly Option<Residency?> _residency = Opt.Residency();
 
     private readonly Option<string?> _output = Opt.Text("--output", "PATH",

@@ -108,7 +108,7 @@ internal sealed class PlanCommand : CliCommand
         {
             // Headers alone are read, on whatever machine this is.
             Device = "cpu",
-            Dtype = card.IsGpu ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+            Dtype = card.IsGpu ? torch.ScalarType.BFloat16 : null,
             Attention = attention,
             Weights = weights,
             TextEncoderWeights = textWeights,

@@ -31,10 +31,10 @@ public sealed record MemoryPlan(Residency Residency, IReadOnlyList<MemoryStage> 
             Residency.Swapped => model.ExpertBytes.Sum(bytes => SwappingBytes(model, bytes)),
             _ => 0,
         };
-        int size = ScalarTypes.Bytes(model.Dtype);
+        int size = ScalarTypes.Bytes(model.Dtype), ofVae = ScalarTypes.Bytes(model.VaeDtype);
         long tokens = clip.Tokens(model.Vae);
-        long coding = MemoryEstimate.Decoding(model.Vae, clip.Frames, clip.Size.Width, clip.Size.Height, size,
-            ModelFootprint.DecodeBudget(residency, size), model.OnGpu, model.OnGpu && model.DecodesInFrames);
+        long coding = MemoryEstimate.Decoding(model.Vae, clip.Frames, clip.Size.Width, clip.Size.Height, ofVae,
+            ModelFootprint.DecodeBudget(residency, ofVae), model.OnGpu, model.OnGpu && model.DecodesInFrames);
         long denoising = model.RunsFused
             ? MemoryEstimate.DenoisingFused(model.Transformer, tokens)
             : MemoryEstimate.Denoising(model.Transformer, tokens, size);

@@ -34,6 +34,9 @@ public sealed record ModelFootprint
     /// <summary>Bytes of the autoencoder.</summary>
     public required long VaeBytes { get; init; }
 
+    /// <summary>The element type that the autoencoder computes in.</summary>
+    public required torch.ScalarType VaeDtype { get; init; }
+
     /// <summary>Bytes of the image encoder; 0 where the model has none.</summary>
     public long ImageEncoderBytes { get; init; }
 
@@ -61,7 +64,7 @@ public sealed record ModelFootprint
     /// <summary>The number format of the blocks' linear layers.</summary>
     public required WeightFormat Weights { get; init; }
 
-    /// <summary>The element type of float weights and hidden states.</summary>
+    /// <summary>The element type of float weights and hidden states, the autoencoder's aside.</summary>
     public required torch.ScalarType Dtype { get; init; }
 
     /// <summary>Whether it runs on a GPU.</summary>
@@ -83,7 +86,9 @@ public sealed record ModelFootprint
     /// <param name="spec">The model.</param>
     /// <param name="attention">The self-attention.</param>
     /// <param name="weights">The number format.</param>
-    /// <param name="onGpu">Whether it runs on a GPU (bfloat16, kernels) or on the CPU (float32).</param>
+    /// <param name="onGpu">
+    /// Whether it runs on a GPU (bfloat16, kernels) or on this machine's CPU (float32, the autoencoder as it convolves best).
+    /// </param>
     /// <param name="tinyVae">Whether a tiny autoencoder decodes.</param>
     /// <param name="textEncoderWeights">The number format of the text encoder's linear layers.</param>
     public static ModelFootprint Of(
@@ -93,6 +98,7 @@ public sealed record ModelFootprint
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(attention);
         var placement = new Placement(torch.META, onGpu ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
+        Placement ofVae = placement with { Dtype = onGpu ? placement.Dtype : Devices.ConvolutionDtype(torch.CPU) };
         long transformer = Bytes(new WanModel(spec.Transformer, attention, weights, placement));
         var tiny = TinyVaeConfig.Of(spec.Vae);
         return new ModelFootprint
@@ -102,7 +108,8 @@ public sealed record ModelFootprint
             ExpertBytes = [.. Enumerable.Repeat(transformer, spec.Experts)],
             BlockBytes = WanModel.BlockBytes(spec.Transformer, attention, weights, placement.Dtype),
             Vae = tinyVae ? tiny.Equivalent : spec.Vae,
-            VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, placement)) : Bytes(new WanVae(spec.Vae, placement)),
+            VaeBytes = tinyVae ? Bytes(new TinyVideoAutoencoder(tiny, ofVae)) : Bytes(new WanVae(spec.Vae, ofVae)),
+            VaeDtype = ofVae.Dtype,
             ImageEncoderBytes = spec.ImageEncoder is { } encoder ? Bytes(new ClipVisionEncoder(encoder, placement)) : 0,
             TextEncoder = UMT5Config.Xxl,
             TextEncoderBytes = Bytes(new UMT5Encoder(UMT5Config.Xxl, placement, textEncoderWeights)),
