@@ -62,7 +62,7 @@ public class CausalTests(SmallModelFixture models)
     {
         using var scope = NewDisposeScope();
         using VideoModel model = VideoModel.Open(models.TextToVideo,
-            new VideoModelOptions { Device = "cpu", Attention = AttentionKind.Dense });
+            new VideoModelOptions { Device = "cpu", Dtype = ScalarType.Float32, Attention = AttentionKind.Dense });
         using var pipeline = new WanPipeline(model.Components);
         VideoRequest request = models.Request() with { Frames = 13, Steps = 2, Sampler = SamplerKind.Rcm };
         Tensor usual = Frames(request, out _), whole = Frames(request with { CausalFrames = 4 }, out _);

@@ -77,7 +77,7 @@ public class EmbeddingCacheTests(SmallModelFixture models)
         {
         }
 
-        public void Write(Tensor frames) => Values.AddRange(frames.data<float>().ToArray());
+        public void Write(Tensor frames) => Values.AddRange(frames.to_type(ScalarType.Float32).data<float>().ToArray());
 
         public void End()
         {

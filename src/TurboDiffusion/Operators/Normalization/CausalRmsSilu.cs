@@ -20,7 +20,9 @@ internal static class CausalRmsSilu
     /// <param name="past">As x with two frames: the last of the chunk before, from this method; null: zeros.</param>
     /// <returns><c>[T, H, W, 3·C]</c> in x's dtype, oldest frame first, and what the next chunk takes as past.</returns>
     public static (Tensor Windows, Tensor Past) Run(Tensor x, Tensor gamma, Tensor? bias, Tensor? past) =>
-        Choose(x).IsKernel ? CausalRmsSiluKernel.Run(x, gamma, bias, past) : RunPlain(x, gamma, bias, past);
+        Choose(x).IsKernel ? CausalRmsSiluKernel.Run(x, gamma, bias, past)
+        : CausalRmsSiluCpu.Takes(x) ? CausalRmsSiluCpu.Run(x, gamma, bias, past)
+        : RunPlain(x, gamma, bias, past);
 
     /// <summary>The plain form of <see cref="Run"/>.</summary>
     public static (Tensor Windows, Tensor Past) RunPlain(Tensor x, Tensor gamma, Tensor? bias, Tensor? past)
