@@ -22,7 +22,7 @@ public sealed class BatchGeneratorTests(SmallModelFixture small)
     public void A_batch_gives_the_clips_that_the_pipeline_gives_one_by_one(SamplerKind sampler, double guidance, AttentionKind attention)
     {
         using VideoModel model = VideoModel.Open(small.Files,
-            new VideoModelOptions { Device = "cpu", Attention = attention, TopKRatio = 0.3 });
+            new VideoModelOptions { Device = "cpu", Dtype = torch.ScalarType.Float32, Attention = attention, TopKRatio = 0.3 });
         PipelineRequest settings = Settings(sampler, guidance);
 
         byte[][] batch = new BatchGenerator(model.Components, settings).Generate(Prompts, Seeds);

@@ -67,7 +67,7 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
             TextEncoderConfig = textConfig,
             Experts = [new((_, _) => transformer, keepLoaded: true)],
             TransformerConfig = transformer.Config,
-            Vae = new((_, cancelled) => LoadVae(options.Vae, vae, placement, cancelled), keepLoaded: true),
+            Vae = new((_, cancelled) => LoadVae(options.Vae, vae, AsExported(placement), cancelled), keepLoaded: true),
             VaeConfig = vae,
         };
         _components.Check();
@@ -129,6 +129,11 @@ public sealed class ClipSamples : ITrainingObserver, IDisposable
         Sampler = spec.Sampling.Of(options.Sampler, options.Steps, options.SigmaMax, shift: options.Shift),
         GuidanceScale = options.Guidance ?? spec.Sampling.GuidanceScale,
     };
+
+    // As the exported model is decoded where nothing is said.
+    private static Placement AsExported(Placement placement) => placement.Dtype == Devices.DefaultDtype(placement.Device)
+        ? placement with { Dtype = Devices.ConvolutionDtype(placement.Device) }
+        : placement;
 
     private static WanVae LoadVae(string path, VaeConfig config, Placement placement, CancellationToken cancellationToken)
     {

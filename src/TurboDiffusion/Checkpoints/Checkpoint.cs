@@ -16,7 +16,9 @@ public static class Checkpoint
     /// <exception cref="CheckpointException">It is missing, broken, malicious, or of an unsupported kind.</exception>
     public static ICheckpoint Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(path);
+        // As it comes of a description with an empty name in it.
+        if (path.Length == 0) throw new CheckpointException("(no name)", "is an empty name where a file or folder was expected; name one.");
         return Directory.Exists(path) ? Open(FindInFolder(path))
             : StartsWithJson(path) ? ShardedCheckpoint.Open(path)
             : OpenFile(path);

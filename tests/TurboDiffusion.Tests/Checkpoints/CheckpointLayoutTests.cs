@@ -40,6 +40,10 @@ public class CheckpointLayoutTests
     }
 
     [Fact]
+    public void An_empty_name_is_refused_as_a_file_that_is_not_there_is() =>
+        Assert.Contains("empty name", Assert.Throws<CheckpointException>(() => Checkpoint.OpenModel("")).Message);
+
+    [Fact]
     public void A_Turbo_file_may_stand_behind_ComfyUIs_prefix()
     {
         HeaderCheckpoint native = Manifests.Load("Wan2.1-T2V-1.3B.sla");
