@@ -73,6 +73,8 @@ internal static unsafe class CausalRmsSiluCpu
         public int PixelBytes { get; } = channels * (isBFloat16 ? sizeof(ushort) : sizeof(float));
 
         /// <summary>z of pixels of a frame, in all its places.</summary>
+        /// <remarks>Compiled at its best at once: a clip is over before it would have run often enough.</remarks>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Normalise(long frame, long first, int count)
         {
             byte* source = x + (frame * pixels + first) * PixelBytes;
@@ -85,7 +87,7 @@ internal static unsafe class CausalRmsSiluCpu
             for (int i = 0; i < size; i += Vector256<float>.Count)
             {
                 Vector256<float> v = Vector256.Load(values + i);
-                (v / (Vector256<float>.One + Vector256.Exp(-v))).Store(values + i);
+                (v / (Vector256<float>.One + ExpOfMinus(v))).Store(values + i);
             }
             if (isBFloat16) Narrow(values, size);
             Place((byte*)values - first * PixelBytes, frame, first, count);
@@ -96,6 +98,7 @@ internal static unsafe class CausalRmsSiluCpu
         /// <param name="frame">Its number; those of the past are −2 and −1.</param>
         /// <param name="first">The first of the pixels.</param>
         /// <param name="count">How many.</param>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Place(byte* z, long frame, long first, int count)
         {
             byte* source = z + first * PixelBytes;
@@ -112,6 +115,7 @@ internal static unsafe class CausalRmsSiluCpu
         }
 
         // (x + bias) / ‖x + bias‖ · γ, in place.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private void Scale(float* values)
         {
             Vector128<float> squares = Vector128<float>.Zero;
@@ -131,25 +135,57 @@ internal static unsafe class CausalRmsSiluCpu
                 (Vector128.Load(values + c) * scale * Vector128.Load(gamma + c)).Store(values + c);
         }
 
-        private static void Widen(ushort* from, float* to, int count)
+        // e^−v as 2^n · e^r, n a whole number and |r| ≤ ½·ln 2, where eight terms of the series are float32's precision. Vector256.Exp is a
+        // call, of code that stays slow for the first second of a process.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<float> ExpOfMinus(Vector256<float> v)
         {
-            for (int i = 0; i < count; i += Vector128<float>.Count)
-                (Vector128.WidenLower(Vector64.Load(from + i).ToVector128()) << 16).AsSingle().Store(to + i);
+            // To 2^n within float32's exponents; beyond, v / (1 + e^−v) is v, or next to nothing.
+            const float Most = 87, Rounding = 3 << 22;
+            Vector256<float> x = Vector256.MinNative(Vector256.MaxNative(-v, Vector256.Create(-Most)), Vector256.Create(Most));
+            // In the last bits of a number of that size is n.
+            Vector256<float> shifted = Vector256.MultiplyAddEstimate(x, Vector256.Create(MathF.Log2(MathF.E)), Vector256.Create(Rounding));
+            Vector256<float> r = Vector256.MultiplyAddEstimate(shifted - Vector256.Create(Rounding), Vector256.Create(-MathF.Log(2)), x);
+            Vector256<float> sum = Vector256.Create(1f / 5040);
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256.Create(1f / 720));
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256.Create(1f / 120));
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256.Create(1f / 24));
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256.Create(1f / 6));
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256.Create(0.5f));
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256<float>.One);
+            sum = Vector256.MultiplyAddEstimate(sum, r, Vector256<float>.One);
+            return (sum.AsInt32() + (shifted.AsInt32() << 23)).AsSingle();
         }
 
-        // To bfloat16 in the same place, rounded to the nearest, of two the even one; NaN stays what it is.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Widen(ushort* from, float* to, int count)
+        {
+            int i = 0;
+            for (; i <= count - Vector128<ushort>.Count; i += Vector128<ushort>.Count)
+            {
+                Vector128<ushort> v = Vector128.Load(from + i);
+                (Vector128.WidenLower(v) << 16).AsSingle().Store(to + i);
+                (Vector128.WidenUpper(v) << 16).AsSingle().Store(to + i + Vector128<float>.Count);
+            }
+            for (; i < count; i++) to[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
+        }
+
+        // To bfloat16 in the same place; what lies behind the values is rounded with them.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Narrow(float* values, int count)
         {
-            var target = (ushort*)values;
-            for (int i = 0; i < count; i += Vector128<float>.Count)
-            {
-                Vector128<float> v = Vector128.Load(values + i);
-                Vector128<uint> bits = v.AsUInt32();
-                Vector128<uint> rounded = bits + Vector128.Create(0x7FFFu) + ((bits >>> 16) & Vector128<uint>.One);
-                Vector128<uint> kept =
-                    Vector128.ConditionalSelect(Vector128.Equals(v, v).AsUInt32(), rounded, Vector128.Create(0x7FC00000u));
-                Vector128.Narrow(kept >>> 16, Vector128<uint>.Zero).GetLower().Store(target + i);
-            }
+            for (int i = 0; i < count; i += Vector128<ushort>.Count)
+                Vector128.Narrow(Rounded(values + i), Rounded(values + i + Vector128<float>.Count)).Store((ushort*)values + i);
+        }
+
+        // To the nearest, of two the even one; NaN stays what it is.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector128<uint> Rounded(float* values)
+        {
+            Vector128<float> v = Vector128.Load(values);
+            Vector128<uint> bits = v.AsUInt32();
+            Vector128<uint> rounded = bits + Vector128.Create(0x7FFFu) + ((bits >>> 16) & Vector128<uint>.One);
+            return Vector128.ConditionalSelect(Vector128.Equals(v, v).AsUInt32(), rounded, Vector128.Create(0x7FC00000u)) >>> 16;
         }
     }
 }
