@@ -4,6 +4,7 @@ using TurboDiffusion.Models.Vae;
 using TurboDiffusion.Operators.Attention;
 using TurboDiffusion.Runtime;
 using TurboDiffusion.Tests.Golden;
+using TurboDiffusion.Tests.Operators;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -48,6 +49,25 @@ public class VaeTests
         // One video goes another way, its frames as channels.
         Comparison.Elementwise(whole.narrow(0, 1, 1), vae.Decode(latents.narrow(0, 1, 1)), RTol, ATol, "one video");
         Assert.Equal([1, .. Enumerable.Repeat(4L, (int)latentFrames - 1)], vae.DecodeChunks(latents).Select(c => c.shape[2]));
+    }
+
+    // As on a CPU that multiplies bfloat16.
+    [Fact]
+    public void In_bfloat16_clips_are_those_of_float32_and_the_same_each_time()
+    {
+        using var scope = NewDisposeScope();
+        using WanVae exact = Small(), vae = Small(dtype: ScalarType.BFloat16);
+        Tensor latents = _random.Normal(2, 16, 3, 5, 6), video = _random.Normal(2, 3, 9, 40, 48);
+        Tensor decoded = vae.Decode(latents), encoded = vae.Encode(video);
+        Assert.Equal(ScalarType.BFloat16, decoded.dtype);
+        Comparison.RelativeL2(exact.Decode(latents), decoded, 0.04, "video");
+        Comparison.RelativeL2(exact.Encode(video), encoded, 0.04, "latents");
+        for (int i = 0; i < 3; i++)
+        {
+            KernelConformance.PoisonMemory(CPU);
+            Comparison.Exact(decoded, vae.Decode(latents), "video");
+            Comparison.Exact(encoded, vae.Encode(video), "latents");
+        }
     }
 
     [Fact]
