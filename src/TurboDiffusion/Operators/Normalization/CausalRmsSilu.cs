@@ -10,8 +10,8 @@ namespace TurboDiffusion.Operators.Normalization;
 /// </summary>
 internal static class CausalRmsSilu
 {
-    // Of ‖x‖, as torch.nn.functional.normalize.
-    private const double Eps = 1e-12;
+    /// <summary>The least ‖x‖, as torch.nn.functional.normalize has it.</summary>
+    public const double Eps = 1e-12;
 
     /// <summary>Runs it.</summary>
     /// <param name="x">Float <c>[T, H, W, C]</c>, contiguous.</param>

@@ -66,9 +66,6 @@ internal static unsafe class CausalRmsSiluCpu
     private sealed class Pass(
         byte* x, float* gamma, float* bias, byte* windows, byte* next, long frames, long pixels, int channels, bool isBFloat16)
     {
-        // Of ‖x‖, as torch.nn.functional.normalize.
-        private const float Eps = 1e-12f;
-
         /// <summary>Bytes of a pixel.</summary>
         public int PixelBytes { get; } = channels * (isBFloat16 ? sizeof(ushort) : sizeof(float));
 
@@ -130,7 +127,7 @@ internal static unsafe class CausalRmsSiluCpu
                 squares += v * v;
             }
             // Math.Max hands NaN on.
-            float scale = 1 / Math.Max(MathF.Sqrt(Vector128.Sum(squares)), Eps);
+            float scale = 1 / Math.Max(MathF.Sqrt(Vector128.Sum(squares)), (float)CausalRmsSilu.Eps);
             for (int c = 0; c < channels; c += Vector128<float>.Count)
                 (Vector128.Load(values + c) * scale * Vector128.Load(gamma + c)).Store(values + c);
         }

@@ -23,17 +23,10 @@ public class CausalRmsSiluCpuTests
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(CPU, seed, dtype, shape);
-        Tensor x = Draw(1, frames, height, width, channels) * 3,
-            gamma = Draw(2, channels).to_type(ScalarType.Float32) * Math.Sqrt(channels);
-        Tensor? past = later ? Draw(3, 2, height, width, channels) : null, bias = biased
-            ? Draw(4, channels).to_type(ScalarType.Float32)
-            : null;
-        // A pixel of zeros has no direction.
-        x[0, 0, 0] = 0;
+        var drawn = CausalRmsSiluCase.Draw(CPU, dtype, frames, height, width, channels, later, biased);
+        (Tensor x, Tensor gamma, Tensor? bias, Tensor? past) = drawn;
         Assert.True(CausalRmsSiluCpu.Takes(x));
-        (Tensor windows, Tensor next) = CausalRmsSilu.RunPlain(x.to_type(ScalarType.Float32), gamma, bias,
-            past?.to_type(ScalarType.Float32));
+        (Tensor windows, Tensor next) = drawn.Exact();
         KernelConformance.PoisonMemory(CPU);
         (Tensor actual, Tensor actualNext) = CausalRmsSilu.Run(x, gamma, bias, past);
         double error = dtype == ScalarType.Float32 ? 1e-6 : 4e-3;

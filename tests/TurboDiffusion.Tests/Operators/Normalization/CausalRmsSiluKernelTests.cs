@@ -19,19 +19,11 @@ public class CausalRmsSiluKernelTests
         long channels, bool later, bool biased)
     {
         using TestDevice on = TestDevice.Of(machine);
-        Device device = on.Device;
         using var scope = NewDisposeScope();
-        Tensor Draw(ulong seed, params long[] shape) => KernelConformance.Random(device, seed, ScalarType.BFloat16, shape);
-        Tensor x = Draw(1, frames, height, width, channels) * 3,
-            gamma = Draw(2, channels).to_type(ScalarType.Float32) * Math.Sqrt(channels);
-        Tensor? past = later ? Draw(3, 2, height, width, channels) : null, bias = biased
-            ? Draw(4, channels).to_type(ScalarType.Float32)
-            : null;
-        // A pixel of zeros has no direction.
-        x[0, 0, 0] = 0;
-        (Tensor windows, Tensor next) = CausalRmsSilu.RunPlain(x.to_type(ScalarType.Float32), gamma, bias,
-            past?.to_type(ScalarType.Float32));
-        KernelConformance.PoisonMemory(device);
+        var drawn = CausalRmsSiluCase.Draw(on.Device, ScalarType.BFloat16, frames, height, width, channels, later, biased);
+        (Tensor x, Tensor gamma, Tensor? bias, Tensor? past) = drawn;
+        (Tensor windows, Tensor next) = drawn.Exact();
+        KernelConformance.PoisonMemory(on.Device);
         (Tensor actual, Tensor actualNext) = CausalRmsSiluKernel.Run(x, gamma, bias, past);
         Comparison.RelativeL2(windows, actual, 4e-3, "windows");
         Comparison.RelativeL2(next, actualNext, 4e-3, "past");
